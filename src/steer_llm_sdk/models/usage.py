@@ -1,0 +1,55 @@
+"""Token counts under one set of keys, whatever a provider calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PROMPT = "prompt_tokens"
+COMPLETION = "completion_tokens"
+TOTAL = "total_tokens"
+CACHED = "cached_tokens"
+CACHE_WRITE = "cache_write_tokens"
+REASONING = "reasoning_tokens"
+
+# In the order in which a usage dict shows them.
+USAGE_KEYS = (PROMPT, COMPLETION, TOTAL, CACHED, CACHE_WRITE, REASONING)
+
+
+def count_at(usage: Mapping[str, Any], *path: str) -> int | None:
+    """The number at a path of keys, or None where it is absent, null or not a count.
+
+    A whole number written as a float (``12.0``) is a count; a `bool` or a negative number is not.
+    """
+    value: Any = usage
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        return None
+    return value
+
+
+def usage_counts(
+    *,
+    prompt: int | None = None,
+    completion: int | None = None,
+    total: int | None = None,
+    cached: int | None = None,
+    cache_write: int | None = None,
+    reasoning: int | None = None,
+) -> dict[str, int]:
+    """The counts that are known, under the library's keys."""
+    values = (prompt, completion, total, cached, cache_write, reasoning)
+    return {key: value for key, value in zip(USAGE_KEYS, values, strict=True) if value is not None}
+
+
+def with_total(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts in their order, with the total added where the provider gave none."""
+    whole = dict(counts)
+    if TOTAL not in whole and PROMPT in whole and COMPLETION in whole:
+        whole[TOTAL] = whole[PROMPT] + whole[COMPLETION]
+    return {key: whole[key] for key in USAGE_KEYS if key in whole}

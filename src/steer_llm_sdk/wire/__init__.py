@@ -1,0 +1,1 @@
+"""Bytes to frames: framings, not providers. Pure: no socket, no clock, no event loop."""

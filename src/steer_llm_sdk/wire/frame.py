@@ -1,0 +1,35 @@
+"""What all framings yield, and what a framing is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import msgspec
+
+# 32 MiB: room for an image inside one event (a base64 picture takes 2 to 10 MB), small enough that
+# one hostile stream cannot take a process down.
+DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
+
+
+class Frame(msgspec.Struct, gc=False):
+    """One whole message of the wire: its payload, and what the framing said about it."""
+
+    data: bytes
+    event: str = ""
+
+
+class Framing(Protocol):
+    """Cuts a body into frames, however the network cut the body."""
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take all of `chunk` at once, and give the frames that it completes, one by one.
+
+        Raises:
+            FrameTooLargeError: A frame exceeds the limit. Frames before it have been yielded.
+        """
+        ...
+
+    def feed_eof(self) -> Iterator[Frame]:
+        """The body has ended: give what can still be taken for a frame."""
+        ...
