@@ -6,7 +6,6 @@ Events are plain mutable dataclasses: a transformer may change one in place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -96,7 +95,7 @@ class StreamDeltaEvent(StreamEvent):
         delta = self.delta
         if isinstance(delta, str):
             return delta
-        if not isinstance(delta, Mapping) or "type" in delta:
+        if "type" in delta:
             return ""
         found = (delta[key] for key in _TEXT_KEYS if isinstance(delta.get(key), str))
         return next(found, "")

@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 
 from steer_llm_sdk.errors import ConfigurationError
 
-_DATA_URL = re.compile(r"data:(?P<media_type>[\w.+-]+/[\w.+-]+)?(?:;[^,;]*)*;base64,(?P<data>.*)", re.S)
+_DATA_URL = re.compile(
+    r"data:(?P<media_type>[\w.+-]+/[\w.+-]+)?(?:;[^,;]*)*;base64,(?P<data>.*)", re.DOTALL
+)
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -242,7 +244,8 @@ def _read_tool_call(call: object, where: str) -> ToolCall:
             f"{where}: expected a tool call to be a mapping, found {type(call).__name__}"
         )
     kind = call.get("type", "function")
-    inner = call.get(kind) if isinstance(call.get(kind), Mapping) else call
+    nested = call.get(kind)
+    inner = nested if isinstance(nested, Mapping) else call
     name = inner.get("name")
     if not isinstance(name, str):
         raise ConfigurationError(f"{where}: a tool call needs a name, found {dict(call)!r}")

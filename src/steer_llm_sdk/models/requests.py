@@ -10,13 +10,17 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import Message
 
 
+def _no_parameters() -> dict[str, Any]:
+    return {"type": "object", "properties": {}}
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A function that the model may call. `parameters` is its JSON Schema."""
 
     name: str
     description: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    parameters: Mapping[str, Any] = field(default_factory=_no_parameters)
     strict: bool | None = None
 
 
@@ -103,7 +107,7 @@ def _read_tool(tool: object, where: str) -> Tool | RawTool:
     return Tool(
         name,
         inner.get("description"),
-        parameters if parameters is not None else {"type": "object", "properties": {}},
+        parameters if parameters is not None else _no_parameters(),
         inner.get("strict", tool.get("strict")),
     )
 

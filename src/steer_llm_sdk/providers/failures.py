@@ -51,8 +51,9 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (
         re.compile(
             r"context[ _](?:length|window|size)|maximum context|prompt is too long|"
-            r"input token count.*exceeds|too many (?:input )?tokens|exceeds? the (?:available )?context",
-            re.I,
+            r"input token count.*exceeds|too many (?:input )?tokens|"
+            r"exceeds? the (?:available )?context",
+            re.IGNORECASE,
         ),
         ContextLengthError,
     ),
@@ -60,17 +61,22 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
         re.compile(
             r"insufficient[ _](?:quota|balance|credits?|funds)|credit balance is too low|"
             r"exceeded your current quota|billing|payment required|spending limit",
-            re.I,
+            re.IGNORECASE,
         ),
         QuotaExceededError,
     ),
     (
-        re.compile(r"content[ _](?:management[ _]policy|filter|policy)|safety system", re.I),
+        re.compile(
+            r"content[ _](?:management[ _]policy|filter|policy)|safety system", re.IGNORECASE
+        ),
         ContentFilterError,
     ),
-    (re.compile(r"\boverloaded\b|at capacity|over capacity", re.I), OverloadedError),
-    (re.compile(r"rate[ _-]?limit|too many requests", re.I), RateLimitError),
-    (re.compile(r"(?:invalid|incorrect)[ _]api[ _]key|api key not valid", re.I), AuthenticationError),
+    (re.compile(r"\boverloaded\b|at capacity|over capacity", re.IGNORECASE), OverloadedError),
+    (re.compile(r"rate[ _-]?limit|too many requests", re.IGNORECASE), RateLimitError),
+    (
+        re.compile(r"(?:invalid|incorrect)[ _]api[ _]key|api key not valid", re.IGNORECASE),
+        AuthenticationError,
+    ),
 )
 
 # A coarse class that a phrase may narrow; anything else was said precisely.
@@ -182,8 +188,8 @@ def describe_body(answer: ErrorAnswer) -> str:
     if not answer.body.strip():
         return "an empty body"
     text = answer.body[: MAX_BODY_CHARS * 4].decode("utf-8", "replace")
-    if "<" in text and re.search(r"<\s*(?:!doctype|html|head|body)", text, re.I):
-        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.I | re.S)
+    if "<" in text and re.search(r"<\s*(?:!doctype|html|head|body)", text, re.IGNORECASE):
+        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         return f"an HTML page{': ' + title[1].strip() if title else ''}"
     return text
 

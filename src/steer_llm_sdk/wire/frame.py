@@ -7,10 +7,6 @@ from typing import Protocol
 
 import msgspec
 
-# 32 MiB: room for an image inside one event (a base64 picture takes 2 to 10 MB), small enough that
-# one hostile stream cannot take a process down.
-DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
-
 
 class Frame(msgspec.Struct, gc=False):
     """One whole message of the wire: its payload, and what the framing said about it."""

@@ -1,4 +1,6 @@
-"""Server-sent events, as the WHATWG has them: https://html.spec.whatwg.org/#event-stream-interpretation
+"""Server-sent events, as the WHATWG has them.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 
 Strategy. Lines end with CR LF, LF or CR, so each chunk is first brought to LF alone; after that an
 event ends with an empty line, and whole events are split off in bulk. Nearly all of them are one
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from steer_llm_sdk.errors import FrameTooLargeError
-from steer_llm_sdk.wire.frame import DEFAULT_MAX_FRAME_BYTES, Frame
+from steer_llm_sdk.wire.frame import Frame
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -33,7 +35,7 @@ class SSEFraming:
             server that never ends its event would otherwise fill the memory.
     """
 
-    def __init__(self, max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES) -> None:
+    def __init__(self, max_frame_bytes: int) -> None:
         self._max_frame_bytes = max_frame_bytes
         self._waiting: list[bytes] = []  # of the unfinished event, with LF line ends
         self._waiting_bytes = 0

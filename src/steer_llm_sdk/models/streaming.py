@@ -1,0 +1,168 @@
+"""How one stream is to be run: `StreamingOptions`, and the protocols of what it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, runtime_checkable
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.events import StreamEvent
+
+# 32 MiB: room for an image inside one event (a base64 picture takes 2 to 10 MB), small enough that
+# one hostile stream cannot take a process down.
+DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
+
+
+class ProcessorStream(Protocol):
+    """One stream's way through a processor: it holds that stream's state, and no other's."""
+
+    def process(self, event: StreamEvent) -> list[StreamEvent] | Awaitable[list[StreamEvent]]:
+        """What becomes of one event: none, one or several.
+
+        A plain list where everything on the way was synchronous, so that nothing is awaited
+        without need; otherwise something to await. Never raises what user code raised.
+        """
+        ...
+
+    def finish(self) -> list[StreamEvent] | Awaitable[list[StreamEvent]]:
+        """What was held back: called once, after the last delta and before usage."""
+        ...
+
+    async def close(self) -> None:
+        """Hand over the last batch and free the state: called once, after the terminal event."""
+        ...
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """What `StreamingOptions.event_processor` takes: see `EventProcessor`."""
+
+    def open_stream(self) -> ProcessorStream:
+        """The state for one more stream."""
+        ...
+
+
+class Transformer(Protocol):
+    """What `StreamingOptions.text_transformers` takes: see `EventTransformer`."""
+
+    def transform(self, event: StreamEvent) -> Any:
+        """One event in; an event, a list of events, None, or something to await for these."""
+        ...
+
+    def for_stream(self) -> Transformer:
+        """The instance that serves one stream."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamingOptions:
+    """How a stream is run. Times are in seconds; None means no limit.
+
+    Attributes:
+        event_processor: An `EventProcessor` between the provider and those who watch this stream.
+        text_transformers: Transformers that stand before even the response: what they redact is
+            nowhere.
+        raise_callback_errors: End the stream in a `CallbackError` when a callback raises. By
+            default it is logged and counted, and the stream goes on.
+        raise_on_error: Whether the call raises when the stream fails. None: it does, unless
+            ``on_error`` was passed to ``stream_with_usage``.
+        connect_timeout: For the connection, TLS included.
+        first_event_timeout: From the request sent to the first event of the provider.
+        idle_timeout: Between any two bytes of the body.
+        stall_timeout: Bytes come (keep-alive comments), but nothing of the answer does.
+        total_timeout: For everything, retries included. The time spent in callbacks never counts.
+        max_retries: How often the request is sent again, before the first delta only.
+        max_retry_wait: A ``Retry-After`` above this is not waited for: the error is raised.
+        retry_budget: All the time that may be spent waiting between attempts.
+        fallback_models: Models to try in order when the first fails before its first delta.
+        recovery: ``"continue"``: take up an answer that was cut, where the provider can do so.
+        json_extract: Look for the JSON inside a code fence or prose.
+        validate_schema: Whether JSON that was asked for by a schema is checked against it.
+        include_usage: Ask for usage where it must be asked for.
+        exit_grace: After a cancellation, how long the call waits for the last events to be
+            delivered.
+        slow_callback_warning_ms: A plain callback that blocks the loop for longer is named in a
+            warning.
+        max_frame_bytes: The most bytes that one frame of the stream may take.
+        max_error_body_bytes: The most bytes that are read of an error's body.
+    """
+
+    event_processor: Processor | None = None
+    text_transformers: Sequence[Transformer] = ()
+    raise_callback_errors: bool = False
+    raise_on_error: bool | None = None
+    connect_timeout: float | None = 10.0
+    first_event_timeout: float | None = 300.0
+    idle_timeout: float | None = 300.0
+    stall_timeout: float | None = 600.0
+    total_timeout: float | None = None
+    max_retries: int = 2
+    max_retry_wait: float = 60.0
+    retry_budget: float | None = 120.0
+    fallback_models: Sequence[str] = ()
+    recovery: str | None = None
+    json_extract: bool = False
+    validate_schema: bool = True
+    include_usage: bool = True
+    exit_grace: float = 2.0
+    slow_callback_warning_ms: float = 50.0
+    max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES
+    max_error_body_bytes: int = 256 * 1024
+
+    def __post_init__(self) -> None:
+        for name in _POSITIVE_OR_NONE:
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and value > 0):
+                raise ConfigurationError(
+                    f"{name}: expected a number of seconds above 0, or None; found {value!r}"
+                )
+        for name in _NOT_NEGATIVE:
+            value = getattr(self, name)
+            if not (_is_number(value) and value >= 0):
+                raise ConfigurationError(
+                    f"{name}: expected a number of at least 0, found {value!r}"
+                )
+        if self.recovery not in {None, "continue"}:
+            raise ConfigurationError(
+                f'recovery: expected None or "continue", found {self.recovery!r}'
+            )
+        if isinstance(self.fallback_models, str):
+            raise ConfigurationError(
+                f"fallback_models: expected a list of models, found the string "
+                f"{self.fallback_models!r}"
+            )
+        if self.event_processor is not None and not isinstance(self.event_processor, Processor):
+            raise ConfigurationError(
+                "event_processor: expected an EventProcessor, "
+                f"found {type(self.event_processor).__name__}"
+            )
+
+    def replace(self, **changes: Any) -> StreamingOptions:
+        """A copy with some options changed."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return StreamingOptions(**values | changes)
+
+
+_POSITIVE_OR_NONE = (
+    "connect_timeout",
+    "first_event_timeout",
+    "idle_timeout",
+    "stall_timeout",
+    "total_timeout",
+    "retry_budget",
+)
+_NOT_NEGATIVE = (
+    "max_retries",
+    "max_retry_wait",
+    "exit_grace",
+    "slow_callback_warning_ms",
+    "max_frame_bytes",
+    "max_error_body_bytes",
+)
+
+Callback = Callable[[Any], Any]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,75 @@
+"""What a transport is: one request in, one response whose body arrives in pieces.
+
+Fakes are ordinary implementations of these two protocols (`steer_llm_sdk.testing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.models.requests import HTTPRequest
+
+
+class TransportResponse(Protocol):
+    """A response whose headers have arrived."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names in lower case, the last value where one is repeated."""
+        ...
+
+    async def read(self) -> bytes:
+        """The bytes that have arrived, at least one; ``b""`` when the body has ended cleanly.
+
+        Raises:
+            ConnectionLostError: The connection broke before the body was whole.
+            SteerError: What `abort` was called with.
+        """
+        ...
+
+    def abort(self, error: SteerError) -> None:
+        """Close the socket at once. A `read` under way, and every later one, raises `error`.
+
+        May be called from anywhere in the loop's thread, more than once, and after the end.
+        """
+        ...
+
+    async def release(self) -> None:
+        """The body has been read as far as it is wanted.
+
+        The connection is kept for the next request when what is left of the body arrives within a
+        moment, else it is closed. Never raises.
+        """
+        ...
+
+
+class Transport(Protocol):
+    """Opens responses. Lives as long as a client; its connections are shared and kept alive."""
+
+    async def open(
+        self, request: HTTPRequest, *, connect_timeout: float | None
+    ) -> TransportResponse:
+        """Send a request, and wait for the response's headers.
+
+        Args:
+            request: What to send.
+            connect_timeout: Seconds for the connection, TLS included; None for no limit. The wait
+                for the headers is not limited here.
+
+        Raises:
+            ConnectError: No connection could be made.
+            RequestTimeoutError: Not within `connect_timeout`.
+            ConnectionLostError: The connection broke before the headers came.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections. Streams under way end in `ConnectionLostError`."""
+        ...
