@@ -1,0 +1,174 @@
+"""The recorded streams of the folder that `STEER_CORPUS` names, with the official SDKs' answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.errors import ProtocolError, SteerError
+from steer_llm_sdk.models.fragments import (
+    End,
+    Extras,
+    Failure,
+    Finish,
+    Fragment,
+    Identity,
+    OtherChoice,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCallPiece,
+    Usage,
+)
+from steer_llm_sdk.providers.base import WireFormat
+
+MAX_FRAME_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recorded body, its row of the index, and the oracle's answer."""
+
+    id: str
+    body: bytes
+    index: dict[str, Any]
+    oracle: dict[str, Any]
+
+
+def corpus_folder() -> Path | None:
+    """The folder, or None where the variable is not set."""
+    name = os.environ.get("STEER_CORPUS")
+    return Path(name) if name else None
+
+
+@functools.cache
+def _rows(folder: Path, name: str) -> tuple[dict[str, Any], ...]:
+    lines = (folder / name).read_text(encoding="utf-8").splitlines()
+    return tuple(json.loads(line) for line in lines)
+
+
+def recorded(*wires: str) -> Iterator[Recorded]:
+    """The recorded streams of these wire formats; of all, when none is named."""
+    folder = corpus_folder()
+    if folder is None:
+        return
+    oracle = {row["id"]: row for row in _rows(folder, "oracle.jsonl")}
+    for row in _rows(folder, "index.jsonl"):
+        if not wires or row["wire"] in wires:
+            yield Recorded(row["id"], (folder / row["file"]).read_bytes(), row, oracle[row["id"]])
+
+
+def corpus_params(*wires: str) -> list[Any]:
+    """One parameter a stream; a single skipped one where there is no corpus."""
+    found = [pytest.param(stream, id=stream.id) for stream in recorded(*wires)]
+    reason = "the recorded streams are not here: set STEER_CORPUS to run"
+    return found or [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no-corpus")]
+
+
+@dataclass
+class Folded:
+    """What the fragments of one stream add up to."""
+
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    finish: Finish | None = None
+    usage: Usage | None = None
+    identity: Identity = field(default_factory=Identity)
+    extras: list[dict[str, Any]] = field(default_factory=list)
+    others: dict[int, Folded] = field(default_factory=dict)
+    error: SteerError | None = None
+    ended: bool = False
+    fragments: list[Fragment] = field(default_factory=list)
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """The tool calls in order, as the oracle writes them."""
+        return [self.tool_calls[index] for index in sorted(self.tool_calls)]
+
+    def take(self, fragment: Fragment) -> None:
+        """Add one fragment."""
+        self.fragments.append(fragment)
+        match fragment:
+            case str():
+                self.text += fragment
+            case Text():
+                self.text += fragment.text
+            case Reasoning():
+                self._take_reasoning(fragment)
+            case Refusal():
+                self.refusal += fragment.text
+            case ToolCallPiece():
+                self._take_call(fragment)
+            case Finish():
+                self.finish = fragment
+            case Usage():
+                self.usage = fragment
+            case Identity():
+                self.identity = Identity(
+                    fragment.response_id or self.identity.response_id,
+                    fragment.model or self.identity.model,
+                )
+            case Extras():
+                self.extras.append(fragment.metadata)
+            case OtherChoice():
+                self.others.setdefault(fragment.index, Folded()).take(fragment.fragment)
+            case Failure():
+                self.error = fragment.error
+            case End():
+                self.ended = True
+
+    _part: int | str | None = None
+
+    def _take_reasoning(self, piece: Reasoning) -> None:
+        if piece.text and self._part is not None and piece.part != self._part and self.reasoning:
+            self.reasoning += "\n\n"
+        if piece.text:
+            self._part = piece.part
+        self.reasoning += piece.text
+
+    def _take_call(self, piece: ToolCallPiece) -> None:
+        call = self.tool_calls.setdefault(piece.index, {"id": None, "name": None, "arguments": ""})
+        call["id"] = piece.id or call["id"]
+        call["name"] = piece.name or call["name"]
+        call["arguments"] += piece.arguments
+
+
+def fold(wire: WireFormat, chunks: Iterable[bytes], provider: str = "test") -> Folded:
+    """Decode a body that arrives in `chunks`, as the library does, and add its fragments up.
+
+    Frames after a failure or the end marker are not looked at. What is left at the end of the body
+    counts when it decodes.
+    """
+    framing = wire.framing(MAX_FRAME_BYTES)
+    decoder = wire.decoder(provider)
+    folded = Folded()
+    for chunk in chunks:
+        for frame in framing.feed(chunk):
+            for fragment in decoder.decode(frame):
+                folded.take(fragment)
+                if folded.ended or folded.error:
+                    return folded
+    try:
+        for frame in framing.feed_eof():
+            for fragment in decoder.decode(frame):
+                folded.take(fragment)
+    except ProtocolError:
+        pass  # a cut frame is no frame; the lifecycle reports the stream as incomplete
+    for fragment in decoder.decode_eof():
+        folded.take(fragment)
+    return folded
+
+
+def cut(body: bytes, places: Iterable[int]) -> list[bytes]:
+    """The body in pieces, cut at these offsets."""
+    edges = [0, *sorted(set(places)), len(body)]
+    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
