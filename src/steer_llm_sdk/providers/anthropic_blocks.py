@@ -1,0 +1,192 @@
+"""The content blocks of an Anthropic message: opened, grown by deltas, closed, by their index.
+
+Text, reasoning and the calls that the caller is to run become fragments as they come. Every other
+block (what the provider ran itself: web search, code execution, MCP; a compaction; what may come)
+is gathered, and kept whole in the events' metadata under ``content_blocks`` when it is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+
+from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.models.fragments import Extras, Fragment, Reasoning, ToolCallPiece
+
+JSONObject: TypeAlias = dict[str, Any]
+
+NOTHING: tuple[Fragment, ...] = ()
+
+_CALL_FIELDS = frozenset({"type", "id", "name", "input"})
+
+
+class _OpenCall(msgspec.Struct):
+    """A call whose block is open: its number among the calls, and its input as given at first."""
+
+    number: int
+    given: str
+    has_arguments: bool = False
+
+
+class _OpenBlock(msgspec.Struct):
+    """A block that only passes through: its fields so far, and the pieces of its input."""
+
+    fields: JSONObject
+    pieces: list[str]
+
+    def whole(self) -> JSONObject:
+        text = "".join(self.pieces)
+        if not text:
+            return self.fields
+        try:
+            return self.fields | {"input": msgspec.json.decode(text)}
+        except (ValueError, RecursionError):
+            return self.fields | {"input": text}
+
+
+class ContentBlocks:
+    """The blocks of one message.
+
+    A call without arguments looks just like one that the token limit cut before its first
+    argument. Only what follows tells them apart, so the end of such a call is held until another
+    block opens (`open`) or the message says why it stopped (`release`).
+
+    Args:
+        provider: The provider's name, for errors.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._calls: dict[int, _OpenCall] = {}
+        self._others: dict[int, _OpenBlock] = {}
+        self._calls_seen = 0
+        self._held: ToolCallPiece | None = None
+
+    def open(self, index: int, block: JSONObject) -> list[Fragment]:
+        """A block begins; some servers send it whole."""
+        fragments = self.release()
+        read = self._openers.get(text_at(block, "type"))
+        if read is not None:
+            return [*fragments, *read(self, index, block)]
+        self._others[index] = _OpenBlock(block, [])
+        return fragments
+
+    def change(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
+        """A block grows."""
+        read = self._changers.get(text_at(delta, "type"))
+        if read is not None:
+            return read(self, index, delta)
+        if index in self._others:  # `compaction_delta`, and what may come
+            self._others[index].fields |= {k: v for k, v in delta.items() if k != "type"}
+        return NOTHING
+
+    def close(self, index: int) -> Sequence[Fragment]:
+        """A block ends."""
+        if call := self._calls.pop(index, None):
+            return self._close_call(call)
+        if block := self._others.pop(index, None):
+            return (Extras({"content_blocks": [block.whole()]}),)
+        return NOTHING
+
+    def release(self, *, is_cut: bool = False) -> list[Fragment]:
+        """The end of a call that was held; none where the message was cut: it is not whole."""
+        held, self._held = self._held, None
+        return [held] if held and not is_cut else []
+
+    def add_thinking(self, index: int, text: str) -> Sequence[Fragment]:
+        """Reasoning; each block is a part of its own."""
+        return (Reasoning(text, index),) if text else NOTHING
+
+    def add_input(self, index: int, piece: str) -> Sequence[Fragment]:
+        """A piece of the arguments of a call, as JSON text."""
+        call = self._calls.get(index)
+        if call is not None and piece:
+            call.has_arguments = True
+            return (ToolCallPiece(call.number, arguments=piece),)
+        if index in self._others:
+            self._others[index].pieces.append(piece)
+        return NOTHING
+
+    def _close_call(self, call: _OpenCall) -> Sequence[Fragment]:
+        if call.has_arguments or call.given:
+            rest = "" if call.has_arguments else call.given
+            return (ToolCallPiece(call.number, arguments=rest, is_whole=True),)
+        self._held = ToolCallPiece(call.number, arguments="{}", is_whole=True)
+        return NOTHING
+
+    def _open_text(self, index: int, block: JSONObject) -> Sequence[Fragment]:
+        citations = block.get("citations")
+        found = (Extras({"citations": citations}),) if isinstance(citations, list) else NOTHING
+        return [*(found if citations else NOTHING), *self._change_text(index, block)]
+
+    def _open_thinking(self, index: int, block: JSONObject) -> Sequence[Fragment]:
+        return [*self._change_thinking(index, block), *self._change_signature(index, block)]
+
+    def _open_redacted_thinking(self, index: int, block: JSONObject) -> Sequence[Fragment]:
+        data = text_at(block, "data")
+        return (Reasoning(part=index, extra={"data": data}),) if data else NOTHING
+
+    def _open_tool_use(self, index: int, block: JSONObject) -> Sequence[Fragment]:
+        call = _OpenCall(self._calls_seen, self._input_text(block.get("input")))
+        self._calls[index] = call
+        self._calls_seen += 1
+        name, call_id = text_at(block, "name") or None, text_at(block, "id") or None
+        extra = {key: block[key] for key in block if key not in _CALL_FIELDS}
+        return (ToolCallPiece(call.number, call_id, name, extra=extra or None),)
+
+    def _input_text(self, given: object) -> str:
+        """The input that came with the start of a call: Anthropic's ``{}``, or the whole of it."""
+        if isinstance(given, str):
+            return given
+        if not given:
+            return ""
+        try:
+            return msgspec.json.encode(given).decode()
+        except RecursionError:
+            message = f"{self._provider}: the input of a tool call is nested too deeply"
+            raise ProtocolError(message) from None
+
+    def _change_text(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
+        del index  # text is one stream, whichever block it stands in
+        text = text_at(delta, "text")
+        return (text,) if text else NOTHING
+
+    def _change_thinking(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
+        return self.add_thinking(index, text_at(delta, "thinking"))
+
+    def _change_signature(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
+        signature = text_at(delta, "signature")
+        return (Reasoning(part=index, extra={"signature": signature}),) if signature else NOTHING
+
+    def _change_citations(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
+        del index  # it rides with the text of its block
+        citation = delta.get("citation")
+        return (Extras({"citations": [citation]}),) if citation else NOTHING
+
+    def _change_input(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
+        return self.add_input(index, text_at(delta, "partial_json"))
+
+    _openers: ClassVar[Mapping[str, _Reader]] = {
+        "text": _open_text,
+        "thinking": _open_thinking,
+        "redacted_thinking": _open_redacted_thinking,
+        "tool_use": _open_tool_use,
+    }
+    _changers: ClassVar[Mapping[str, _Reader]] = {
+        "text_delta": _change_text,
+        "thinking_delta": _change_thinking,
+        "signature_delta": _change_signature,
+        "citations_delta": _change_citations,
+        "input_json_delta": _change_input,
+    }
+
+
+def text_at(holder: JSONObject, key: str) -> str:
+    """The string under a key; empty where there is none, or something else."""
+    value = holder.get(key)
+    return value if isinstance(value, str) else ""
+
+
+_Reader: TypeAlias = Callable[[ContentBlocks, int, JSONObject], Sequence[Fragment]]
