@@ -71,12 +71,17 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
-    """What goes over the wire. `headers` hold the key, so they are not part of the repr."""
+    """What goes over the wire. `headers` hold the key, so they are not part of the repr.
+
+    `proxy` is the URL of an HTTP proxy; `verify` says whether the server's certificate is checked.
+    """
 
     url: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     method: str = "POST"
+    proxy: str | None = field(default=None, repr=False)
+    verify: bool = True
 
 
 def read_tools(tools: Sequence[object] | None) -> tuple[Tool | RawTool, ...]:

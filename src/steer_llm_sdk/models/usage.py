@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 PROMPT = "prompt_tokens"
@@ -53,3 +54,12 @@ def with_total(counts: Mapping[str, int]) -> dict[str, int]:
     if TOTAL not in whole and PROMPT in whole and COMPLETION in whole:
         whole[TOTAL] = whole[PROMPT] + whole[COMPLETION]
     return {key: whole[key] for key in USAGE_KEYS if key in whole}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Token counts that were made here, how, and how far they can be trusted (0 to 1)."""
+
+    counts: dict[str, int]
+    method: str
+    confidence: float

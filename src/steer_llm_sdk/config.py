@@ -1,0 +1,92 @@
+"""Where keys and endpoints come from: arguments first, then the environment."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from steer_llm_sdk.errors import ConfigurationError
+
+_LOOPBACK = ("localhost", "127.", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """How one provider is reached. Keys and proxies are not part of the repr.
+
+    Attributes:
+        api_key: The key; else the provider's environment variable is read.
+        base_url: The endpoint; else the provider's environment variable, else its own.
+        kind: The provider whose ways it has: adds a provider under a new name
+            (``providers={"mine": ProviderSettings(kind="vllm", base_url=…)}``).
+        headers: Headers for every request.
+        proxy: The URL of an HTTP proxy.
+        verify: Whether the server's certificate is verified. Only turn it off for a test.
+        model_path: The ``.gguf`` file of the embedded model.
+    """
+
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    kind: str | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    verify: bool = True
+    model_path: str | None = None
+
+
+def first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    """The value of the first variable that is set to something."""
+    values = (environment.get(name, "").strip() for name in names)
+    return next((value for value in values if value), None)
+
+
+def clean_base_url(base_url: str, provider: str) -> str:
+    """A base URL without its trailing slash, checked.
+
+    A host without a scheme (``127.0.0.1:11434``, as ``OLLAMA_HOST`` is often written) gets
+    ``http://``. A user and password in the URL, and plain http to a host other than this machine,
+    are warned of.
+
+    Raises:
+        ConfigurationError: It is no http or https URL.
+    """
+    url = base_url.strip().rstrip("/")
+    if "://" not in url:
+        url = f"http://{url}"
+    parts = urlsplit(url)
+    try:
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if parts.scheme not in {"http", "https"} or not host:
+        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        raise ConfigurationError(
+            f"{provider}: expected base_url to be an http or https URL, found {shown!r}"
+        )
+    if parts.username or parts.password:
+        warnings.warn(
+            f"{provider}: the base URL holds a user or password; pass a key or headers instead",
+            stacklevel=2,
+        )
+    if parts.scheme == "http" and not host.startswith(_LOOPBACK):
+        warnings.warn(
+            f"{provider}: plain http to {host}: the key and the messages can be read on the way",
+            stacklevel=2,
+        )
+    return url
+
+
+def check_key(key: str, provider: str) -> str:
+    """A key without the white space around it.
+
+    Raises:
+        ConfigurationError: It holds what no header may hold. The key itself is not shown.
+    """
+    stripped = key.strip()
+    if not stripped.isascii() or not stripped.isprintable() or not stripped:
+        raise ConfigurationError(
+            f"{provider}: the API key is empty or has characters that no header may hold"
+        )
+    return stripped

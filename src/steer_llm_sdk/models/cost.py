@@ -1,0 +1,50 @@
+"""What a request cost, by the list prices that ``genai-prices`` keeps (the extra ``cost``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from steer_llm_sdk.models.usage import CACHE_WRITE, CACHED, COMPLETION, PROMPT
+
+# The library's provider names, where the price list has others.
+_PRICE_LIST_NAMES: Mapping[str, str] = {
+    "gemini": "google",
+    "moonshot": "moonshotai",
+    "openai-responses": "openai",
+    "xai": "x-ai",
+}
+
+
+def price_usd(
+    provider: str,
+    response_model: str | None,
+    model: str,
+    usage: Mapping[str, Any] | None,
+) -> float | None:
+    """The price in US dollars, or None where it is not known.
+
+    The model that answered counts, then the one that was asked for.
+    """
+    if not usage or PROMPT not in usage or COMPLETION not in usage:
+        return None
+    try:
+        from genai_prices import Usage, calc_price
+    except ImportError:
+        return None
+    tokens = Usage(
+        input_tokens=usage[PROMPT],
+        output_tokens=usage[COMPLETION],
+        cache_read_tokens=usage.get(CACHED),
+        cache_write_tokens=usage.get(CACHE_WRITE),
+    )
+    provider_id = _PRICE_LIST_NAMES.get(provider, provider)
+    for name in (response_model, model):
+        if not name:
+            continue
+        try:
+            price = calc_price(tokens, model_ref=name, provider_id=provider_id)
+        except (LookupError, ValueError):
+            continue
+        return float(price.total_price)
+    return None

@@ -1,0 +1,121 @@
+"""What a stream adds up to: `StreamingResponse`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Never
+
+from steer_llm_sdk.errors import InvalidJSONError, SteerError
+from steer_llm_sdk.models.cost import price_usd
+
+_UNSET: Any = object()
+
+
+@dataclass(slots=True, eq=False)
+class StreamingResponse:
+    """The answer, as far as it has arrived; whole when `ok`.
+
+    Attributes:
+        provider: The provider's name.
+        model: The model that was asked for.
+        request_id: The identifier of the request, as on the events.
+        stream_id: The identifier of the stream, as on the events.
+        reasoning: The model's reasoning, where the provider shows it.
+        refusal: The model's refusal, where the provider keeps it apart from text.
+        tool_calls: The finished calls whose arguments parse, each
+            ``{"id", "name", "arguments"}`` with the arguments as JSON text (and
+            ``"type": "custom"`` where they are free text).
+        incomplete_tool_calls: Calls that were cut or whose arguments do not parse. Never run them.
+        usage: Token counts, as in the usage event; None when there are none.
+        usage_is_estimated: Whether they were counted here.
+        finish_reason: Why the model stopped; None when it did not say.
+        metrics: ``ttft_ms``, ``duration_ms``, ``chunks``, ``tokens_per_second`` and more.
+        metadata: What the terminal event's metadata holds.
+        error: None when the stream completed.
+    """
+
+    provider: str = ""
+    model: str = ""
+    request_id: str = ""
+    stream_id: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    incomplete_tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    usage: dict[str, Any] | None = None
+    usage_is_estimated: bool = False
+    finish_reason: str | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    error: SteerError | None = None
+    is_finished: bool = False
+    text_parts: list[str] = field(default_factory=list, repr=False)
+    json_value: Any = field(default=_UNSET, repr=False)
+    parsed_value: Any = field(default=_UNSET, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the stream has ended, and ended well."""
+        return self.is_finished and self.error is None
+
+    def get_text(self) -> str:
+        """The text that has arrived; the concatenation of the text deltas."""
+        if len(self.text_parts) > 1:
+            self.text_parts[:] = ["".join(self.text_parts)]
+        return self.text_parts[0] if self.text_parts else ""
+
+    def get_json(self) -> Any:
+        """The text as JSON.
+
+        Raises:
+            SteerError: The stream failed: its error.
+            InvalidJSONError: The text is not JSON.
+        """
+        self.raise_for_error()
+        if self.json_value is _UNSET:
+            self.json_value = _parse(self.get_text())
+        return self.json_value
+
+    @property
+    def parsed(self) -> Any:
+        """The typed object, when ``response_format`` was a type; else what `get_json` gives.
+
+        Raises:
+            SteerError: The stream failed: its error.
+            InvalidJSONError: The text is not JSON.
+        """
+        self.raise_for_error()
+        return self.get_json() if self.parsed_value is _UNSET else self.parsed_value
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the request cost in US dollars, by the list prices of ``genai-prices``.
+
+        None when the model or its price is not known, nothing was counted, or the extra ``cost``
+        is not installed.
+        """
+        return price_usd(self.provider, self.metadata.get("response_model"), self.model, self.usage)
+
+    def raise_for_error(self) -> None:
+        """Raise the stream's error, if it has one."""
+        if self.error is not None:
+            raise self.error
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_reject_constant)
+    except json.JSONDecodeError as error:
+        found = text[max(0, error.pos - 20) : error.pos + 20]
+        raise InvalidJSONError(
+            f"the text is not JSON: {error.msg} at character {error.pos}, near {found!r}",
+            text=text,
+            position=error.pos,
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidJSONError(f"the text is not JSON: {error}", text=text) from None
+
+
+def _reject_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,1 @@
+"""Fragments to events, and events to whoever listens."""

@@ -1,0 +1,128 @@
+"""Events to a response: what has been delivered so far, put together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Never
+
+from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.responses import StreamingResponse
+
+
+class CallInProgress:
+    """One tool call while its pieces arrive."""
+
+    __slots__ = ("arguments", "extra", "id", "is_whole", "name", "type")
+
+    def __init__(self, identifier: str, name: str, kind: str) -> None:
+        self.id = identifier
+        self.name = name
+        self.type = kind
+        self.arguments: list[str] = []
+        self.extra: dict[str, Any] = {}
+        self.is_whole = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The call as `StreamingResponse.tool_calls` shows it."""
+        call: dict[str, Any] = {"id": self.id, "name": self.name}
+        call["arguments"] = "".join(self.arguments)
+        if self.type != "function":
+            call["type"] = self.type
+        return call | self.extra
+
+
+class Collector:
+    """Puts one stream's deltas together into a `StreamingResponse`.
+
+    Text goes straight to ``response.text_parts``; everything else through here.
+    """
+
+    def __init__(self, response: StreamingResponse) -> None:
+        self.response = response
+        self.calls: dict[int, CallInProgress] = {}
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
+
+    def add(self, event: StreamDeltaEvent) -> None:
+        """Take one delta."""
+        delta = event.delta
+        if isinstance(delta, str):
+            self.response.text_parts.append(delta)
+            return
+        kind = delta.get("type")
+        if kind == "reasoning":
+            self._reasoning.append(delta.get("text", ""))
+        elif kind == "refusal":
+            self._refusal.append(delta.get("text", ""))
+        elif kind == "tool_call":
+            self._add_call(delta)
+
+    def close_call(self, index: int) -> None:
+        """The provider closed this call."""
+        if call := self.calls.get(index):
+            call.is_whole = True
+
+    def _add_call(self, delta: dict[str, Any]) -> None:
+        index = delta["index"]
+        call = self.calls.get(index)
+        if call is None:
+            kind = delta.get("call_type", "function")
+            call = self.calls[index] = CallInProgress(delta["id"], delta["name"] or "", kind)
+        call.id = delta["id"] or call.id
+        call.name = delta["name"] or call.name
+        call.arguments.append(delta["arguments"])
+        known = {"type", "index", "id", "name", "arguments", "call_type"}
+        call.extra.update((key, value) for key, value in delta.items() if key not in known)
+
+    def settle(self, *, has_finished: bool, was_cut: bool) -> None:
+        """Write what has been put together into the response.
+
+        Args:
+            has_finished: The model said that it had finished: calls without a close are closed.
+            was_cut: It stopped for length: the last call may be cut.
+        """
+        response = self.response
+        response.reasoning = "".join(self._reasoning)
+        response.refusal = "".join(self._refusal)
+        response.tool_calls = []
+        response.incomplete_tool_calls = []
+        last = max(self.calls, default=-1)
+        for index in sorted(self.calls):
+            call = self.calls[index]
+            is_closed = call.is_whole or (has_finished and not (was_cut and index == last))
+            done = _finished(call, is_closed=is_closed, has_finished=has_finished)
+            kept = response.incomplete_tool_calls if done is None else response.tool_calls
+            kept.append(call.as_dict() if done is None else done)
+
+
+def _finished(
+    call: CallInProgress, *, is_closed: bool, has_finished: bool
+) -> dict[str, Any] | None:
+    """The call when it may be run, else None.
+
+    A JSON object shows its own end, so one that parses is whole even where the answer was cut just
+    after it. Free text and bare values do not, so they need the provider's close.
+    """
+    done = call.as_dict()
+    if not call.name:
+        return None
+    if call.type == "custom":
+        return done if is_closed else None
+    if not done["arguments"].strip():
+        return {**done, "arguments": "{}"} if is_closed else None
+    value = _parsed(done["arguments"])
+    if value is None:
+        return None
+    return done if is_closed or (has_finished and isinstance(value, dict)) else None
+
+
+def _parsed(arguments: str) -> Any:
+    """The arguments' value; None where they are not JSON (or JSON's null, which no tool takes)."""
+    try:
+        return json.loads(arguments, parse_constant=_reject_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _reject_constant(name: str) -> Never:
+    raise ValueError(name)

@@ -1,0 +1,259 @@
+"""The transport over aiohttp: the one file that knows the HTTP library.
+
+None of aiohttp's exceptions leaves this file, not even as a cause: their reprs can hold an
+``Authorization`` header or a proxy's password. They are raised again, by a table, as the library's
+own, outside of the ``except`` block that caught them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import urllib.request
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from steer_llm_sdk.errors import (
+    ConnectError,
+    ConnectionLostError,
+    ProtocolError,
+    RequestTimeoutError,
+    SteerError,
+)
+from steer_llm_sdk.models.requests import HTTPRequest
+from steer_llm_sdk.transport.decompress import BodyDecoder, body_decoder
+
+# How much of a body, and for how long, is read after the provider's terminal marker to keep the
+# connection: servers end the body in the same packet or the next.
+_DRAIN_SECONDS = 0.05
+_DRAIN_BYTES = 64 * 1024
+
+# A header line longer than this, or more headers, is no answer of a model provider.
+_MAX_HEADER_BYTES = 16 * 1024
+
+_LOST = (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError)
+
+
+class HTTPTransport:
+    """Connections of one event loop, kept alive and shared.
+
+    Args:
+        keepalive_seconds: How long an idle connection is kept.
+    """
+
+    def __init__(self, *, keepalive_seconds: float = 60.0) -> None:
+        self._keepalive_seconds = keepalive_seconds
+        self._session: aiohttp.ClientSession | None = None
+        self._guard: AsyncGenerator[None, None] | None = None
+        self._open: set[HTTPResponse] = set()
+
+    async def open(self, request: HTTPRequest, *, connect_timeout: float | None) -> HTTPResponse:
+        """Send a request, and wait for the headers. See `transport.base.Transport`.
+
+        A kept-alive connection that turns out to have been closed by the server before any byte of
+        the response is no failure: the request goes out again at once, on another connection.
+        """
+        session = await self._live_session()
+        while True:
+            trace = SimpleNamespace(was_reused=False)
+            try:
+                response = await self._send(session, request, connect_timeout, trace)
+            except (
+                aiohttp.ServerDisconnectedError,
+                aiohttp.ClientOSError,
+                ConnectionError,
+            ) as error:
+                failure = _failure(error, request.url, connect_timeout)
+                if trace.was_reused and not isinstance(failure, ConnectError):
+                    continue
+            except (*_LOST, TimeoutError, ValueError) as error:
+                failure = _failure(error, request.url, connect_timeout)
+            else:
+                opened = HTTPResponse(response, self._open)
+                self._open.add(opened)
+                return opened
+            raise failure
+
+    async def close(self) -> None:
+        """Close all connections; streams under way end in `ConnectionLostError`."""
+        for response in tuple(self._open):
+            response.abort(ConnectionLostError("the client was closed while the stream ran"))
+        guard, self._guard, self._session = self._guard, None, None
+        if guard is not None:
+            await guard.aclose()
+
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        request: HTTPRequest,
+        connect_timeout: float | None,
+        trace: SimpleNamespace,
+    ) -> aiohttp.ClientResponse:
+        return await session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,  # a redirect would carry the key to another place
+            proxy=request.proxy or _proxy_of_environment(request.url),
+            ssl=request.verify,
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=connect_timeout, sock_connect=connect_timeout
+            ),
+            trace_request_ctx=trace,
+        )
+
+    async def _live_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._guard = self._session_guard()
+            await anext(self._guard)
+        assert self._session is not None  # noqa: S101 - the guard has just set it
+        return self._session
+
+    async def _session_guard(self) -> AsyncGenerator[None, None]:
+        """Own the session: an event loop closes the generators left in it before it ends.
+
+        So the connections of a client that nobody closed are closed by ``asyncio.run`` itself, in
+        silence, while their loop still runs.
+        """
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_note_reuse)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=self._keepalive_seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # decompressed here, a bounded piece at a time
+            trust_env=False,  # it would read ~/.netrc too; the proxies are read here
+            trace_configs=[trace],
+            max_line_size=_MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
+        self._session = session
+        try:
+            yield
+        finally:
+            self._session = None
+            await session.close()
+
+
+class HTTPResponse:
+    """A response whose headers have arrived. See `transport.base.TransportResponse`."""
+
+    def __init__(self, response: aiohttp.ClientResponse, registry: set[HTTPResponse]) -> None:
+        self._response = response
+        self._content = response.content
+        self._registry = registry
+        self._decoder: BodyDecoder | None = body_decoder(response.headers.get("Content-Encoding"))
+        self._failure: SteerError | None = None
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): value for name, value in response.headers.items()
+        }
+
+    async def read(self) -> bytes:
+        """The bytes that have arrived; ``b""`` at the clean end of the body."""
+        if self._decoder is None:
+            return await self._read_raw()
+        while True:  # an input that gives no output yet is not the end of the body
+            chunk = b"" if self._decoder.has_held_input else await self._read_raw()
+            is_end = not chunk and not self._decoder.has_held_input
+            piece = self._decoder.feed(chunk)
+            if piece or is_end:
+                return piece
+
+    async def _read_raw(self) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            chunk = await self._content.readany()
+        except _LOST as error:
+            self._failure = ConnectionLostError(
+                f"the connection broke in the middle of the response ({type(error).__name__})"
+            )
+            chunk = self._left_over()
+        if not chunk and self._failure is not None:
+            raise self._failure
+        return chunk
+
+    def abort(self, error: SteerError) -> None:
+        """Close the socket at once; reads raise `error`."""
+        self._registry.discard(self)
+        if self._failure is None:
+            self._failure = error
+        self._content.set_exception(error)
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+        self._response.close()
+
+    async def release(self) -> None:
+        """Keep the connection when the rest of the body comes within a moment, else close it."""
+        self._registry.discard(self)
+        if self._failure is None and not self._content.at_eof():
+            await self._drain()
+        self._response.close()
+
+    async def _drain(self) -> None:
+        left = _DRAIN_BYTES
+        with suppress(TimeoutError, SteerError, *_LOST):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while left > 0 and (chunk := await self._content.readany()):
+                    left -= len(chunk)
+
+    def _left_over(self) -> bytes:
+        """What had arrived before the connection broke: aiohttp would throw it away."""
+        read = getattr(self._content, "_read_nowait", None)
+        return bytes(read(-1)) if read is not None else b""
+
+
+async def _note_reuse(_session: object, context: Any, _params: object) -> None:
+    context.trace_request_ctx.was_reused = True
+
+
+def _failure(error: BaseException, url: str, connect_timeout: float | None) -> SteerError:
+    """The library's error for one of aiohttp's, which is not kept."""
+    host = urlsplit(url).hostname or "the server"
+    name = type(error).__name__
+    if isinstance(error, asyncio.TimeoutError):
+        return RequestTimeoutError(
+            f"no connection to {host} within {connect_timeout:g} s (connect_timeout)",
+            limit="connect_timeout",
+            seconds=connect_timeout or 0.0,
+        )
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return ConnectError(
+            f"the certificate of {host} is not valid ({name}); it was not trusted",
+            is_retryable=False,
+        )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return ConnectError(
+            f"the proxy refused the connection to {host} with status {error.status}",
+            is_retryable=error.status >= 500,
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = error.os_error.strerror or type(error.os_error).__name__
+        return ConnectError(f"no connection to {host}: {reason} ({name})")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return ProtocolError(f"{host} did not answer as HTTP wants it ({name})")
+    if isinstance(error, ValueError):
+        return ConnectError(f"{url!r} is no URL to send a request to", is_retryable=False)
+    return ConnectionLostError(f"{host} closed the connection before it answered ({name})")
+
+
+def _proxy_of_environment(url: str) -> str | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for `url`."""
+    proxies = urllib.request.getproxies_environment()
+    if not proxies:
+        return None
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_local = host == "localhost" or host.startswith("127.") or host == "::1"
+    if is_local or urllib.request.proxy_bypass(host):
+        return None
+    return proxies.get(parts.scheme) or proxies.get("all")
