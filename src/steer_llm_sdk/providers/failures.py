@@ -156,9 +156,22 @@ def make_error(
     body: str | None = None,
     headers: Mapping[str, str] | None = None,
     request_id: str | None = None,
+    body_status: int | None = None,
 ) -> ProviderError:
-    """Build the error: a short message that names the provider and says what to do."""
-    kind = classify(code, message, status, codes)
+    """Build the error: a short message that names the provider and says what to do.
+
+    Args:
+        provider: The provider's name.
+        code: Its own word for the error.
+        message: Its prose.
+        status: The HTTP status of the response; 200 for an error inside a stream.
+        codes: The provider's words, and the classes that they mean.
+        body: The body as text; it is scrubbed and shortened here.
+        headers: The response's headers, their names in lower case.
+        request_id: The provider's identifier of the request, where the body has it.
+        body_status: The status that the error itself names; it decides in place of `status`.
+    """
+    kind = classify(code, message, body_status or status, codes)
     said = shorten(scrub(message), MAX_MESSAGE_CHARS) or "no message"
     where = f"{provider}" + (f" ({status})" if status is not None and status != 200 else "")
     advice = _WHAT_TO_DO.get(kind)

@@ -1,0 +1,52 @@
+"""Token counts of a chat completion, in the spellings of all who copy it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steer_llm_sdk.models.usage import COMPLETION, PROMPT, REASONING, TOTAL, count_at, usage_counts
+
+# For each count the places where it has been seen; the first that holds a number counts.
+_PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "prompt": (("prompt_tokens",), ("input_tokens",)),
+    "completion": (("completion_tokens",), ("output_tokens",)),
+    "total": (("total_tokens",),),
+    "cached": (
+        ("prompt_tokens_details", "cached_tokens"),
+        ("input_tokens_details", "cached_tokens"),
+        ("prompt_cache_hit_tokens",),  # DeepSeek
+        ("cached_tokens",),  # Moonshot
+        ("num_cached_tokens",),  # Mistral
+        ("cache_read_input_tokens",),  # gateways to Anthropic
+    ),
+    "cache_write": (
+        ("prompt_tokens_details", "cache_write_tokens"),  # OpenRouter
+        ("cache_creation_input_tokens",),
+    ),
+    "reasoning": (
+        ("completion_tokens_details", "reasoning_tokens"),
+        ("output_tokens_details", "reasoning_tokens"),
+        ("reasoning_tokens",),
+    ),
+}
+
+
+def read_usage(raw: dict[str, Any]) -> dict[str, int]:
+    """The counts under the library's keys; empty where the object has none."""
+    counts = usage_counts(**{name: _first(raw, paths) for name, paths in _PATHS.items()})
+    return _with_reasoning_inside(counts)
+
+
+def _first(raw: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
+    found = (count_at(raw, *path) for path in paths)
+    return next((count for count in found if count is not None), None)
+
+
+def _with_reasoning_inside(counts: dict[str, int]) -> dict[str, int]:
+    """xAI counts the reasoning beside the completion; its total tells that it did."""
+    reasoning = counts.get(REASONING, 0)
+    if not reasoning or not {PROMPT, COMPLETION, TOTAL} <= counts.keys():
+        return counts
+    if counts[TOTAL] == counts[PROMPT] + counts[COMPLETION] + reasoning:
+        counts[COMPLETION] += reasoning
+    return counts

@@ -1,0 +1,167 @@
+"""Which provider serves which model: one row a provider.
+
+A new wire format is one row here; a new server that copies OpenAI is one row in
+`steer_llm_sdk.providers.compatible`. Importing this module imports no wire format: `wire_format`
+does, for the one that is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import cast
+
+from steer_llm_sdk.errors import UnknownModelError, UnknownProviderError
+from steer_llm_sdk.providers.base import WireFormat
+from steer_llm_sdk.providers.compatible import ROWS
+from steer_llm_sdk.providers.rows import ProviderRow
+
+_PACKAGE = "steer_llm_sdk.providers"
+
+PROVIDERS: Mapping[str, ProviderRow] = {
+    row.name: row
+    for row in (
+        *ROWS,
+        ProviderRow(
+            "openai-responses",
+            f"{_PACKAGE}.openai_responses:OpenAIResponses",
+            "https://api.openai.com/v1",
+            key_env=("OPENAI_API_KEY",),
+            base_url_env=("OPENAI_BASE_URL",),
+        ),
+        ProviderRow(
+            "anthropic",
+            f"{_PACKAGE}.anthropic:AnthropicMessages",
+            "https://api.anthropic.com",
+            key_env=("ANTHROPIC_API_KEY",),
+            base_url_env=("ANTHROPIC_BASE_URL",),
+            model_prefixes=("claude-",),
+        ),
+        ProviderRow(
+            "gemini",
+            f"{_PACKAGE}.gemini:Gemini",
+            "https://generativelanguage.googleapis.com",
+            key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+            base_url_env=("GEMINI_BASE_URL",),
+            model_prefixes=("gemini-",),
+        ),
+        ProviderRow(
+            "mistral",
+            f"{_PACKAGE}.mistral:Mistral",
+            "https://api.mistral.ai/v1",
+            key_env=("MISTRAL_API_KEY",),
+            base_url_env=("MISTRAL_BASE_URL",),
+        ),
+        ProviderRow(
+            "ollama",
+            f"{_PACKAGE}.ollama:Ollama",
+            "http://localhost:11434",
+            key_env=("OLLAMA_API_KEY",),
+            base_url_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
+            needs_key=False,
+        ),
+    )
+}
+
+_PREFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(prefix), row.name) for row in PROVIDERS.values() for prefix in row.model_prefixes
+)
+
+_HEAD = re.compile(r"([^:/]*)[:/](.*)", re.DOTALL)
+
+# Providers whose name is also that of a family of models on Ollama, and what its tags look like.
+_FAMILIES = frozenset({"mistral"})
+_TAG = re.compile(r"latest|text|instruct|v?\d+(?:\.\d+)*(?:x\d+)?[bm]?(?:-[\w.-]+)?", re.IGNORECASE)
+
+
+def provider_row(name: str) -> ProviderRow:
+    """The row of a provider.
+
+    Raises:
+        UnknownProviderError: There is none; names those that are nearest.
+    """
+    row = PROVIDERS.get(name)
+    if row is None:
+        raise _unknown_provider(name, PROVIDERS)
+    return row
+
+
+def wire_format(row: ProviderRow) -> WireFormat:
+    """The wire format of a provider, its module imported now."""
+    module, _, name = row.wire.partition(":")
+    factory = getattr(importlib.import_module(module), name)
+    return cast("WireFormat", factory() if row.dialect is None else factory(row.dialect))
+
+
+def resolve_model(
+    model: str, provider: str | None = None, known_names: Collection[str] = PROVIDERS.keys()
+) -> tuple[str, str]:
+    """Which provider serves a model, and what that provider calls it.
+
+    Args:
+        model: The name as the caller wrote it.
+        provider: Decides, when given; the model's name then stays as it is.
+        known_names: The names of all providers, those that the caller added included.
+
+    Returns:
+        The provider's name and the model's.
+
+    Raises:
+        UnknownProviderError: `provider` is not known.
+        UnknownModelError: The name does not say who serves it, or could mean two things; the
+            message says what would work.
+    """
+    if not model:
+        raise UnknownModelError("model: expected a name such as 'openai:gpt-4o-mini', found ''")
+    if provider is not None:
+        if provider not in known_names:
+            raise _unknown_provider(provider, known_names)
+        return provider, model
+    found = _HEAD.fullmatch(model)
+    if found and found[1] in known_names:
+        return _split_name(model, found[1], found[2])
+    for prefix, name in _PREFIXES:
+        if prefix.match(model):
+            return name, model
+    raise _unknown_model(model, found[1] if found else None, known_names)
+
+
+def _split_name(model: str, provider: str, rest: str) -> tuple[str, str]:
+    if not rest:
+        raise UnknownModelError(f"model {model!r} names the provider {provider!r} and no model")
+    if provider in _FAMILIES and model[len(provider)] == ":" and _TAG.fullmatch(rest):
+        raise UnknownModelError(
+            f"model {model!r} has two readings: 'ollama:{model}' is the model {model!r} on Ollama; "
+            f"provider={provider!r} with model={rest!r} is the model {rest!r} of {provider}"
+        )
+    return provider, rest
+
+
+def _unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names)
+    hint = f"did you mean {_either(near)}? " if near else ""
+    return UnknownProviderError(
+        f"no provider is called {name!r}: {hint}Known are {', '.join(names)}"
+    )
+
+
+def _unknown_model(model: str, head: str | None, known: Iterable[str]) -> UnknownModelError:
+    names = sorted(known)
+    near = difflib.get_close_matches(head.lower(), names) if head else []
+    if near and head is not None:
+        hint = f"did you mean {_either(name + model[len(head) :] for name in near)}?"
+    else:
+        serving = ("openrouter", "huggingface") if "/" in model else ("ollama", "openrouter")
+        tried = [f"{name}:{model}" for name in serving if name in names]
+        hint = f"write the provider before it ({_either(tried)}, …), or pass provider="
+    return UnknownModelError(
+        f"model {model!r} does not say which provider serves it: {hint} "
+        f"(providers: {', '.join(names)})"
+    )
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(repr(name) for name in names)

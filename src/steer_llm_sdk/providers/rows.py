@@ -1,0 +1,58 @@
+"""What a row of a provider table says. Importing it imports no provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where a server's spelling of a chat-completions request differs from the common one.
+
+    Attributes:
+        asks_for_usage: Usage comes only when ``stream_options.include_usage`` asks for it. Where it
+            comes unasked, and where the field is refused, it is not sent.
+        max_tokens_field: The field that limits the length of the answer.
+        seed_field: The field of the seed.
+        required_tool_choice: The word that makes the model call some tool.
+        knows_developer_role: Messages of the role ``developer`` pass; elsewhere they become
+            ``system``.
+        takes_json_schema: ``response_format`` may carry a schema.
+        key_header: The header that carries the key: as a bearer token, or Azure's ``api-key``.
+        base_path: What is added to a base URL that names a server and no path.
+    """
+
+    asks_for_usage: bool = True
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    seed_field: Literal["seed", "random_seed"] = "seed"
+    required_tool_choice: Literal["required", "any"] = "required"
+    knows_developer_role: bool = False
+    takes_json_schema: bool = True
+    key_header: Literal["authorization", "api-key"] = "authorization"
+    base_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRow:
+    """One provider, as the registry knows it.
+
+    Attributes:
+        name: What a model's name or ``provider=`` calls it.
+        wire: What makes its wire format, as ``"module:name"``; imported when it is first used.
+        base_url: Where it is; None where that must be configured.
+        key_env: The environment variables of its key; the first that is set counts.
+        base_url_env: The environment variables of its base URL; the first that is set counts.
+        needs_key: Whether its own endpoint answers only to a key.
+        model_prefixes: Beginnings of model names that mean this provider, as regular expressions.
+        dialect: What its wire format is made with, where it takes anything.
+    """
+
+    name: str
+    wire: str
+    base_url: str | None
+    key_env: tuple[str, ...] = ()
+    base_url_env: tuple[str, ...] = ()
+    needs_key: bool = True
+    model_prefixes: tuple[str, ...] = ()
+    dialect: Dialect | None = None

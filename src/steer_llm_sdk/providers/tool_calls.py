@@ -1,0 +1,89 @@
+"""Which call a piece of a tool call belongs to.
+
+OpenAI numbers the calls and names each one once, in its first piece; the servers that copy it do
+not. Seen: no index at all; the same index for all calls; an index that starts at 1, or that drifts
+between the pieces of one call; the id and the name repeated in every piece; whole calls in one
+chunk; no ids. So the order of belief is: the id, then the index, then the order of arrival.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
+
+
+class _Call:
+    """What is known so far of one call."""
+
+    __slots__ = ("id", "name", "number")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.id: str | None = None
+        self.name: str | None = None
+
+
+class ToolCallIndexes:
+    """Settles the numbers of the tool calls of one answer: 0, 1, 2 … in order of appearance."""
+
+    __slots__ = ("_by_id", "_by_index", "_count", "_last")
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, _Call] = {}
+        self._by_index: dict[int, _Call] = {}
+        self._last: _Call | None = None
+        self._count = 0
+
+    def settle(
+        self,
+        index: int | None,
+        id: str | None,  # noqa: A002 - the word of the wire
+        name: str | None,
+        arguments: str,
+        type: ToolCallType = "function",  # noqa: A002 - the word of the wire
+        extra: dict[str, Any] | None = None,
+    ) -> ToolCallPiece | None:
+        """The piece under its call's number; None when it says nothing new.
+
+        The id and the name are given out once, with the first piece that has them: what a server
+        repeats is not part of the call a second time.
+        """
+        call = self._call_of(index, id, name)
+        is_new = call is None
+        if call is None:
+            call = _Call(self._count)
+            self._count += 1
+        if index is not None:
+            self._by_index[index] = call
+        self._last = call
+        new_id = id if id and call.id is None else None
+        new_name = name if name and call.name is None else None
+        if new_id is not None:
+            call.id = new_id
+            self._by_id[new_id] = call
+        if new_name is not None:
+            call.name = new_name
+        if not (is_new or new_id or new_name or arguments or extra):
+            return None
+        return ToolCallPiece(call.number, new_id, new_name, arguments, type, extra=extra)
+
+    def _call_of(self, index: int | None, id: str | None, name: str | None) -> _Call | None:  # noqa: A002
+        """The call that this piece continues, or None when it begins another."""
+        at_index = self._last if index is None else self._by_index.get(index)
+        if id:
+            return self._by_id.get(id) or self._waiting_for_id(at_index, name)
+        if not name:
+            # Arguments alone continue something: where the index is unknown, it has drifted.
+            return at_index or self._last
+        if index is None or at_index is None:
+            # A name without an id and without a known place begins a call.
+            return None
+        return at_index if at_index.name in {None, name} else None
+
+    @staticmethod
+    def _waiting_for_id(call: _Call | None, name: str | None) -> _Call | None:
+        """The call, when its id has not come yet and the name does not speak against it."""
+        if call is None or call.id is not None:
+            return None
+        return call if not name or call.name in {None, name} else None
