@@ -155,8 +155,7 @@ class AnthropicDecoder:
             if frame.event != "error":
                 raise
             payload = {"error": frame.data.decode("utf-8", "replace")}
-        kind = payload.get("type", "error" if "error" in payload else frame.event)
-        read = self._readers.get(kind) if isinstance(kind, str) else None
+        read = self._readers.get(_kind(payload, frame.event))
         return read(self, payload) if read is not None else NOTHING
 
     def _start_message(self, payload: JSONObject) -> Sequence[Fragment]:
@@ -244,6 +243,17 @@ def _counts(raw: JSONObject, *, has_output: bool) -> dict[str, int]:
         reasoning=count_at(raw, "output_tokens_details", "thinking_tokens"),
     )
     return with_total(counts)
+
+
+def _kind(payload: JSONObject, event: str) -> str:
+    """What a frame is: by its own type, or where a server leaves that out, by the framing's word.
+
+    An error may be bare, without a type (Vertex), or have the error's own type where ``error``
+    should stand.
+    """
+    if event == "error" or (payload.get("error") and "type" not in payload):
+        return "error"
+    return text_at(payload, "type") or event
 
 
 def _object(value: object) -> JSONObject:

@@ -68,13 +68,14 @@ def failure_in_stream(provider: str, payload: Mapping[str, Any]) -> Failure:
 
 
 def _code_and_message(payload: Mapping[str, Any]) -> tuple[str | None, str]:
-    """From ``{"error": {"type": …, "message": …}}``, ``{"error": …}`` or ``{"message": …}``."""
+    """From ``{"error": {"type": …, "message": …}}``, ``{"error": …}`` or what stands there flat."""
     error = payload.get("error")
     if isinstance(error, str):
         return None, error
     if isinstance(error, dict):
         return _string(error.get("type")), _string(error.get("message")) or ""
-    return None, _string(payload.get("message")) or ""
+    kind = _string(payload.get("type"))
+    return kind if kind != "error" else None, _string(payload.get("message")) or ""
 
 
 def _string(value: object) -> str | None:

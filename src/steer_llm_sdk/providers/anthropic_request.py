@@ -4,9 +4,13 @@ What differs from the library's own form: the system prompt stands outside of th
 alternate (answers to tool calls are blocks of the user's next turn, and come first in it), images
 and tool calls are content blocks, and ``max_tokens`` must be said.
 
-What has no spelling: ``seed`` is refused with an error. An image's ``detail`` and the name of a
-JSON format are hints for other providers, and are left out. JSON without a schema is no mode of
-this API: nothing is sent for it, and the library checks what arrives.
+What has no spelling: ``seed`` is refused with an error. An image's ``detail``, a speaker's ``name``
+and the name of a JSON format are hints for other providers, and are left out; of ``metadata`` only
+``user_id`` is sent. JSON without a schema is no mode of this API: nothing is sent for it, and the
+library checks what arrives. Everything else can be said in ``extra_body``, which is merged last.
+
+Reasoning has to come back as it was: pass it as the ``thinking_blocks`` of an assistant's message,
+or as its content blocks.
 """
 
 from __future__ import annotations
@@ -52,9 +56,8 @@ def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         ConfigurationError: A seed is asked for, the arguments of an earlier tool call are no JSON
             object, or something in the request cannot be written as JSON.
     """
-    body = _spell_body(chat, endpoint.provider)
     try:
-        encoded = msgspec.json.encode(body, enc_hook=_plain)
+        encoded = msgspec.json.encode(_spell_body(chat, endpoint.provider), enc_hook=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{endpoint.provider}: the request cannot be written as JSON: {error}"
@@ -123,7 +126,9 @@ def _spell_system(chat: ChatRequest) -> str | list[_Block] | None:
     blocks = [{"type": "text", "text": chat.system}] if chat.system else []
     for message in chat.messages:
         if message.role in _SYSTEM_ROLES:
-            blocks += _marked(_spell_parts(message.parts), message)
+            text = message.only_text
+            parts = message.parts if text is None else (TextPart(text),)
+            blocks += _marked(_spell_parts(parts), message)
     return _text_alone(blocks, "\n\n") or blocks or None
 
 
@@ -155,14 +160,24 @@ def _spell_message(message: Message, provider: str) -> list[_Block]:
         return [_spell_answer(message)]
     if message.role != "assistant":
         return _spell_parts(message.parts)
-    given = message.extra.get("thinking_blocks") or ()
     parts = _spell_parts(message.parts)
     return [
-        *(dict(block) for block in given),
+        *_thinking_blocks(message, provider),
         *(block for block in parts if block.get("type") in _THINKING),
         *(block for block in parts if block.get("type") not in _THINKING),
         *(_spell_call(call, provider) for call in message.tool_calls),
     ]
+
+
+def _thinking_blocks(message: Message, provider: str) -> list[_Block]:
+    """The reasoning that the caller gives back, as it came: with its signatures."""
+    given = message.extra.get("thinking_blocks") or ()
+    if isinstance(given, Sequence) and all(isinstance(block, Mapping) for block in given):
+        return [dict(block) for block in given]
+    raise ConfigurationError(
+        f"{provider}: expected the thinking_blocks of a message to be a list of mappings, "
+        f"found {given!r:.80}"
+    )
 
 
 def _spell_answer(message: Message) -> _Block:

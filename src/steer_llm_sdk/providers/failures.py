@@ -50,7 +50,7 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
 _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (
         re.compile(
-            r"context[ _](?:length|window|size)|maximum context|prompt is too long|"
+            r"context[ _](?:length|window|size|limit)|maximum context|prompt is too long|"
             r"input token count.*exceeds|too many (?:input )?tokens|"
             r"exceeds? the (?:available )?context",
             re.IGNORECASE,
