@@ -12,13 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from support.embedded import ask
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.local import local_endpoint, local_endpoint_sync
 from steer_llm_sdk.local.server import start_server
 from steer_llm_sdk.local.weights import weights_path
 from steer_llm_sdk.providers.base import Endpoint
+from support.embedded import ask
 
 MESSAGES = [{"role": "user", "content": "Name one color."}]
 GREEDY: dict[str, object] = {"model": "smollm2", "temperature": 0, "stream": True}
@@ -83,7 +83,7 @@ def test_answers_name_the_model_not_its_path(embedded: Endpoint) -> None:
 
 
 def test_all_loops_of_a_process_share_one_server(embedded: Endpoint) -> None:
-    async def twice() -> list[Endpoint]:
+    async def twice() -> tuple[Endpoint, Endpoint]:
         return await asyncio.gather(local_endpoint(), local_endpoint(str(weights_path())))
 
     endpoints = [*asyncio.run(twice()), *asyncio.run(twice()), local_endpoint_sync()]
@@ -224,7 +224,7 @@ def test_a_broken_file_gives_llama_cpps_own_reason(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 100)
 
-    with pytest.raises(ConfigurationError, match=r"could not load .*broken\.gguf.*tensors"):
+    with pytest.raises(ConfigurationError, match=r"could not serve .*broken\.gguf.*tensors"):
         local_endpoint_sync(str(broken))
 
 
@@ -248,7 +248,7 @@ def test_a_missing_llama_cpp_names_the_extra(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_port_that_is_taken_is_said(embedded: Endpoint) -> None:
     port = int(embedded.base_url.removesuffix("/v1").rsplit(":", 1)[1])
 
-    with pytest.raises(ConfigurationError, match="could not"):
+    with pytest.raises(ConfigurationError, match="bind"):
         start_server(None, port=port)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -52,11 +52,11 @@ def ask(
     request = urllib.request.Request(root + path, data, sent, method=method)
     try:
         with urllib.request.urlopen(request, timeout=60) as response:
-            return Answer(response.status, _lower(response.headers), response.read())
+            return Answer(response.status, _lower(response.headers.items()), response.read())
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, _lower(error.headers), error.read())
+            return Answer(error.code, _lower(error.headers.items()), error.read())
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers}

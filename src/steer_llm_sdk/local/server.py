@@ -163,7 +163,7 @@ def _load(process: subprocess.Popen[str], settings: dict[str, object]) -> str:
     answer = _exchange(process, json.dumps(settings))
     if not answer.startswith('{"address"'):
         raise ConfigurationError(
-            f"llama.cpp could not load {settings['model']!r}: {_last_words(process)}"
+            f"llama.cpp could not serve {settings['model']!r}: {_last_words(process)}"
         )
     _close_outputs(process)
     address: str = json.loads(answer)["address"]
