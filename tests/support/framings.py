@@ -53,7 +53,7 @@ def cut_bodies(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> tuple[bytes
 
 def growth(framing: Callable[[], Framing], body: Callable[[int], bytes], size: int) -> float:
     """How much more CPU four times the bytes take: near 4 when linear, 16 when quadratic."""
-    length = 100_000 if size == 1 else 4_000_000
+    length = 30_000 if size == 1 else 4_000_000
 
     def cpu_seconds(pieces: list[bytes]) -> float:
         begin = time.process_time()

@@ -81,6 +81,7 @@ class JSONArrayFraming:
             elif chunk[mark] != _COMMA:
                 self._depth -= 1
             if self._depth == 0 and chunk[mark] == _CLOSING_BRACE:
+                self._keep(chunk[taken:mark])
                 return ProtocolError("expected ']' at the end of the JSON array, found '}'")
             if self._depth <= 1:
                 is_inside = self._depth == 1 and chunk[mark] != _COMMA
@@ -131,10 +132,10 @@ class JSONArrayFraming:
                 raise self._too_large()
             if text := element.rstrip():
                 yield Frame(text)
-        if fault is not None:
-            raise fault
         if waiting_bytes > self._max_frame_bytes:
             raise self._too_large()
+        if fault is not None:
+            raise fault
 
     def _too_large(self) -> FrameTooLargeError:
         return FrameTooLargeError(
