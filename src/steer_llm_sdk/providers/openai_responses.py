@@ -1,0 +1,346 @@
+"""OpenAI's Responses API, and the servers that copy it.
+
+https://platform.openai.com/docs/api-reference/responses-streaming
+
+A response is a list of *items* (messages, reasoning, calls), numbered by ``output_index``; a
+message is a list of parts, numbered by ``content_index``. Each item is opened, streamed in deltas,
+and closed. ``response.completed``, ``.incomplete`` or ``.failed`` ends the stream; ``[DONE]`` says
+nothing, though some copies send it.
+
+Strategy. Nearly every event is a delta, and a delta is read straight into the few fields that it
+needs. What does not fit there, and every rarer event, is read again as plain JSON, with patience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+
+from steer_llm_sdk.errors import ProviderError
+from steer_llm_sdk.models.fragments import (
+    End,
+    Extras,
+    Failure,
+    Finish,
+    FinishReason,
+    Fragment,
+    Identity,
+    Reasoning,
+    Refusal,
+    Text,
+    Usage,
+)
+from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
+from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
+from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
+from steer_llm_sdk.providers.openai_chat_errors import error_object, read_answer, read_failure
+from steer_llm_sdk.providers.openai_responses_items import Items, mapping_at, text_at, thought_part
+from steer_llm_sdk.providers.openai_responses_request import spell_request
+from steer_llm_sdk.providers.payload import read_object
+from steer_llm_sdk.wire.frame import Frame
+from steer_llm_sdk.wire.sse import SSEFraming
+
+_TEXT_DELTA = "response.output_text.delta"
+
+_FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
+
+# Why a response is incomplete: `incomplete_details.reason`.
+_INCOMPLETE: Mapping[str, FinishReason] = {
+    "max_output_tokens": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+}
+
+
+class _Delta(msgspec.Struct, gc=False):
+    """The fields of the deltas; in other events they are absent, or of another type."""
+
+    type: str = ""
+    delta: str = ""
+    sequence_number: int | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    summary_index: int | None = None
+    logprobs: list[Any] | None = None
+
+
+_read_delta = msgspec.json.Decoder(_Delta).decode
+
+_Event: TypeAlias = Mapping[str, Any]
+
+
+class OpenAIResponses:
+    """The wire format ``openai-responses``.
+
+    Only a final event completes a stream: every recorded one that was not cut has it, and the
+    finish reason stands nowhere else.
+    """
+
+    markers = TerminalMarkers(end=True, finish=False)
+
+    def framing(self, max_frame_bytes: int) -> SSEFraming:
+        """Server-sent events."""
+        return SSEFraming(max_frame_bytes)
+
+    def decoder(self, provider: str) -> ResponsesDecoder:
+        """A fresh decoder for one stream."""
+        return ResponsesDecoder(provider)
+
+    def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Spell a request: see `steer_llm_sdk.providers.openai_responses_request`.
+
+        Raises:
+            ConfigurationError: The request asks for what this format has no way to say.
+        """
+        return spell_request(chat, endpoint)
+
+    def read_error(self, answer: ErrorAnswer) -> ProviderError:
+        """Read the error out of a response that is not a stream."""
+        return read_answer(answer)
+
+    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
+        """None: usage comes without being asked for."""
+        del chat, error
+        return None
+
+
+class ResponsesDecoder:
+    """Turns the events of one stream into fragments.
+
+    Attributes:
+        identity: The response's id and model, as last named.
+        last_sequence_number: Of the last event that has one: a response that the server stores can
+            be taken up again behind it.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self.identity = Identity()
+        self.last_sequence_number: int | None = None
+        self._provider = provider
+        self._items = Items()
+        # The part whose text is being streamed: most deltas belong to the same as the one before.
+        self._output_index: int | None = -1
+        self._content_index: int | None = -1
+
+    def decode(self, frame: Frame) -> Sequence[Fragment]:
+        """The fragments of one event.
+
+        Raises:
+            ProtocolError: The frame is not a JSON object.
+        """
+        try:
+            delta = _read_delta(frame.data)
+        except (ValueError, RecursionError):  # it does not fit, is not UTF-8, or has no bottom
+            return self._decode_event(frame)
+        if delta.type != _TEXT_DELTA:
+            read = self._DELTAS.get(delta.type)
+            if read is None:
+                return self._decode_event(frame)
+            self.last_sequence_number = delta.sequence_number
+            return (read(self, delta),) if delta.delta else ()
+        self.last_sequence_number = delta.sequence_number
+        if delta.output_index != self._output_index or delta.content_index != self._content_index:
+            self._enter_part(delta)
+        text = delta.delta
+        if delta.logprobs:
+            return (Text(text, {"logprobs": delta.logprobs}),)
+        return (text,) if text else ()
+
+    def decode_eof(self) -> Sequence[Fragment]:
+        """Nothing is ever held back."""
+        return ()
+
+    # --- deltas -------------------------------------------------------------------------------
+
+    def _enter_part(self, delta: _Delta) -> None:
+        if delta.delta:
+            self._output_index = delta.output_index
+            self._content_index = delta.content_index
+            self._items.mark("text", delta.output_index, delta.content_index)
+
+    def _summary_delta(self, delta: _Delta) -> Fragment:
+        return self._thought(delta, "summary", delta.summary_index)
+
+    def _thought_delta(self, delta: _Delta) -> Fragment:
+        return self._thought(delta, "content", delta.content_index)
+
+    def _thought(self, delta: _Delta, kind: str, index: int | None) -> Fragment:
+        part = thought_part(delta.output_index, kind, index)
+        self._items.mark("reasoning", delta.output_index, part)
+        return Reasoning(delta.delta, part)
+
+    def _refusal_delta(self, delta: _Delta) -> Fragment:
+        self._items.mark("refusal", delta.output_index, delta.content_index)
+        return Refusal(delta.delta)
+
+    def _arguments_delta(self, delta: _Delta) -> Fragment:
+        return self._items.calls.delta(delta.output_index, delta.delta, "function")
+
+    def _input_delta(self, delta: _Delta) -> Fragment:
+        return self._items.calls.delta(delta.output_index, delta.delta, "custom")
+
+    # --- every other event --------------------------------------------------------------------
+
+    def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
+        if frame.data.strip() == b"[DONE]":
+            return ()
+        event = read_object(frame.data, self._provider)
+        kind = text_at(event, "type") or frame.event or ("error" if event.get("error") else "")
+        number = count_at(event, "sequence_number")
+        self.last_sequence_number = self.last_sequence_number if number is None else number
+        if kind == _TEXT_DELTA or kind in self._DELTAS:
+            return self._decode_leniently(kind, event)
+        read = self._EVENTS.get(kind)
+        return tuple(read(self, event)) if read is not None else ()
+
+    def _decode_leniently(self, kind: str, event: _Event) -> Sequence[Fragment]:
+        """A delta that the quick road refused: a broken character, a field of another type."""
+        text, logprobs = text_at(event, "delta"), event.get("logprobs")
+        if not text:
+            return ()
+        delta = _Delta(
+            delta=text,
+            output_index=count_at(event, "output_index"),
+            content_index=count_at(event, "content_index"),
+            summary_index=count_at(event, "summary_index"),
+        )
+        if kind != _TEXT_DELTA:
+            return (self._DELTAS[kind](self, delta),)
+        self._enter_part(delta)
+        return (Text(text, {"logprobs": logprobs}) if logprobs else text,)
+
+    def _begun(self, event: _Event) -> Iterator[Fragment]:
+        response = mapping_at(event, "response")
+        named = Identity(
+            text_at(response, "id") or self.identity.response_id,
+            text_at(response, "model") or self.identity.model,
+        )
+        if named != self.identity:
+            self.identity = named
+            yield named
+
+    def _item_added(self, event: _Event) -> Iterator[Fragment]:
+        return self._items.calls.open(count_at(event, "output_index"), mapping_at(event, "item"))
+
+    def _item_done(self, event: _Event) -> Iterator[Fragment]:
+        return self._items.whole_item(count_at(event, "output_index"), mapping_at(event, "item"))
+
+    def _arguments_done(self, event: _Event) -> Iterator[Fragment]:
+        index, text = count_at(event, "output_index"), text_at(event, "arguments")
+        return self._items.calls.arguments(index, text, "function")
+
+    def _input_done(self, event: _Event) -> Iterator[Fragment]:
+        index, text = count_at(event, "output_index"), text_at(event, "input")
+        return self._items.calls.arguments(index, text, "custom")
+
+    def _text_done(self, event: _Event) -> Iterator[Fragment]:
+        part = {"type": "output_text", "text": event.get("text")}
+        return self._items.whole_part(*_place_of(event), part)
+
+    def _refusal_done(self, event: _Event) -> Iterator[Fragment]:
+        return self._items.whole_part(*_place_of(event), {"refusal": event.get("refusal")})
+
+    def _part_done(self, event: _Event) -> Iterator[Fragment]:
+        return self._items.whole_part(*_place_of(event), mapping_at(event, "part"))
+
+    def _summary_done(self, event: _Event) -> Iterator[Fragment]:
+        output_index, index = count_at(event, "output_index"), count_at(event, "summary_index")
+        return self._items.whole_thought(output_index, "summary", index, text_at(event, "text"))
+
+    def _thought_done(self, event: _Event) -> Iterator[Fragment]:
+        output_index, index = _place_of(event)
+        return self._items.whole_thought(output_index, "content", index, text_at(event, "text"))
+
+    def _annotation_added(self, event: _Event) -> Iterator[Fragment]:
+        self._items.mark("annotations", *_place_of(event))
+        yield Extras({"annotations": [event.get("annotation")]})
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def _ended(self, event: _Event) -> Iterator[Fragment]:
+        """The response is whole, cut, failed or cancelled, by its own word where it has one."""
+        response = mapping_at(event, "response")
+        status = response.get("status")
+        if not isinstance(status, str) or status not in _FINAL_STATUSES:
+            status = text_at(event, "type").removeprefix("response.") or "completed"
+        yield from self._begun(event)
+        yield from self._items.unsaid(response, is_whole=status == "completed")
+        usage = response.get("usage")
+        counted = [_read_usage(usage)] if isinstance(usage, dict) and usage else []
+        if status in {"failed", "cancelled"}:
+            yield from counted
+            yield self._failure_of(response, status)
+            return
+        yield self._finish_of(response, status)
+        yield from counted
+        yield End()
+
+    def _finish_of(self, response: _Event, status: str) -> Finish:
+        items = self._items
+        if status == "incomplete":
+            why = text_at(mapping_at(response, "incomplete_details"), "reason")
+            return Finish(_INCOMPLETE.get(why, "other"), f"{status}:{why}" if why else status)
+        if len(items.calls):
+            return Finish("tool_calls", status)
+        is_refusal = items.has("refusal") and not items.has("text")
+        return Finish("refusal" if is_refusal else "stop", status)
+
+    def _failure_of(self, response: _Event, status: str) -> Failure:
+        unsaid = {"code": status, "message": f"the response is {status}, and does not say why"}
+        error = error_object({"error": response.get("error")}) or unsaid
+        return Failure(read_failure(self._provider, error, None))
+
+    def _error(self, event: _Event) -> Iterator[Fragment]:
+        """``error``: its fields lie in the event itself, or under ``error``."""
+        said = {key: value for key, value in event.items() if key != "type"}
+        yield Failure(read_failure(self._provider, error_object(said) or said, None))
+
+    # Deltas of text are not here: they have the quickest road.
+    _DELTAS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Delta], Fragment]]] = {
+        "response.reasoning_summary_text.delta": _summary_delta,
+        "response.reasoning_text.delta": _thought_delta,
+        "response.refusal.delta": _refusal_delta,
+        "response.function_call_arguments.delta": _arguments_delta,
+        "response.custom_tool_call_input.delta": _input_delta,
+    }
+
+    # Whatever is not here passes by: the progress of what the provider runs itself, audio, and
+    # what opens a part, which says nothing that its deltas do not.
+    _EVENTS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Event], Iterator[Fragment]]]] = {
+        "response.queued": _begun,
+        "response.created": _begun,
+        "response.in_progress": _begun,
+        "response.output_item.added": _item_added,
+        "response.output_item.done": _item_done,
+        "response.content_part.done": _part_done,
+        "response.output_text.done": _text_done,
+        "response.output_text.annotation.added": _annotation_added,
+        "response.refusal.done": _refusal_done,
+        "response.reasoning_summary_text.done": _summary_done,
+        "response.reasoning_text.done": _thought_done,
+        "response.function_call_arguments.done": _arguments_done,
+        "response.custom_tool_call_input.done": _input_done,
+        "response.completed": _ended,
+        "response.incomplete": _ended,
+        "response.failed": _ended,
+        "response.cancelled": _ended,
+        "error": _error,
+    }
+
+
+def _read_usage(usage: dict[str, Any]) -> Usage:
+    counts = usage_counts(
+        prompt=count_at(usage, "input_tokens"),
+        completion=count_at(usage, "output_tokens"),
+        total=count_at(usage, "total_tokens"),
+        cached=count_at(usage, "input_tokens_details", "cached_tokens"),
+        cache_write=count_at(usage, "input_tokens_details", "cache_write_tokens"),
+        reasoning=count_at(usage, "output_tokens_details", "reasoning_tokens"),
+    )
+    return Usage(with_total(counts), usage)
+
+
+def _place_of(event: _Event) -> tuple[int | None, int | None]:
+    return count_at(event, "output_index"), count_at(event, "content_index")

@@ -1,0 +1,165 @@
+"""The calls of one response that the caller is to run, from their items and their deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """How an item of one type is a call: where its arguments are, and its name if it has none."""
+
+    type: ToolCallType
+    arguments: str
+    name: str | None = None
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the arguments come in deltas; an action is known when its item is closed."""
+        return self.name is None
+
+
+# https://platform.openai.com/docs/api-reference/responses/object#responses/object-output
+CALL_ITEMS: Mapping[object, _Kind] = {
+    "function_call": _Kind("function", "arguments"),
+    "custom_tool_call": _Kind("custom", "input"),
+    "shell_call": _Kind("shell", "action", "shell"),
+    "local_shell_call": _Kind("shell", "action", "local_shell"),
+    "apply_patch_call": _Kind("apply_patch", "operation", "apply_patch"),
+}
+
+# What a call has beside its id, its name and its arguments, and the answer to it may need.
+_KEPT = ("caller", "namespace")
+
+
+class _Call(msgspec.Struct):
+    index: int
+    type: ToolCallType
+    id: str | None = None
+    name: str | None = None
+    has_arguments: bool = False
+    has_extra: bool = False
+    is_closed: bool = False
+
+
+class OpenCalls:
+    """Numbers the calls in order of appearance, and knows what of each has been said.
+
+    Deltas name a call only by the number of its item, so that is how it is found again.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_item: dict[int | None, _Call] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def open(self, item_index: int | None, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
+        """An item has appeared: its first piece, where its arguments will be streamed.
+
+        What the item says of its arguments is not taken yet: deltas may follow.
+        """
+        kind = CALL_ITEMS.get(item.get("type"))
+        if kind is not None and kind.is_streamed:
+            yield self._piece(self._begin(item_index, kind.type), item)
+
+    def delta(self, item_index: int | None, text: str, type: ToolCallType) -> ToolCallPiece:  # noqa: A002
+        """A piece of the arguments. A call that nobody announced begins here, with its `type`."""
+        call = self._by_item.get(item_index) or self._begin(item_index, type)
+        call.has_arguments = True
+        return ToolCallPiece(call.index, arguments=text, type=call.type)
+
+    def arguments(
+        self,
+        item_index: int | None,
+        text: str,
+        type: ToolCallType,  # noqa: A002
+    ) -> Iterator[ToolCallPiece]:
+        """The whole arguments: a piece, where no delta has brought them."""
+        call = self._by_item.get(item_index)
+        if text and (call is None or not call.has_arguments):
+            yield self.delta(item_index, text, type)
+
+    def close(self, item_index: int | None, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
+        """An item is closed: its last piece, with whatever of it has not been said."""
+        kind = CALL_ITEMS[item.get("type")]
+        call = self._by_item.get(item_index) or self._begin(item_index, kind.type)
+        if not call.is_closed:
+            yield self._last_piece(call, kind, item)
+
+    def close_all(
+        self, items: Sequence[Mapping[str, Any]], *, is_whole: bool
+    ) -> Iterator[ToolCallPiece]:
+        """The response has ended: the last pieces of the calls whose items were not closed.
+
+        Args:
+            items: The items of the final response; a call is known by its id there.
+            is_whole: Whether the response is. If not, a call that is not among them stays open.
+        """
+        found = {_id_of(item): item for item in items if item.get("type") in CALL_ITEMS}
+        for call in self._calls:
+            if call.is_closed:
+                continue
+            if (item := found.get(call.id)) is not None:
+                yield self._last_piece(call, CALL_ITEMS[item.get("type")], item)
+            elif is_whole and call.has_arguments:
+                yield ToolCallPiece(call.index, type=call.type, is_whole=True)
+
+    def _begin(self, item_index: int | None, type: ToolCallType) -> _Call:  # noqa: A002
+        call = _Call(len(self._calls), type)
+        self._calls.append(call)
+        self._by_item[item_index] = call
+        return call
+
+    def _last_piece(self, call: _Call, kind: _Kind, item: Mapping[str, Any]) -> ToolCallPiece:
+        call.is_closed = True
+        piece = self._piece(call, item, kind.name)
+        piece.arguments = "" if call.has_arguments else _as_text(item.get(kind.arguments))
+        # The item of a call that the length limit cut is closed too, with this status.
+        piece.is_whole = item.get("status") != "incomplete"
+        return piece
+
+    @staticmethod
+    def _piece(call: _Call, item: Mapping[str, Any], name: str | None = None) -> ToolCallPiece:
+        """A piece with the id, the name and the like, where they have not been said."""
+        piece = ToolCallPiece(call.index, type=call.type)
+        if call.id is None:
+            call.id = piece.id = _id_of(item)
+        if call.name is None:
+            call.name = piece.name = name or _text_at(item, "name")
+        kept = {key: item[key] for key in _KEPT if item.get(key) is not None}
+        if kept and not call.has_extra:
+            call.has_extra = True
+            piece.extra = kept
+        return piece
+
+
+def is_call(item: Mapping[str, Any]) -> bool:
+    """Whether the caller is to run this item.
+
+    A shell call in the provider's own container is not; one on the caller's machine has no such.
+    """
+    environment = item.get("environment")
+    where = environment.get("type") if isinstance(environment, Mapping) else None
+    return item.get("type") in CALL_ITEMS and not str(where).startswith("container")
+
+
+def _id_of(item: Mapping[str, Any]) -> str | None:
+    """The id under which the answer is sent back; a copy that knows but one id uses that."""
+    return _text_at(item, "call_id") or _text_at(item, "id")
+
+
+def _text_at(item: Mapping[str, Any], key: str) -> str | None:
+    found = item.get(key)
+    return found if isinstance(found, str) and found else None
+
+
+def _as_text(arguments: object) -> str:
+    if isinstance(arguments, str):
+        return arguments
+    return "" if arguments is None else msgspec.json.encode(arguments).decode()
