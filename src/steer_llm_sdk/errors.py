@@ -228,7 +228,25 @@ class TruncatedJSONError(InvalidJSONError):
 
 
 class SchemaError(InvalidJSONError):
-    """The JSON parses but does not fit the schema."""
+    """The JSON parses but does not fit the schema.
+
+    Attributes:
+        path: Where in the value the misfit is (``$.items[3].price``).
+        reason: What is wrong there.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        text: str = "",
+        position: int | None = None,
+        path: str = "$",
+        reason: str = "",
+    ) -> None:
+        super().__init__(message, text=text, position=position)
+        self.path = path
+        self.reason = reason
 
 
 class RefusalError(InvalidJSONError):

@@ -145,12 +145,16 @@ _BAD = [
 
 
 def _rejection(pieces: list[str]) -> InvalidJSONError:
-    parser = IncrementalJSONParser()
     with pytest.raises(InvalidJSONError) as caught:
-        for piece in pieces:
-            parser.feed(piece)
-        parser.finish()
+        _parse(pieces)
     return caught.value
+
+
+def _parse(pieces: list[str]) -> None:
+    parser = IncrementalJSONParser()
+    for piece in pieces:
+        parser.feed(piece)
+    parser.finish()
 
 
 @pytest.mark.parametrize(("text", "position", "expected"), _BAD)
