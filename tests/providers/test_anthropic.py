@@ -34,6 +34,7 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.providers.anthropic import AnthropicMessages
+from steer_llm_sdk.providers.anthropic_blocks import ContentBlocks
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import Folded, fold
@@ -662,7 +663,7 @@ def test_bytes_that_are_not_utf8_are_replaced() -> None:
 def test_nesting_without_end_is_a_protocol_error() -> None:
     data = b'{"type":"content_block_delta","x":' + b"[" * 100_000
 
-    with pytest.raises(ProtocolError, match="nested too deeply"):
+    with pytest.raises(ProtocolError, match="expected JSON"):
         WIRE.decoder("anthropic").decode(Frame(data))
 
 
@@ -677,6 +678,15 @@ def test_a_nested_input_of_a_call_gives_a_call_or_a_protocol_error(depth: int) -
         found = WIRE.decoder("anthropic").decode(Frame(data))
 
     assert len(found) == 1 if depth < 900 else len(found) in {0, 1}
+
+
+def test_an_input_too_deep_to_be_written_is_a_protocol_error() -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(100_000):
+        nested = {"a": nested}
+
+    with pytest.raises(ProtocolError, match="anthropic: the input of a tool call is nested"):
+        ContentBlocks("anthropic").open(0, {"type": "tool_use", "input": nested})
 
 
 # --- the format -------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from steer_llm_sdk.providers.anthropic_blocks import NOTHING, ContentBlocks, JSO
 from steer_llm_sdk.providers.anthropic_errors import failure_in_stream, read_anthropic_error
 from steer_llm_sdk.providers.anthropic_request import spell_request
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
-from steer_llm_sdk.providers.payload import read_object
+from steer_llm_sdk.providers.lenient_json import parse
 from steer_llm_sdk.wire.frame import Frame, Framing
 from steer_llm_sdk.wire.sse import SSEFraming
 
@@ -150,11 +150,16 @@ class AnthropicDecoder:
         if frame.data.strip() == b"[DONE]":  # OpenRouter sends it after `message_stop`
             return NOTHING
         try:
-            payload = read_object(frame.data, self._provider)
+            payload = parse(frame.data, self._provider)
         except ProtocolError:
             if frame.event != "error":
                 raise
             payload = {"error": frame.data.decode("utf-8", "replace")}
+        if not isinstance(payload, dict):
+            raise ProtocolError(
+                f"{self._provider}: expected a JSON object in a frame, "
+                f"found one of type {type(payload).__name__}"
+            )
         read = self._readers.get(_kind(payload, frame.event))
         return read(self, payload) if read is not None else NOTHING
 

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.messages import ImagePart, Message, Part, RawPart, TextPart, ToolCall
+from steer_llm_sdk.models.messages import ImagePart, Message, Part, TextPart, ToolCall
 from steer_llm_sdk.models.requests import (
     ChatRequest,
     HTTPRequest,
@@ -210,13 +210,11 @@ def _spell_parts(parts: Sequence[Part]) -> list[_Block]:
 
 
 def _spell_part(part: Part) -> _Block:
-    match part:
-        case TextPart():
-            return {"type": "text", "text": part.text}
-        case ImagePart():
-            return {"type": "image", "source": _spell_source(part)}
-        case RawPart():
-            return dict(part.value)
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "image", "source": _spell_source(part)}
+    return dict(part.value)
 
 
 def _spell_source(image: ImagePart) -> _Block:
