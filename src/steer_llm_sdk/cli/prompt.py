@@ -1,0 +1,87 @@
+"""What is asked, and whom: the prompt from the arguments and the pipe, the model by default."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from steer_llm_sdk.config import ProviderSettings
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.local.weights import EMBEDDED_MODEL
+from steer_llm_sdk.providers.registry import PROVIDERS
+
+
+class Target(NamedTuple):
+    """The model to ask, and how it is reached. `provider` is None where the name says it."""
+
+    model: str
+    provider: str | None = None
+    settings: Mapping[str, ProviderSettings] | None = None
+
+
+def read_prompt(argument: str | None, pipe: TextIO) -> str:
+    """The prompt: the argument, what is piped in, or both with a blank line between.
+
+    Args:
+        argument: The prompt from the command line; ``-`` or None for what is piped in alone.
+        pipe: Standard input.
+
+    Raises:
+        ConfigurationError: Nothing was said.
+    """
+    said = [] if argument in {None, "-"} else [argument]
+    if argument == "-" or _is_piped(pipe):
+        said.append(pipe.read())
+    prompt = "\n\n".join(text.strip() for text in said if text and text.strip())
+    if not prompt:
+        raise ConfigurationError("there is no prompt: give one as an argument, or pipe it in")
+    return prompt
+
+
+def _is_piped(pipe: TextIO) -> bool:
+    """Whether somebody pipes text in: a pipe or a file, not a terminal or a service's socket."""
+    try:
+        mode = os.fstat(pipe.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):  # closed, or none at all
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def choose_target(
+    model: str | None, model_path: str | None, environment: Mapping[str, str]
+) -> Target:
+    """Whom to ask.
+
+    Args:
+        model: What ``-m`` says.
+        model_path: What ``--model-path`` says: a file for the embedded server.
+        environment: Where keys are looked for.
+
+    Raises:
+        ConfigurationError: No model is named, and keys are set: which one is meant?
+    """
+    if model_path is not None:
+        if model is not None:
+            raise ConfigurationError("-m and --model-path name two models: give one of them")
+        settings = {"local": ProviderSettings(model_path=model_path)}
+        return Target(Path(model_path).stem, "local", settings)
+    if model is not None:
+        return Target(model)
+    found = keys_that_are_set(environment)
+    if found:
+        raise ConfigurationError(
+            f"no model is named, and {', '.join(found)} is set: say which model with -m "
+            f"(-m local:{EMBEDDED_MODEL} is the embedded one)"
+        )
+    print(f"No model is named and no key is set: local:{EMBEDDED_MODEL} answers.", file=sys.stderr)
+    return Target(f"local:{EMBEDDED_MODEL}")
+
+
+def keys_that_are_set(environment: Mapping[str, str]) -> list[str]:
+    """The names of the key variables that are set; never their values."""
+    names = dict.fromkeys(name for row in PROVIDERS.values() for name in row.key_env)
+    return [name for name in names if environment.get(name, "").strip()]

@@ -1,0 +1,49 @@
+"""``steer providers``: who can be asked, and whether a key is set."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+
+from steer_llm_sdk.local.weights import EMBEDDED_MODEL, weights_path
+from steer_llm_sdk.providers.registry import PROVIDERS
+from steer_llm_sdk.providers.rows import ProviderRow
+
+_HEADINGS = ("PROVIDER", "KEY", "STATE")
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``providers`` to the command line."""
+    parser = commands.add_parser(
+        "providers",
+        help="list the providers and the keys they need",
+        description="The providers, the environment variables of their keys, and which are set. "
+        "The keys themselves are never shown.",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(_: argparse.Namespace) -> int:
+    rows = [_HEADINGS, *table(os.environ)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADINGS))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return 0
+
+
+def table(environment: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """A row a provider: its name, its key variables, and what is there."""
+    for name, row in sorted(PROVIDERS.items()):
+        if name != "local":
+            yield name, " or ".join(row.key_env), _state(row, environment)
+    pulled = "weights are here" if weights_path().is_file() else "run `steer local pull`"
+    yield f"local:{EMBEDDED_MODEL}", "needs none", pulled
+
+
+def _state(row: ProviderRow, environment: Mapping[str, str]) -> str:
+    is_set = any(environment.get(name, "").strip() for name in row.key_env)
+    if is_set:
+        return "set"
+    return "not set" if row.needs_key else "not needed"

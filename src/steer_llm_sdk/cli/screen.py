@@ -1,0 +1,142 @@
+"""What a stream looks like on a terminal: its text, or its events as lines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from steer_llm_sdk.models.events import (
+    StreamCompleteEvent,
+    StreamDeltaEvent,
+    StreamErrorEvent,
+    StreamEvent,
+    StreamUsageEvent,
+)
+
+if TYPE_CHECKING:
+    from steer_llm_sdk.models.responses import StreamingResponse
+
+# A model's words could move the cursor, rename the window or worse: on a terminal, all control
+# characters but the line feed and the tab are dropped.
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
+del _CONTROLS[ord("\n")], _CONTROLS[ord("\t")]
+
+
+class Screen(ABC):
+    """Where a stream is shown: `out` for what was asked for, `aside` for what is about it."""
+
+    def __init__(self, out: TextIO, aside: TextIO) -> None:
+        self._out = out
+        self._aside = aside
+        self._out_is_terminal = out.isatty()
+        self._aside_is_terminal = aside.isatty()
+
+    @abstractmethod
+    def show(self, event: StreamEvent) -> None:
+        """Show one event."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The stream has ended, well or not: whatever comes next begins on a line of its own."""
+
+    def dim(self, text: str) -> str:
+        """`text` in a lighter shade, where the terminal can do that."""
+        return f"\x1b[2m{text}\x1b[0m" if self._aside_is_terminal else text
+
+    def _write(self, text: str) -> None:
+        self._out.write(text.translate(_CONTROLS) if self._out_is_terminal else text)
+        self._out.flush()
+
+    def _write_aside(self, text: str) -> None:
+        self._aside.write(self.dim(text.translate(_CONTROLS)))
+        self._aside.flush()
+
+
+class TextScreen(Screen):
+    """The answer's text as it comes; reasoning and refusals aside."""
+
+    _last = "\n"
+    _last_aside = "\n"
+
+    def show(self, event: StreamEvent) -> None:
+        """Show the words of a delta; other events say nothing here."""
+        if not isinstance(event, StreamDeltaEvent):
+            return
+        if isinstance(event.delta, str):
+            self._end_aside()
+            self._write(event.delta)
+            self._last = event.delta[-1:] or self._last
+        elif event.kind in {"reasoning", "refusal"}:
+            words = str(event.delta.get("text", ""))
+            self._write_aside(words)
+            self._last_aside = words[-1:] or self._last_aside
+
+    def close(self) -> None:
+        """End the line that is open."""
+        self._end_aside()
+        if self._last != "\n":
+            self._write("\n")
+            self._last = "\n"
+
+    def _end_aside(self) -> None:
+        if self._last_aside != "\n":
+            self._write_aside("\n")
+            self._last_aside = "\n"
+
+
+class EventLines(Screen):
+    """Each event as a line: its number, its type, and what it says."""
+
+    def show(self, event: StreamEvent) -> None:
+        """Show one event as one line."""
+        self._write(f"{event.sequence:>4}  {event.type:<8}  {_told(event)}\n")
+
+    def close(self) -> None:
+        """Every line has its end."""
+
+
+def _told(event: StreamEvent) -> str:
+    match event:
+        case StreamDeltaEvent(delta=str(words)):
+            return repr(words)
+        case StreamDeltaEvent(delta=dict(parts)):
+            return _pairs({"kind": event.kind} | {k: v for k, v in parts.items() if k != "type"})
+        case StreamUsageEvent():
+            return _pairs(event.usage) + _estimate(event)
+        case StreamCompleteEvent():
+            reason = event.finish_reason or "not told"
+            return (
+                f"finish_reason={reason} chunks={event.total_chunks} "
+                f"duration_ms={event.duration_ms:.0f}"
+            )
+        case StreamErrorEvent():
+            return f"{event.error_type}: {' '.join(str(event.error).split())}"
+        case _:
+            return f"{event.provider}/{event.model} request_id={event.request_id}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value!r}" for name, value in values.items() if value is not None)
+
+
+def _estimate(event: StreamUsageEvent) -> str:
+    return f" (estimated, confidence {event.confidence:.2f})" if event.is_estimated else ""
+
+
+def figures(response: StreamingResponse) -> str:
+    """One line: time to first token, tokens a second, tokens in and out; ≈ where estimated."""
+    about = "≈" if response.usage_is_estimated else ""
+    usage = response.usage or {}
+    metrics = response.metrics
+    parts = (
+        _figure("time to first token {} s", metrics.get("ttft_ms"), lambda ms: f"{ms / 1000:.2f}"),
+        _figure(about + "{} tokens/s", metrics.get("tokens_per_second"), "{:.1f}".format),
+        _figure(about + "{} tokens in", usage.get("prompt_tokens"), str),
+        _figure(about + "{} tokens out", usage.get("completion_tokens"), str),
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def _figure(words: str, value: Any, spell: Callable[[Any], str]) -> str:
+    return "" if value is None else words.format(spell(value))
