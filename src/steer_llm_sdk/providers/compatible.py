@@ -11,7 +11,11 @@ from steer_llm_sdk.providers.rows import Dialect, ProviderRow
 _WIRE = "steer_llm_sdk.providers.openai_chat:OpenAIChat"
 
 COMMON = Dialect()
-OPENAI = Dialect(max_tokens_field="max_completion_tokens", knows_developer_role=True)
+OPENAI = Dialect(
+    max_tokens_field="max_completion_tokens",
+    knows_developer_role=True,
+    home=("openai.com", "azure.com"),
+)
 AZURE = Dialect(
     max_tokens_field="max_completion_tokens",
     knows_developer_role=True,
@@ -65,7 +69,7 @@ ROWS: tuple[ProviderRow, ...] = (
     _row("groq", "https://api.groq.com/openai/v1", GROQ),
     _row("deepseek", "https://api.deepseek.com/v1", DEEPSEEK),
     _row("openrouter", "https://openrouter.ai/api/v1"),
-    _row("together", "https://api.together.xyz/v1"),
+    _row("together", "https://api.together.ai/v1"),
     _row("fireworks", "https://api.fireworks.ai/inference/v1"),
     _row("cerebras", "https://api.cerebras.ai/v1", CEREBRAS),
     _row(

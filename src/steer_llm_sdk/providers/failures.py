@@ -71,6 +71,10 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
         ),
         ContentFilterError,
     ),
+    (
+        re.compile(r"internal (?:server )?error|server had an error", re.IGNORECASE),
+        ServerError,
+    ),
     (re.compile(r"\boverloaded\b|at capacity|over capacity", re.IGNORECASE), OverloadedError),
     (re.compile(r"rate[ _-]?limit|too many requests", re.IGNORECASE), RateLimitError),
     (
@@ -97,12 +101,14 @@ _WHAT_TO_DO: Mapping[type[ProviderError], str] = {
 _KEY_SHAPES = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|pplx|hf|key|AIza|csk|fw|tgp|nvapi)[-_][\w*.-]{6,}|\bAIza[\w-]{10,}"
     r"|(?i:bearer\s+)[\w.~+/*-]{8,}=*"
+    # A key of no known shape, where the text says that it is one.
+    r"|((?i:api[ _-]?key(?: provided)?[\"']?\s*[:=]\s*[\"']?))[^\s\"',}]{6,}"
 )
 
 
 def scrub(text: str) -> str:
     """The text without anything that has the shape of a key."""
-    return _KEY_SHAPES.sub("[key]", text)
+    return _KEY_SHAPES.sub(r"\g<1>[key]", text)
 
 
 def shorten(text: str, limit: int) -> str:
@@ -119,7 +125,10 @@ def classify(
 ) -> type[ProviderError]:
     """The class of an error: by the provider's code, its prose, then the status."""
     by_code = codes.get(code) if code is not None else None
-    coarse = by_code or class_of_status(status)
+    by_status = class_of_status(status)
+    # "Invalid request" is said of wrong keys and missing models too; the status knows better.
+    is_vague = by_code is InvalidRequestError and by_status is not ProviderError
+    coarse = by_status if by_code is None or is_vague else by_code
     if coarse in _COARSE:
         for pattern, narrower in _PHRASES:
             if pattern.search(message) and _may_narrow(coarse, narrower):

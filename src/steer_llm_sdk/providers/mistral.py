@@ -3,8 +3,8 @@
 https://docs.mistral.ai/api/endpoint/chat
 
 The differences lie in the request: usage comes unasked and ``stream_options`` is refused (422), the
-seed is ``random_seed``, and the tool choice that OpenAI calls ``required`` is ``any``. In the answer,
-content may be a list with parts of thinking; the decoder reads that from everyone.
+seed is ``random_seed``, and the tool choice that OpenAI calls ``required`` is ``any``. In the
+answer, content may be a list with parts of thinking; the decoder reads that from everyone.
 """
 
 from __future__ import annotations

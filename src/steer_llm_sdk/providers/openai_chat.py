@@ -2,12 +2,12 @@
 
 https://platform.openai.com/docs/api-reference/chat-streaming
 
-Strategy. Nearly every chunk carries a few words, a piece of reasoning or a piece of a tool call, and
-nothing else that is news. `_Chunk` describes exactly that: the fields that matter, and the rarer
-ones as "must be null". What fits is read in well under a microsecond; what does not fit (usage, a
-finish reason, log-probabilities, several choices, an error, ``[DONE]``) takes the slower road,
-`steer_llm_sdk.providers.openai_chat_chunk`, which reads anything. The first chunks take it too,
-until the response has said who it is.
+Strategy. Nearly every chunk carries a few words, a piece of reasoning or a piece of a tool call,
+and nothing else that is news. `_Chunk` describes exactly that: the fields that matter, and the
+rarer ones as "must be null". What fits is read in well under a microsecond; what does not fit
+(usage, a finish reason, log-probabilities, several choices, an error, ``[DONE]``) takes the slower
+road, `steer_llm_sdk.providers.openai_chat_chunk`, which reads anything. The first chunks take it
+too, until the response has said who it is.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ class ChatDecoder:
             return (Reasoning(reasoning),)
         if calls and not text and not reasoning:
             return self._pieces(calls)
-        # Nothing at all, or several things in one chunk.
+        if not (text or reasoning or calls or delta.reasoning_details):
+            return ()
+        # Several things in one chunk.
         return reader.read(frame)
 
     def decode_eof(self) -> Sequence[Fragment]:

@@ -2,59 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from steer_llm_sdk.models.fragments import Extras, Reasoning
+from steer_llm_sdk.models.fragments import Reasoning
 
-_WORDS = frozenset({"text", "output_text"})
+_WORDS = ("text", "output_text")
+_THINKING = ("thinking", "reasoning")
 # Keys of a reasoning part that have to be sent back with the next turn.
 _SEALS = ("signature", "data", "encrypted_content")
 
 
-def read_content(content: object) -> Iterator[str | Reasoning | Extras]:
-    """The words of ``content``; parts of another kind are kept as they are.
+def read_content(content: object) -> tuple[list[str | Reasoning], list[Any]]:
+    """The words of ``content``, and its parts of other kinds as they are.
 
     Mistral and Databricks send a list whose parts hold text or reasoning.
     """
-    if isinstance(content, str):
-        if content:
-            yield content
-        return
+    if not isinstance(content, list):
+        return ([content] if isinstance(content, str) and content else []), []
+    words: list[str | Reasoning] = []
     others: list[Any] = []
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, str):
-            text: object = part
-        else:
-            text = part.get("text") if isinstance(part, dict) and _is_words(part) else None
-        reasoning = _read_thinking(part)
-        if isinstance(text, str):
-            if text:
-                yield text
-        elif reasoning is not None:
-            yield reasoning
-        else:
+    for part in content:
+        found = _read_part(part)
+        if found is None:
             others.append(part)
-    if others:
-        yield Extras({"content_parts": others})
+        elif found != "":
+            words.append(found)
+    return words, others
 
 
-def _is_words(part: dict[str, Any]) -> bool:
-    return part.get("type", "text") in _WORDS
-
-
-def _read_thinking(part: object) -> Reasoning | None:
-    """A part of reasoning: ``thinking`` (Mistral) or ``reasoning`` with its ``summary``."""
-    if not isinstance(part, dict) or part.get("type") not in {"thinking", "reasoning"}:
+def _read_part(part: object) -> str | Reasoning | None:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, dict):
         return None
+    kind = part.get("type", "text")
+    if kind in _THINKING:
+        return _read_thinking(part)
+    text = part.get("text")
+    return text if kind in _WORDS and isinstance(text, str) else None
+
+
+def _read_thinking(part: dict[str, Any]) -> Reasoning:
+    """A part of reasoning: ``thinking`` (Mistral) or ``reasoning`` with its ``summary``."""
     inner = part.get("thinking") or part.get("summary") or part.get("text")
     pieces = inner if isinstance(inner, list) else [inner]
-    text = "".join(_text_of(piece) for piece in pieces)
-    seals = [p for p in (part, *pieces) if isinstance(p, dict)]
-    extra = {key: p[key] for p in seals for key in _SEALS if p.get(key)}
-    return Reasoning(text, extra=extra or None)
+    holders = [holder for holder in (part, *pieces) if isinstance(holder, dict)]
+    seals = {key: holder[key] for holder in holders for key in _SEALS if holder.get(key)}
+    return Reasoning("".join(_text_of(piece) for piece in pieces), extra=seals or None)
 
 
 def _text_of(piece: object) -> str:
@@ -63,7 +59,7 @@ def _text_of(piece: object) -> str:
     return piece if isinstance(piece, str) else ""
 
 
-def read_reasoning(delta: dict[str, Any]) -> Iterator[Reasoning]:
+def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     """The reasoning of a delta, once, however many fields repeat it.
 
     ``reasoning_content`` (DeepSeek, vLLM, …), ``reasoning`` (OpenRouter, Groq, …), and OpenRouter's
@@ -77,8 +73,9 @@ def read_reasoning(delta: dict[str, Any]) -> Iterator[Reasoning]:
     if not text:
         text = "".join(_text_of(d.get("text") or d.get("summary")) for d in details)
     sealed = [d for d in details if any(d.get(key) for key in _SEALS)]
-    if text or sealed:
-        yield Reasoning(text, extra={"reasoning_details": sealed} if sealed else None)
+    if not text and not sealed:
+        return []
+    return [Reasoning(text, extra={"reasoning_details": sealed} if sealed else None)]
 
 
 def json_text(value: object) -> str:

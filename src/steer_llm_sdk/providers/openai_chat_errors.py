@@ -2,7 +2,7 @@
 
 ==================================================  =========================================
 ``{"error": {"message", "type", "code", …}}``       OpenAI, and most others
-``{"error": "…", "code": "…"}``, ``{"error": "…"}``  xAI, Hugging Face
+``{"error": "…", "code" or "error_type": "…"}``     xAI, Hugging Face
 ``{"object": "error", "message", "type", "code"}``  vLLM, Mistral
 ``{"message", "type", "code"}``                     Cerebras, Mistral
 ``{"detail": "…"}``, ``{"detail": [{"msg": …}]}``   servers made with FastAPI
@@ -25,25 +25,17 @@ from steer_llm_sdk.providers.openai_codes import OPENAI_CODES, code_of, status_o
 def read_answer(answer: ErrorAnswer) -> ProviderError:
     """The error of a response whose status is not 200."""
     found = read_json_body(answer)
-    value = error_object(found) if isinstance(found, dict) else None
-    text = answer.body.decode("utf-8", "replace")
-    if value is None:
-        return make_error(
-            answer.provider,
-            None,
-            describe_body(answer),
-            status=answer.status,
-            codes=OPENAI_CODES,
-            body=text,
-            headers=answer.headers,
-        )
+    # Gemini's copy of this format wraps the object in a list.
+    first = found[0] if isinstance(found, list) and found else found
+    value = (error_object(first) or {}) if isinstance(first, dict) else {}
     return make_error(
         answer.provider,
         code_of(value),
-        message_of(value),
+        message_of(value) or describe_body(answer),
         status=answer.status,
+        body_status=_status_in(value) if answer.status < 400 else None,
         codes=OPENAI_CODES,
-        body=text,
+        body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
         request_id=_text(value.get("request_id")),
     )
@@ -69,7 +61,8 @@ def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
     if isinstance(error, dict):
         return error
     if error:
-        return {**body, "message": error if isinstance(error, str) else message_of(body)}
+        message = error if isinstance(error, str) else message_of(body)
+        return {**body, "message": message, "type": body.get("type") or body.get("error_type")}
     if body.get("object") == "error" or "detail" in body or isinstance(body.get("message"), str):
         return dict(body)
     return None

@@ -32,6 +32,7 @@ def spell_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HT
         ConfigurationError: The server has no way to say what is asked for, or a value of the
             request cannot be written as JSON.
     """
+    dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
     body = _body(chat, endpoint.provider, dialect) | dict(chat.extra_body)
     if body.get("stream_options", ...) is None:
         # A null one in `extra_body` takes back the option that would be sent.

@@ -43,7 +43,7 @@ def _first(raw: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | Non
 
 
 def _with_reasoning_inside(counts: dict[str, int]) -> dict[str, int]:
-    """xAI counts the reasoning beside the completion; its total tells that it did."""
+    """The completion with the reasoning that xAI counts beside it: the total tells that it did."""
     reasoning = counts.get(REASONING, 0)
     if not reasoning or not {PROMPT, COMPLETION, TOTAL} <= counts.keys():
         return counts

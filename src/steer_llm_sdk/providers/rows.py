@@ -21,6 +21,9 @@ class Dialect:
         takes_json_schema: ``response_format`` may carry a schema.
         key_header: The header that carries the key: as a bearer token, or Azure's ``api-key``.
         base_path: What is added to a base URL that names a server and no path.
+        home: The domains where this dialect is spoken; at any other host the common one is. Empty:
+            wherever the server is. ``OPENAI_BASE_URL`` often names a copy of OpenAI, and several
+            of those pass over ``max_completion_tokens`` in silence.
     """
 
     asks_for_usage: bool = True
@@ -31,6 +34,12 @@ class Dialect:
     takes_json_schema: bool = True
     key_header: Literal["authorization", "api-key"] = "authorization"
     base_path: str = ""
+    home: tuple[str, ...] = ()
+
+    def at(self, host: str | None) -> Dialect:
+        """The dialect to use with the server `host`."""
+        is_home = any(f".{host}".endswith(f".{domain}") for domain in self.home)
+        return self if is_home or not self.home else Dialect()
 
 
 @dataclass(frozen=True, slots=True)

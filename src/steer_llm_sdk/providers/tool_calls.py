@@ -41,7 +41,8 @@ class ToolCallIndexes:
         id: str | None,  # noqa: A002 - the word of the wire
         name: str | None,
         arguments: str,
-        type: ToolCallType = "function",  # noqa: A002 - the word of the wire
+        *,
+        kind: ToolCallType = "function",
         extra: dict[str, Any] | None = None,
     ) -> ToolCallPiece | None:
         """The piece under its call's number; None when it says nothing new.
@@ -66,13 +67,13 @@ class ToolCallIndexes:
             call.name = new_name
         if not (is_new or new_id or new_name or arguments or extra):
             return None
-        return ToolCallPiece(call.number, new_id, new_name, arguments, type, extra=extra)
+        return ToolCallPiece(call.number, new_id, new_name, arguments, kind, extra=extra)
 
     def _call_of(self, index: int | None, id: str | None, name: str | None) -> _Call | None:  # noqa: A002
         """The call that this piece continues, or None when it begins another."""
         at_index = self._last if index is None else self._by_index.get(index)
         if id:
-            return self._by_id.get(id) or self._waiting_for_id(at_index, name)
+            return self._by_id.get(id) or self._of_new_id(at_index, index, name)
         if not name:
             # Arguments alone continue something: where the index is unknown, it has drifted.
             return at_index or self._last
@@ -82,8 +83,15 @@ class ToolCallIndexes:
         return at_index if at_index.name in {None, name} else None
 
     @staticmethod
-    def _waiting_for_id(call: _Call | None, name: str | None) -> _Call | None:
-        """The call, when its id has not come yet and the name does not speak against it."""
-        if call is None or call.id is not None:
+    def _of_new_id(call: _Call | None, index: int | None, name: str | None) -> _Call | None:
+        """The call at the index, where a new id does not mean a new call.
+
+        It does, but for two cases: the id of a call that began without one; and the servers (vLLM
+        did it) that invent an id for every piece: those name the call in the first one only.
+        """
+        if call is None:
             return None
-        return call if not name or call.name in {None, name} else None
+        if not name and index is not None and call.name is not None:
+            return call
+        is_waiting = call.id is None and (not name or call.name in {None, name})
+        return call if is_waiting else None
