@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from steer_llm_sdk.errors import ProviderError
+from steer_llm_sdk.errors import ProtocolError, ProviderError
 from steer_llm_sdk.models.fragments import (
     End,
     Extras,
@@ -35,10 +35,10 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
+from steer_llm_sdk.providers.lenient_json import parse
 from steer_llm_sdk.providers.openai_chat_errors import error_object, read_answer, read_failure
 from steer_llm_sdk.providers.openai_responses_items import Items, mapping_at, text_at, thought_part
 from steer_llm_sdk.providers.openai_responses_request import spell_request
-from steer_llm_sdk.providers.payload import read_object
 from steer_llm_sdk.wire.frame import Frame
 from steer_llm_sdk.wire.sse import SSEFraming
 
@@ -186,7 +186,11 @@ class ResponsesDecoder:
     def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
         if frame.data.strip() == b"[DONE]":
             return ()
-        event = read_object(frame.data, self._provider)
+        event = parse(frame.data, self._provider)
+        if not isinstance(event, dict):
+            raise ProtocolError(
+                f"{self._provider}: expected an event, found JSON of type {type(event).__name__}"
+            )
         kind = text_at(event, "type") or frame.event or ("error" if event.get("error") else "")
         number = count_at(event, "sequence_number")
         self.last_sequence_number = self.last_sequence_number if number is None else number
