@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steer_llm_sdk.errors import (
     AuthenticationError,
@@ -687,6 +689,50 @@ def test_an_input_too_deep_to_be_written_is_a_protocol_error() -> None:
 
     with pytest.raises(ProtocolError, match="anthropic: the input of a tool call is nested"):
         ContentBlocks("anthropic").open(0, {"type": "tool_use", "input": nested})
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+WORDS = st.sampled_from(
+    [
+        *("message_start", "message_delta", "message_stop", "error", "ping"),
+        *("content_block_start", "content_block_delta", "content_block_stop"),
+        *("text", "thinking", "redacted_thinking", "tool_use", "server_tool_use"),
+        *("text_delta", "thinking_delta", "signature_delta", "citations_delta", JSON_DELTA),
+    ]
+)
+KEYS = st.sampled_from(
+    [
+        *("type", "index", "delta", "content_block", "message", "content", "usage", "error"),
+        *("text", "thinking", "signature", "data", "citation", "citations", "partial_json"),
+        *("id", "name", "input", "model", "stop_reason", "context_management", "request_id"),
+        *("input_tokens", "output_tokens", "output_tokens_details", "thinking_tokens"),
+    ]
+)
+VALUES = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=6),
+    max_leaves=20,
+)
+TYPED = st.builds(
+    lambda kind, rest: rest | {"type": kind}, WORDS, st.dictionaries(KEYS, VALUES, max_size=6)
+)
+
+
+@given(st.lists(VALUES | TYPED, max_size=8), st.sampled_from(["", "error", "message_stop"]))
+def test_no_surprise_of_a_provider_is_more_than_a_protocol_error(
+    payloads: list[object], event: str
+) -> None:
+    decoder = WIRE.decoder("anthropic")
+
+    for payload in payloads:
+        with contextlib.suppress(ProtocolError):
+            decoder.decode(frame(payload, event))
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_are_more_than_a_protocol_error(data: bytes) -> None:
+    with contextlib.suppress(ProtocolError):
+        WIRE.decoder("anthropic").decode(Frame(data))
 
 
 # --- the format -------------------------------------------------------------------------------
