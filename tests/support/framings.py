@@ -52,13 +52,13 @@ def cut_bodies(draw: st.DrawFn, bodies: st.SearchStrategy[bytes]) -> tuple[bytes
 
 
 def growth(framing: Callable[[], Framing], body: Callable[[int], bytes], size: int) -> float:
-    """How much more CPU four times the bytes take: near 4 when linear, 16 when quadratic."""
-    length = 30_000 if size == 1 else 4_000_000
+    """How much more CPU sixteen times the bytes take: near 16 when linear, 256 when quadratic."""
+    length = 10_000 if size == 1 else 1_000_000
 
     def cpu_seconds(pieces: list[bytes]) -> float:
         begin = time.process_time()
         assert len(frames_of(framing(), pieces)) == 1
         return time.process_time() - begin
 
-    small, large = in_pieces(body(length), size), in_pieces(body(4 * length), size)
-    return min(cpu_seconds(large) for _ in range(3)) / min(cpu_seconds(small) for _ in range(3))
+    small, large = in_pieces(body(length), size), in_pieces(body(16 * length), size)
+    return min(cpu_seconds(large) for _ in range(3)) / min(cpu_seconds(small) for _ in range(5))

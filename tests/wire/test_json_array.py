@@ -148,7 +148,7 @@ def test_blanks_between_elements_are_not_bounded() -> None:
 @pytest.mark.parametrize("size", [1, 65_536])
 def test_the_work_is_linear_in_the_bytes_of_one_large_element(size: int, piece: bytes) -> None:
     def body(length: int) -> bytes:
-        inner = piece * (length // len(piece) // 10)
+        inner = piece * (length // len(piece))
         return b"[[" + inner + b"0]]" if b"," in piece else b'["' + inner + b'"]'
 
-    assert growth(lambda: JSONArrayFraming(1 << 30), body, size) < 10
+    assert growth(lambda: JSONArrayFraming(1 << 30), body, size) < 80
