@@ -1,0 +1,64 @@
+"""A test kit for programs that stream: scripted answers, faults, checks, and a clock to move.
+
+Everything here is used by this library's own tests. Nothing here is imported by the library.
+"""
+
+from __future__ import annotations
+
+from steer_llm_sdk.testing.faults import (
+    AnnounceClose,
+    Close,
+    CloseIdle,
+    CutAt,
+    Delay,
+    Drip,
+    EndEarly,
+    EndlessLine,
+    ErrorInStream,
+    GarbageBody,
+    GarbageStatus,
+    Gzip,
+    GzipBomb,
+    HTTPError,
+    KeepAlives,
+    Pace,
+    ProxyAuthRequired,
+    Raise,
+    Redirect,
+    Reset,
+    Stall,
+    UsageRefused,
+)
+from steer_llm_sdk.testing.plan import Fault, RecordedRequest
+from steer_llm_sdk.testing.scripts import Script, ScriptedToolCall
+from steer_llm_sdk.testing.server import LoopbackServer
+
+__all__ = [
+    "AnnounceClose",
+    "Close",
+    "CloseIdle",
+    "CutAt",
+    "Delay",
+    "Drip",
+    "EndEarly",
+    "EndlessLine",
+    "ErrorInStream",
+    "Fault",
+    "GarbageBody",
+    "GarbageStatus",
+    "Gzip",
+    "GzipBomb",
+    "HTTPError",
+    "KeepAlives",
+    "LoopbackServer",
+    "Pace",
+    "ProxyAuthRequired",
+    "Raise",
+    "RecordedRequest",
+    "Redirect",
+    "Reset",
+    "Script",
+    "ScriptedToolCall",
+    "Stall",
+    "UsageRefused",
+]

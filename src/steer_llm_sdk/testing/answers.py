@@ -1,0 +1,94 @@
+"""Which answer a request gets: the list in its order, or a function; then its plan."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+from steer_llm_sdk.testing.faults import HTTPError
+from steer_llm_sdk.testing.formats import FORMATS, Format, format_of_path
+from steer_llm_sdk.testing.plan import Exchange, Plan, RecordedRequest
+from steer_llm_sdk.testing.scripts import Answer, Responder, Script, as_script
+
+
+class Answers:
+    """Gives each request its plan.
+
+    Args:
+        answers: One answer; a list of them, taken in order, of which the last repeats; or a
+            function of the request.
+        format: The name of a wire format; ``"auto"``: the one that the request's path asks for.
+
+    Raises:
+        ValueError: The format is not known, or the list is empty.
+        TypeError: An answer is neither a script nor a fault.
+    """
+
+    def __init__(
+        self,
+        answers: Answer | Sequence[Answer] | Responder | None,
+        format: str = "auto",  # noqa: A002
+    ) -> None:
+        if format != "auto" and format not in FORMATS:
+            raise ValueError(f"format: expected 'auto' or one of {[*FORMATS]}, found {format!r}")
+        self._format = format
+        self._respond: Responder | None = None
+        self._scripts: list[Script] = []
+        self._next = 0
+        self.set(answers)
+
+    def set(self, answers: Answer | Sequence[Answer] | Responder | None) -> None:
+        """Answer so from now on.
+
+        Args:
+            answers: As for the class; None: the default script.
+        """
+        self._next = 0
+        self._respond = None
+        if inspect.isroutine(answers) or _is_function(answers):
+            self._respond = answers  # type: ignore[assignment]  # told apart just above
+            return
+        listed = answers if isinstance(answers, list | tuple) else [answers or Script()]
+        if not listed:
+            raise ValueError("answers: expected at least one, found an empty list")
+        self._scripts = [as_script(answer) for answer in listed]
+
+    async def plan(self, request: RecordedRequest) -> Plan:
+        """The plan for a request; 404 where its path is nobody's."""
+        spoken = self._format_for(request)
+        if spoken is None:
+            where = f"no wire format has the path {request.path!r}"
+            error = HTTPError(404, message=where)
+            return error.apply(Plan(), Exchange(request, FORMATS["openai"]))
+        return plan_script(await self._script(request), request, spoken)
+
+    def _format_for(self, request: RecordedRequest) -> Format | None:
+        if self._format != "auto":
+            return FORMATS[self._format]
+        # A proxy is asked for a tunnel before any path is known.
+        return FORMATS["openai"] if request.method == "CONNECT" else format_of_path(request.path)
+
+    async def _script(self, request: RecordedRequest) -> Script:
+        if self._respond is not None:
+            answer = self._respond(request)
+            return as_script(await answer if inspect.isawaitable(answer) else answer)
+        at = min(self._next, len(self._scripts) - 1)
+        self._next += 1
+        return self._scripts[at]
+
+
+def _is_function(answers: object) -> bool:
+    return callable(answers) and not isinstance(answers, type) and not hasattr(answers, "apply")
+
+
+def plan_script(script: Script, request: RecordedRequest, spoken: Format) -> Plan:
+    """Write a script in a format, and let its faults change it."""
+    plan = Plan(
+        status=script.status,
+        headers={"content-type": spoken.content_type} | dict(script.headers),
+        pieces=tuple(spoken.pieces(script, request)),
+    )
+    exchange = Exchange(request, spoken)
+    for fault in script.faults:
+        plan = fault.apply(plan, exchange)
+    return plan

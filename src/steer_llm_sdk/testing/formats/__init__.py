@@ -1,0 +1,35 @@
+"""The wire formats that a script can be written in, and which one a path asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from steer_llm_sdk.testing.formats.anthropic import Anthropic
+from steer_llm_sdk.testing.formats.base import Format
+from steer_llm_sdk.testing.formats.gemini import Gemini
+from steer_llm_sdk.testing.formats.ollama import Ollama
+from steer_llm_sdk.testing.formats.openai_chat import OpenAIChat
+from steer_llm_sdk.testing.formats.openai_responses import OpenAIResponses
+
+__all__ = ["FORMATS", "Format", "format_of_path"]
+
+FORMATS: Mapping[str, Format] = {
+    known.name: known
+    for known in (OpenAIChat(), OpenAIResponses(), Anthropic(), Gemini(), Ollama())
+}
+
+# How a path ends.
+_BY_PATH: Mapping[str, str] = {
+    "/chat/completions": "openai",
+    "/responses": "openai-responses",
+    "/messages": "anthropic",
+    ":streamGenerateContent": "gemini",
+    "/api/chat": "ollama",
+}
+
+
+def format_of_path(path: str) -> Format | None:
+    """The format that a request's path asks for; None where it is nobody's."""
+    names = (name for ending, name in _BY_PATH.items() if path.endswith(ending))
+    name = next(names, None)
+    return FORMATS[name] if name else None

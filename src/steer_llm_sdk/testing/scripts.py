@@ -1,0 +1,125 @@
+"""What a scripted server or provider says: one form for all wire formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from steer_llm_sdk.testing.plan import Fault, RecordedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedToolCall:
+    """A tool call that the model makes.
+
+    Attributes:
+        name: The function's name.
+        arguments: The arguments as JSON text, or in several pieces of it; a mapping is written as
+            JSON. Gemini and Ollama send whole calls only, so there the pieces are joined.
+        id: The call's identifier; one is made where it is None.
+    """
+
+    name: str
+    arguments: str | Sequence[str] | Mapping[str, Any] = "{}"
+    id: str | None = None
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The arguments as they are streamed."""
+        if isinstance(self.arguments, str):
+            return (self.arguments,)
+        if isinstance(self.arguments, Mapping):
+            return (json.dumps(self.arguments),)
+        return tuple(self.arguments)
+
+    @property
+    def value(self) -> Any:
+        """The arguments as an object, for formats that send it so; ``{}`` where it is not JSON."""
+        try:
+            return json.loads("".join(self.pieces))
+        except ValueError:
+            return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One answer of a model.
+
+    Reasoning comes first, then a refusal, the text, and the tool calls; each entry is one delta.
+
+    Attributes:
+        deltas: The text, piece by piece.
+        reasoning: The reasoning, piece by piece.
+        refusal: A refusal apart from the text, where the format has one; else it is text.
+        tool_calls: The calls the model makes.
+        usage: Prompt and completion tokens; None: the provider reports none.
+        reasoning_tokens: How many of the completion tokens were reasoning.
+        cached_tokens: How many of the prompt tokens came from a cache.
+        finish: The library's word (``stop``, ``length``, ``tool_calls``, ``content_filter``,
+            ``refusal``, ``other``), which each format spells its own way; any other word is sent as
+            it stands. ``auto``: ``tool_calls`` where there are some, else ``stop``. None: no finish
+            reason is sent.
+        has_end: Whether the format's own terminal marker is sent.
+        usage_unasked: Send usage in OpenAI's chat format although the request does not ask for it.
+        model: The model that the answer names; None: the one that was asked for.
+        response_id: The identifier of the answer; None: one is made.
+        status: The HTTP status.
+        headers: Further headers of the response.
+        faults: What goes wrong, applied in order.
+    """
+
+    deltas: Sequence[str] = ("Hello", " world")
+    reasoning: Sequence[str] = ()
+    refusal: Sequence[str] = ()
+    tool_calls: Sequence[ScriptedToolCall] = ()
+    usage: tuple[int, int] | None = (12, 7)
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    finish: str | None = "auto"
+    has_end: bool = True
+    usage_unasked: bool = False
+    model: str | None = None
+    response_id: str | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    faults: Sequence[Fault] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("deltas", "reasoning", "refusal"):
+            if isinstance(getattr(self, name), str):
+                raise TypeError(f"{name}: expected a list of strings, found one string")
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return "".join(self.deltas)
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The finish reason, with ``auto`` decided."""
+        if self.finish != "auto":
+            return self.finish
+        return "tool_calls" if self.tool_calls else "stop"
+
+
+# What a server or a provider answers with: a script; a fault, which spoils the default script; or
+# a list of faults.
+Answer: TypeAlias = Script | Fault | Sequence[Fault]
+Responder: TypeAlias = Callable[[RecordedRequest], Answer | Awaitable[Answer]]
+
+
+def as_script(answer: Answer) -> Script:
+    """The script that an answer means.
+
+    Raises:
+        TypeError: It is neither a script nor a fault.
+    """
+    if isinstance(answer, Script):
+        return answer
+    faults = tuple(answer) if isinstance(answer, list | tuple) else (answer,)
+    for fault in faults:
+        if not callable(getattr(fault, "apply", None)) or isinstance(fault, type):
+            raise TypeError(f"expected a Script or a fault, found {fault!r}")
+    return Script(faults=faults)

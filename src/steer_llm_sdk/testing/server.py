@@ -1,0 +1,220 @@
+"""An HTTP/1.1 server on the loopback interface that answers by a script, faults included."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl as tls
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from steer_llm_sdk.clock import Clock, SystemClock
+from steer_llm_sdk.testing.answers import Answers
+from steer_llm_sdk.testing.connection import Connection, Connections
+from steer_llm_sdk.testing.plan import Plan, RecordedRequest
+from steer_llm_sdk.testing.scripts import Answer, Responder
+
+# Where a provider's own base URL ends in something; all others end in `/v1`.
+_BASE_PATHS = {"anthropic": "", "gemini": "", "ollama": ""}
+
+
+class LoopbackServer:
+    """A server that speaks every provider's wire format, and fails as told.
+
+    ::
+
+        async with LoopbackServer([HTTPError(429), Script(["Hello"])]) as server:
+            client = SteerLLMClient(
+                providers={"openai": ProviderSettings(base_url=server.base_url("openai"))}
+            )
+
+    Args:
+        answers: One answer; a list, taken in order, of which the last repeats; or a function of
+            the request (it may be async). None: the default `Script`.
+        format: A wire format's name; ``"auto"``: the one that a request's path asks for.
+        clock: By which delays are waited for.
+        ssl: A server's TLS context; the URLs are then https.
+
+    Attributes:
+        requests: All requests so far, in the order in which they were read.
+        connections: All connections so far.
+    """
+
+    def __init__(
+        self,
+        answers: Answer | Sequence[Answer] | Responder | None = None,
+        *,
+        format: str = "auto",  # noqa: A002 (the word of the documentation)
+        clock: Clock | None = None,
+        ssl: tls.SSLContext | None = None,
+    ) -> None:
+        self.requests: list[RecordedRequest] = []
+        self.connections = Connections()
+        self._answers = Answers(answers, format)
+        self._clock = clock or SystemClock()
+        self._ssl = ssl
+        self._server: asyncio.Server | None = None
+        self._closing = asyncio.Event()
+        self._port = 0
+        self._changed = threading.Condition()
+        self._errors: list[BaseException] = []
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """The port; chosen by the system when the server starts."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The server's root, without a slash at its end."""
+        return f"{'https' if self._ssl else 'http'}://127.0.0.1:{self._port}"
+
+    def base_url(self, provider: str = "openai") -> str:
+        """The base URL in the spelling of a provider's own SDK (``…/v1`` for OpenAI)."""
+        return self.url + _BASE_PATHS.get(provider, "/v1")
+
+    def answer_with(self, answers: Answer | Sequence[Answer] | Responder | None) -> None:
+        """Answer so from the next request on.
+
+        Args:
+            answers: As for the class.
+        """
+        self._answers.set(answers)
+
+    async def start(self) -> Self:
+        """Listen. `async with` does it.
+
+        Returns:
+            The server itself.
+        """
+        loop = asyncio.get_running_loop()
+        self._closing = asyncio.Event()
+        self._server = await loop.create_server(
+            lambda: Connection(self), "127.0.0.1", self._port, ssl=self._ssl
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def close(self) -> None:
+        """Close all connections, and stop listening. May be called more than once.
+
+        Raises:
+            Exception: What the function that answers raised, if it did: the client saw only a
+                closed connection.
+        """
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        self._closing.set()
+        await self.connections.close()
+        if self._errors:
+            raise self._errors.pop()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def wait_for(self, condition: Callable[[], object], timeout: float = 5.0) -> None:  # noqa: ASYNC109
+        """Wait until something holds: it is looked at whenever the server saw something happen.
+
+        ``await server.wait_for(lambda: server.connections.open == 0)``
+
+        Args:
+            condition: What is to hold.
+            timeout: Seconds after which the wait is given up.
+
+        Raises:
+            TimeoutError: It did not hold in time.
+        """
+        async with asyncio.timeout(timeout):
+            while not condition():
+                waiter = asyncio.get_running_loop().create_future()
+                self._waiters.add(waiter)
+                try:
+                    await waiter
+                finally:
+                    self._waiters.discard(waiter)
+
+    def wait_until(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
+        """`wait_for`, blocking: for a server that runs `in_thread`.
+
+        Args:
+            condition: What is to hold.
+            timeout: Seconds after which the wait is given up.
+
+        Raises:
+            TimeoutError: It did not hold in time.
+        """
+        with self._changed:
+            if not self._changed.wait_for(condition, timeout):
+                raise TimeoutError(f"the condition did not hold within {timeout} s")
+
+    @contextlib.contextmanager
+    def in_thread(self) -> Iterator[Self]:
+        """Run the server in a thread of its own, for blocking clients.
+
+        Yields:
+            The server, listening; read its `requests` and `connections`, wait by `wait_until`.
+        """
+        started = threading.Event()
+        stop: list[Callable[[], object]] = []
+
+        async def serve() -> None:
+            loop, until = asyncio.get_running_loop(), asyncio.Event()
+            try:
+                async with self:
+                    stop.append(lambda: loop.call_soon_threadsafe(until.set))
+                    started.set()
+                    await until.wait()
+            finally:
+                started.set()
+
+        thread = threading.Thread(target=asyncio.run, args=(serve(),), name="loopback-server")
+        thread.start()
+        started.wait()
+        try:
+            if not stop:
+                raise RuntimeError("the server did not start; its thread shows why")
+            yield self
+        finally:
+            for call in stop:
+                call()
+            thread.join()
+
+    # --- for its connections ------------------------------------------------------------------
+
+    @property
+    def clock(self) -> Clock:
+        """By which delays are waited for."""
+        return self._clock
+
+    async def plan(self, request: RecordedRequest) -> Plan:
+        """The answer to a request."""
+        return await self._answers.plan(request)
+
+    async def stall(self) -> None:
+        """Wait until the server is closed."""
+        await self._closing.wait()
+
+    def note_change(self) -> None:
+        """Something happened: those who wait for a condition look again."""
+        for waiter in tuple(self._waiters):
+            if not waiter.done():
+                waiter.set_result(None)
+        with self._changed:
+            self._changed.notify_all()
+
+    def note_error(self, error: BaseException) -> None:
+        """Answering failed: `close` raises it."""
+        self._errors.append(error)
