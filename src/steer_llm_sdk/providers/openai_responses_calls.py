@@ -24,7 +24,7 @@ class _Kind(msgspec.Struct, frozen=True):
 
 
 # https://platform.openai.com/docs/api-reference/responses/object#responses/object-output
-CALL_ITEMS: Mapping[object, _Kind] = {
+CALL_ITEMS: Mapping[str, _Kind] = {
     "function_call": _Kind("function", "arguments"),
     "custom_tool_call": _Kind("custom", "input"),
     "shell_call": _Kind("shell", "action", "shell"),
@@ -64,7 +64,7 @@ class OpenCalls:
 
         What the item says of its arguments is not taken yet: deltas may follow.
         """
-        kind = CALL_ITEMS.get(item.get("type"))
+        kind = _kind_of(item)
         if kind is not None and kind.is_streamed:
             yield self._piece(self._begin(item_index, kind.type), item)
 
@@ -86,8 +86,8 @@ class OpenCalls:
             yield self.delta(item_index, text, type)
 
     def close(self, item_index: int | None, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
-        """An item is closed: its last piece, with whatever of it has not been said."""
-        kind = CALL_ITEMS[item.get("type")]
+        """A call's item is closed: its last piece, with whatever of it has not been said."""
+        kind = CALL_ITEMS[item["type"]]
         call = self._by_item.get(item_index) or self._begin(item_index, kind.type)
         if not call.is_closed:
             yield self._last_piece(call, kind, item)
@@ -101,12 +101,12 @@ class OpenCalls:
             items: The items of the final response; a call is known by its id there.
             is_whole: Whether the response is. If not, a call that is not among them stays open.
         """
-        found = {_id_of(item): item for item in items if item.get("type") in CALL_ITEMS}
+        found = {_id_of(item): item for item in items if is_call(item)}
         for call in self._calls:
             if call.is_closed:
                 continue
             if (item := found.get(call.id)) is not None:
-                yield self._last_piece(call, CALL_ITEMS[item.get("type")], item)
+                yield self._last_piece(call, CALL_ITEMS[item["type"]], item)
             elif is_whole and call.has_arguments:
                 yield ToolCallPiece(call.index, type=call.type, is_whole=True)
 
@@ -146,7 +146,11 @@ def is_call(item: Mapping[str, Any]) -> bool:
     """
     environment = item.get("environment")
     where = environment.get("type") if isinstance(environment, Mapping) else None
-    return item.get("type") in CALL_ITEMS and not str(where).startswith("container")
+    return _kind_of(item) is not None and not str(where).startswith("container")
+
+
+def _kind_of(item: Mapping[str, Any]) -> _Kind | None:
+    return CALL_ITEMS.get(_text_at(item, "type") or "")
 
 
 def _id_of(item: Mapping[str, Any]) -> str | None:
