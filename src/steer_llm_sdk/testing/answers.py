@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from steer_llm_sdk.testing.faults import HTTPError
 from steer_llm_sdk.testing.formats import FORMATS, Format, format_of_path
 from steer_llm_sdk.testing.plan import Exchange, Plan, RecordedRequest
-from steer_llm_sdk.testing.scripts import Answer, Responder, Script, as_script
+from steer_llm_sdk.testing.scripts import Answering, Responder, Script, as_script
 
 
 class Answers:
@@ -26,7 +26,7 @@ class Answers:
 
     def __init__(
         self,
-        answers: Answer | Sequence[Answer] | Responder | None,
+        answers: Answering,
         format: str = "auto",  # noqa: A002
     ) -> None:
         if format != "auto" and format not in FORMATS:
@@ -37,7 +37,7 @@ class Answers:
         self._next = 0
         self.set(answers)
 
-    def set(self, answers: Answer | Sequence[Answer] | Responder | None) -> None:
+    def set(self, answers: Answering) -> None:
         """Answer so from now on.
 
         Args:
@@ -45,13 +45,14 @@ class Answers:
         """
         self._next = 0
         self._respond = None
-        if inspect.isroutine(answers) or _is_function(answers):
-            self._respond = answers  # type: ignore[assignment]  # told apart just above
-            return
-        listed = answers if isinstance(answers, list | tuple) else [answers or Script()]
-        if not listed:
+        if isinstance(answers, Sequence):
+            self._scripts = [as_script(answer) for answer in answers]
+        elif answers is None or isinstance(answers, Script) or hasattr(answers, "apply"):
+            self._scripts = [Script() if answers is None else as_script(answers)]
+        else:
+            self._respond = answers
+        if not self._scripts and self._respond is None:
             raise ValueError("answers: expected at least one, found an empty list")
-        self._scripts = [as_script(answer) for answer in listed]
 
     async def plan(self, request: RecordedRequest) -> Plan:
         """The plan for a request; 404 where its path is nobody's."""
@@ -75,10 +76,6 @@ class Answers:
         at = min(self._next, len(self._scripts) - 1)
         self._next += 1
         return self._scripts[at]
-
-
-def _is_function(answers: object) -> bool:
-    return callable(answers) and not isinstance(answers, type) and not hasattr(answers, "apply")
 
 
 def plan_script(script: Script, request: RecordedRequest, spoken: Format) -> Plan:

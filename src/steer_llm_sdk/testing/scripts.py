@@ -104,10 +104,13 @@ class Script:
         return "tool_calls" if self.tool_calls else "stop"
 
 
-# What a server or a provider answers with: a script; a fault, which spoils the default script; or
-# a list of faults.
+# What one request is answered with: a script; a fault, which spoils the default script; or several
+# faults.
 Answer: TypeAlias = Script | Fault | Sequence[Fault]
 Responder: TypeAlias = Callable[[RecordedRequest], Answer | Awaitable[Answer]]
+# What all requests are answered with: always the same; a list in order, of which the last repeats;
+# what a function says; or, for None, the default script.
+Answering: TypeAlias = Script | Fault | Sequence[Answer] | Responder | None
 
 
 def as_script(answer: Answer) -> Script:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl as tls
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +14,7 @@ from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.testing.answers import Answers
 from steer_llm_sdk.testing.connection import Connection, Connections
 from steer_llm_sdk.testing.plan import Plan, RecordedRequest
-from steer_llm_sdk.testing.scripts import Answer, Responder
+from steer_llm_sdk.testing.scripts import Answering
 
 # Where a provider's own base URL ends in something; all others end in `/v1`.
 _BASE_PATHS = {"anthropic": "", "gemini": "", "ollama": ""}
@@ -44,7 +44,7 @@ class LoopbackServer:
 
     def __init__(
         self,
-        answers: Answer | Sequence[Answer] | Responder | None = None,
+        answers: Answering = None,
         *,
         format: str = "auto",  # noqa: A002 (the word of the documentation)
         clock: Clock | None = None,
@@ -76,7 +76,7 @@ class LoopbackServer:
         """The base URL in the spelling of a provider's own SDK (``…/v1`` for OpenAI)."""
         return self.url + _BASE_PATHS.get(provider, "/v1")
 
-    def answer_with(self, answers: Answer | Sequence[Answer] | Responder | None) -> None:
+    def answer_with(self, answers: Answering) -> None:
         """Answer so from the next request on.
 
         Args:

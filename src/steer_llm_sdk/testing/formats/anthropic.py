@@ -74,7 +74,7 @@ def _event(kind: str, *, is_delta: bool = False, **fields: Any) -> Piece:
 
 
 def _message(script: Script, request: RecordedRequest) -> Mapping[str, Any]:
-    message = {
+    message: dict[str, Any] = {
         "id": id_of(script, request, "msg_"),
         "type": "message",
         "role": "assistant",

@@ -33,7 +33,7 @@ class Ollama:
 
     def pieces(self, script: Script, request: RecordedRequest) -> list[Piece]:
         """A line for each piece, and a last one with ``done``."""
-        head = {"model": model_of(script, request), "created_at": _CREATED}
+        head: dict[str, Any] = {"model": model_of(script, request), "created_at": _CREATED}
         pieces = [
             Piece(_line(head | {"message": message, "done": False}), is_delta=True)
             for message in _messages(script)
@@ -55,8 +55,8 @@ def _line(value: Any) -> bytes:
     return compact(value).encode() + b"\n"
 
 
-def _messages(script: Script) -> Iterator[Mapping[str, Any]]:
-    empty = {"role": "assistant", "content": ""}
+def _messages(script: Script) -> Iterator[dict[str, Any]]:
+    empty: dict[str, Any] = {"role": "assistant", "content": ""}
     yield from (empty | {"thinking": text} for text in script.reasoning)
     yield from (empty | {"content": text} for text in (*script.refusal, *script.deltas))
     for call in script.tool_calls:
@@ -65,9 +65,9 @@ def _messages(script: Script) -> Iterator[Mapping[str, Any]]:
         yield empty | {"tool_calls": [named | {"function": function}]}
 
 
-def _last(script: Script) -> Mapping[str, Any]:
+def _last(script: Script) -> dict[str, Any]:
     finish = script.finish_reason
-    last = {
+    last: dict[str, Any] = {
         "message": {"role": "assistant", "content": ""},
         "done": True,
         "total_duration": 1_000_000_000,

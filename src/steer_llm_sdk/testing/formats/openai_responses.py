@@ -118,7 +118,7 @@ class _Writer:
 
     def _reasoning(self) -> Iterator[Piece]:
         item: dict[str, Any] = {"id": "rs_1", "type": "reasoning", "summary": []}
-        at = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
+        at: dict[str, Any] = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
         kind = "response.reasoning_summary"
         yield self._opened(item)
         yield self._event(f"{kind}_part.added", **at, part={"type": "summary_text", "text": ""})
@@ -133,7 +133,11 @@ class _Writer:
     def _message(self, kind: str, key: str, words: Any) -> Iterator[Piece]:
         name = f"msg_{len(self._output) + 1}"
         item = {"id": name, "type": "message", "role": "assistant", "status": "in_progress"}
-        at = {"item_id": name, "output_index": len(self._output), "content_index": 0}
+        at: dict[str, Any] = {
+            "item_id": name,
+            "output_index": len(self._output),
+            "content_index": 0,
+        }
         more: dict[str, Any] = {"annotations": []} if kind == "output_text" else {}
         part = {"type": kind, key: ""} | more
         yield self._opened(item | {"content": []})
@@ -148,7 +152,7 @@ class _Writer:
 
     def _call(self, call: ScriptedToolCall) -> Iterator[Piece]:
         number = len(self._output) + 1
-        item = {
+        item: dict[str, Any] = {
             "id": f"fc_{number}",
             "type": "function_call",
             "status": "in_progress",
@@ -156,7 +160,7 @@ class _Writer:
             "name": call.name,
             "arguments": "",
         }
-        at = {"item_id": item["id"], "output_index": len(self._output)}
+        at: dict[str, Any] = {"item_id": item["id"], "output_index": len(self._output)}
         kind = "response.function_call_arguments"
         yield self._opened(item, is_delta=True)
         for piece in call.pieces:
