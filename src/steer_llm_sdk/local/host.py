@@ -50,6 +50,8 @@ def _params(xllamacpp: Any, settings: dict[str, Any]) -> Any:
     params.port = settings["port"]
     _close_doors(params, settings["key"])
     _share_out(params, settings["threads"])
+    if settings["repeat_penalty"] is not None:
+        params.sampling.penalty_repeat = settings["repeat_penalty"]
     return params
 
 

@@ -32,6 +32,8 @@ from steer_llm_sdk.providers.base import Endpoint
 
 _LOOPBACK = "127.0.0.1"
 _ERROR_CHARS = 500
+# So small a model soon repeats itself without end. A request's own `repeat_penalty` goes before.
+_EMBEDDED_REPEAT_PENALTY = 1.15
 # "0.00.004.473 E srv    load_model: failed to load model, …": time, level, who, what
 _LLAMA_CPP_ERROR = re.compile(r"^[\d.]+ E (.+)$", re.MULTILINE)
 
@@ -137,19 +139,17 @@ def _spawn() -> subprocess.Popen[str]:
 
 
 def _settings(model: Path, key: str, host: str, port: int) -> dict[str, object]:
+    is_embedded = model.name == WEIGHTS_FILE
     return {
         "import_path": sys.path,
         "model": str(model),
-        "name": _served_name(model),
+        "name": EMBEDDED_MODEL if is_embedded else model.stem,
         "key": key,
         "host": host,
         "port": port,
         "threads": max(1, _core_count() - 1),
+        "repeat_penalty": _EMBEDDED_REPEAT_PENALTY if is_embedded else None,
     }
-
-
-def _served_name(model: Path) -> str:
-    return EMBEDDED_MODEL if model.name == WEIGHTS_FILE else model.stem
 
 
 def _core_count() -> int:

@@ -1,0 +1,69 @@
+# Everything a contributor and the CI run. `make` alone lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# The stages without sockets: every branch of them is tested.
+PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk/streaming/lifecycle.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench bench-quick docs weights clean
+
+help:
+	@echo 'make demo         stream from the embedded model: installs, fetches it (90 MB), needs no key'
+	@echo 'make test         all tests, and the coverage that must be whole'
+	@echo 'make check        ruff, mypy --strict, import contracts'
+	@echo 'make bench        the benchmarks; bench-quick for a short run'
+	@echo 'make docs         the documentation, into site/'
+	@echo 'make clean        remove what these made'
+
+demo: $(VENV)/.installed weights
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.tests weights
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --cov --cov-report= $(ARGS)
+	$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=100
+
+check: $(VENV)/.check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.tests
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.tests
+	$(BIN)/python -m benchmarks --quick
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet
+
+weights: $(VENV)/.installed
+	@$(BIN)/steer local pull
+
+clean:
+	rm -rf $(VENV) site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# --- what is installed: a stamp each, so that a second run installs nothing ---------------------
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=/path/to/another")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml
+	$(PIP) install --quiet --editable '.[all]'
+	@touch $@
+
+$(VENV)/.tests $(VENV)/.check $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
+	$(PIP) install --quiet --group $(GROUP)
+	@touch $@
+
+$(VENV)/.tests: GROUP := test
+$(VENV)/.check: GROUP := check
+$(VENV)/.docs: GROUP := docs
