@@ -45,13 +45,14 @@ class ToolCallIndexes:
         kind: ToolCallType = "function",
         extra: dict[str, Any] | None = None,
     ) -> ToolCallPiece | None:
-        """The piece under its call's number; None when it says nothing new.
+        """The piece under its call's number; None when it says nothing.
 
         The id and the name are given out once, with the first piece that has them: what a server
         repeats is not part of the call a second time.
         """
+        if not (id or name or arguments or extra):
+            return None
         call = self._call_of(index, id, name)
-        is_new = call is None
         if call is None:
             call = _Call(self._count)
             self._count += 1
@@ -65,8 +66,8 @@ class ToolCallIndexes:
             self._by_id[new_id] = call
         if new_name is not None:
             call.name = new_name
-        if not (is_new or new_id or new_name or arguments or extra):
-            return None
+        if not (new_id or new_name or arguments or extra):
+            return None  # a repetition of what is known
         return ToolCallPiece(call.number, new_id, new_name, arguments, kind, extra=extra)
 
     def _call_of(self, index: int | None, id: str | None, name: str | None) -> _Call | None:  # noqa: A002
