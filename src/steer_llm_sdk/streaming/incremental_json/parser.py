@@ -48,6 +48,7 @@ class IncrementalJSONParser:
         path_events: Whether `feed` reports each field and each array element once it is complete.
         string_pieces: Whether `feed` also reports what each piece of the text adds to a string
             that is a field or an array element.
+        starts_at: Where the text begins within a larger one: positions are counted from there.
     """
 
     __slots__ = ("_fault", "_machine", "_max_chars")
@@ -59,8 +60,9 @@ class IncrementalJSONParser:
         max_chars: int = DEFAULT_MAX_CHARS,
         path_events: bool = True,
         string_pieces: bool = False,
+        starts_at: int = 0,
     ) -> None:
-        self._max_chars = max_chars
+        self._max_chars = starts_at + max_chars
         self._fault: InvalidJSONError | None = None
         self._machine = Machine(
             before_root,
@@ -68,6 +70,7 @@ class IncrementalJSONParser:
             has_path_events=path_events,
             has_string_pieces=string_pieces,
         )
+        self._machine.offset = starts_at
 
     @property
     def is_complete(self) -> bool:

@@ -1,0 +1,21 @@
+"""JSON that was asked for: what to ask, the value so far, the final check."""
+
+from steer_llm_sdk.streaming.structured.final import Answer, check_value, read_answer
+from steer_llm_sdk.streaming.structured.items import ItemStream, read_item_type
+from steer_llm_sdk.streaming.structured.output import StructuredOutput
+from steer_llm_sdk.streaming.structured.partial import PartialJSON
+from steer_llm_sdk.streaming.structured.response_format import ResponseFormat, read_response_format
+from steer_llm_sdk.streaming.structured.tools import ToolArguments
+
+__all__ = [
+    "Answer",
+    "ItemStream",
+    "PartialJSON",
+    "ResponseFormat",
+    "StructuredOutput",
+    "ToolArguments",
+    "check_value",
+    "read_answer",
+    "read_item_type",
+    "read_response_format",
+]

@@ -1,0 +1,162 @@
+"""An array that is used element by element, while it streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from steer_llm_sdk.errors import InvalidJSONError, SchemaError
+from steer_llm_sdk.streaming.incremental_json import (
+    IncrementalJSONParser,
+    JSONEvent,
+    JSONPathEvent,
+)
+from steer_llm_sdk.streaming.structured.final import Answer, read_answer
+from steer_llm_sdk.streaming.structured.finder import JSONFinder
+from steer_llm_sdk.streaming.structured.response_format import (
+    ResponseFormat,
+    describe_type,
+    request_for,
+)
+from steer_llm_sdk.streaming.structured.validators import SchemaValidator, Validator, misfit
+
+FIELD = "items"
+
+_DEFINITIONS = ("$defs", "definitions")
+
+
+class ItemsValidator:
+    """For an array of elements, or an object with the array as its field ``items``."""
+
+    def __init__(self, item: Validator | None) -> None:
+        self.item = item
+
+    def check(self, value: Any) -> list[Any]:
+        """All elements, as objects of their type."""
+        items = value.get(FIELD) if isinstance(value, dict) else value
+        if not isinstance(items, list):
+            raise misfit("$", f"expected an array, or an object with an array {FIELD!r}")
+        start = f"$.{FIELD}" if isinstance(value, dict) else "$"
+        return [self.check_item(item, f"{start}[{at}]") for at, item in enumerate(items)]
+
+    def check_item(self, value: Any, path: str) -> Any:
+        """One element, as an object of its type; `path` is where it stands."""
+        if self.item is None:
+            return value
+        try:
+            return self.item.check(value)
+        except SchemaError as error:
+            found = error
+        raise misfit(path + found.path.removeprefix("$"), found.reason)
+
+
+def read_item_type(item_type: object, *, validate_schema: bool = True) -> ResponseFormat:
+    """What to ask for so that the answer is an array of `item_type`.
+
+    Most providers want an object at the root, so the array is its only field, ``items``.
+
+    Args:
+        item_type: Any type that msgspec or pydantic knows, or a JSON Schema as a mapping.
+        validate_schema: Whether elements are checked against a JSON Schema. A type checks always.
+
+    Raises:
+        ConfigurationError: The type is not known, or the schema is not valid or has no validator.
+    """
+    if isinstance(item_type, Mapping):
+        item = SchemaValidator(item_type, "item_type") if validate_schema else None
+        return ResponseFormat(_items_of(item_type, "item"), ItemsValidator(item))
+    schema, validator = describe_type(item_type, "item_type")
+    name = getattr(item_type, "__name__", "item")
+    return ResponseFormat(_items_of(schema, name), ItemsValidator(validator), is_typed=True)
+
+
+def _items_of(item: Mapping[str, Any], name: str) -> Any:
+    # References count from the root, so definitions have to stay there.
+    inner = {key: value for key, value in item.items() if key not in _DEFINITIONS}
+    shared = {key: item[key] for key in _DEFINITIONS if key in item}
+    schema = {
+        "type": "object",
+        "properties": {FIELD: {"type": "array", "items": inner}},
+        "required": [FIELD],
+        "additionalProperties": False,
+        **shared,
+    }
+    return request_for(schema, f"{name}_{FIELD}")
+
+
+class ItemStream:
+    """Gives each element of a streamed array as soon as it is complete and valid.
+
+    The array is the whole text, or the field ``items`` of an object.
+
+    Args:
+        response_format: What `read_item_type` gave.
+        json_extract: Look for the JSON inside a code fence or prose.
+    """
+
+    def __init__(self, response_format: ResponseFormat, *, json_extract: bool = False) -> None:
+        validator = response_format.validator
+        self._validator = (
+            validator if isinstance(validator, ItemsValidator) else ItemsValidator(None)
+        )
+        self._find = "{[" if json_extract else None
+        self._parser = (
+            JSONFinder("{[", path_events=True) if json_extract else IncrementalJSONParser()
+        )
+        self._pieces: list[str] = []
+        self.count = 0
+
+    def feed(self, text: str) -> Iterator[Any]:
+        """Take all of `text`, and give the elements that it completes, as they are asked for.
+
+        Raises:
+            InvalidJSONError: The text is not JSON (on the call), or an element does not fit
+                (`SchemaError`, when it is asked for). Elements before the fault come first.
+        """
+        self._pieces.append(text)
+        try:
+            events = self._parser.feed(text)
+        except InvalidJSONError as error:
+            error.text = self._text
+            raise
+        return self._items(events) if events else iter(())
+
+    def finish(self, finish_reason: str | None = "stop", refusal: str = "") -> None:
+        """The text has ended: check that the array is whole.
+
+        Raises:
+            InvalidJSONError: It is not: as for any JSON that was asked for. Elements that were
+                given stay what they are.
+        """
+        value = read_answer(Answer(self._text, finish_reason, refusal), find=self._find)
+        items = value.get(FIELD) if isinstance(value, dict) else value
+        if not isinstance(items, list):
+            error = misfit("$", f"expected an array, or an object with an array {FIELD!r}")
+            error.text = self._text
+            raise error
+
+    @property
+    def _text(self) -> str:
+        return "".join(self._pieces)
+
+    def _items(self, events: list[JSONEvent]) -> Iterator[Any]:
+        for event in events:
+            if isinstance(event, JSONPathEvent) and _is_item(event):
+                yield self._item(event)
+
+    def _item(self, event: JSONPathEvent) -> Any:
+        if event.key != self.count:
+            raise misfit(event.path, f"expected element {self.count}: the array came twice")
+        self.count += 1
+        try:
+            return self._validator.check_item(event.value, event.path)
+        except SchemaError as error:
+            error.text = self._text
+            raise
+
+
+def _is_item(event: JSONPathEvent) -> bool:
+    array = event.container
+    if not isinstance(event.key, int) or array.depth > 1:
+        return False
+    return array.depth == 0 or array.key == FIELD

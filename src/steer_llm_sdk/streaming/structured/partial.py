@@ -1,0 +1,71 @@
+"""The value so far of JSON that is streaming, for whoever looks."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from steer_llm_sdk.errors import InvalidJSONError
+from steer_llm_sdk.streaming.incremental_json import IncrementalJSONParser, JSONEvent
+from steer_llm_sdk.streaming.structured.finder import JSONFinder
+
+
+class PartialJSON:
+    """Keeps the pieces of a text, and parses them only when somebody looks.
+
+    Nothing here raises for bad JSON: what it is worth is judged once, at the end of the stream.
+
+    Args:
+        find: The characters that the value can start with where it may stand inside a code fence
+            or prose; None where the text is the value.
+    """
+
+    __slots__ = ("_find", "_has_events", "_parser", "_pieces", "_taken")
+
+    def __init__(self, find: str | None = None) -> None:
+        self._find = find
+        self._pieces: list[str] = []
+        self._taken = 0  # how many of the pieces were parsed
+        self._has_events = False
+        self._parser: IncrementalJSONParser | JSONFinder | None = None
+
+    def feed(self, text: str) -> None:
+        """Take a piece of the text."""
+        self._pieces.append(text)
+
+    def snapshot(self) -> Any:
+        """The value so far; None as long as there is none.
+
+        Strings are shown as far as they have come, numbers and literals once they are complete. It
+        is the growing value itself: copy what you want to keep, and change nothing in it.
+        """
+        self._catch_up()
+        return self._parser.snapshot() if self._parser else None
+
+    def read_events(self) -> list[JSONEvent]:
+        """What has been completed since the last call, and what strings have grown by.
+
+        The first call gives everything from the beginning of the text on.
+        """
+        if not self._has_events:  # the text so far is parsed once more, for its events
+            self._has_events = True
+            self._parser = None
+            self._taken = 0
+        return self._catch_up()
+
+    def _catch_up(self) -> list[JSONEvent]:
+        if self._taken == len(self._pieces):
+            return []
+        text = "".join(self._pieces[self._taken :])
+        self._taken = len(self._pieces)
+        if self._parser is None:
+            self._parser = self._new_parser()
+        with contextlib.suppress(InvalidJSONError):
+            return self._parser.feed(text)
+        return []
+
+    def _new_parser(self) -> IncrementalJSONParser | JSONFinder:
+        wanted = self._has_events
+        if self._find is None:
+            return IncrementalJSONParser(path_events=wanted, string_pieces=wanted)
+        return JSONFinder(self._find, path_events=wanted, string_pieces=wanted)
