@@ -43,6 +43,7 @@ class Processor(Protocol):
         ...
 
 
+@runtime_checkable
 class Transformer(Protocol):
     """What `StreamingOptions.text_transformers` takes: see `EventTransformer`."""
 
