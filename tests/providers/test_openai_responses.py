@@ -80,7 +80,7 @@ def item(kind: str, value: Event, index: int = 0) -> Event:
     return event(f"output_item.{kind}", output_index=index, item=value)
 
 
-def function(arguments: str = "", **more: Any) -> Event:
+def function(arguments: str | None = "", **more: Any) -> Event:
     about = {"id": "fc_1", "call_id": "call_1", "name": "add", "arguments": arguments}
     return {"type": "function_call", **about, **more}
 
@@ -343,7 +343,8 @@ class TestCalls:
         assert piece == ToolCallPiece(0, "fc_1", "add", is_whole=True)
 
     def test_who_called_and_in_which_namespace_is_kept_once(self) -> None:
-        about = {"caller": {"type": "program", "caller_id": "call_0"}, "namespace": "math"}
+        caller = {"type": "program", "caller_id": "call_0"}
+        about: Event = {"caller": caller, "namespace": "math"}
 
         (first, last) = said(item("added", function(**about)), item("done", function(**about)))
 
@@ -675,7 +676,9 @@ class TestPatience:
 
     @given(
         kind=st.sampled_from([*ResponsesDecoder._DELTAS, *ResponsesDecoder._EVENTS, "x"]),
-        item_type=st.sampled_from(["message", "reasoning", "function_call", "shell_call", "x", None]),
+        item_type=st.sampled_from(
+            ["message", "reasoning", "function_call", "shell_call", "x", None]
+        ),
         fields=st.dictionaries(
             st.sampled_from(["delta", "item", "response", "part", "output_index", "error", "text"]),
             json_values,

@@ -22,7 +22,6 @@ import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import (
-    ImagePart,
     Message,
     Part,
     RawPart,
@@ -161,18 +160,12 @@ def _spell_message(message: Message) -> Iterator[_Item]:
 
 
 def _spell_part(part: Part, role: str) -> _Item:
-    match part:
-        case TextPart():
-            return {"type": _text_type(role), "text": part.text}
-        case ImagePart():
-            # The official types require `detail`, and some copies check it.
-            return {
-                "type": "input_image",
-                "image_url": part.as_url,
-                "detail": part.detail or "auto",
-            }
-        case RawPart():
-            return _spell_raw(part.value, role)
+    if isinstance(part, TextPart):
+        return {"type": _text_type(role), "text": part.text}
+    if isinstance(part, RawPart):
+        return _spell_raw(part.value, role)
+    # The official types require `detail`, and some copies check it.
+    return {"type": "input_image", "image_url": part.as_url, "detail": part.detail or "auto"}
 
 
 def _spell_raw(value: Mapping[str, Any], role: str) -> _Item:
