@@ -53,6 +53,12 @@ def test_the_step_stops_growing_at_its_cap() -> None:
     assert wait(9_999, random=1.0, policy=patient) == 8
 
 
+def test_no_wait_is_longer_than_the_longest() -> None:
+    hasty = RetryPolicy(max_retries=3, max_retry_wait=0.1, base=1)
+
+    assert wait(2, random=1.0, policy=hasty) == 0.1
+
+
 def test_after_the_last_retry_it_gives_up() -> None:
     assert wait(2) is not None
     assert wait(3) is None

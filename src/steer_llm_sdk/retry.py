@@ -24,7 +24,7 @@ class RetryPolicy:
 
     Attributes:
         max_retries: How often a request is sent again; the first time is not counted.
-        max_retry_wait: What a provider asks for above this is not waited for.
+        max_retry_wait: The longest wait; a provider that asks for more is not waited for at all.
         budget: All that may be spent waiting, over all retries of one call; None for no limit.
         base: The step of the first retry.
         factor: By how much each step is longer than the one before.
@@ -88,4 +88,5 @@ class RetryPolicy:
 
     def _step(self, attempt: int) -> float:
         # A float's exponent has an end, which a large number of retries would reach.
-        return min(self.base * self.factor ** min(attempt, 64), self.cap)
+        step = self.base * self.factor ** min(attempt, 64)
+        return min(step, self.cap, self.max_retry_wait)

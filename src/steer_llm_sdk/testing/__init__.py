@@ -5,6 +5,9 @@ Everything here is used by this library's own tests. Nothing here is imported by
 
 from __future__ import annotations
 
+from steer_llm_sdk.testing.checks import StreamSummary, check_stream
+from steer_llm_sdk.testing.clock import ManualClock
+from steer_llm_sdk.testing.connection import ConnectionRecord
 from steer_llm_sdk.testing.faults import (
     AnnounceClose,
     Close,
@@ -30,6 +33,7 @@ from steer_llm_sdk.testing.faults import (
     UsageRefused,
 )
 from steer_llm_sdk.testing.plan import Fault, RecordedRequest
+from steer_llm_sdk.testing.scripted import ScriptedProvider, ScriptedResponse
 from steer_llm_sdk.testing.scripts import Script, ScriptedToolCall
 from steer_llm_sdk.testing.server import LoopbackServer
 
@@ -37,6 +41,7 @@ __all__ = [
     "AnnounceClose",
     "Close",
     "CloseIdle",
+    "ConnectionRecord",
     "CutAt",
     "Delay",
     "Drip",
@@ -51,6 +56,7 @@ __all__ = [
     "HTTPError",
     "KeepAlives",
     "LoopbackServer",
+    "ManualClock",
     "Pace",
     "ProxyAuthRequired",
     "Raise",
@@ -58,7 +64,11 @@ __all__ = [
     "Redirect",
     "Reset",
     "Script",
+    "ScriptedProvider",
+    "ScriptedResponse",
     "ScriptedToolCall",
     "Stall",
+    "StreamSummary",
     "UsageRefused",
+    "check_stream",
 ]

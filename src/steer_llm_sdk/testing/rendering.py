@@ -34,7 +34,7 @@ def render(plan: Plan) -> Iterator[Write]:
         The writes; without end where a piece repeats for ever.
     """
     writes = itertools.chain(_head(plan), _body(plan))
-    return writes if plan.drip is None else _drip(writes, plan.drip, plan.drip_wait)
+    return writes if plan.drip is None else drip(writes, plan.drip, plan.drip_wait)
 
 
 def body_pieces(plan: Plan) -> Iterator[Piece]:
@@ -42,6 +42,22 @@ def body_pieces(plan: Plan) -> Iterator[Piece]:
     if plan.cuts:
         return _cut(plan)
     return _each(plan.pieces)
+
+
+def body_writes(plan: Plan) -> Iterator[Write]:
+    """The body as it is after HTTP: neither chunked nor compressed.
+
+    Args:
+        plan: The answer.
+
+    Yields:
+        What a reader of the body gets, piece by piece.
+    """
+    torn = plan.torn
+    halves = () if torn is None else (Piece(torn.data[: len(torn.data) // 2], wait=torn.wait),)
+    pieces = itertools.chain(body_pieces(plan), halves)
+    writes = (Write(piece.data, piece.wait) for piece in pieces)
+    return writes if plan.drip is None else drip(writes, plan.drip, plan.drip_wait)
 
 
 def _each(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -114,7 +130,17 @@ def _gzip(pieces: Iterator[Piece]) -> Iterator[Piece]:
     yield Piece(packer.flush())
 
 
-def _drip(writes: Iterable[Write], size: int, wait: float) -> Iterator[Write]:
+def drip(writes: Iterable[Write], size: int, wait: float) -> Iterator[Write]:
+    """The same bytes in smaller writes.
+
+    Args:
+        writes: What is to be written.
+        size: The most bytes of one write.
+        wait: Seconds between writes.
+
+    Yields:
+        The smaller writes.
+    """
     for write in writes:
         for start in range(0, len(write.data), size):
             first_wait = write.wait if start == 0 else 0.0

@@ -138,13 +138,21 @@ class LoopbackServer:
             TimeoutError: It did not hold in time.
         """
         async with asyncio.timeout(timeout):
-            while not condition():
-                waiter = asyncio.get_running_loop().create_future()
-                self._waiters.add(waiter)
-                try:
-                    await waiter
-                finally:
-                    self._waiters.discard(waiter)
+            while not await self._holds(condition):
+                pass
+
+    async def _holds(self, condition: Callable[[], object]) -> bool:
+        """Whether it holds now; else wait until something happens."""
+        waiter = asyncio.get_running_loop().create_future()
+        # Entered before it is looked at: the server may run in another thread.
+        self._waiters.add(waiter)
+        try:
+            if condition():
+                return True
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+        return False
 
     def wait_until(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
         """`wait_for`, blocking: for a server that runs `in_thread`.
@@ -210,11 +218,17 @@ class LoopbackServer:
     def note_change(self) -> None:
         """Something happened: those who wait for a condition look again."""
         for waiter in tuple(self._waiters):
-            if not waiter.done():
-                waiter.set_result(None)
+            # Refused where the waiter's loop is closed: then nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
         with self._changed:
             self._changed.notify_all()
 
     def note_error(self, error: BaseException) -> None:
         """Answering failed: `close` raises it."""
         self._errors.append(error)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
