@@ -1,0 +1,114 @@
+"""The public names. One that goes is a breaking change; one that comes is a promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import steer_llm_sdk
+
+ERRORS = {
+    "AuthenticationError",
+    "CallbackError",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionLostError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "FrameTooLargeError",
+    "IncompleteStreamError",
+    "IncompleteToolCallError",
+    "InvalidJSONError",
+    "InvalidRequestError",
+    "MissingAPIKeyError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "ProviderError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RefusalError",
+    "RequestTimeoutError",
+    "SchemaError",
+    "ServerError",
+    "SteerError",
+    "StreamCancelledError",
+    "StreamStalledError",
+    "TransportError",
+    "TruncatedJSONError",
+    "UnknownModelError",
+    "UnknownProviderError",
+}
+
+PUBLIC = {
+    "steer_llm_sdk": {
+        "EventStream",
+        "ProviderSettings",
+        "SteerLLMClient",
+        "StreamingResponse",
+        "SyncSteerLLMClient",
+        "__version__",
+        *ERRORS,
+    },
+    "steer_llm_sdk.models.events": {
+        "StreamCompleteEvent",
+        "StreamDeltaEvent",
+        "StreamErrorEvent",
+        "StreamEvent",
+        "StreamStartEvent",
+        "StreamUsageEvent",
+    },
+    "steer_llm_sdk.models.streaming": {"StreamingOptions"},
+    "steer_llm_sdk.streaming.processor": {
+        "BatchedEventProcessor",
+        "CompositeFilter",
+        "CorrelationTransformer",
+        "EventFilter",
+        "EventProcessor",
+        "EventTransformer",
+        "MetricsTransformer",
+        "PredicateFilter",
+        "ProcessorMetrics",
+        "ProviderFilter",
+        "TimestampTransformer",
+        "TypeFilter",
+        "create_event_processor",
+    },
+    "steer_llm_sdk.streaming.manager": {"EventManager"},
+}
+
+# What a bare `import steer_llm_sdk` must not load: the HTTP library, the event loop, any provider.
+HEAVY = ("aiohttp", "asyncio", "msgspec", "ssl", "steer_llm_sdk.client", "steer_llm_sdk.providers")
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_is_there(module: str) -> None:
+    found = import_module(module)
+
+    assert [name for name in sorted(PUBLIC[module]) if not hasattr(found, name)] == []
+
+
+@pytest.mark.parametrize("module", ["steer_llm_sdk", "steer_llm_sdk.models.events"])
+def test_a_star_import_gives_exactly_the_public_names(module: str) -> None:
+    assert set(import_module(module).__all__) == PUBLIC[module]
+
+
+def test_the_package_lists_its_names_to_those_who_explore() -> None:
+    assert set(dir(steer_llm_sdk)) >= PUBLIC["steer_llm_sdk"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'SteerClient'"):
+        _ = steer_llm_sdk.SteerClient
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    program = f"import sys, steer_llm_sdk; print([m for m in {HEAVY} if m in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert done.stdout.strip() == b"[]"
