@@ -572,38 +572,36 @@ def test_numbers_that_json_has_not_are_tolerated() -> None:
     assert found[-1] == "a"
 
 
+KEYS = [
+    "index",
+    "delta",
+    "content",
+    "tool_calls",
+    "function",
+    "id",
+    "type",
+    "text",
+    "error",
+    "arguments",
+    "finish_reason",
+    "message",
+    "reasoning_details",
+    "code",
+    "logprobs",
+    "function_call",
+    "name",
+    "custom",
+    "input",
+    "thinking",
+    "data",
+    "metadata",
+    "raw",
+]
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                [
-                    "index",
-                    "delta",
-                    "content",
-                    "tool_calls",
-                    "function",
-                    "id",
-                    "type",
-                    "text",
-                    "error",
-                ]
-                + ["arguments", "finish_reason", "reasoning_details", "message", "code", "logprobs"]
-                + [
-                    "function_call",
-                    "name",
-                    "custom",
-                    "input",
-                    "thinking",
-                    "data",
-                    "metadata",
-                    "raw",
-                ]
-            ),
-            inner,
-            max_size=4,
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
     ),
     max_leaves=20,
 )
@@ -612,7 +610,7 @@ JSON = st.recursive(
 @given(
     st.lists(
         st.fixed_dictionaries(
-            {}, optional={key: JSON for key in ("choices", "usage", "error", "x_groq", "id")}
+            {}, optional=dict.fromkeys(("choices", "usage", "error", "x_groq", "id"), JSON)
         ),
         max_size=3,
     ),

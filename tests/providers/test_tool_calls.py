@@ -110,7 +110,7 @@ def test_a_name_that_comes_after_the_id_belongs_to_the_call() -> None:
 def test_ids_that_are_invented_for_every_piece_do_not_make_calls() -> None:
     settled = settle((0, "a", "f", ""), (0, "b", None, "{"), (0, "c", None, "}"), (1, "d", "g", ""))
 
-    assert [(index, id) for index, id, _, _ in settled] == [
+    assert [(index, known) for index, known, _, _ in settled] == [
         (0, "a"),
         (0, None),
         (0, None),

@@ -166,6 +166,8 @@ def make_error(
     headers: Mapping[str, str] | None = None,
     request_id: str | None = None,
     body_status: int | None = None,
+    kind: type[ProviderError] | None = None,
+    retry_after: float | None = None,
 ) -> ProviderError:
     """Build the error: a short message that names the provider and says what to do.
 
@@ -179,8 +181,10 @@ def make_error(
         headers: The response's headers, their names in lower case.
         request_id: The provider's identifier of the request, where the body has it.
         body_status: The status that the error itself names; it decides in place of `status`.
+        kind: The class, where the provider says more precisely than words what it is.
+        retry_after: Seconds that the body itself asks to wait.
     """
-    kind = classify(code, message, body_status or status, codes)
+    kind = kind or classify(code, message, body_status or status, codes)
     said = shorten(scrub(message), MAX_MESSAGE_CHARS) or "no message"
     where = f"{provider}" + (f" ({status})" if status is not None and status != 200 else "")
     advice = _WHAT_TO_DO.get(kind)
@@ -192,7 +196,7 @@ def make_error(
         code=code,
         provider=provider,
         request_id=request_id or found.get("x-request-id") or found.get("request-id"),
-        retry_after=None,
+        retry_after=retry_after,
         body=None if body is None else shorten(scrub(body), MAX_BODY_CHARS),
     )
 
@@ -201,7 +205,7 @@ def read_json_body(answer: ErrorAnswer) -> Any:
     """The body as JSON, or None when it is something else (an HTML page, nothing)."""
     try:
         return msgspec.json.decode(answer.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.messages import ImagePart, Message, Part, RawPart, TextPart, ToolCall
+from steer_llm_sdk.models.messages import Message, Part, RawPart, TextPart, ToolCall
 from steer_llm_sdk.models.requests import (
     ChatRequest,
     HTTPRequest,
@@ -122,16 +122,14 @@ def _content(message: Message) -> str | list[dict[str, Any]] | None:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    match part:
-        case TextPart():
-            return {"type": "text", "text": part.text}
-        case ImagePart():
-            image = {"url": part.as_url}
-            if part.detail is not None:
-                image["detail"] = part.detail
-            return {"type": "image_url", "image_url": image}
-        case RawPart():
-            return dict(part.value)
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, RawPart):
+        return dict(part.value)
+    image = {"url": part.as_url}
+    if part.detail is not None:
+        image["detail"] = part.detail
+    return {"type": "image_url", "image_url": image}
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:

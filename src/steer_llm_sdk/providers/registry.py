@@ -69,6 +69,9 @@ _PREFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(prefix), row.name) for row in PROVIDERS.values() for prefix in row.model_prefixes
 )
 
+# How alike a name must be to be taken for a slip of the pen: "llama3" is not meant to be "ollama".
+_NEAR = 0.8
+
 _HEAD = re.compile(r"([^:/]*)[:/](.*)", re.DOTALL)
 
 # Providers whose name is also that of a family of models on Ollama, and what its tags look like.
@@ -150,7 +153,7 @@ def _unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
 
 def _unknown_model(model: str, head: str | None, known: Iterable[str]) -> UnknownModelError:
     names = sorted(known)
-    near = difflib.get_close_matches(head.lower(), names) if head else []
+    near = difflib.get_close_matches(head.lower(), names, cutoff=_NEAR) if head else []
     if near and head is not None:
         hint = f"did you mean {_either(name + model[len(head) :] for name in near)}?"
     else:
