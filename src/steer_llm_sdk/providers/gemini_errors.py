@@ -1,0 +1,153 @@
+"""What Google calls its errors, in a response and inside a stream.
+
+https://ai.google.dev/gemini-api/docs/troubleshooting, https://cloud.google.com/apis/design/errors:
+``{"error": {"code": 429, "message": …, "status": "RESOURCE_EXHAUSTED", "details": […]}}``, alone or
+as the one element of a list. The word in ``status`` decides; a ``reason`` among the details is more
+precise where it is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from steer_llm_sdk.errors import (
+    AuthenticationError,
+    ContentFilterError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+)
+from steer_llm_sdk.models.fragments import Failure
+from steer_llm_sdk.providers.base import ErrorAnswer
+from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+
+ERROR_CODES: Mapping[str, type[ProviderError]] = {
+    "INVALID_ARGUMENT": InvalidRequestError,
+    "FAILED_PRECONDITION": InvalidRequestError,
+    "OUT_OF_RANGE": InvalidRequestError,
+    "ALREADY_EXISTS": InvalidRequestError,
+    "UNIMPLEMENTED": InvalidRequestError,
+    "UNAUTHENTICATED": AuthenticationError,
+    "API_KEY_INVALID": AuthenticationError,
+    "API_KEY_EXPIRED": AuthenticationError,
+    "PERMISSION_DENIED": PermissionDeniedError,
+    "NOT_FOUND": NotFoundError,
+    "RESOURCE_EXHAUSTED": RateLimitError,
+    "UNAVAILABLE": OverloadedError,
+    "INTERNAL": ServerError,
+    "UNKNOWN": ServerError,
+    "DATA_LOSS": ServerError,
+    "ABORTED": ServerError,
+    "CANCELLED": ServerError,
+    "DEADLINE_EXCEEDED": ServerError,
+}
+
+_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+
+
+def read_gemini_error(answer: ErrorAnswer) -> ProviderError:
+    """The error of a response that is not a stream: Google's JSON, or what came instead."""
+    found = read_json_body(answer)
+    payload = found[0] if isinstance(found, list) and found else found
+    error = payload.get("error") if isinstance(payload, dict) else None
+    return _make(
+        answer.provider,
+        error,
+        status=answer.status,
+        otherwise=describe_body(answer),
+        body=answer.body.decode("utf-8", "replace"),
+        headers=answer.headers,
+    )
+
+
+def failure_in_stream(provider: str, error: object) -> Failure:
+    """The ``error`` of a frame: it comes inside a 200, at any place."""
+    return Failure(_make(provider, error, status=200))
+
+
+def blocked_prompt(provider: str, feedback: Mapping[str, Any]) -> Failure | None:
+    """The failure that a ``promptFeedback`` with a reason is; None where it has none."""
+    reason = feedback.get("blockReason")
+    if not reason or reason == "BLOCKED_REASON_UNSPECIFIED":
+        return None
+    word = str(reason)
+    message = feedback.get("blockReasonMessage") or "the prompt was blocked"
+    error = make_error(provider, word, str(message), status=200, codes={word: ContentFilterError})
+    return Failure(error)
+
+
+def _make(
+    provider: str,
+    error: object,
+    *,
+    status: int,
+    otherwise: str = "",
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ProviderError:
+    found: Mapping[str, Any] = error if isinstance(error, dict) else {"message": error}
+    details = [detail for detail in _list(found.get("details")) if isinstance(detail, dict)]
+    delay = next(_delays(details), None)
+    code = _code(found, details)
+    return make_error(
+        provider,
+        code,
+        _string(found.get("message")) or otherwise,
+        status=status,
+        codes=ERROR_CODES,
+        body=body,
+        headers=headers,
+        body_status=_status(found.get("code")),
+        kind=_kind_of_limit(details, delay) if code == "RESOURCE_EXHAUSTED" else None,
+        retry_after=delay,
+    )
+
+
+def _kind_of_limit(
+    details: list[dict[str, Any]], delay: float | None
+) -> type[ProviderError] | None:
+    """Which limit ran out, as the details say; the prose is the same for each ("check your plan").
+
+    A limit a day does not come back while anyone waits, whatever delay is proposed with it.
+    """
+    if any("PerDay" in str(violation.get("quotaId")) for violation in _violations(details)):
+        return QuotaExceededError
+    return RateLimitError if delay is not None else None
+
+
+def _violations(details: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for detail in details:
+        yield from (v for v in _list(detail.get("violations")) if isinstance(v, dict))
+
+
+def _delays(details: list[dict[str, Any]]) -> Iterator[float]:
+    """What a ``RetryInfo`` proposes: ``{"retryDelay": "34.07s"}``."""
+    for detail in details:
+        if match := _SECONDS.fullmatch(str(detail.get("retryDelay"))):
+            yield float(match[1])
+
+
+def _code(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str | None:
+    reasons = (_string(detail.get("reason")) for detail in details)
+    known = (reason for reason in reasons if reason in ERROR_CODES)
+    return next(known, _string(error.get("status")))
+
+
+def _status(code: object) -> int | None:
+    is_status = isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600
+    return code if is_status and isinstance(code, int) else None
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
