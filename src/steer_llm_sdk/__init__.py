@@ -6,7 +6,6 @@ first used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from steer_llm_sdk._version import __version__
@@ -14,7 +13,102 @@ from steer_llm_sdk._version import __version__
 if TYPE_CHECKING:
     from steer_llm_sdk.client import SteerLLMClient
     from steer_llm_sdk.config import ProviderSettings
-    from steer_llm_sdk.errors import *
+    from steer_llm_sdk.errors import (
+        AuthenticationError,
+        CallbackError,
+        ConfigurationError,
+        ConnectError,
+        ConnectionLostError,
+        ContentFilterError,
+        ContextLengthError,
+        FrameTooLargeError,
+        IncompleteStreamError,
+        IncompleteToolCallError,
+        InvalidJSONError,
+        InvalidRequestError,
+        MissingAPIKeyError,
+        NotFoundError,
+        OverloadedError,
+        PermissionDeniedError,
+        ProtocolError,
+        ProviderError,
+        QuotaExceededError,
+        RateLimitError,
+        RefusalError,
+        RequestTimeoutError,
+        SchemaError,
+        ServerError,
+        SteerError,
+        StreamCancelledError,
+        StreamStalledError,
+        TransportError,
+        TruncatedJSONError,
+        UnknownModelError,
+        UnknownProviderError,
+    )
     from steer_llm_sdk.models.responses import StreamingResponse
     from steer_llm_sdk.streaming.stream import EventStream
     from steer_llm_sdk.sync import SyncSteerLLMClient
+
+__all__ = [
+    "AuthenticationError",
+    "CallbackError",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionLostError",
+    "ContentFilterError",
+    "ContextLengthError",
+    "EventStream",
+    "FrameTooLargeError",
+    "IncompleteStreamError",
+    "IncompleteToolCallError",
+    "InvalidJSONError",
+    "InvalidRequestError",
+    "MissingAPIKeyError",
+    "NotFoundError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "ProviderError",
+    "ProviderSettings",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RefusalError",
+    "RequestTimeoutError",
+    "SchemaError",
+    "ServerError",
+    "SteerError",
+    "SteerLLMClient",
+    "StreamCancelledError",
+    "StreamStalledError",
+    "StreamingResponse",
+    "SyncSteerLLMClient",
+    "TransportError",
+    "TruncatedJSONError",
+    "UnknownModelError",
+    "UnknownProviderError",
+    "__version__",
+]
+
+# Where the names live that are no errors.
+_HOMES = {
+    "EventStream": "streaming.stream",
+    "ProviderSettings": "config",
+    "SteerLLMClient": "client",
+    "StreamingResponse": "models.responses",
+    "SyncSteerLLMClient": "sync",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    home = import_module(f"{__name__}.{_HOMES.get(name, 'errors')}")
+    value = globals()[name] = getattr(home, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

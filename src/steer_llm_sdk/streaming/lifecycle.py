@@ -134,6 +134,13 @@ class Lifecycle:
             return failed
         return None
 
+    def written(self) -> list[str]:
+        """Everything that the model wrote and that counts as its output."""
+        response = self.response
+        calls = [*response.tool_calls, *response.incomplete_tool_calls]
+        said = [response.get_text(), response.reasoning, response.refusal]
+        return said + [call[key] for call in calls for key in ("name", "arguments")]
+
     def usage_event(self, now: float, estimate: Estimate | None) -> StreamUsageEvent | None:
         """The usage event: the provider's counts, completed by `estimate`; None without both.
 

@@ -1,0 +1,289 @@
+"""`SteerLLMClient`: chooses a provider, wires the layers, and owns what outlives a call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import weakref
+from collections.abc import Callable, Coroutine, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from steer_llm_sdk.calls import CallArguments, Planner
+from steer_llm_sdk.clock import Clock, SystemClock
+from steer_llm_sdk.config import ProviderSettings
+from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.attempts import Attempts
+from steer_llm_sdk.streaming.manager import EventManager
+from steer_llm_sdk.streaming.plan import Plan
+from steer_llm_sdk.streaming.pump import Pump
+from steer_llm_sdk.streaming.stream import EventStream, TextStream
+from steer_llm_sdk.transport.base import Transport
+
+_log = logging.getLogger("steer_llm_sdk")
+
+Callback = Callable[[Any], Any]
+
+
+class SteerLLMClient:
+    """Streams from language models, whoever serves them, as typed events.
+
+    A client may be made outside of an event loop, and used from several loops one after another. It
+    keeps its connections alive and shares them among its streams; `close` closes them, and so does
+    the end of the event loop.
+
+    ::
+
+        async with SteerLLMClient() as client:
+            response = await client.stream_with_usage("Hello", "gpt-4o", on_delta=print)
+
+    Args:
+        openai_api_key: Else ``OPENAI_API_KEY`` is read.
+        anthropic_api_key: Else ``ANTHROPIC_API_KEY`` is read.
+        xai_api_key: Else ``XAI_API_KEY`` is read.
+        providers: How providers are reached, by name: keys, endpoints, headers, proxies.
+        transport: What sends requests, in place of the network (`steer_llm_sdk.testing`).
+        clock: What time it is, in place of the real one (`steer_llm_sdk.testing`).
+
+    Raises:
+        UnknownProviderError: A name in `providers` is not known and has no ``kind``.
+    """
+
+    def __init__(
+        self,
+        openai_api_key: str | None = None,
+        anthropic_api_key: str | None = None,
+        xai_api_key: str | None = None,
+        *,
+        providers: Mapping[str, ProviderSettings] | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
+        self._planner = Planner(keys, providers or {})
+        self._transport = transport
+        self._clock = clock or SystemClock()
+        # One pool of connections per event loop: a socket belongs to the loop that opened it.
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._without_usage: set[str] = set()
+
+    # --- streaming ----------------------------------------------------------------------------
+
+    async def stream_with_usage(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: Callback | None = None,
+        on_delta: Callback | None = None,
+        on_usage: Callback | None = None,
+        on_complete: Callback | None = None,
+        on_error: Callback | None = None,
+        **arguments: Any,
+    ) -> StreamingResponse:
+        """Stream an answer, with a callback for each kind of event.
+
+        Callbacks may be plain or asynchronous; each is finished before the next event. One that
+        raises is logged, and does not end the stream.
+
+        Args:
+            messages: A string, or a list of ``{"role", "content"}``.
+            model: The model, such as ``"gpt-4o"``, ``"ollama:llama3.2"`` or ``"local:smollm2"``.
+            temperature: How freely the model chooses its words.
+            max_tokens: The longest answer, in tokens.
+            streaming_options: How the stream is run: limits, retries, the event processor.
+            on_start: Called with the `StreamStartEvent`.
+            on_delta: Called with each `StreamDeltaEvent`.
+            on_usage: Called with the `StreamUsageEvent`.
+            on_complete: Called with the `StreamCompleteEvent`.
+            on_error: Called with the `StreamErrorEvent`.
+            **arguments: `response_format`, `tools`, `tool_choice`, `system`, `stop`, `seed`,
+                `top_p`, `provider`, `request_id`, `metadata`, `extra_body` and `extra_headers`:
+                see `CallArguments`.
+
+        Returns:
+            The response; with `on_error`, also that of a failed stream: see its `error`.
+
+        Raises:
+            ConfigurationError: The call cannot be made as it was asked for.
+            SteerError: The stream failed, and there is no `on_error`.
+        """
+        plan = self._plan(messages, model, temperature, max_tokens, streaming_options, arguments)
+        options = plan.options
+        manager = EventManager(
+            on_start,
+            on_delta,
+            on_usage,
+            on_complete,
+            on_error,
+            raise_errors=options.raise_callback_errors,
+            slow_warning_ms=options.slow_callback_warning_ms,
+        )
+        raises = on_error is None if options.raise_on_error is None else options.raise_on_error
+        return await self._stream(plan, manager, raises=raises).run()
+
+    def stream_events(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Any,
+    ) -> EventStream:
+        """Stream an answer as an async iterator of events; use it in an ``async with``.
+
+        The error event of a failed stream is yielded, and then its error is raised.
+
+        Args:
+            messages: As in `stream_with_usage`.
+            model: As in `stream_with_usage`.
+            temperature: As in `stream_with_usage`.
+            max_tokens: As in `stream_with_usage`.
+            streaming_options: As in `stream_with_usage`.
+            **arguments: As in `stream_with_usage`.
+
+        Raises:
+            ConfigurationError: The call cannot be made as it was asked for.
+        """
+        plan = self._plan(messages, model, temperature, max_tokens, streaming_options, arguments)
+        wanted = plan.options.raise_on_error
+        return self._stream(plan, None, raises=True if wanted is None else wanted)
+
+    def stream(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Any,
+    ) -> TextStream:
+        """Stream the words of an answer: ``async for text in client.stream(…)``.
+
+        Args:
+            messages: As in `stream_with_usage`.
+            model: As in `stream_with_usage`.
+            temperature: As in `stream_with_usage`.
+            max_tokens: As in `stream_with_usage`.
+            streaming_options: As in `stream_with_usage`.
+            **arguments: As in `stream_with_usage`.
+
+        Raises:
+            ConfigurationError: The call cannot be made as it was asked for.
+        """
+        events = self.stream_events(
+            messages, model, temperature, max_tokens, streaming_options, **arguments
+        )
+        return TextStream(events)
+
+    async def generate(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Any,
+    ) -> StreamingResponse:
+        """Get a whole answer. It comes by the same road, so limits and errors are the same.
+
+        Args:
+            messages: As in `stream_with_usage`.
+            model: As in `stream_with_usage`.
+            temperature: As in `stream_with_usage`.
+            max_tokens: As in `stream_with_usage`.
+            streaming_options: As in `stream_with_usage`.
+            **arguments: As in `stream_with_usage`.
+
+        Raises:
+            ConfigurationError: The call cannot be made as it was asked for.
+            SteerError: The stream failed.
+        """
+        return await self.stream_with_usage(
+            messages, model, temperature, max_tokens, streaming_options, **arguments
+        )
+
+    # --- its life -----------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """End the streams that still run in this loop, and close its connections.
+
+        Waits for what cancelled streams still have to deliver. The client may be used again after.
+        """
+        for stream in tuple(self._streams):
+            stream.cancel("the client was closed while the stream ran")
+        loop = asyncio.get_running_loop()
+        own = [task for task in self._tasks if task.get_loop() is loop]
+        if own:
+            await asyncio.wait(own)
+        pool = self._pools.pop(loop, None)
+        if pool is not None:
+            await pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # --- wiring -------------------------------------------------------------------------------
+
+    def _plan(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None,
+        max_tokens: int | None,
+        streaming_options: StreamingOptions | None,
+        arguments: dict[str, Any],
+    ) -> Plan:
+        arguments.update(
+            temperature=temperature, max_tokens=max_tokens, streaming_options=streaming_options
+        )
+        return self._planner.plan(messages, model, CallArguments.read(arguments))
+
+    def _stream(self, plan: Plan, manager: EventManager | None, *, raises: bool) -> EventStream:
+        async def open_pump() -> Pump:
+            await plan.targets[0].prepare()
+            attempts = Attempts(plan, random.random, self._without_usage)
+            return Pump(plan, self._pool(), self._clock, attempts)
+
+        stream = EventStream(open_pump, self._keep, plan.options, manager, raises=raises)
+        self._streams.add(stream)
+        return stream
+
+    def _pool(self) -> Transport:
+        if self._transport is not None:
+            return self._transport
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            from steer_llm_sdk.transport.http import HTTPTransport
+
+            pool = self._pools[loop] = HTTPTransport()
+        return pool
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the last events of a stream could not be delivered", exc_info=error)

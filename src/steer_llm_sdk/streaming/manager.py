@@ -1,0 +1,273 @@
+"""Callbacks by kind of event: `EventManager`.
+
+Any callable will do. If what it returns is awaitable, it is awaited; callbacks run one at a time,
+in the order of the events, each finished before the next event. One that raises is logged with its
+traceback and counted, and the stream goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from steer_llm_sdk._version import __version__
+from steer_llm_sdk.errors import CallbackError, ConfigurationError
+from steer_llm_sdk.models.events import (
+    StreamCompleteEvent,
+    StreamDeltaEvent,
+    StreamErrorEvent,
+    StreamEvent,
+    StreamStartEvent,
+    StreamUsageEvent,
+)
+from steer_llm_sdk.streaming.faults import FaultLog
+from steer_llm_sdk.streaming.legacy import adapt_callback
+
+_log = logging.getLogger("steer_llm_sdk")
+
+KINDS = ("start", "delta", "usage", "complete", "error")
+
+Listener = Callable[[Any], Any]
+
+_Event = TypeVar("_Event", bound=StreamEvent)
+
+
+class Stoppable(Protocol):
+    """A stream that its consumer may have stopped."""
+
+    is_stopped: bool
+
+
+class EventManager:
+    """Calls the listeners of each kind of event. Usable on its own, without a client.
+
+    Args:
+        on_start: Called with the `StreamStartEvent`.
+        on_delta: Called with each `StreamDeltaEvent`.
+        on_usage: Called with the `StreamUsageEvent`.
+        on_complete: Called with the `StreamCompleteEvent`.
+        on_error: Called with the `StreamErrorEvent`.
+        provider: For the events that are made here.
+        model: For the events that are made here.
+        request_id: For the events that are made here; made, when not given.
+        trace_id: Goes into the metadata of the events that are made here.
+        metadata: Goes into the metadata of the events that are made here.
+        raise_errors: Raise a `CallbackError` when a listener raises, rather than to log it.
+        slow_warning_ms: A plain listener that blocks the loop for longer is named in a warning.
+            0 turns that off.
+
+    Attributes:
+        faults: How often listeners have raised (``faults.count``).
+    """
+
+    def __init__(
+        self,
+        on_start: Listener | None = None,
+        on_delta: Listener | None = None,
+        on_usage: Listener | None = None,
+        on_complete: Listener | None = None,
+        on_error: Listener | None = None,
+        *,
+        provider: str = "",
+        model: str = "",
+        request_id: str | None = None,
+        trace_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        raise_errors: bool = False,
+        slow_warning_ms: float = 50.0,
+    ) -> None:
+        self.faults = FaultLog()
+        self.provider = provider
+        self.model = model
+        self.request_id = request_id or uuid.uuid4().hex
+        self.stream_id = uuid.uuid4().hex
+        self._metadata = {"sdk_version": __version__, **(metadata or {})}
+        if trace_id is not None:
+            self._metadata["trace_id"] = trace_id
+        self._raise_errors = raise_errors
+        self._slow_seconds = slow_warning_ms / 1000 or float("inf")
+        # By kind: the listeners as they are run, and whether each is asynchronous; and what each
+        # was registered as.
+        self._listeners: dict[str, tuple[tuple[Listener, bool], ...]] = dict.fromkeys(KINDS, ())
+        self._registered: dict[str, list[tuple[Listener, Listener]]] = {k: [] for k in KINDS}
+        given = (on_start, on_delta, on_usage, on_complete, on_error)
+        for kind, callback in zip(KINDS, given, strict=True):
+            if callback is not None:
+                self.add(kind, callback)
+
+    # --- listeners ----------------------------------------------------------------------------
+
+    def add(self, kind: str, callback: Listener) -> None:
+        """Call `callback` for each event of `kind`, after the listeners that are already there.
+
+        Raises:
+            ConfigurationError: There is no such kind of event, or it cannot be called.
+        """
+        if not callable(callback):
+            raise ConfigurationError(
+                f"on_{kind}: expected something to call, found {type(callback).__name__}"
+            )
+        self._of_kind(kind).append((callback, adapt_callback(callback, kind)))
+        self._refresh(kind)
+
+    def remove(self, kind: str, callback: Listener) -> None:
+        """Call `callback` no more; without effect when it is not registered."""
+        pairs = self._of_kind(kind)
+        at = next((i for i, (given, _) in enumerate(pairs) if given == callback), None)
+        if at is not None:
+            del pairs[at]
+            self._refresh(kind)
+
+    def has_listeners(self, kind: str) -> bool:
+        """Whether any callback is registered for this kind of event."""
+        return bool(self._of_kind(kind))
+
+    def is_async(self, kind: str) -> bool:
+        """Whether a listener of this kind of event may have to be awaited."""
+        return any(is_async for _, is_async in self._listeners[kind])
+
+    def _of_kind(self, kind: str) -> list[tuple[Listener, Listener]]:
+        if kind not in self._registered:
+            raise ConfigurationError(
+                f"expected a kind of event ({', '.join(KINDS)}), found {kind!r}"
+            )
+        return self._registered[kind]
+
+    def _refresh(self, kind: str) -> None:
+        self._listeners[kind] = tuple(
+            (adapted, inspect.iscoroutinefunction(adapted)) for _, adapted in self._registered[kind]
+        )
+
+    # --- calling them -------------------------------------------------------------------------
+
+    async def emit_event(self, event: StreamEvent) -> None:
+        """Call the listeners of an event, one after another, each finished before the next.
+
+        Raises:
+            CallbackError: A listener raised, and `raise_errors` is set.
+        """
+        await self.deliver((event,))
+
+    async def deliver(self, events: Iterable[StreamEvent], stream: Stoppable | None = None) -> None:
+        """Call the listeners of several events, in their order.
+
+        Args:
+            events: The events; asked for one by one.
+            stream: Deltas are no longer delivered once this has been stopped.
+
+        Raises:
+            CallbackError: A listener raised, and `raise_errors` is set.
+        """
+        by_kind, slow_seconds, clock = self._listeners, self._slow_seconds, time.perf_counter
+        for event in events:
+            if stream is not None and stream.is_stopped and event.type == "delta":
+                continue
+            for listener, is_async in by_kind[event.type]:
+                try:
+                    if is_async:
+                        await listener(event)
+                        continue
+                    before = clock()
+                    result = listener(event)
+                    blocked = clock() - before
+                    if blocked > slow_seconds:
+                        self._warn_of_slow(listener, event, blocked)
+                    if result is not None and hasattr(result, "__await__"):
+                        await result
+                except asyncio.CancelledError as error:
+                    if _is_being_cancelled():
+                        raise
+                    self._report(listener, event, error)
+                except Exception as error:  # noqa: BLE001 - the caller's own code
+                    self._report(listener, event, error)
+
+    def _report(self, listener: Listener, event: StreamEvent, error: BaseException) -> None:
+        if self._raise_errors:
+            self.faults.count += 1
+            raise CallbackError(
+                f"the callback {_name(listener)} raised {type(error).__name__} "
+                f"for a {event.type} event: {error}"
+            ) from error
+        self.faults.report("callback", listener, "the stream goes on", error)
+
+    def _warn_of_slow(self, listener: Listener, event: StreamEvent, seconds: float) -> None:
+        _log.warning(
+            "the callback %s blocked the event loop for %.0f ms at a %s event: make it async, or "
+            "hand the work to a thread",
+            _name(listener),
+            seconds * 1000,
+            event.type,
+        )
+
+    # --- making events ------------------------------------------------------------------------
+
+    async def emit_start(self, **fields: Any) -> StreamStartEvent:
+        """Make a start event and emit it."""
+        return await self._emit(self.create_start_event(**fields))
+
+    async def emit_delta(self, delta: str | dict[str, Any], **fields: Any) -> StreamDeltaEvent:
+        """Make a delta and emit it."""
+        return await self._emit(self.create_delta_event(delta, **fields))
+
+    async def emit_usage(self, usage: Mapping[str, Any], **fields: Any) -> StreamUsageEvent:
+        """Make a usage event and emit it."""
+        return await self._emit(self.create_usage_event(usage, **fields))
+
+    async def emit_complete(self, **fields: Any) -> StreamCompleteEvent:
+        """Make a complete event and emit it."""
+        return await self._emit(self.create_complete_event(**fields))
+
+    async def emit_error(self, error: Exception, **fields: Any) -> StreamErrorEvent:
+        """Make an error event and emit it."""
+        return await self._emit(self.create_error_event(error, **fields))
+
+    def create_start_event(self, **fields: Any) -> StreamStartEvent:
+        """A start event: its names, time and metadata are filled in."""
+        return StreamStartEvent(**self._filled(fields))
+
+    def create_delta_event(self, delta: str | dict[str, Any], **fields: Any) -> StreamDeltaEvent:
+        """A delta; `fields` are those of the event."""
+        return StreamDeltaEvent(delta=delta, **self._filled(fields))
+
+    def create_usage_event(self, usage: Mapping[str, Any], **fields: Any) -> StreamUsageEvent:
+        """A usage event; `fields` are those of the event."""
+        return StreamUsageEvent(usage=dict(usage), **self._filled(fields))
+
+    def create_complete_event(self, **fields: Any) -> StreamCompleteEvent:
+        """A complete event; `fields` are those of the event."""
+        return StreamCompleteEvent(**self._filled(fields))
+
+    def create_error_event(self, error: Exception, **fields: Any) -> StreamErrorEvent:
+        """An error event; whether it is retryable is taken from the error, when it tells."""
+        fields.setdefault("is_retryable", bool(getattr(error, "is_retryable", False)))
+        return StreamErrorEvent(error=error, **self._filled(fields))
+
+    async def _emit(self, event: _Event) -> _Event:
+        await self.emit_event(event)
+        return event
+
+    def _filled(self, fields: dict[str, Any]) -> dict[str, Any]:
+        known: dict[str, Any] = {
+            "provider": self.provider,
+            "model": self.model,
+            "request_id": self.request_id,
+            "stream_id": self.stream_id,
+            "timestamp": time.time(),
+        }
+        metadata = {**self._metadata, **(fields.pop("metadata", None) or {})}
+        return known | fields | {"metadata": metadata}
+
+
+def _is_being_cancelled() -> bool:
+    """Whether this task is being cancelled, rather than something that a listener awaited."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _name(listener: Listener) -> str:
+    return str(getattr(listener, "__qualname__", None) or type(listener).__qualname__)

@@ -1,0 +1,300 @@
+"""The one loop that drives a stream: open, read, feed, judge, and always close.
+
+Strategy. A pump is a small machine of steps; `next_batch` runs steps until one has events to give.
+
+::
+
+    begin ──▶ open ──▶ read ──▶ … ──▶ read ──▶ judge ──▶ conclude
+                ▲                                │
+                └────────── try again ◀──────────┘   only before the first delta
+
+It is pulled by its consumer, so a slow consumer slows the reading, and nothing is queued. The
+deltas of one network read come as a lazy iterator: they are decoded as they are asked for. Whatever
+a step waits for can be interrupted, by a limit that runs out or by `stop`; and a step that was
+cancelled while it waited can be run again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from itertools import chain
+from typing import TypeAlias
+
+from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.errors import IncompleteStreamError, SteerError
+from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.usage import COMPLETION, PROMPT, Estimate
+from steer_llm_sdk.providers.base import Decoder
+from steer_llm_sdk.streaming.attempts import Attempts
+from steer_llm_sdk.streaming.deadlines import Deadlines
+from steer_llm_sdk.streaming.estimator import estimate_usage
+from steer_llm_sdk.streaming.lifecycle import Lifecycle
+from steer_llm_sdk.streaming.plan import Plan, Target
+from steer_llm_sdk.streaming.refusals import read_refusal
+from steer_llm_sdk.streaming.supervisor import Supervisor
+from steer_llm_sdk.streaming.text_stage import TextStage
+from steer_llm_sdk.transport.base import Transport, TransportResponse
+from steer_llm_sdk.wire.frame import Framing
+
+_log = logging.getLogger("steer_llm_sdk")
+
+_Step: TypeAlias = Callable[[], Awaitable[Iterable[StreamEvent] | None]]
+
+
+class Pump:
+    """Drives one stream.
+
+    Args:
+        plan: What to do.
+        transport: Where requests go.
+        clock: What time it is.
+        attempts: How often, and whom, to ask.
+    """
+
+    # The body that is being read; set by `_open`, before any step that uses it.
+    _body: TransportResponse
+    _framing: Framing
+    _decoder: Decoder
+
+    def __init__(self, plan: Plan, transport: Transport, clock: Clock, attempts: Attempts) -> None:
+        first = plan.targets[0]
+        self.response = StreamingResponse(
+            provider=first.provider,
+            model=first.chat.model,
+            request_id=plan.request_id,
+            stream_id=plan.stream_id,
+        )
+        self._plan = plan
+        self._options = plan.options
+        self._transport = transport
+        self._clock = clock
+        self._attempts = attempts
+        self._deadlines = Deadlines(plan.options)
+        self._supervisor = Supervisor(clock, self._deadlines)
+        self._text_stage = TextStage(plan.options.text_transformers)
+        self._lifecycle = Lifecycle(
+            self.response,
+            now=clock.monotonic(),
+            wall=clock.time(),
+            is_json=plan.is_json,
+            defers=self._text_stage.is_needed,
+            final_check=plan.final_check,
+        )
+        self._intake = self._lifecycle.intake
+        self._step: _Step | None = self._begin
+        self._progress = 0
+        self._is_open = False  # a body is being read
+        self._is_accepted = False  # a provider has begun to answer
+        self._lost: SteerError | None = None
+        self._held: list[StreamEvent] = []  # released by text transformers at the end
+        self._stop_error: SteerError | None = None
+        self.is_stopped = False  # deltas that are still undelivered are to be dropped
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the terminal event has been given."""
+        return self._step is None
+
+    async def next_batch(self) -> Iterable[StreamEvent] | None:
+        """The events of the next step; None after the terminal event."""
+        batch: Iterable[StreamEvent] | None = None
+        while batch is None and self._step is not None:
+            batch = await self._step()
+        return batch
+
+    def stop(self, error: SteerError) -> None:
+        """End the stream in `error`: its socket is closed before this returns.
+
+        Only the first call counts. Usage and the terminal event are still to be pulled.
+        """
+        if self._stop_error is not None or self._step is None:
+            return
+        self._stop_error = error
+        self.is_stopped = True
+        self._supervisor.interrupt(error)
+        if self._is_open:
+            self._body.abort(error)
+        if self._step != self._begin:
+            self._step = partial(self._conclude, error)
+
+    # --- the steps ----------------------------------------------------------------------------
+
+    async def _begin(self) -> Iterable[StreamEvent]:
+        self._step = self._open
+        if self._stop_error is not None:
+            self._step = partial(self._conclude, self._stop_error)
+        return [self._lifecycle.begin(dict(self._plan.metadata))]
+
+    async def _open(self) -> None:
+        target = self._attempts.begin()
+        self._lifecycle.begin_attempt(target.provider, target.chat.model)
+        self._text_stage.begin_attempt()
+        self._deadlines.begin_attempt()
+        self._lost = None
+        try:
+            self._body = await self._supervisor.run(self._send(target), _discard)
+        except SteerError as error:
+            await self._try_again(error)
+            return
+        self._is_open = self._is_accepted = True
+        self._note_headers()
+        self._framing = target.wire.framing(self._options.max_frame_bytes)
+        self._decoder = target.wire.decoder(target.provider)
+        self._progress = 0
+        self._supervisor.watch(self._body.abort)
+        self._deadlines.begin_body()
+        self._supervisor.arm()
+        self._step = self._read
+
+    async def _send(self, target: Target) -> TransportResponse:
+        if target.endpoint is None:
+            await target.prepare()
+        limit = self._options.connect_timeout
+        response = await self._transport.open(target.request(), connect_timeout=limit)
+        if response.status == 200:
+            return response
+        try:
+            raise await read_refusal(
+                response,
+                target.wire,
+                target.provider,
+                max_bytes=self._options.max_error_body_bytes,
+                now=self._clock.time(),
+            )
+        finally:
+            await response.release()
+
+    async def _read(self) -> Iterable[StreamEvent] | None:
+        intake, deadlines = self._intake, self._deadlines
+        if intake.has_ended or intake.failure is not None:
+            self._step = self._judge
+            return None
+        self._note_progress()
+        deadlines.begin_wait(self._clock.monotonic())
+        try:
+            chunk = await self._body.read()
+        except SteerError as error:
+            self._lost = error
+            chunk = b""
+        now = self._clock.monotonic()
+        deadlines.end_wait(now)
+        if not chunk:
+            if self._stop_error is None:
+                self._step = self._read_tail
+            return None
+        frames = self._framing.feed(chunk)
+        fragments = chain.from_iterable(map(self._decoder.decode, frames))
+        return await self._through_text(intake.feed(fragments, now))
+
+    async def _read_tail(self) -> Iterable[StreamEvent]:
+        """What the end of the body completes."""
+        self._step = self._judge
+        now = self._clock.monotonic()
+        frames = self._framing.feed_eof()
+        tail = chain.from_iterable(map(self._decoder.decode, frames))
+        held = chain.from_iterable(self._decoder.decode_eof() for _ in (None,))
+        intake = self._intake
+        return await self._through_text(chain(intake.feed_tail(tail, now), intake.feed(held, now)))
+
+    async def _judge(self) -> None:
+        lost, markers = self._lost, self._attempts.target.wire.markers
+        error = self._lifecycle.verdict(markers, has_clean_end=lost is None)
+        if lost is not None and isinstance(error, IncompleteStreamError):
+            error = lost
+        if error is None:
+            self._step = partial(self._conclude, None)
+        else:
+            self._close_body(error)
+            await self._try_again(error)
+
+    async def _try_again(self, error: SteerError) -> None:
+        """After a failed attempt: another one, or the end."""
+        self._step = partial(self._conclude, error)
+        if self._stop_error is not None or self._intake.chunks:
+            return
+        wait = self._attempts.after(error)
+        if wait is None:
+            return
+        _log.info("trying again in %.2f s after %s: %s", wait, type(error).__name__, error)
+        try:
+            if wait:
+                await self._supervisor.run(self._clock.sleep(wait))
+        except SteerError as interruption:
+            self._step = partial(self._conclude, interruption)
+        else:
+            self._step = self._open
+
+    async def _conclude(self, error: SteerError | None) -> Iterable[StreamEvent]:
+        """The held text, the usage and the terminal event."""
+        if error is None and self._is_open:
+            self._is_open = False
+            await self._body.release()
+        elif error is not None:
+            self._close_body(error)
+        self._supervisor.close()
+        lifecycle = self._lifecycle
+        for event in await self._text_stage.finish():
+            self._intake.adopt(event)
+            self._held.append(event)
+        ending = lifecycle.settle(error)
+        estimate = await self._estimate(is_whole=error is None)
+        self._note_attempts()
+        self._step = None
+        now = self._clock.monotonic()
+        usage = lifecycle.usage_event(now, estimate)
+        terminal = lifecycle.terminal_event(now, ending)
+        return [*self._held, terminal] if usage is None else [*self._held, usage, terminal]
+
+    # --- what the steps share -----------------------------------------------------------------
+
+    async def _through_text(self, deltas: Iterable[StreamEvent]) -> Iterable[StreamEvent]:
+        if not self._text_stage.is_needed:
+            return deltas
+        kept = await self._text_stage.process(deltas)
+        adopt = self._intake.adopt
+        return (event for event in kept if adopt(event) is None)
+
+    def _note_progress(self) -> None:
+        """A delta, or anything else of the answer, has come since the last read."""
+        progress = self._intake.chunks + self._intake.fragments
+        if progress == self._progress:
+            return
+        is_first = self._progress == 0
+        self._progress = progress
+        self._deadlines.note_progress()
+        if is_first:
+            self._supervisor.arm()
+
+    def _note_headers(self) -> None:
+        headers = self._body.headers
+        request_id = headers.get("x-request-id") or headers.get("request-id")
+        self._intake.metadata["provider_request_id"] = request_id
+
+    def _note_attempts(self) -> None:
+        attempts = self._attempts
+        if attempts.retries:
+            self._intake.metadata["attempt"] = attempts.number
+            self._intake.metadata["retries"] = attempts.retries
+
+    def _close_body(self, error: SteerError) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._body.abort(error)
+
+    async def _estimate(self, *, is_whole: bool) -> Estimate | None:
+        """An estimate where the provider's counts are missing or can only be of the beginning."""
+        usage = self._intake.usage
+        if usage is not None and is_whole and {PROMPT, COMPLETION} <= usage.counts.keys():
+            return None
+        if not self._is_accepted or not (is_whole or self._intake.chunks or usage):
+            return None
+        chat = self._attempts.target.chat
+        return await estimate_usage(chat, self.response, self._lifecycle.written())
+
+
+def _discard(response: TransportResponse) -> None:
+    """Close a response that came after nobody wanted it."""
+    response.abort(IncompleteStreamError("the stream was stopped while its connection was made"))

@@ -1,0 +1,297 @@
+"""The stream as its consumer sees it: `EventStream` yields events, `TextStream` words."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from steer_llm_sdk.errors import CallbackError, SteerError, StreamCancelledError
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
+from steer_llm_sdk.streaming.manager import EventManager
+from steer_llm_sdk.streaming.pump import Pump
+
+# Makes the request possible, and gives what will send it; raises `ConfigurationError`.
+OpenPump: TypeAlias = Callable[[], Awaitable[Pump]]
+
+# Runs work in a task that outlives its caller; closing the client waits for it.
+Keep: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class EventStream:
+    """The events of one stream.
+
+    ::
+
+        async with client.stream_events("Hello", "gpt-4o") as stream:
+            async for event in stream:
+                ...
+        print(stream.response.usage)
+
+    The stream is pulled: nothing is read from the provider until an event is asked for. Leaving the
+    ``async with`` early, by ``break`` or an exception, closes the provider's socket at once.
+
+    Args:
+        open_pump: Gives what drives the stream, when its first event is asked for.
+        keep: Runs what has to outlive a cancelled call.
+        options: How the stream is run.
+        manager: The callbacks, where there are any.
+        raises: Whether a failed stream raises its error after the error event.
+    """
+
+    def __init__(
+        self,
+        open_pump: OpenPump,
+        keep: Keep,
+        options: StreamingOptions,
+        manager: EventManager | None = None,
+        *,
+        raises: bool = True,
+    ) -> None:
+        self._open_pump = open_pump
+        self._keep = keep
+        self._options = options
+        self._manager = manager
+        self._raises = raises
+        self._pump: Pump | None = None
+        self._response: StreamingResponse | None = None
+        self._processing: ProcessorStream | None = None
+        self._batch: Iterator[StreamEvent] = iter(())
+        self._kept: Iterator[StreamEvent] = iter(())
+        self._sequence = 0
+        self._has_released = False  # what the processor held back has been released
+        self._is_closed = False
+        self._error: SteerError | None = None
+        self._cancelled: StreamCancelledError | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    # --- the consumer's side ------------------------------------------------------------------
+
+    @property
+    def response(self) -> StreamingResponse:
+        """What has arrived so far; whole when the stream has ended well."""
+        if self._response is None:
+            self._response = StreamingResponse()
+        return self._response
+
+    def cancel(self, reason: str = "the stream was cancelled") -> None:
+        """End the stream: the provider's socket is closed at once.
+
+        Usage and a `StreamErrorEvent` with a `StreamCancelledError` still follow. May be called
+        more than once, after the end too, and from any task of the loop.
+        """
+        self._stop(StreamCancelledError(reason))
+
+    async def aclose(self) -> None:
+        """Leave the stream: cancels it when it has not ended, and delivers its last events."""
+        if self._is_closed:
+            return
+        if self._pump is None:
+            self._is_closed = True
+            return
+        self.cancel("the stream was left before its end")
+        await self._leave()
+
+    async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        event = await self._next()
+        if event is not None:
+            return event
+        if self._error is not None and self._raises and self._cancelled is None:
+            error, self._error = self._error, None
+            raise error
+        raise StopAsyncIteration
+
+    async def run(self) -> StreamingResponse:
+        """Run the stream to its end, for its callbacks and its response.
+
+        Raises:
+            SteerError: The stream failed, and it raises.
+        """
+        pump = await self._open()
+        manager = self._manager or EventManager()
+        try:
+            await self._run(pump, manager)
+        except CallbackError as error:
+            self._stop(error)
+            await self._leave()
+            self._error = error
+        except BaseException:
+            await self.aclose()
+            raise
+        if self._error is not None and self._raises:
+            raise self._error
+        return self.response
+
+    # --- how an event gets here ---------------------------------------------------------------
+
+    async def _open(self) -> Pump:
+        if self._pump is None:
+            self._loop = asyncio.get_running_loop()
+            pump = self._pump = await self._open_pump()
+            self._response = pump.response
+            if self._options.event_processor is not None:
+                self._processing = self._options.event_processor.open_stream()
+            if self._cancelled is not None:
+                pump.stop(self._cancelled)
+        return self._pump
+
+    async def _run(self, pump: Pump, manager: EventManager) -> None:
+        """Every event to the callbacks: the quick road, where no processor stands between."""
+        if self._processing is not None:
+            while (event := await self._next()) is not None:
+                await manager.deliver((event,))
+            return
+        while (batch := await pump.next_batch()) is not None:
+            self._batch = iter(batch)
+            await manager.deliver(self._batch, pump)
+        await self._close()
+
+    async def _next(self) -> StreamEvent | None:
+        """The next event that the consumer is to see; None when there is none any more."""
+        pump = self._pump or await self._open()
+        while True:
+            event = next(self._kept, None)
+            if event is not None:
+                event.sequence = self._sequence  # numbered as it is delivered
+                self._sequence += 1
+                return event
+            event = next(self._batch, None)
+            if event is None:
+                batch = await pump.next_batch()
+                if batch is None:
+                    await self._close()
+                    return None
+                self._batch = iter(batch)
+            elif pump.is_stopped and event.__class__ is StreamDeltaEvent:
+                continue
+            elif self._processing is None:
+                return event
+            else:
+                self._kept = iter(await self._processed(event, self._processing))
+
+    async def _processed(
+        self, event: StreamEvent, processing: ProcessorStream
+    ) -> Iterable[StreamEvent]:
+        held: list[StreamEvent] = []
+        if event.type in _AFTER_DELTAS and not self._has_released:
+            self._has_released = True
+            released = processing.finish()
+            held = released if isinstance(released, list) else await released
+        passed = processing.process(event)
+        return [*held, *(passed if isinstance(passed, list) else await passed)]
+
+    # --- leaving ------------------------------------------------------------------------------
+
+    def _stop(self, error: SteerError) -> None:
+        if isinstance(error, StreamCancelledError) and self._cancelled is None:
+            self._cancelled = error
+        if self._pump is not None:
+            self._pump.stop(error)
+
+    async def _leave(self) -> None:
+        """Deliver what is left, in a task that outlives a cancellation, within `exit_grace`."""
+        task = self._keep(self._drain())
+        await asyncio.wait((task,), timeout=self._options.exit_grace)
+
+    async def _drain(self) -> None:
+        manager = self._manager or EventManager()
+        with suppress(CallbackError):  # the stream is ending in one already, or in something worse
+            while (event := await self._next()) is not None:
+                await manager.deliver((event,))
+
+    async def _close(self) -> None:
+        """After the terminal event: the last batch, and the end of all state."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        response = self.response
+        self._error = response.error
+        if self._processing is not None:
+            await self._processing.close()
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        pump = self._pump
+        if pump is None or pump.is_over:
+            return
+        _warn(
+            f"a stream was abandoned before its end ({pump.response.stream_id}): iterate it to the "
+            "end, call cancel(), or use 'async with'",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            error = StreamCancelledError("the stream was abandoned")
+            loop.call_soon_threadsafe(pump.stop, error)
+
+
+class TextStream:
+    """The words of one stream.
+
+    Raises its error when the stream fails. Use it in an ``async with`` when you may leave it early:
+    then the provider's socket is closed at once.
+
+    Args:
+        events: The stream.
+    """
+
+    def __init__(self, events: EventStream) -> None:
+        self._events = events
+
+    @property
+    def response(self) -> StreamingResponse:
+        """What has arrived so far; whole when the stream has ended well."""
+        return self._events.response
+
+    def cancel(self, reason: str = "the stream was cancelled") -> None:
+        """End the stream: the provider's socket is closed at once."""
+        self._events.cancel(reason)
+
+    async def aclose(self) -> None:
+        """Leave the stream."""
+        await self._events.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._events.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._events.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            event = await anext(self._events)
+            if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
+                return text
+
+
+_AFTER_DELTAS = frozenset({"usage", "complete", "error"})

@@ -1,0 +1,49 @@
+"""Text transformers: between the provider and everything else, the response included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.streaming.transformers import TransformerChain
+
+
+class TextStage:
+    """One stream's text transformers. They are made afresh for each attempt.
+
+    Args:
+        transformers: In the order in which deltas pass them.
+    """
+
+    def __init__(self, transformers: Sequence[Transformer]) -> None:
+        self._transformers = transformers
+        self._chain: TransformerChain | None = None
+        self.is_needed = bool(transformers)
+
+    def begin_attempt(self) -> None:
+        """Forget what an earlier attempt left."""
+        if self._transformers:
+            self._chain = TransformerChain(self._transformers)
+
+    async def process(self, events: Iterable[StreamEvent]) -> list[StreamDeltaEvent]:
+        """What becomes of these deltas."""
+        assert self._chain is not None  # noqa: S101 - every attempt begins before its first delta
+        passed: list[StreamDeltaEvent] = []
+        for event in events:
+            kept = self._chain.process(event)
+            passed += _deltas(kept if isinstance(kept, list) else await kept)
+        return passed
+
+    async def finish(self) -> list[StreamDeltaEvent]:
+        """What was held back; once."""
+        chain, self._chain = self._chain, None
+        if chain is None:
+            return []
+        held = chain.finish()
+        return list(_deltas(held if isinstance(held, list) else await held))
+
+
+def _deltas(events: Iterable[StreamEvent]) -> Iterable[StreamDeltaEvent]:
+    """The deltas that say something: an empty one is never emitted."""
+    return (event for event in events if isinstance(event, StreamDeltaEvent) and event.delta)
