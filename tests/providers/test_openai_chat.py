@@ -459,8 +459,11 @@ def test_a_message_that_repeats_the_deltas_is_not_read() -> None:
     assert decode(choice({"content": "a"}), repeated, last) == ["a", "b"]
 
 
-def test_an_event_of_another_name_says_nothing() -> None:
+def test_an_event_of_another_name_need_not_be_a_chunk() -> None:
     assert opened().decode(Frame(b"ping", "ping")) == ()
+    assert opened().decode(Frame(b"3", "ping")) == ()
+    assert decode_first(choice({"content": "a"})) == ["a"]
+    assert ChatDecoder("acme").decode(frame(choice({"content": "a"}), "chunk"))[-1] == "a"
 
 
 # --- errors inside the stream -----------------------------------------------------------------

@@ -46,8 +46,8 @@ _CHUNK_FIELDS = frozenset(
 # servers never send an id.
 _OPENING_CHOICES = 4
 
-# The names of events that carry chunks; one of another name (a ping) says nothing of the answer.
-_NAMES = frozenset({"", "message", "data", "error"})
+# The names of events that must carry a chunk; one of another name (a ping) may.
+_NAMES = frozenset({"", "message", "data"})
 
 _OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Refusal, Finish)
 
@@ -84,15 +84,21 @@ class ChunkReader:
         if data == b"[DONE]":
             # A server that failed before its first word may still say so: that is no answer.
             return (End(),) if self._choices_read else ()
-        if frame.event not in _NAMES:
-            return ()
         if frame.event == "error":
             return self._read_error_event(data)
-        chunk = parse(data, self._provider)
-        if not isinstance(chunk, dict):
-            found = type(chunk).__name__
-            raise ProtocolError(f"{self._provider}: expected a JSON object, found {found}")
-        return self._read_chunk(chunk)
+        try:
+            return self._read_chunk(self._parse_object(data))
+        except ProtocolError:
+            if frame.event in _NAMES:
+                raise
+            return ()
+
+    def _parse_object(self, data: bytes) -> dict[str, Any]:
+        value = parse(data, self._provider)
+        if isinstance(value, dict):
+            return value
+        found = type(value).__name__
+        raise ProtocolError(f"{self._provider}: expected a JSON object, found {found}")
 
     def _read_error_event(self, data: bytes) -> Sequence[Fragment]:
         """An event that is named an error is one, whatever its data is."""
@@ -125,9 +131,9 @@ class ChunkReader:
         self, choice: dict[str, Any], position: int, extras: dict[str, Any]
     ) -> list[Fragment]:
         self._choices_read += 1
-        known = self._identity.response_id and self._identity.model
-        if known or self._choices_read >= _OPENING_CHOICES:
-            self.is_opening = False
+        if self.is_opening:
+            known = self._identity.response_id and self._identity.model
+            self.is_opening = not known and self._choices_read < _OPENING_CHOICES
         index = whole_number(choice.get("index"))
         if index is None:
             index = position
@@ -140,6 +146,8 @@ class ChunkReader:
 
     def _identify(self, chunk: dict[str, Any]) -> list[Fragment]:
         known = self._identity
+        if known.response_id and known.model:
+            return []
         identity = Identity(
             known.response_id or word(chunk.get("id")), known.model or word(chunk.get("model"))
         )
