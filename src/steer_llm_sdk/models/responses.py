@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Never
 
@@ -30,7 +31,6 @@ class StreamingResponse:
         usage: Token counts, as in the usage event; None when there are none.
         usage_is_estimated: Whether they were counted here.
         finish_reason: Why the model stopped; None when it did not say.
-        metrics: ``ttft_ms``, ``duration_ms``, ``chunks``, ``tokens_per_second`` and more.
         metadata: What the terminal event's metadata holds.
         error: None when the stream completed.
     """
@@ -46,13 +46,22 @@ class StreamingResponse:
     usage: dict[str, Any] | None = None
     usage_is_estimated: bool = False
     finish_reason: str | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
     error: SteerError | None = None
     is_finished: bool = False
     text_parts: list[str] = field(default_factory=list, repr=False)
     json_value: Any = field(default=_UNSET, repr=False)
     parsed_value: Any = field(default=_UNSET, repr=False)
+    measure: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """How fast the stream was: ``ttft_ms``, ``duration_ms``, ``chunks``,
+        ``tokens_per_second`` and more, by the formulas of `steer_llm_sdk.streaming.metrics`.
+
+        Computed when it is read. Values that are not known, or not yet, are None.
+        """
+        return self.measure()
 
     @property
     def ok(self) -> bool:

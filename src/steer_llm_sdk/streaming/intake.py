@@ -60,6 +60,7 @@ class Intake:
         self.usage: Usage | None = None
         self.finish: Finish | None = None
         self.metadata: dict[str, Any] = {}  # for the terminal event
+        self.firsts: dict[str, float] = {}  # when each kind of rarer delta first came (monotonic)
         self.others = OtherChoices()
         self._is_json = is_json
         self._defers = defers
@@ -210,6 +211,9 @@ class Intake:
     def _delta(self, delta: str | dict[str, Any], timestamp: float) -> StreamDeltaEvent:
         response = self.response
         self.fragments += 1
+        if delta.__class__ is dict:
+            what = "tool_argument" if delta.get("arguments") else str(delta["type"])
+            self.firsts.setdefault(what, timestamp - self.wall_offset)
         event = StreamDeltaEvent(
             response.provider,
             response.model,

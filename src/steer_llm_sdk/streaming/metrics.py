@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, repeat
 from math import log2
 from typing import Any
 
@@ -93,6 +93,21 @@ class StreamMetrics:
             self._on_first_delta(what, timestamp)
         stamps = self._stamps
         stamps.append(timestamp)
+        if len(stamps) > _EXACT_GAPS:
+            self._fold()
+
+    def on_deltas(self, count: int, timestamp: float) -> None:
+        """Several deltas came at once; `on_first` has been told of their kinds.
+
+        Args:
+            count: How many.
+            timestamp: When, in seconds.
+        """
+        if self.first is None:
+            self.first = timestamp
+            self.on_first("event", timestamp)
+        stamps = self._stamps
+        stamps.extend(repeat(timestamp, count))
         if len(stamps) > _EXACT_GAPS:
             self._fold()
 

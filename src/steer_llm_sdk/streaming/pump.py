@@ -20,7 +20,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.errors import IncompleteStreamError, SteerError
@@ -32,6 +32,7 @@ from steer_llm_sdk.streaming.attempts import Attempts
 from steer_llm_sdk.streaming.deadlines import Deadlines
 from steer_llm_sdk.streaming.estimator import estimate_usage
 from steer_llm_sdk.streaming.lifecycle import Lifecycle
+from steer_llm_sdk.streaming.metrics import StreamMetrics
 from steer_llm_sdk.streaming.plan import Plan, Target
 from steer_llm_sdk.streaming.refusals import read_refusal
 from steer_llm_sdk.streaming.supervisor import Supervisor
@@ -84,6 +85,11 @@ class Pump:
             final_check=plan.final_check,
         )
         self._intake = self._lifecycle.intake
+        self._metrics = StreamMetrics()
+        self._metrics.on_start(self._lifecycle.begun)
+        self._read_at = 0.0  # when the last bytes came
+        self._counted = 0  # deltas that the metrics know of
+        self.response.measure = self._measure
         self._step: _Step | None = self._begin
         self._progress = 0
         self._is_open = False  # a body is being read
@@ -139,6 +145,7 @@ class Pump:
         except SteerError as error:
             await self._try_again(error)
             return
+        self._metrics.on_first("byte", self._clock.monotonic())
         self._is_open = self._is_accepted = True
         self._note_headers()
         self._framing = target.wire.framing(self._options.max_frame_bytes)
@@ -179,7 +186,7 @@ class Pump:
         except SteerError as error:
             self._lost = error
             chunk = b""
-        now = self._clock.monotonic()
+        now = self._read_at = self._clock.monotonic()
         deadlines.end_wait(now)
         if not chunk:
             if self._stop_error is None:
@@ -246,6 +253,8 @@ class Pump:
         now = self._clock.monotonic()
         usage = lifecycle.usage_event(now, estimate)
         terminal = lifecycle.terminal_event(now, ending)
+        self._count_deltas()
+        self._metrics.on_end(now)
         return [*self._held, terminal] if usage is None else [*self._held, usage, terminal]
 
     # --- what the steps share -----------------------------------------------------------------
@@ -262,11 +271,28 @@ class Pump:
         progress = self._intake.chunks + self._intake.fragments
         if progress == self._progress:
             return
+        self._count_deltas()
         is_first = self._progress == 0
         self._progress = progress
         self._deadlines.note_progress()
         if is_first:
             self._supervisor.arm()
+
+    def _count_deltas(self) -> None:
+        """Tell the metrics of the deltas of the last read: once a read, not once a delta."""
+        intake, metrics = self._intake, self._metrics
+        count, self._counted = intake.chunks - self._counted, intake.chunks
+        if not count:
+            return
+        if self.response.text_parts:
+            metrics.on_first("text", self._read_at)
+        for what, first in intake.firsts.items():
+            metrics.on_first(what, first)
+        metrics.on_deltas(count, self._read_at)
+
+    def _measure(self) -> dict[str, Any]:
+        self._count_deltas()
+        return self._metrics.summary(self.response.usage)
 
     def _note_headers(self) -> None:
         headers = self._body.headers

@@ -231,7 +231,7 @@ class EventStream:
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         pump = self._pump
-        if pump is None or pump.is_over:
+        if pump is None or pump.is_over or pump.is_stopped:
             return
         _warn(
             f"a stream was abandoned before its end ({pump.response.stream_id}): iterate it to the "
