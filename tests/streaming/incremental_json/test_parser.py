@@ -295,6 +295,19 @@ def test_a_reader_sees_the_open_string_and_the_array_stays_right() -> None:
     assert (event.path, parser.snapshot()) == ("$[1]", ["one", "two"])
 
 
+def test_events_say_what_they_are() -> None:
+    _, events = _parse(['{"a": "x"}'], string_pieces=True)
+
+    assert list(map(repr, events)) == [
+        "StringPiece(path='$.a', text='x')",
+        "JSONPathEvent(path='$.a', value='x')",
+    ]
+
+
+def test_a_string_at_the_top_has_no_pieces() -> None:
+    assert _parse(['"ab', 'c"'], string_pieces=True) == ("abc", [])
+
+
 def test_without_path_events_nothing_is_reported() -> None:
     assert _parse(list('{"a": [1, "x"]}'), path_events=False)[1] == []
 

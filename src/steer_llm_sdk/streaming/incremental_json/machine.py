@@ -130,5 +130,4 @@ class Machine:
         self.reported = len(self.parts)
         is_field = type(container) is dict
         key = self.key if is_field else len(container) - (1 if self.is_placed else 0)
-        if text:
-            self.events.append(StringPiece(self.link, key, text))
+        self.events.append(StringPiece(self.link, key, text))

@@ -96,9 +96,9 @@ class ItemStream:
 
     def __init__(self, response_format: ResponseFormat, *, json_extract: bool = False) -> None:
         validator = response_format.validator
-        self._validator = (
-            validator if isinstance(validator, ItemsValidator) else ItemsValidator(None)
-        )
+        if not isinstance(validator, ItemsValidator):
+            raise TypeError("expected what read_item_type gives, found another response format")
+        self._validator = validator
         self._find = "{[" if json_extract else None
         self._parser = (
             JSONFinder("{[", path_events=True) if json_extract else IncrementalJSONParser()

@@ -69,9 +69,10 @@ class SchemaValidator:
         try:
             self._validator = library.validator_for(dict(schema), offline=True, mask="the value")
         except ValueError as error:
-            fault = str(error).partition("\n")[0]
+            where = path_text(getattr(error, "instance_path", ()))
+            fault = f"at {where}: {str(error).partition(chr(10))[0]}"
         if fault:
-            raise ConfigurationError(f"{name}: expected a valid JSON Schema; {fault}")
+            raise ConfigurationError(f"{name}: expected a valid JSON Schema, found a fault {fault}")
 
     def check(self, value: Any) -> Any:
         """The value, when it fits."""
