@@ -17,6 +17,8 @@ from steer_llm_sdk.testing.rendering import render
 
 # On, for zero seconds: closing the socket sends RST, and drops what was not yet sent.
 _LINGER_ZERO = struct.pack("ii", 1, 0)
+# A client in the same event loop reads within three rounds.
+_ROUNDS_TO_READ = 10
 
 
 @dataclass(slots=True)
@@ -134,6 +136,8 @@ class Connection(asyncio.Protocol):
         """Begin to serve."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type)
         self._transport = transport
+        # So that what was written has left this process, whenever writing is allowed.
+        transport.set_write_buffer_limits(high=0)
         self._record = self._host.connections.accept(self)
         self._task = asyncio.get_running_loop().create_task(self._serve())
         self._task.add_done_callback(self._ended)
@@ -227,16 +231,22 @@ class Connection(asyncio.Protocol):
             await self._host.clock.sleep(write.wait) if write.wait else await asyncio.sleep(0)
             await self._may_write.wait()
             self._transport.write(write.data)
+        await self._may_write.wait()
         if plan.ending is Ending.STALL:
             await self._host.stall()
+        if plan.ending is not Ending.WHOLE and not plan.is_abrupt:
+            await self._let_the_client_read()
         if plan.ending is Ending.RESET:
             self._reset()
         self._drops_next = plan.reuse is Reuse.DROP_NEXT
         keeps = plan.reuse in {Reuse.KEEP, Reuse.DROP_NEXT}
         return keeps and plan.ending is Ending.WHOLE
 
+    async def _let_the_client_read(self) -> None:
+        for _ in range(_ROUNDS_TO_READ):
+            await asyncio.sleep(0)
+
     def _reset(self) -> None:
-        # What was written has to be out first: closing so drops what is still in the kernel.
         linger = self._transport.get_extra_info("socket")
         linger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         self._closed_by("server")

@@ -80,26 +80,46 @@ class ErrorInStream:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection is reset (RST); with `mid_chunk`, inside a chunk that has begun."""
+    """The connection is reset (RST).
+
+    Attributes:
+        after: Where.
+        mid_chunk: Whether a chunk has begun that is then not finished.
+        is_abrupt: Whether it follows the last bytes so closely that the client may see both at
+            once; else the client first gets a chance to read.
+    """
 
     after: Point = "request"
     mid_chunk: bool = False
+    is_abrupt: bool = False
 
     def apply(self, plan: Plan, exchange: Exchange) -> Plan:  # noqa: ARG002 (the interface)
         """The answer up to the point."""
-        return plan.cut(self.after, Ending.RESET, mid_chunk=self.mid_chunk)
+        return plan.cut(
+            self.after, Ending.RESET, mid_chunk=self.mid_chunk, is_abrupt=self.is_abrupt
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The connection is closed (FIN) before the body's end; with `mid_chunk`, inside a chunk."""
+    """The connection is closed (FIN) before the body's end.
+
+    Attributes:
+        after: Where.
+        mid_chunk: Whether a chunk has begun that is then not finished.
+        is_abrupt: Whether it follows the last bytes so closely that the client may see both at
+            once; else the client first gets a chance to read.
+    """
 
     after: Point = "request"
     mid_chunk: bool = False
+    is_abrupt: bool = False
 
     def apply(self, plan: Plan, exchange: Exchange) -> Plan:  # noqa: ARG002 (the interface)
         """The answer up to the point."""
-        return plan.cut(self.after, Ending.CLOSE, mid_chunk=self.mid_chunk)
+        return plan.cut(
+            self.after, Ending.CLOSE, mid_chunk=self.mid_chunk, is_abrupt=self.is_abrupt
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,8 @@ class Plan:
         drip_wait: Seconds to wait between two such writes; 0 lets the other side run.
         is_compressed: Whether the body is sent with gzip.
         reuse: What becomes of the connection.
+        is_abrupt: Whether the ending follows the last bytes at once, so that both may reach the
+            client together; else it first gets a chance to read them.
         error: What a `ScriptedProvider` raises in place of the ending.
     """
 
@@ -134,6 +136,7 @@ class Plan:
     drip_wait: float = 0.0
     is_compressed: bool = False
     reuse: Reuse = Reuse.KEEP
+    is_abrupt: bool = False
     error: SteerError | None = None
 
     def position(self, after: Point) -> int:
@@ -149,13 +152,16 @@ class Plan:
             return ends[min(after, len(ends)) - 1]
         return ends[0] - 1 if ends else len(self.pieces)
 
-    def cut(self, after: Point, ending: Ending, *, mid_chunk: bool = False) -> Plan:
+    def cut(
+        self, after: Point, ending: Ending, *, mid_chunk: bool = False, is_abrupt: bool = False
+    ) -> Plan:
         """The plan up to a point, where it ends otherwise.
 
         Args:
             after: The point.
             ending: What happens there.
             mid_chunk: Whether half of the next piece is still sent.
+            is_abrupt: Whether the client gets no chance to read before that.
         """
         at = self.position(after)
         rest = self.pieces[at] if at < len(self.pieces) else Piece(b": cut here\n\n")
@@ -165,6 +171,7 @@ class Plan:
             ending=ending,
             sends_head=self.sends_head and after != "request",
             torn=rest if mid_chunk and after != "request" else None,
+            is_abrupt=is_abrupt,
         )
 
     def then(self, *pieces: Piece) -> Plan:
