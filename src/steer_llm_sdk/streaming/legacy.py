@@ -1,0 +1,190 @@
+"""Old, untyped callbacks: what they are called with. To be deleted one day, together with them.
+
+Before there were typed events, callbacks were called with a dict. Which kind a callback is, is
+decided once, when it is registered, by the annotation of its first parameter:
+
+================================= =======================================================
+an event class, or a base of one  the event, by the callback itself: nothing is wrapped
+``dict``, or another mapping      a plain dict: ``type``, ``text``, and the event's fields
+none, for ``on_delta``            a `DeltaView`: the event, and that dict, in one object
+anything else                     the event
+================================= =======================================================
+
+Annotations that cannot be resolved are matched by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import update_wrapper
+from typing import Any
+
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+
+Callback = Callable[[Any], Any]
+
+_MAPPING_NAMES = frozenset({"dict", "Dict", "Mapping", "MutableMapping"})
+_EVENT_NAMES = frozenset(
+    {
+        "StreamEvent",
+        "StreamStartEvent",
+        "StreamDeltaEvent",
+        "StreamUsageEvent",
+        "StreamCompleteEvent",
+        "StreamErrorEvent",
+    }
+)
+
+
+class DeltaView(dict[str, Any]):
+    """A delta event that is also the dict which old callbacks expect.
+
+    ``isinstance(view, StreamDeltaEvent)`` and ``isinstance(view, dict)`` are both true; attributes
+    are the event's own, to read and to write, and the keys are those of `as_dict`.
+
+    Args:
+        event: The event it stands for.
+    """
+
+    def __init__(self, event: StreamDeltaEvent) -> None:
+        super().__init__(as_dict(event))
+        object.__setattr__(self, "_event", event)
+
+    @property  # type: ignore[misc]  # `isinstance` asks this when the type itself does not answer
+    def __class__(self) -> type[StreamDeltaEvent]:  # type: ignore[override]
+        return type(object.__getattribute__(self, "_event"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "_event"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(object.__getattribute__(self, "_event"), name, value)
+
+    def __reduce__(self) -> tuple[type[DeltaView], tuple[StreamDeltaEvent]]:
+        return DeltaView, (object.__getattribute__(self, "_event"),)
+
+    def __repr__(self) -> str:
+        return repr(object.__getattribute__(self, "_event"))
+
+
+def adapt_callback(callback: Callback, kind: str) -> Callback:
+    """The callback as it is to be called with an event.
+
+    Args:
+        callback: What the user passed.
+        kind: ``"start"``, ``"delta"``, ``"usage"``, ``"complete"`` or ``"error"``.
+
+    Returns:
+        The callback itself where it takes the event; otherwise one that makes it what it expects.
+        What the callback returns is returned, to be awaited where it is awaitable.
+    """
+    convert = _converter(callback, kind)
+    if convert is None:
+        return callback
+
+    def adapted(event: Any) -> Any:
+        return callback(convert(event))
+
+    return update_wrapper(adapted, callback)
+
+
+def as_dict(event: StreamEvent) -> dict[str, Any]:
+    """The event as a plain dict: its ``type``, its fields, and ``text`` when it has some."""
+    data = event.to_dict()
+    text = event.get_text() if isinstance(event, StreamDeltaEvent) else ""
+    return data | {"text": text} if text else data
+
+
+def _converter(callback: Callback, kind: str) -> Callable[[Any], Any] | None:
+    """What makes of an event what the callback expects; None where that is the event."""
+    annotation = _first_annotation(callback)
+    if annotation is _UNANNOTATED:
+        return DeltaView if kind == "delta" else None
+    return as_dict if _means_mapping(annotation) else None
+
+
+class _Unannotated:
+    """Stands for a first parameter without an annotation."""
+
+
+_UNANNOTATED = _Unannotated()
+
+
+def _first_annotation(callback: Callback) -> Any:
+    """The first positional parameter's annotation; `object` where there is none to speak of."""
+    import inspect
+
+    if inspect.isbuiltin(callback) or _is_mock(callback):
+        return object
+    signature = _signature(callback)
+    first = next(iter(signature.parameters.values()), None) if signature is not None else None
+    if first is None or first.kind not in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}:
+        return object
+    return _UNANNOTATED if first.annotation is first.empty else first.annotation
+
+
+def _signature(callback: Callback) -> Any:
+    """The signature, with annotations resolved where they can be; None where there is none."""
+    import inspect
+
+    with suppress(Exception):  # resolving an annotation runs the user's code
+        return inspect.signature(callback, eval_str=True)
+    try:
+        return inspect.signature(callback)
+    except (TypeError, ValueError):
+        return None
+
+
+def _means_mapping(annotation: Any) -> bool:
+    """Whether it asks for a mapping: among the members of a union, events go first."""
+    from typing import get_origin
+
+    members = _members(annotation)
+    if any(_is_event(member) for member in members):
+        return False
+    classes = [get_origin(member) or member for member in members]
+    return any(
+        one in _MAPPING_NAMES if isinstance(one, str) else _is_subclass(one, Mapping)
+        for one in classes
+    )
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types of a union, or the type alone; names where it is a string."""
+    from types import UnionType
+    from typing import Annotated, Union, get_args, get_origin
+
+    if isinstance(annotation, str):
+        return _names(annotation)
+    if get_origin(annotation) is Annotated:
+        return _members(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return [one for member in get_args(annotation) for one in _members(member)]
+    return [annotation]
+
+
+def _names(annotation: str) -> list[Any]:
+    """The class names in an annotation that could not be resolved: `a.B[c] | D` gives B and D."""
+    import re
+
+    outside = re.sub(
+        r"\[[^\[\]]*\]", "", re.sub(r"\b(?:Optional|Union)\[(.*)\]", r"\1", annotation)
+    )
+    while "[" in outside and (shorter := re.sub(r"\[[^\[\]]*\]", "", outside)) != outside:
+        outside = shorter
+    return [part.strip().rpartition(".")[2] for part in re.split(r"[|,]", outside)]
+
+
+def _is_event(member: Any) -> bool:
+    if isinstance(member, str):
+        return member in _EVENT_NAMES
+    return _is_subclass(member, StreamEvent)
+
+
+def _is_subclass(one: Any, base: type) -> bool:
+    return isinstance(one, type) and issubclass(one, base)
+
+
+def _is_mock(callback: Callback) -> bool:
+    return any(base.__module__ == "unittest.mock" for base in type(callback).__mro__)
