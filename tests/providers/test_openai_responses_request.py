@@ -88,7 +88,7 @@ class TestOptions:
     def test_a_plain_question_says_no_more_than_it_must(self) -> None:
         assert body() == {
             "model": "gpt-5",
-            "input": [{"role": "user", "content": "Hi"}],
+            "input": [{"type": "message", "role": "user", "content": "Hi"}],
             "stream": True,
         }
 
@@ -182,7 +182,7 @@ class TestConversation:
         found = body(messages, system="Be kind.")
 
         assert found["instructions"] == "Be kind.\n\nBe brief."
-        assert found["input"] == [{"role": "user", "content": "Hi"}]
+        assert found["input"] == [{"type": "message", "role": "user", "content": "Hi"}]
 
     def test_parts_are_spelled_by_their_role(self) -> None:
         image = {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}
@@ -196,10 +196,12 @@ class TestConversation:
         spelled_image = {"type": "input_image", "image_url": "https://x/y.png", "detail": "low"}
         assert found == [
             {
+                "type": "message",
                 "role": "user",
                 "content": [{"type": "input_text", "text": "See: "}, spelled_image, raw],
             },
             {
+                "type": "message",
                 "role": "assistant",
                 "content": [
                     {"type": "output_text", "text": "Seen. "},
@@ -236,16 +238,19 @@ class TestConversation:
 
         found = items({"role": "assistant", "content": [thought, "One.", search]})
 
-        spoken = {"role": "assistant", "content": [{"type": "output_text", "text": "One."}]}
+        words = [{"type": "output_text", "text": "One."}]
+        spoken = {"type": "message", "role": "assistant", "content": words}
         assert found == [thought, spoken, search]
 
     def test_the_phase_of_an_answer_goes_back(self) -> None:
         (found,) = items({"role": "assistant", "content": "Hm.", "phase": "commentary"})
 
-        assert found == {"role": "assistant", "content": "Hm.", "phase": "commentary"}
+        assert (found["content"], found["phase"]) == ("Hm.", "commentary")
 
     def test_an_empty_message_is_sent_as_it_is(self) -> None:
-        assert items({"role": "user", "content": ""}) == [{"role": "user", "content": ""}]
+        (found,) = items({"role": "user", "content": ""})
+
+        assert found == {"type": "message", "role": "user", "content": ""}
 
 
 class TestCalls:
@@ -262,7 +267,7 @@ class TestCalls:
 
         (words, spelled_call) = items({"role": "assistant", "content": "So:", "tool_calls": [call]})
 
-        assert words == {"role": "assistant", "content": "So:"}
+        assert words == {"type": "message", "role": "assistant", "content": "So:"}
         assert spelled_call["arguments"] == "{}"
 
     def test_only_what_this_api_knows_of_a_call_goes_back(self) -> None:

@@ -289,7 +289,7 @@ async def test_our_request_is_the_official_sdks_request() -> None:
         await create(
             model="gpt-5",
             instructions="Be brief.",
-            input=[{"role": "user", "content": "Hi"}],
+            input=[{"type": "message", "role": "user", "content": "Hi"}],
             temperature=0.5,
             top_p=0.9,
             max_output_tokens=9,

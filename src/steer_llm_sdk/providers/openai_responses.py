@@ -37,6 +37,7 @@ from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
 from steer_llm_sdk.providers.lenient_json import parse
 from steer_llm_sdk.providers.openai_chat_errors import error_object, read_answer, read_failure
+from steer_llm_sdk.providers.openai_responses_calls import ItemKey
 from steer_llm_sdk.providers.openai_responses_items import Items, mapping_at, text_at, thought_part
 from steer_llm_sdk.providers.openai_responses_request import spell_request
 from steer_llm_sdk.wire.frame import Frame
@@ -60,10 +61,16 @@ class _Delta(msgspec.Struct, gc=False):
     type: str = ""
     delta: str = ""
     sequence_number: int | None = None
+    item_id: str | None = None
     output_index: int | None = None
     content_index: int | None = None
     summary_index: int | None = None
     logprobs: list[Any] | None = None
+
+    @property
+    def item_key(self) -> ItemKey:
+        """What tells the item from the others."""
+        return self.item_id if self.output_index is None else self.output_index
 
 
 _read_delta = msgspec.json.Decoder(_Delta).decode
@@ -158,7 +165,11 @@ class ResponsesDecoder:
         if delta.delta:
             self._output_index = delta.output_index
             self._content_index = delta.content_index
-            self._items.mark("text", delta.output_index, delta.content_index)
+            self._items.mark("text", delta.item_key, delta.content_index)
+
+    def _leave_part(self) -> None:
+        """Another item: where items have no numbers, its first delta looks like all the others."""
+        self._output_index = -1
 
     def _summary_delta(self, delta: _Delta) -> Fragment:
         return self._thought(delta, "summary", delta.summary_index)
@@ -167,19 +178,18 @@ class ResponsesDecoder:
         return self._thought(delta, "content", delta.content_index)
 
     def _thought(self, delta: _Delta, kind: str, index: int | None) -> Fragment:
-        part = thought_part(delta.output_index, kind, index)
-        self._items.mark("reasoning", delta.output_index, part)
-        return Reasoning(delta.delta, part)
+        self._items.mark(kind, delta.item_key, index)
+        return Reasoning(delta.delta, thought_part(delta.item_key, kind, index))
 
     def _refusal_delta(self, delta: _Delta) -> Fragment:
-        self._items.mark("refusal", delta.output_index, delta.content_index)
+        self._items.mark("refusal", delta.item_key, delta.content_index)
         return Refusal(delta.delta)
 
     def _arguments_delta(self, delta: _Delta) -> Fragment:
-        return self._items.calls.delta(delta.output_index, delta.delta, "function")
+        return self._items.calls.delta(delta.item_key, delta.delta, "function")
 
     def _input_delta(self, delta: _Delta) -> Fragment:
-        return self._items.calls.delta(delta.output_index, delta.delta, "custom")
+        return self._items.calls.delta(delta.item_key, delta.delta, "custom")
 
     # --- every other event --------------------------------------------------------------------
 
@@ -206,6 +216,7 @@ class ResponsesDecoder:
             return ()
         delta = _Delta(
             delta=text,
+            item_id=text_at(event, "item_id") or None,
             output_index=count_at(event, "output_index"),
             content_index=count_at(event, "content_index"),
             summary_index=count_at(event, "summary_index"),
@@ -226,18 +237,19 @@ class ResponsesDecoder:
             yield named
 
     def _item_added(self, event: _Event) -> Iterator[Fragment]:
-        return self._items.calls.open(count_at(event, "output_index"), mapping_at(event, "item"))
+        self._leave_part()
+        return self._items.calls.open(_key_of(event), mapping_at(event, "item"))
 
     def _item_done(self, event: _Event) -> Iterator[Fragment]:
-        return self._items.whole_item(count_at(event, "output_index"), mapping_at(event, "item"))
+        self._leave_part()
+        return self._items.whole_item(_key_of(event), mapping_at(event, "item"))
 
     def _arguments_done(self, event: _Event) -> Iterator[Fragment]:
-        index, text = count_at(event, "output_index"), text_at(event, "arguments")
-        return self._items.calls.arguments(index, text, "function")
+        arguments = text_at(event, "arguments")
+        return self._items.calls.arguments(_key_of(event), arguments, "function")
 
     def _input_done(self, event: _Event) -> Iterator[Fragment]:
-        index, text = count_at(event, "output_index"), text_at(event, "input")
-        return self._items.calls.arguments(index, text, "custom")
+        return self._items.calls.arguments(_key_of(event), text_at(event, "input"), "custom")
 
     def _text_done(self, event: _Event) -> Iterator[Fragment]:
         part = {"type": "output_text", "text": event.get("text")}
@@ -250,12 +262,12 @@ class ResponsesDecoder:
         return self._items.whole_part(*_place_of(event), mapping_at(event, "part"))
 
     def _summary_done(self, event: _Event) -> Iterator[Fragment]:
-        output_index, index = count_at(event, "output_index"), count_at(event, "summary_index")
-        return self._items.whole_thought(output_index, "summary", index, text_at(event, "text"))
+        key, index = _key_of(event), count_at(event, "summary_index")
+        return self._items.whole_thought(key, "summary", index, text_at(event, "text"))
 
     def _thought_done(self, event: _Event) -> Iterator[Fragment]:
-        output_index, index = _place_of(event)
-        return self._items.whole_thought(output_index, "content", index, text_at(event, "text"))
+        key, index = _place_of(event)
+        return self._items.whole_thought(key, "content", index, text_at(event, "text"))
 
     def _annotation_added(self, event: _Event) -> Iterator[Fragment]:
         self._items.mark("annotations", *_place_of(event))
@@ -346,5 +358,15 @@ def _read_usage(usage: dict[str, Any]) -> Usage:
     return Usage(with_total(counts), usage)
 
 
-def _place_of(event: _Event) -> tuple[int | None, int | None]:
-    return count_at(event, "output_index"), count_at(event, "content_index")
+def _place_of(event: _Event) -> tuple[ItemKey, int | None]:
+    return _key_of(event), count_at(event, "content_index")
+
+
+def _key_of(event: _Event) -> ItemKey:
+    """What tells the item of an event from the others."""
+    index = count_at(event, "output_index")
+    return _id_of(event) if index is None else index
+
+
+def _id_of(event: _Event) -> str | None:
+    return text_at(event, "item_id") or text_at(mapping_at(event, "item"), "id") or None

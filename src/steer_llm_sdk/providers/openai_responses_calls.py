@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
+
+ItemKey: TypeAlias = int | str | None
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -49,46 +51,53 @@ class _Call(msgspec.Struct):
 class OpenCalls:
     """Numbers the calls in order of appearance, and knows what of each has been said.
 
-    Deltas name a call only by the number of its item, so that is how it is found again.
+    Deltas name a call only by its item's number, or by its item's id where a server numbers nothing
+    (llama.cpp): that is the `item_key` by which it is found again.
     """
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
-        self._by_item: dict[int | None, _Call] = {}
+        self._by_item: dict[ItemKey, _Call] = {}
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def open(self, item_index: int | None, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
+    def open(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
         """An item has appeared: its first piece, where its arguments will be streamed.
 
         What the item says of its arguments is not taken yet: deltas may follow.
         """
         kind = _kind_of(item)
         if kind is not None and kind.is_streamed:
-            yield self._piece(self._begin(item_index, kind.type), item)
+            call = self._begin(item_key, kind.type)
+            if not isinstance(item_key, int):
+                self._by_item[_id_of(item)] = call
+            yield self._piece(call, item)
 
-    def delta(self, item_index: int | None, text: str, type: ToolCallType) -> ToolCallPiece:  # noqa: A002
+    def delta(self, item_key: ItemKey, text: str, type: ToolCallType) -> ToolCallPiece:  # noqa: A002
         """A piece of the arguments. A call that nobody announced begins here, with its `type`."""
-        call = self._by_item.get(item_index) or self._begin(item_index, type)
+        call = self._find(item_key) or self._begin(item_key, type)
         call.has_arguments = True
         return ToolCallPiece(call.index, arguments=text, type=call.type)
 
     def arguments(
         self,
-        item_index: int | None,
+        item_key: ItemKey,
         text: str,
         type: ToolCallType,  # noqa: A002
     ) -> Iterator[ToolCallPiece]:
         """The whole arguments: a piece, where no delta has brought them."""
-        call = self._by_item.get(item_index)
+        call = self._find(item_key)
         if text and (call is None or not call.has_arguments):
-            yield self.delta(item_index, text, type)
+            yield self.delta(item_key, text, type)
 
-    def close(self, item_index: int | None, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
+    def close(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
         """A call's item is closed: its last piece, with whatever of it has not been said."""
         kind = CALL_ITEMS[item["type"]]
-        call = self._by_item.get(item_index) or self._begin(item_index, kind.type)
+        call = self._by_item.get(item_key)
+        if call is None and not isinstance(item_key, int):
+            call = self._by_item.get(_id_of(item))
+        call = call or self._begin(item_key, kind.type)
         if not call.is_closed:
             yield self._last_piece(call, kind, item)
 
@@ -110,10 +119,18 @@ class OpenCalls:
             elif is_whole and call.has_arguments:
                 yield ToolCallPiece(call.index, type=call.type, is_whole=True)
 
-    def _begin(self, item_index: int | None, type: ToolCallType) -> _Call:  # noqa: A002
+    def _find(self, item_key: ItemKey) -> _Call | None:
+        """The call that a delta continues; without a number, the last one that is open."""
+        call = self._by_item.get(item_key)
+        if call is not None or isinstance(item_key, int):
+            return call
+        last = self._calls[-1] if self._calls else None
+        return None if last is None or last.is_closed else last
+
+    def _begin(self, item_key: ItemKey, type: ToolCallType) -> _Call:  # noqa: A002
         call = _Call(len(self._calls), type)
         self._calls.append(call)
-        self._by_item[item_index] = call
+        self._by_item[item_key] = call
         return call
 
     def _last_piece(self, call: _Call, kind: _Kind, item: Mapping[str, Any]) -> ToolCallPiece:

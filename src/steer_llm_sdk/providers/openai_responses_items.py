@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steer_llm_sdk.models.fragments import Extras, Fragment, Reasoning, Refusal
-from steer_llm_sdk.providers.openai_responses_calls import OpenCalls, is_call
+from steer_llm_sdk.providers.openai_responses_calls import ItemKey, OpenCalls, is_call
+
+# The lists of a reasoning item that hold its words.
+THOUGHTS = ("summary", "content")
 
 # What a reasoning item has for the next request, beside its words.
 _OPAQUE = ("encrypted_content", "signature")
@@ -19,25 +22,26 @@ _KEPT_WITH_OPAQUE = ("id", "format", *_OPAQUE)
 
 
 class Items:
-    """What has been said of each item, found again by the item's number.
+    """What has been said of each item.
 
-    Items are not told apart by their ids: some servers send a new id with each event.
+    An item is found again by its number (``output_index``); its id is the key only where a server
+    numbers nothing (llama.cpp), because others send a new id with each event (GitHub Copilot).
     """
 
     def __init__(self) -> None:
         self.calls = OpenCalls()
-        self._said: set[tuple[str, object, object]] = set()  # (kind, output index, part)
+        self._said: set[tuple[str, ItemKey, int | None]] = set()  # (kind, item, part)
         self._settled: frozenset[str] = frozenset()
 
-    def mark(self, kind: str, output_index: object, part: object) -> None:
-        """Note that this has been said."""
-        self._said.add((kind, output_index, part))
+    def mark(self, kind: str, item_key: ItemKey, part: int | None) -> None:
+        """Note that this has been said; a part without a number stands for all of them."""
+        self._said.add((kind, item_key, part))
 
     def has(self, kind: str) -> bool:
         """Whether anything of this kind has been said."""
         return any(said == kind for said, _, _ in self._said)
 
-    def whole_item(self, output_index: int | None, item: Mapping[str, Any]) -> Iterator[Fragment]:
+    def whole_item(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[Fragment]:
         """What is new in an item that is closed.
 
         An item that is neither words nor a call for the caller is something that the provider ran
@@ -46,36 +50,35 @@ class Items:
         kind = item.get("type")
         if kind == "message":
             for index, part in enumerate(mappings_at(item, "content")):
-                yield from self.whole_part(output_index, index, part)
+                yield from self.whole_part(item_key, index, part)
         elif kind == "reasoning":
-            yield from self._whole_reasoning(output_index, item)
+            yield from self._whole_reasoning(item_key, item)
         elif is_call(item):
             if "call" not in self._settled:
-                yield from self.calls.close(output_index, item)
-        elif kind and self._is_news("item", output_index, 0):
+                yield from self.calls.close(item_key, item)
+        elif kind and self._is_news("item", item_key, 0):
             yield Extras({"output_items": [item]})
 
     def whole_part(
-        self, output_index: int | None, index: int | None, part: Mapping[str, Any]
+        self, item_key: ItemKey, index: int | None, part: Mapping[str, Any]
     ) -> Iterator[Fragment]:
         """What is new in a part of a message that is closed."""
         annotations = part.get("annotations")
-        if annotations and self._is_news("annotations", output_index, index):
+        if annotations and self._is_news("annotations", item_key, index):
             yield Extras({"annotations": annotations})
         text = text_at(part, "text") if part.get("type") == "output_text" else ""
-        if text and self._is_news("text", output_index, index):
+        if text and self._is_news("text", item_key, index):
             yield text
         refusal = text_at(part, "refusal")
-        if refusal and self._is_news("refusal", output_index, index):
+        if refusal and self._is_news("refusal", item_key, index):
             yield Refusal(refusal)
 
     def whole_thought(
-        self, output_index: int | None, kind: str, index: int | None, text: str
+        self, item_key: ItemKey, kind: str, index: int | None, text: str
     ) -> Iterator[Fragment]:
         """A part of the reasoning that is closed, if it is new; `kind` is its list in the item."""
-        part = thought_part(output_index, kind, index)
-        if text and self._is_news("reasoning", output_index, part):
-            yield Reasoning(text, part)
+        if text and self._is_news(kind, item_key, index):
+            yield Reasoning(text, thought_part(item_key, kind, index))
 
     def unsaid(self, response: Mapping[str, Any], *, is_whole: bool) -> Iterator[Fragment]:
         """What only the final response says.
@@ -90,33 +93,33 @@ class Items:
         output = mappings_at(response, "output")
         yield from self.calls.close_all(output, is_whole=is_whole)
         said = {kind for kind, _, _ in self._said}
-        self._settled = frozenset(said | ({"call"} if len(self.calls) else set()))
+        reasoning = set(THOUGHTS) if said & set(THOUGHTS) else set()
+        calls = {"call"} if len(self.calls) else set()
+        self._settled = frozenset(said | reasoning | calls)
         for index, item in enumerate(output):
             yield from self.whole_item(index, item)
 
-    def _whole_reasoning(
-        self, output_index: int | None, item: Mapping[str, Any]
-    ) -> Iterator[Fragment]:
-        for kind in ("summary", "content"):
+    def _whole_reasoning(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[Fragment]:
+        for kind in THOUGHTS:
             for index, part in enumerate(mappings_at(item, kind)):
-                yield from self.whole_thought(output_index, kind, index, text_at(part, "text"))
+                yield from self.whole_thought(item_key, kind, index, text_at(part, "text"))
         is_opaque = any(item.get(key) for key in _OPAQUE)
-        if is_opaque and self._is_news("opaque", output_index, 0):
+        if is_opaque and self._is_news("opaque", item_key, 0):
             kept = {key: item[key] for key in _KEPT_WITH_OPAQUE if item.get(key)}
-            yield Reasoning(part=thought_part(output_index, "opaque", 0), extra=kept)
+            yield Reasoning(part=thought_part(item_key, "opaque", 0), extra=kept)
 
-    def _is_news(self, kind: str, output_index: object, part: object) -> bool:
+    def _is_news(self, kind: str, item_key: ItemKey, part: int | None) -> bool:
         """Whether this has not been said yet; from now on it has."""
-        place = (kind, output_index, part)
-        if kind in self._settled or place in self._said:
+        place, all_of_it = (kind, item_key, part), (kind, item_key, None)
+        if kind in self._settled or place in self._said or all_of_it in self._said:
             return False
         self._said.add(place)
         return True
 
 
-def thought_part(output_index: int | None, kind: str, index: int | None) -> str:
+def thought_part(item_key: ItemKey, kind: str, index: int | None) -> str:
     """What tells the parts of the reasoning apart."""
-    return f"{output_index}.{kind}.{index}"
+    return f"{item_key}.{kind}.{index}"
 
 
 def text_at(value: Mapping[str, Any], key: str) -> str:

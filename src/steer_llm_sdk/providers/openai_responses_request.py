@@ -139,11 +139,10 @@ def _spell_items(messages: Sequence[Message], provider: str) -> list[_Item]:
 
 def _spell_message(message: Message) -> Iterator[_Item]:
     """The message, and the items that stood among its parts, in their order."""
-    about = {"phase": message.extra["phase"]} if message.extra.get("phase") else {}
     text = message.only_text
     if text is not None:
         if text or not message.tool_calls:
-            yield {"role": message.role, "content": text, **about}
+            yield _message(message, text)
         return
     content: list[_Item] = []
     for part in message.parts:
@@ -152,11 +151,18 @@ def _spell_message(message: Message) -> Iterator[_Item]:
             content.append(spelled)
             continue
         if content:
-            yield {"role": message.role, "content": content, **about}
+            yield _message(message, content)
         content = []
         yield spelled
     if content:
-        yield {"role": message.role, "content": content, **about}
+        yield _message(message, content)
+
+
+def _message(message: Message, content: str | list[_Item]) -> _Item:
+    # llama.cpp tells the items apart by their type alone, so it is said where it could be left out.
+    phase = message.extra.get("phase")
+    about = {"type": "message", "role": message.role, "content": content}
+    return about if phase is None else {**about, "phase": phase}
 
 
 def _spell_part(part: Part, role: str) -> _Item:
