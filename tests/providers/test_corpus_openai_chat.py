@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk.errors import InvalidRequestError
+from steer_llm_sdk.models.fragments import Extras, Fragment
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.mistral import Mistral
-from steer_llm_sdk.providers.openai_chat import OpenAIChat
+from steer_llm_sdk.providers.openai_chat import ChatDecoder, OpenAIChat
+from steer_llm_sdk.wire.frame import Frame
 from support.corpus import Folded, Recorded, corpus_params, cut, fold
 
 STREAMS = corpus_params("openai-chat", "mistral")
@@ -97,6 +100,29 @@ def test_the_answer_says_who_gave_it(stream: Recorded) -> None:
         assert folded.identity.response_id
     if "model_empty" not in stream.index["quirks"]:
         assert folded.identity.model
+
+
+class SlowDecoder(ChatDecoder):
+    """Reads every chunk as if it were out of the ordinary."""
+
+    def decode(self, frame: Frame) -> Sequence[Fragment]:
+        return self._reader.read(frame)
+
+
+class SlowChat(OpenAIChat):
+    def decoder(self, provider: str) -> ChatDecoder:
+        return SlowDecoder(provider)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_quick_and_the_slow_road_lead_to_the_same(stream: Recorded) -> None:
+    quick = fold(OpenAIChat(), [stream.body]).fragments
+    slow = fold(SlowChat(), [stream.body]).fragments
+
+    # Of constants that a server adds in the middle, the quick road takes no notice.
+    assert [repr(f) for f in quick if not isinstance(f, Extras)] == [
+        repr(f) for f in slow if not isinstance(f, Extras)
+    ]
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steer_llm_sdk.errors import (
+    AuthenticationError,
+    ContentFilterError,
+    ContextLengthError,
     InvalidRequestError,
     OverloadedError,
     ProtocolError,
     ProviderError,
+    QuotaExceededError,
+    RateLimitError,
     ServerError,
 )
 from steer_llm_sdk.models.fragments import (
@@ -475,6 +480,33 @@ def test_an_error_object_ends_the_stream_in_its_class() -> None:
     assert isinstance(error, OverloadedError)
     assert (error.status, error.code, error.provider) == (200, "overloaded_error", "acme")
     assert error.is_retryable
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"code": "server_error"}, ServerError),
+        ({"type": "server_error", "code": 500}, ServerError),
+        ({"message": "Internal server error"}, ServerError),
+        ({"code": "service_unavailable"}, OverloadedError),
+        ({"message": "The model is overloaded"}, OverloadedError),
+        ({"code": "rate_limit_exceeded"}, RateLimitError),
+        ({"code": "429", "message": "slow"}, RateLimitError),
+        ({"code": 429, "message": "You exceeded your current quota"}, QuotaExceededError),
+        ({"code": "insufficient_quota", "type": "insufficient_quota"}, QuotaExceededError),
+        ({"code": 402, "message": "credits"}, QuotaExceededError),
+        ({"code": "context_length_exceeded"}, ContextLengthError),
+        ({"code": 400, "message": "maximum context length is 5 tokens"}, ContextLengthError),
+        ({"code": "content_filter"}, ContentFilterError),
+        ({"code": "invalid_api_key", "type": "invalid_request_error"}, AuthenticationError),
+        ({"type": "invalid_request_error", "message": "no"}, InvalidRequestError),
+        ({"message": "?"}, ProviderError),
+    ],
+)
+def test_an_error_inside_the_stream_is_classified_by_what_it_says(
+    error: dict[str, Any], kind: type[ProviderError]
+) -> None:
+    assert type(failure_of({"error": error})) is kind
 
 
 def test_a_status_inside_the_error_decides() -> None:

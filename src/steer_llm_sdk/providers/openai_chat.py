@@ -139,11 +139,13 @@ class ChatDecoder:
 
     def _pieces(self, calls: list[_Call]) -> Sequence[Fragment]:
         settle = self._reader.calls.settle
-        pieces = (
-            settle(call.index, call.id, call.function.name, call.function.arguments or "")
-            for call in calls
-        )
-        return [piece for piece in pieces if piece is not None]
+        found: list[Fragment] = []
+        for call in calls:
+            function = call.function
+            piece = settle(call.index, call.id, function.name, function.arguments or "")
+            if piece is not None:
+                found.append(piece)
+        return found
 
 
 class OpenAIChat:

@@ -50,34 +50,34 @@ class ToolCallIndexes:
         The id and the name are given out once, with the first piece that has them: what a server
         repeats is not part of the call a second time.
         """
-        if not (id or name or arguments or extra):
+        if id or name:
+            call = self._call_of(index, id, name)
+        elif arguments or extra:
+            # Arguments alone continue something: where the index is unknown, it has drifted.
+            call = self._last if index is None else self._by_index.get(index, self._last)
+        else:
             return None
-        call = self._call_of(index, id, name)
         if call is None:
             call = _Call(self._count)
             self._count += 1
         if index is not None:
             self._by_index[index] = call
         self._last = call
-        new_id = id if id and call.id is None else None
-        new_name = name if name and call.name is None else None
-        if new_id is not None:
-            call.id = new_id
-            self._by_id[new_id] = call
-        if new_name is not None:
-            call.name = new_name
+        new_id = new_name = None
+        if id and call.id is None:
+            call.id = new_id = id
+            self._by_id[id] = call
+        if name and call.name is None:
+            call.name = new_name = name
         if not (new_id or new_name or arguments or extra):
             return None  # a repetition of what is known
         return ToolCallPiece(call.number, new_id, new_name, arguments, kind, extra=extra)
 
     def _call_of(self, index: int | None, id: str | None, name: str | None) -> _Call | None:  # noqa: A002
-        """The call that this piece continues, or None when it begins another."""
+        """The call that a piece with an id or a name continues; None when it begins another."""
         at_index = self._last if index is None else self._by_index.get(index)
         if id:
             return self._by_id.get(id) or self._of_new_id(at_index, index, name)
-        if not name:
-            # Arguments alone continue something: where the index is unknown, it has drifted.
-            return at_index or self._last
         if index is None or at_index is None:
             # A name without an id and without a known place begins a call.
             return None
