@@ -441,6 +441,75 @@ class TestCalls:
         assert found == [Extras({"output_items": [call]}), Finish("stop", "completed"), End()]
 
 
+class TestWithoutNumbers:
+    """llama.cpp numbers neither items nor parts: deltas name their item by its id."""
+
+    def test_words_are_said_once(self) -> None:
+        whole = message(words("Hello"))
+        delta = event("output_text.delta", item_id="msg_1", delta="Hello")
+        streamed = told(
+            event("output_item.added", item=message()),
+            delta,
+            event("output_text.done", item_id="msg_1", text="Hello"),
+            event("content_part.done", item_id="msg_1", part=words("Hello")),
+            event("output_item.done", item=whole),
+            completed(whole),
+        )
+
+        assert streamed.text == "Hello"
+
+    def test_items_are_told_apart_by_their_ids(self) -> None:
+        first, second = message(words("One.")), message(words("Two.")) | {"id": "msg_2"}
+        streamed = told(
+            event("output_text.delta", item_id="msg_1", delta="One."),
+            event("output_item.done", item=first),
+            event("output_item.added", item=message() | {"id": "msg_2"}),
+            event("output_text.delta", item_id="msg_2", delta="Two."),
+            event("output_item.done", item=second),
+            completed(first, second),
+        )
+
+        assert streamed.text == "One.Two."
+
+    @pytest.mark.parametrize("item_id", ["fc_1", "call_1", "of-its-own", None])
+    def test_a_call_is_found_by_any_of_its_ids_or_because_it_is_open(
+        self, item_id: str | None
+    ) -> None:
+        streamed = told(
+            event("output_item.added", item=function()),
+            event("function_call_arguments.delta", item_id=item_id, delta="{"),
+            event("function_call_arguments.delta", item_id=item_id, delta="}"),
+            event("function_call_arguments.done", item_id=item_id, arguments="{}"),
+            event("output_item.done", item=function("{}")),
+            completed(function("{}")),
+        )
+
+        assert streamed.calls == [{"id": "call_1", "name": "add", "arguments": "{}"}]
+
+    def test_a_call_whose_item_has_no_id_is_found_by_the_id_of_the_call(self) -> None:
+        streamed = told(
+            event("output_item.added", item=function(id=None)),
+            event("function_call_arguments.delta", item_id="call_1", delta="{}"),
+            event("output_item.done", item=function("{}")),
+            event("output_item.added", item=function(id=None, call_id="call_2")),
+            event("function_call_arguments.delta", item_id="call_2", delta="[]"),
+            event("output_item.done", item=function("[]", id=None, call_id="call_2")),
+        )
+
+        assert streamed.calls == [
+            {"id": "call_1", "name": "add", "arguments": "{}"},
+            {"id": "call_2", "name": "add", "arguments": "[]"},
+        ]
+
+    def test_arguments_after_a_closed_call_begin_another(self) -> None:
+        streamed = told(
+            event("output_item.done", item=function("{}")),
+            event("function_call_arguments.delta", item_id="fc_2", delta="[]"),
+        )
+
+        assert [call["arguments"] for call in streamed.calls] == ["{}", "[]"]
+
+
 class TestEnd:
     def test_usage_is_read_under_the_librarys_names(self) -> None:
         usage = {
@@ -593,6 +662,11 @@ class TestFailures:
 
         assert isinstance(failure, Failure)
         assert "boom" in str(failure.error)
+
+    def test_the_name_of_the_frame_stands_in_at_the_end_too(self) -> None:
+        found = WIRE.decoder("openai").decode(Frame(b'{"response": {}}', "response.incomplete"))
+
+        assert list(found) == [Finish("other", "incomplete"), End()]
 
     def test_a_cancelled_response_is_a_failure_that_is_not_retried(self) -> None:
         error = told(event("cancelled", response={"status": "cancelled"})).error

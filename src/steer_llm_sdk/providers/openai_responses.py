@@ -23,36 +23,30 @@ from steer_llm_sdk.models.fragments import (
     End,
     Extras,
     Failure,
-    Finish,
-    FinishReason,
     Fragment,
     Identity,
     Reasoning,
     Refusal,
     Text,
-    Usage,
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
-from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
+from steer_llm_sdk.models.usage import count_at
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
 from steer_llm_sdk.providers.lenient_json import parse
 from steer_llm_sdk.providers.openai_chat_errors import error_object, read_answer, read_failure
 from steer_llm_sdk.providers.openai_responses_calls import ItemKey
+from steer_llm_sdk.providers.openai_responses_end import (
+    read_failed,
+    read_finish,
+    read_status,
+    read_usage,
+)
 from steer_llm_sdk.providers.openai_responses_items import Items, mapping_at, text_at, thought_part
 from steer_llm_sdk.providers.openai_responses_request import spell_request
 from steer_llm_sdk.wire.frame import Frame
 from steer_llm_sdk.wire.sse import SSEFraming
 
 _TEXT_DELTA = "response.output_text.delta"
-
-_FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
-
-# Why a response is incomplete: `incomplete_details.reason`.
-_INCOMPLETE: Mapping[str, FinishReason] = {
-    "max_output_tokens": "length",
-    "max_tokens": "length",
-    "content_filter": "content_filter",
-}
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -202,6 +196,7 @@ class ResponsesDecoder:
                 f"{self._provider}: expected an event, found JSON of type {type(event).__name__}"
             )
         kind = text_at(event, "type") or frame.event or ("error" if event.get("error") else "")
+        event["type"] = kind
         number = count_at(event, "sequence_number")
         self.last_sequence_number = self.last_sequence_number if number is None else number
         if kind == _TEXT_DELTA or kind in self._DELTAS:
@@ -278,35 +273,16 @@ class ResponsesDecoder:
     def _ended(self, event: _Event) -> Iterator[Fragment]:
         """The response is whole, cut, failed or cancelled, by its own word where it has one."""
         response = mapping_at(event, "response")
-        status = response.get("status")
-        if not isinstance(status, str) or status not in _FINAL_STATUSES:
-            status = text_at(event, "type").removeprefix("response.") or "completed"
+        status = read_status(response, text_at(event, "type"))
         yield from self._begun(event)
         yield from self._items.unsaid(response, is_whole=status == "completed")
-        usage = response.get("usage")
-        counted = [_read_usage(usage)] if isinstance(usage, dict) and usage else []
         if status in {"failed", "cancelled"}:
-            yield from counted
-            yield self._failure_of(response, status)
+            yield from read_usage(response)
+            yield read_failed(self._provider, response, status)
             return
-        yield self._finish_of(response, status)
-        yield from counted
+        yield read_finish(response, status, self._items)
+        yield from read_usage(response)
         yield End()
-
-    def _finish_of(self, response: _Event, status: str) -> Finish:
-        items = self._items
-        if status == "incomplete":
-            why = text_at(mapping_at(response, "incomplete_details"), "reason")
-            return Finish(_INCOMPLETE.get(why, "other"), f"{status}:{why}" if why else status)
-        if len(items.calls):
-            return Finish("tool_calls", status)
-        is_refusal = items.has("refusal") and not items.has("text")
-        return Finish("refusal" if is_refusal else "stop", status)
-
-    def _failure_of(self, response: _Event, status: str) -> Failure:
-        unsaid = {"code": status, "message": f"the response is {status}, and does not say why"}
-        error = error_object({"error": response.get("error")}) or unsaid
-        return Failure(read_failure(self._provider, error, None))
 
     def _error(self, event: _Event) -> Iterator[Fragment]:
         """``error``: its fields lie in the event itself, or under ``error``."""
@@ -344,18 +320,6 @@ class ResponsesDecoder:
         "response.cancelled": _ended,
         "error": _error,
     }
-
-
-def _read_usage(usage: dict[str, Any]) -> Usage:
-    counts = usage_counts(
-        prompt=count_at(usage, "input_tokens"),
-        completion=count_at(usage, "output_tokens"),
-        total=count_at(usage, "total_tokens"),
-        cached=count_at(usage, "input_tokens_details", "cached_tokens"),
-        cache_write=count_at(usage, "input_tokens_details", "cache_write_tokens"),
-        reasoning=count_at(usage, "output_tokens_details", "reasoning_tokens"),
-    )
-    return Usage(with_total(counts), usage)
 
 
 def _place_of(event: _Event) -> tuple[ItemKey, int | None]:
