@@ -52,16 +52,19 @@ clean:
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=/path/to/another")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@echo 'Making $(VENV) …'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml
-	$(PIP) install --quiet --editable '.[all]'
+	@echo 'Installing the package with all extras …'
+	@$(PIP) install --quiet --editable '.[all]'
 	@touch $@
 
 $(VENV)/.tests $(VENV)/.check $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
-	$(PIP) install --quiet --group $(GROUP)
+	@echo 'Installing what `make $(GROUP)` needs …'
+	@$(PIP) install --quiet --group $(GROUP)
 	@touch $@
 
 $(VENV)/.tests: GROUP := test

@@ -19,13 +19,14 @@ PROMPT = "Write a short poem about AI"
 
 
 def note(kind: str, text: str) -> None:
-    """One event, dim where the screen can do that."""
-    line = f"{kind:>8}  {text}"
+    """One event as a line, dim where the screen can do that."""
+    line = f"{kind:<8}  {text}"
     print(f"\x1b[2m{line}\x1b[0m" if sys.stdout.isatty() else line, flush=True)
 
 
 def on_start(event: StreamStartEvent) -> None:
     note("start", f"{event.provider}/{event.model}, request {event.request_id}")
+    print()
 
 
 def on_delta(event: StreamDeltaEvent) -> None:
@@ -34,7 +35,9 @@ def on_delta(event: StreamDeltaEvent) -> None:
 
 def on_usage(event: StreamUsageEvent) -> None:
     about = f"estimated, {event.confidence:.0%} sure" if event.is_estimated else "reported"
-    note("\n\n   usage", f"{event.usage} ({about})")
+    counts = ", ".join(f"{name} {count}" for name, count in event.usage.items())
+    print("\n")
+    note("usage", f"{counts} ({about})")
 
 
 def on_complete(event: StreamCompleteEvent) -> None:
@@ -46,7 +49,8 @@ def on_complete(event: StreamCompleteEvent) -> None:
 
 
 def on_error(event: StreamErrorEvent) -> None:
-    note("\n   error", f"{event.error_type}: {event.error}")
+    print("\n")
+    note("error", f"{event.error_type}: {event.error}")
 
 
 async def main() -> int:

@@ -23,7 +23,7 @@ from steer_llm_sdk.providers.registry import PROVIDERS
 FIGURES = re.compile(
     r"time to first token \d+\.\d\d s · \d+\.\d tokens/s · \d+ tokens in · \d+ tokens out"
 )
-STEER = [sys.executable, "-X", "dev", "-W", "error", "-m", "steer_llm_sdk.cli.main"]
+STEER = [sys.executable, "-W", "error", "-m", "steer_llm_sdk.cli.main"]
 
 
 @pytest.fixture(autouse=True)
