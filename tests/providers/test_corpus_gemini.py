@@ -1,4 +1,4 @@
-"""The recorded streams of Gemini (AI Studio, Vertex), against what the official SDK made of them."""
+"""The recorded streams of Gemini and Vertex, against what the official SDK made of them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import random
 from typing import Any
 
 import pytest
-from support.corpus import Folded, Recorded, corpus_params, cut, fold
 
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, TOTAL
 from steer_llm_sdk.providers.gemini import Gemini
+from support.corpus import Folded, Recorded, corpus_params, cut, fold
 
 WIRE = Gemini()
 STREAMS = corpus_params("gemini")

@@ -10,12 +10,11 @@ https://ai.google.dev/gemini-api/docs/thought-signatures.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from steer_llm_sdk.errors import ProtocolError
 from steer_llm_sdk.models.fragments import Extras, Reasoning, Text, ToolCallPiece
+from steer_llm_sdk.providers.call_arguments import arguments_text
 from steer_llm_sdk.providers.gemini_arguments import PartialArguments
 
 JSONObject: TypeAlias = dict[str, Any]
@@ -68,7 +67,7 @@ class PartReader:
             call_id = identifier if isinstance(identifier, str) and identifier else None
             if is_whole and not call.get("partialArgs"):
                 self._open = None
-                text = self._json_text(call.get("args") or {})
+                text = arguments_text(call.get("args") or {}, self._provider)
                 yield self._piece(call_id, name, text, extra, is_whole=True)
                 return
             self._open = PartialArguments(self._provider, _object(call.get("args")))
@@ -84,7 +83,8 @@ class PartReader:
             arguments.add(_object(piece))
         if is_whole:
             self._open = None
-            yield self._piece(None, None, self._json_text(arguments.finish()), None, is_whole=True)
+            text = arguments_text(arguments.finish(), self._provider)
+            yield self._piece(None, None, text, None, is_whole=True)
 
     def _piece(
         self,
@@ -97,15 +97,6 @@ class PartReader:
     ) -> ToolCallPiece:
         index = self._calls - 1
         return ToolCallPiece(index, call_id, name, arguments, is_whole=is_whole, extra=extra)
-
-    def _json_text(self, arguments: object) -> str:
-        """The arguments as JSON text, their keys sorted: their order on the wire means nothing."""
-        try:
-            return json.dumps(arguments, sort_keys=True, ensure_ascii=False)
-        except RecursionError:
-            raise ProtocolError(
-                f"{self._provider}: the arguments of a function call are nested too deeply"
-            ) from None
 
 
 def _read_text(

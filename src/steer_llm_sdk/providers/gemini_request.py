@@ -41,6 +41,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.call_arguments import arguments_object
 
 _COLLECTIONS = ("models", "tunedModels")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
@@ -222,22 +223,10 @@ def _spell_image(image: ImagePart) -> _Object:
 
 
 def _spell_call(call: ToolCall, provider: str) -> _Object:
-    said = {"id": call.id or None, "name": call.name, "args": _read_arguments(call, provider)}
+    said = {"id": call.id or None, "name": call.name, "args": arguments_object(call, provider)}
     part: _Object = {"functionCall": {k: v for k, v in said.items() if v is not None}}
     signature = (call.extra or {}).get(_SIGNATURE)
     return part if signature is None else {**part, _SIGNATURE: signature}
-
-
-def _read_arguments(call: ToolCall, provider: str) -> _Object:
-    try:
-        arguments = msgspec.json.decode(call.arguments or "{}")
-    except (ValueError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise ConfigurationError(
-            f"{provider}: expected the arguments of the call of {call.name!r} to be a JSON object"
-        )
-    return arguments
 
 
 def _spell_answer(message: Message, names: Mapping[str, str], provider: str) -> Iterator[_Object]:
