@@ -130,7 +130,7 @@ def test_every_event_is_one_line(event: StreamEvent, expected: str) -> None:
 def test_the_figures_say_what_was_measured() -> None:
     response = StreamingResponse(
         usage={"prompt_tokens": 36, "completion_tokens": 80},
-        metrics={"ttft_ms": 187.4, "tokens_per_second": 104.56},
+        measure=lambda: {"ttft_ms": 187.4, "tokens_per_second": 104.56},
     )
 
     assert figures(response) == (
