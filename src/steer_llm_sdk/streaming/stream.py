@@ -6,6 +6,7 @@ import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -61,8 +62,10 @@ class EventStream:
         self._pump: Pump | None = None
         self._response: StreamingResponse | None = None
         self._processing: ProcessorStream | None = None
-        self._batch: Iterator[StreamEvent] = iter(())
-        self._kept: Iterator[StreamEvent] = iter(())
+        self._batch: Iterator[StreamEvent] = iter(())  # on its way into the processor
+        self._has_more = False  # whether there may be more in `_batch`
+        self._owed: Awaitable[list[StreamEvent]] | None = None  # what the processor is still at
+        self._kept: Iterator[StreamEvent] = iter(())  # ready for the consumer
         self._sequence = 0
         self._has_released = False  # what the processor held back has been released
         self._is_closed = False
@@ -130,7 +133,8 @@ class EventStream:
         pump = await self._open()
         manager = self._manager or EventManager()
         try:
-            await self._run(pump, manager)
+            while await self._refill():
+                await manager.deliver(self._kept, pump)
         except CallbackError as error:
             self._stop(error)
             await self._leave()
@@ -155,50 +159,74 @@ class EventStream:
                 pump.stop(self._cancelled)
         return self._pump
 
-    async def _run(self, pump: Pump, manager: EventManager) -> None:
-        """Every event to the callbacks: the quick road, where no processor stands between."""
-        if self._processing is not None:
-            while (event := await self._next()) is not None:
-                await manager.deliver((event,))
-            return
-        while (batch := await pump.next_batch()) is not None:
-            self._batch = iter(batch)
-            await manager.deliver(self._batch, pump)
-        await self._close()
-
     async def _next(self) -> StreamEvent | None:
         """The next event that the consumer is to see; None when there is none any more."""
-        pump = self._pump or await self._open()
         while True:
             event = next(self._kept, None)
-            if event is not None:
-                event.sequence = self._sequence  # numbered as it is delivered
-                self._sequence += 1
-                return event
-            event = next(self._batch, None)
             if event is None:
-                batch = await pump.next_batch()
-                if batch is None:
-                    await self._close()
+                if not await self._refill():
                     return None
-                self._batch = iter(batch)
-            elif pump.is_stopped and event.__class__ is StreamDeltaEvent:
-                continue
-            elif self._processing is None:
+            elif not (self._is_stopped and event.__class__ is StreamDeltaEvent):
                 return event
-            else:
-                self._kept = iter(await self._processed(event, self._processing))
 
-    async def _processed(
-        self, event: StreamEvent, processing: ProcessorStream
-    ) -> Iterable[StreamEvent]:
-        held: list[StreamEvent] = []
-        if event.type in _AFTER_DELTAS and not self._has_released:
-            self._has_released = True
-            released = processing.finish()
-            held = released if isinstance(released, list) else await released
-        passed = processing.process(event)
-        return [*held, *(passed if isinstance(passed, list) else await passed)]
+    @property
+    def _is_stopped(self) -> bool:
+        return self._pump is not None and self._pump.is_stopped
+
+    async def _refill(self) -> bool:
+        """Put more events into `_kept`; False after the last."""
+        processing = self._processing
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            self._kept = self._numbered(await owed)
+            return True
+        if processing is not None and self._has_more:
+            self._kept = self._passed(processing)
+            return True
+        pump = self._pump or await self._open()
+        batch = await pump.next_batch()
+        if batch is None:
+            await self._close()
+            return False
+        if self._processing is None:
+            self._kept = iter(batch)
+        else:
+            self._batch = iter(batch)
+            self._has_more = True
+        return True
+
+    def _passed(self, processing: ProcessorStream) -> Iterator[StreamEvent]:
+        """The events of the batch that come through the processor.
+
+        Ends early at one that has to be awaited: that is then in `_owed`, and the rest of the batch
+        still has to come through.
+        """
+        while (event := next(self._batch, None)) is not None:
+            if event.__class__ is StreamDeltaEvent:
+                if self._is_stopped:
+                    continue
+                passed = processing.process(event)
+            elif event.type in _AFTER_DELTAS and not self._has_released:
+                self._has_released = True
+                self._batch = chain((event,), self._batch)
+                passed = processing.finish()
+            else:
+                passed = processing.process(event)
+            if not isinstance(passed, list):
+                self._owed = passed
+                return
+            for kept in passed:
+                kept.sequence = self._sequence
+                self._sequence += 1
+                yield kept
+        self._has_more = False
+
+    def _numbered(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
+        """Events that came through the processor, numbered as they are delivered."""
+        for event in events:
+            event.sequence = self._sequence
+            self._sequence += 1
+            yield event
 
     # --- leaving ------------------------------------------------------------------------------
 
