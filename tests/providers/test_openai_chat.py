@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -571,6 +572,18 @@ def test_an_object_that_says_it_is_an_error_is_one() -> None:
 def test_what_is_not_json_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(ProtocolError, match="acme: expected JSON"):
         opened().decode(Frame(data))
+
+
+@pytest.mark.parametrize("key", ["extra", "usage", "error", "choices"])
+def test_nesting_at_the_edge_of_what_can_be_parsed_raises_nothing_else(key: str) -> None:
+    decoder = opened()
+
+    # The edge lies where the stack of the tests leaves it.
+    for depth in range(500, 1010):
+        data = b'{"' + key.encode() + b'":' + b"[" * depth + b"1" + b"]" * depth + b"}"
+        with contextlib.suppress(ProtocolError):
+            decoder.decode(Frame(data))
+            decoder.decode(Frame(data))
 
 
 @pytest.mark.parametrize("data", [b"null", b"[]", b'"a"', b"3"])

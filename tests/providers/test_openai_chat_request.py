@@ -237,7 +237,11 @@ def test_the_extra_body_is_merged_last() -> None:
     assert (found["temperature"], found["top_k"], found["stream_options"]) == (0.9, 4, {})
 
 
-@pytest.mark.parametrize("value", [object(), "\ud800"])
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize("value", [object(), "\ud800", ENDLESS], ids=["object", "half", "endless"])
 def test_what_cannot_be_json_is_a_configuration_error(value: object) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
         spell(extra_body={"x": value})

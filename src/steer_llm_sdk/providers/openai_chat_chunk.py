@@ -78,20 +78,23 @@ class ChunkReader:
         """The fragments of one frame.
 
         Raises:
-            ProtocolError: The frame is not JSON, or not an object.
+            ProtocolError: The frame is not JSON, or not an object, or nested without end.
         """
         data = frame.data.strip()
         if data == b"[DONE]":
             # A server that failed before its first word may still say so: that is no answer.
             return (End(),) if self._choices_read else ()
-        if frame.event == "error":
-            return self._read_error_event(data)
         try:
+            if frame.event == "error":
+                return self._read_error_event(data)
             return self._read_chunk(self._parse_object(data))
         except ProtocolError:
             if frame.event in _NAMES:
                 raise
             return ()
+        except RecursionError:
+            # What could just be parsed can be too deep to be compared or written again.
+            raise ProtocolError(f"{self._provider}: a chunk is nested too deeply") from None
 
     def _parse_object(self, data: bytes) -> dict[str, Any]:
         value = parse(data, self._provider)

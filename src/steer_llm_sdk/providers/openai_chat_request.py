@@ -39,7 +39,7 @@ def spell_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HT
         del body["stream_options"]
     try:
         encoded = msgspec.json.encode(body)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"the request cannot be written as JSON: {error}") from None
     headers = _headers(endpoint, chat.extra_headers, dialect)
     return HTTPRequest(_url(endpoint.base_url, dialect), encoded, headers)
