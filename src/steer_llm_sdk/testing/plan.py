@@ -205,6 +205,6 @@ class Exchange:
 class Fault(Protocol):
     """Something that goes wrong with an answer (or goes slowly)."""
 
-    def apply(self, plan: Plan, exchange: Exchange) -> Plan:
+    def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
         """The plan, spoilt."""
         ...

@@ -1,0 +1,95 @@
+"""Bodies that are not the whole answer, or not what they seem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from steer_llm_sdk.testing.plan import Ending, Exchange, Piece, Plan
+from steer_llm_sdk.testing.reports import ErrorKind, make_report
+
+_BLOCK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInStream:
+    """The provider reports an error inside the stream, in its own spelling, and ends the body."""
+
+    after: int = 0
+    kind: ErrorKind = "overloaded"
+    message: str | None = None
+
+    def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
+        """The answer up to the point, then the error."""
+        report = make_report(self.kind, None, self.message)
+        error = exchange.spelling.error_in_stream(report)
+        return plan.cut(self.after, Ending.WHOLE).then(*error)
+
+
+@dataclass(frozen=True, slots=True)
+class EndEarly:
+    """The body ends as HTTP wants it, but without the provider's terminal marker."""
+
+    after: Literal["headers"] | int = 0
+
+    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
+        """The answer up to the point."""
+        return plan.cut(self.after, Ending.WHOLE)
+
+
+@dataclass(frozen=True, slots=True)
+class GarbageBody:
+    """Bytes that are not the provider's format; then the body ends as HTTP wants it."""
+
+    data: bytes = b"\x00\xff\xfe garbage {]\n\ndata: {not json\n\n"
+    after: Literal["headers"] | int = 0
+
+    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
+        """The answer up to the point, then the garbage."""
+        return plan.cut(self.after, Ending.WHOLE).then(Piece(self.data))
+
+
+@dataclass(frozen=True, slots=True)
+class EndlessLine:
+    """A line that never ends, as fast as the client reads it; with `size`, it is that long."""
+
+    after: Literal["headers"] | int = 0
+    size: int | None = None
+
+    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
+        """The answer up to the point, then the line."""
+        blocks = None if self.size is None else max(1, self.size // _BLOCK)
+        line = Piece(b"x" * _BLOCK, repeat=blocks)
+        return plan.cut(self.after, Ending.WHOLE).then(Piece(b'data: {"a":"'), line)
+
+
+@dataclass(frozen=True, slots=True)
+class Gzip:
+    """The same body, compressed: nothing is wrong with it."""
+
+    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
+        """The same answer, compressed."""
+        return replace(plan, is_compressed=True, is_chunked=True)
+
+
+@dataclass(frozen=True, slots=True)
+class GzipBomb:
+    """A body of few bytes that unpacks to `size`; the status is 200 unless `HTTPError` set one."""
+
+    size: int = 64 * 1024 * 1024
+
+    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
+        """One endless line, compressed."""
+        line = Piece(b"0" * _BLOCK, repeat=max(1, self.size // _BLOCK))
+        return replace(plan, pieces=(Piece(b"data: "), line), is_compressed=True, is_chunked=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CutAt:
+    """The body is cut into chunks at these offsets, whatever stands there."""
+
+    offsets: tuple[int, ...]
+
+    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
+        """The same bytes, in other chunks."""
+        return replace(plan, cuts=tuple(sorted(set(self.offsets))))
