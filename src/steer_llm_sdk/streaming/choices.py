@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from steer_llm_sdk.models.fragments import (
-    Finish,
     OtherChoice,
     Reasoning,
     Refusal,
@@ -39,7 +38,7 @@ class OtherChoices:
                 piece["delta"] = {"type": "refusal", "text": fragment.text}
             case ToolCallPiece():
                 piece["delta"] = self._add_call(index, fragment)
-            case Finish():
+            case _:
                 self._reasons[index] = fragment.provider_reason
                 piece["finish_reason"] = fragment.reason
         return piece

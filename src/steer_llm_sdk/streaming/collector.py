@@ -12,7 +12,7 @@ from steer_llm_sdk.models.responses import StreamingResponse
 class CallInProgress:
     """One tool call while its pieces arrive."""
 
-    __slots__ = ("arguments", "extra", "id", "is_whole", "name", "type")
+    __slots__ = ("arguments", "extra", "id", "name", "type")
 
     def __init__(self, identifier: str, name: str, kind: str) -> None:
         self.id = identifier
@@ -20,7 +20,6 @@ class CallInProgress:
         self.type = kind
         self.arguments: list[str] = []
         self.extra: dict[str, Any] = {}
-        self.is_whole = False
 
     def as_dict(self) -> dict[str, Any]:
         """The call as `StreamingResponse.tool_calls` shows it."""
@@ -40,6 +39,7 @@ class Collector:
     def __init__(self, response: StreamingResponse) -> None:
         self.response = response
         self.calls: dict[int, CallInProgress] = {}
+        self._closed: set[int] = set()  # by the provider; perhaps before their pieces are added
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
 
@@ -51,26 +51,26 @@ class Collector:
             return
         kind = delta.get("type")
         if kind == "reasoning":
-            self._reasoning.append(delta.get("text", ""))
+            self._reasoning.append(_words(delta, "text"))
         elif kind == "refusal":
-            self._refusal.append(delta.get("text", ""))
+            self._refusal.append(_words(delta, "text"))
         elif kind == "tool_call":
             self._add_call(delta)
 
     def close_call(self, index: int) -> None:
         """The provider closed this call."""
-        if call := self.calls.get(index):
-            call.is_whole = True
+        self._closed.add(index)
 
     def _add_call(self, delta: dict[str, Any]) -> None:
-        index = delta["index"]
+        index = delta.get("index")
+        index = index if isinstance(index, int) else 0
         call = self.calls.get(index)
         if call is None:
-            kind = delta.get("call_type", "function")
-            call = self.calls[index] = CallInProgress(delta["id"], delta["name"] or "", kind)
-        call.id = delta["id"] or call.id
-        call.name = delta["name"] or call.name
-        call.arguments.append(delta["arguments"])
+            kind = _words(delta, "call_type") or "function"
+            call = self.calls[index] = CallInProgress("", "", kind)
+        call.id = _words(delta, "id") or call.id
+        call.name = _words(delta, "name") or call.name
+        call.arguments.append(_words(delta, "arguments"))
         known = {"type", "index", "id", "name", "arguments", "call_type"}
         call.extra.update((key, value) for key, value in delta.items() if key not in known)
 
@@ -78,8 +78,9 @@ class Collector:
         """Write what has been put together into the response.
 
         Args:
-            has_finished: The model said that it had finished: calls without a close are closed.
-            was_cut: It stopped for length: the last call may be cut.
+            has_finished: The provider said that the answer had finished, by a reason or by its
+                terminal marker: calls without a close are closed.
+            was_cut: It stopped in the middle (for length, by a filter): the last call may be cut.
         """
         response = self.response
         response.reasoning = "".join(self._reasoning)
@@ -89,7 +90,8 @@ class Collector:
         last = max(self.calls, default=-1)
         for index in sorted(self.calls):
             call = self.calls[index]
-            is_closed = call.is_whole or (has_finished and not (was_cut and index == last))
+            is_whole = index in self._closed
+            is_closed = is_whole or (has_finished and not (was_cut and index == last))
             done = _finished(call, is_closed=is_closed, has_finished=has_finished)
             kept = response.incomplete_tool_calls if done is None else response.tool_calls
             kept.append(call.as_dict() if done is None else done)
@@ -101,14 +103,15 @@ def _finished(
     """The call when it may be run, else None.
 
     A JSON object shows its own end, so one that parses is whole even where the answer was cut just
-    after it. Free text and bare values do not, so they need the provider's close.
+    after it. Free text and bare values do not, so they need the provider's close. Nothing at all
+    stands for an object without members, and so does ``null``, as some models write it.
     """
     done = call.as_dict()
     if not call.name:
         return None
     if call.type == "custom":
         return done if is_closed else None
-    if not done["arguments"].strip():
+    if done["arguments"].strip() in {"", "null"}:
         return {**done, "arguments": "{}"} if is_closed else None
     value = _parsed(done["arguments"])
     if value is None:
@@ -117,11 +120,17 @@ def _finished(
 
 
 def _parsed(arguments: str) -> Any:
-    """The arguments' value; None where they are not JSON (or JSON's null, which no tool takes)."""
+    """The arguments' value; None where they are not JSON."""
     try:
         return json.loads(arguments, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return None
+
+
+def _words(delta: dict[str, Any], key: str) -> str:
+    """The text at a key of a delta; empty where a transformer left something else there."""
+    found = delta.get(key)
+    return found if isinstance(found, str) else ""
 
 
 def _reject_constant(name: str) -> Never:

@@ -54,6 +54,7 @@ class Intake:
         self.wall_offset = wall_offset
         self.failure: SteerError | None = None
         self.has_ended = False  # the provider's own terminal marker has come
+        self.has_cut_tail = False  # the body ended inside a frame
         self.chunks = 0  # deltas that were emitted
         self.fragments = 0  # rarer fragments: with `chunks`, a measure of progress
         self.sequence = 0  # of the next event
@@ -70,10 +71,15 @@ class Intake:
 
     def forget(self) -> None:
         """Forget an attempt that failed before its first delta."""
+        self.collector = Collector(self.response)
         self.failure = None
         self.has_ended = False
+        self.has_cut_tail = False
+        self.fragments = 0
         self.usage = None
         self.finish = None
+        self.metadata = {}
+        self.firsts = {}
         self.others = OtherChoices()
         self._pending = {}
         self._reasoning_part = None
@@ -132,6 +138,7 @@ class Intake:
         yield from self.feed(fragments, now)
         if isinstance(self.failure, ProtocolError):
             self.failure = None
+            self.has_cut_tail = True
 
     def adopt(self, event: StreamDeltaEvent) -> None:
         """Number a delta, and take it into the response."""

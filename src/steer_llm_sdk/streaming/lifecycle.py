@@ -35,6 +35,9 @@ from steer_llm_sdk.streaming.intake import Intake
 
 _Event = TypeVar("_Event", bound=StreamEvent)
 
+# Why a model stops in the middle of what it writes.
+_CUTTING = frozenset({"length", "content_filter", "refusal"})
+
 
 class FinalCheck(Protocol):
     """What looks at the whole answer before the stream may be called complete (JSON)."""
@@ -98,13 +101,15 @@ class Lifecycle:
         Args:
             markers: What makes a stream of this format complete.
             has_clean_end: The body ended as HTTP wants it, rather than by a broken connection.
+                One that ends inside a frame has no clean end, whatever HTTP says.
         """
         intake = self.intake
         if intake.failure is not None:
             return intake.failure
         if intake.has_ended and markers.end:
             return None
-        if intake.finish is not None and markers.finish and has_clean_end:
+        is_clean = has_clean_end and not intake.has_cut_tail
+        if intake.finish is not None and markers.finish and is_clean:
             return None
         seen = "after its finish reason" if intake.finish is not None else "before it was finished"
         return IncompleteStreamError(
@@ -118,8 +123,8 @@ class Lifecycle:
         response = self.response
         response.finish_reason = finish.reason if finish else None
         self.intake.collector.settle(
-            has_finished=finish is not None,
-            was_cut=finish is not None and finish.reason == "length",
+            has_finished=finish is not None or self.intake.has_ended,
+            was_cut=finish is not None and finish.reason in _CUTTING,
         )
         if error is not None:
             return error
