@@ -9,7 +9,7 @@ import difflib
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from steer_llm_sdk.config import ProviderSettings, check_key, clean_base_url, first_set
@@ -21,6 +21,12 @@ from steer_llm_sdk.providers.base import Endpoint, WireFormat
 from steer_llm_sdk.providers.registry import PROVIDERS, provider_row, resolve_model, wire_format
 from steer_llm_sdk.providers.rows import ProviderRow
 from steer_llm_sdk.streaming.plan import Plan, Target
+from steer_llm_sdk.streaming.structured import (
+    ResponseFormat,
+    StructuredOutput,
+    ToolArguments,
+    read_response_format,
+)
 
 LOCAL = "local"
 
@@ -109,12 +115,19 @@ class Planner:
         asked = [resolve_model(model, arguments.provider, names)]
         asked += [resolve_model(other, None, names) for other in options.fallback_models]
         chat = _read_chat(messages, arguments, options)
+        structured: StructuredOutput | None = None
+        is_json = False
+        if arguments.response_format is not None or chat.tools:
+            wanted, structured = _read_structure(arguments.response_format, chat, options)
+            chat, is_json = replace(chat, response_format=wanted.request), wanted.is_json
         return Plan(
             targets=[self._target(provider, name, chat) for provider, name in asked],
             options=options,
             request_id=arguments.request_id or uuid.uuid4().hex,
             stream_id=uuid.uuid4().hex,
             metadata=dict(arguments.metadata or {}),
+            is_json=is_json,
+            structured=structured,
         )
 
     def _target(self, provider: str, model: str, chat: ChatRequest) -> Target:
@@ -124,7 +137,7 @@ class Planner:
             wire = self._wires[provider] = wire_format(self._row(provider))
         return Target(
             provider=provider,
-            chat=_with_model(chat, model),
+            chat=replace(chat, model=model),
             wire=wire,
             find_endpoint=self._endpoint_finder(provider, model, settings),
             proxy=settings.proxy,
@@ -202,10 +215,19 @@ def _read_chat(
     )
 
 
-def _with_model(chat: ChatRequest, model: str) -> ChatRequest:
-    from dataclasses import replace
-
-    return replace(chat, model=model)
+def _read_structure(
+    response_format: object, chat: ChatRequest, options: StreamingOptions
+) -> tuple[ResponseFormat, StructuredOutput]:
+    """What is asked for as JSON, and what reads and checks it."""
+    validate = options.validate_schema
+    wanted = (
+        response_format
+        if isinstance(response_format, ResponseFormat)
+        else read_response_format(response_format, validate_schema=validate)
+    )
+    tools = ToolArguments(chat.tools, validate_schema=validate) if chat.tools else None
+    extract = options.json_extract
+    return wanted, StructuredOutput(wanted, json_extract=extract, tool_arguments=tools)
 
 
 def _local_finder(

@@ -19,7 +19,9 @@ from steer_llm_sdk.streaming.attempts import Attempts
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.plan import Plan
 from steer_llm_sdk.streaming.pump import Pump
-from steer_llm_sdk.streaming.stream import EventStream, TextStream
+from steer_llm_sdk.streaming.stream import EventStream
+from steer_llm_sdk.streaming.structured import ItemStream, read_item_type
+from steer_llm_sdk.streaming.views import ItemsStream, TextStream
 from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -185,6 +187,41 @@ class SteerLLMClient:
         )
         return TextStream(events)
 
+    def stream_items(
+        self,
+        messages: object,
+        item_type: Any,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Any,
+    ) -> ItemsStream:
+        """Stream a list: ``async for row in client.stream_items(…)``.
+
+        Each element is yielded as soon as it is complete and valid, while the next ones still
+        arrive.
+
+        Args:
+            messages: As in `stream_with_usage`.
+            item_type: What an element is: a msgspec Struct, a dataclass, a TypedDict, a pydantic
+                model, a plain type such as ``str``, or a JSON Schema as a mapping.
+            model: As in `stream_with_usage`.
+            temperature: As in `stream_with_usage`.
+            max_tokens: As in `stream_with_usage`.
+            streaming_options: As in `stream_with_usage`.
+            **arguments: As in `stream_with_usage`, without `response_format`.
+
+        Raises:
+            ConfigurationError: The call cannot be made as it was asked for.
+        """
+        options = streaming_options or StreamingOptions()
+        wanted = read_item_type(item_type, validate_schema=options.validate_schema)
+        events = self.stream_events(
+            messages, model, temperature, max_tokens, options, response_format=wanted, **arguments
+        )
+        return ItemsStream(events, ItemStream(wanted, json_extract=options.json_extract))
+
     async def generate(
         self,
         messages: object,
@@ -262,7 +299,10 @@ class SteerLLMClient:
             attempts = Attempts(plan, random.random, self._without_usage)
             return Pump(plan, self._pool(), self._clock, attempts)
 
-        stream = EventStream(open_pump, self._keep, plan.options, manager, raises=raises)
+        structured = plan.structured if plan.is_json else None
+        stream = EventStream(
+            open_pump, self._keep, plan.options, manager, structured=structured, raises=raises
+        )
         self._streams.add(stream)
         return stream
 

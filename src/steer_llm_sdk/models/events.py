@@ -7,7 +7,7 @@ Events are plain mutable dataclasses: a transformer may change one in place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 __all__ = [
     "StreamCompleteEvent",
@@ -22,6 +22,14 @@ DeltaKind = Literal["text", "reasoning", "tool_call", "refusal"]
 
 # Where the words stand in a hand-made delta without a `type`, in the order they are looked for.
 _TEXT_KEYS = ("text", "content", "chunk", "delta")
+
+
+class Snapshot(Protocol):
+    """A value that is still arriving."""
+
+    def snapshot(self) -> Any:
+        """The value so far."""
+        ...
 
 
 @dataclass(slots=True)
@@ -51,7 +59,8 @@ class StreamEvent:
 
     def to_dict(self) -> dict[str, Any]:
         """The event as a plain dict: its `type`, then its fields (shallow: values are shared)."""
-        return {"type": self.type} | {f.name: getattr(self, f.name) for f in fields(self)}
+        names = (f.name for f in fields(self) if not f.name.startswith("_"))
+        return {"type": self.type} | {name: getattr(self, name) for name in names}
 
 
 @dataclass(slots=True)
@@ -77,6 +86,16 @@ class StreamDeltaEvent(StreamEvent):
     delta: str | dict[str, Any] = ""
     chunk_index: int = 0
     is_json: bool = False
+    _arguments: Snapshot | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def partial_arguments(self) -> Any:
+        """The arguments of a tool call as far as they have arrived, as a value.
+
+        None for any other delta, and before the first brace. Parsed when it is read: what nobody
+        reads costs nothing.
+        """
+        return None if self._arguments is None else self._arguments.snapshot()
 
     @property
     def kind(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from steer_llm_sdk.errors import ConfigurationError
@@ -18,6 +18,17 @@ _DATA_URL = re.compile(
 )
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
+
+_SYSTEM_ROLES = frozenset({"system", "developer"})
+_TEXT_KINDS = frozenset({"text", "input_text"})
+
+# What an image is read from; a block that says more passes in its own spelling.
+_IMAGE_KEYS: Mapping[str, frozenset[str]] = {
+    "image_url": frozenset({"type", "image_url"}),
+    "input_image": frozenset({"type", "image_url", "detail"}),
+    "image": frozenset({"type", "source", "data", "media_type", "url"}),
+}
+_RESULT_KEYS = frozenset({"type", "tool_use_id", "tool_call_id", "content", "is_error"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,8 @@ class Message:
     """One turn.
 
     A ``tool`` message answers the call `tool_call_id`. `extra` holds the keys of the caller's
-    mapping that have no place here (``reasoning_content``, ``cache_control``, …).
+    mapping that have no place here (``reasoning_content``, ``cache_control``, …). `order` is set
+    where words follow a call: parts and calls as they stood.
     """
 
     role: str
@@ -78,6 +90,12 @@ class Message:
     name: str | None = None
     is_error: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    order: tuple[Part | ToolCall, ...] = ()
+
+    @property
+    def blocks(self) -> tuple[Part | ToolCall, ...]:
+        """Parts and calls in their order; the calls last, where nothing else was said."""
+        return self.order or (*self.parts, *self.tool_calls)
 
     @property
     def text(self) -> str:
@@ -119,10 +137,38 @@ def read_messages(messages: object) -> tuple[Message, ...]:
 
 
 def split_system(messages: Sequence[Message], system: str | None) -> tuple[str, list[Message]]:
-    """The system prompt (the argument, then the system messages, by blank lines) and the rest."""
-    spoken = [m.text for m in messages if m.role in {"system", "developer"}]
+    """The system prompt (the argument, then the system messages, by blank lines) and the rest.
+
+    Raises:
+        ConfigurationError: A system message holds something other than words.
+    """
+    spoken = [_only_words(m) for m in messages if m.role in _SYSTEM_ROLES]
     prompt = "\n\n".join(text for text in [system or "", *spoken] if text)
-    return prompt, [m for m in messages if m.role not in {"system", "developer"}]
+    return prompt, [m for m in messages if m.role not in _SYSTEM_ROLES]
+
+
+def _only_words(message: Message) -> str:
+    """The words of a system message. A block of text with marks of its own is read for its words.
+
+    The marks (``cache_control``) only mean something to the provider whose spelling they are.
+    """
+    return "".join(_words_of(part, message.role) for part in message.parts)
+
+
+def _words_of(part: Part, role: str) -> str:
+    if isinstance(part, TextPart):
+        return part.text
+    text = part.value.get("text") if isinstance(part, RawPart) else None
+    if (
+        isinstance(part, RawPart)
+        and part.value.get("type") in _TEXT_KINDS
+        and isinstance(text, str)
+    ):
+        return text
+    found = part.value.get("type") if isinstance(part, RawPart) else "image"
+    raise ConfigurationError(
+        f"messages: this provider takes words only in a {role} message, found {found!r}"
+    )
 
 
 def _read_message(item: object, where: str) -> Iterable[Message]:
@@ -137,18 +183,37 @@ def _read_message(item: object, where: str) -> Iterable[Message]:
     answers: list[Message] = []
     parts: list[Part] = []
     blocks: list[ToolCall] = []
+    order: list[Part | ToolCall] = []
     for block in _blocks_of(content, where):
-        _sort_block(block, where, parts, blocks, answers)
-    named_calls = tuple(_read_tool_call(call, where) for call in calls) + tuple(blocks)
+        found = _read_block(block, where)
+        if isinstance(found, Message):
+            answers.append(found)
+            continue
+        order.append(found)
+        if isinstance(found, ToolCall):
+            blocks.append(found)
+        else:
+            parts.append(found)
+    named = tuple(_read_tool_call(call, where) for call in calls)
+    named_calls = (*blocks, *named)
     tool_call_id = fields.pop("tool_call_id", None)
     if role == "tool" and not isinstance(tool_call_id, str):
         raise ConfigurationError(f"{where}: a tool message needs a tool_call_id")
     name = fields.pop("name", None)
     is_error = bool(fields.pop("is_error", False))
     if answers and not parts and not named_calls:
+        answers[-1] = replace(answers[-1], extra={**fields, **answers[-1].extra})
         return answers
+    is_mixed = order != [*parts, *blocks]
     message = Message(
-        role, tuple(parts), named_calls, tool_call_id, name, is_error=is_error, extra=fields
+        role,
+        tuple(parts),
+        named_calls,
+        tool_call_id,
+        name,
+        is_error=is_error,
+        extra=fields,
+        order=(*order, *named) if is_mixed else (),
     )
     return (*answers, message)
 
@@ -177,20 +242,12 @@ def _blocks_of(content: object, where: str) -> Iterable[object]:
     )
 
 
-def _sort_block(
-    block: object,
-    where: str,
-    parts: list[Part],
-    calls: list[ToolCall],
-    answers: list[Message],
-) -> None:
-    """Put one content block where it belongs: a part, a call, or an answer to a call."""
+def _read_block(block: object, where: str) -> Part | ToolCall | Message:
+    """Read one content block: a part, a call, or an answer to a call."""
     if isinstance(block, str):
-        parts.append(TextPart(block))
-        return
-    if isinstance(block, TextPart | ImagePart | RawPart):
-        parts.append(block)
-        return
+        return TextPart(block)
+    if isinstance(block, TextPart | ImagePart | RawPart | ToolCall):
+        return block
     if not isinstance(block, Mapping):
         raise ConfigurationError(
             f"{where}: expected a content part to be a string or a mapping, "
@@ -198,23 +255,22 @@ def _sort_block(
         )
     kind = block.get("type", "text" if "text" in block else None)
     if kind == "tool_use":
-        calls.append(_read_tool_call(block, where))
-    elif kind == "tool_result":
-        answers.append(_read_tool_result(block, where))
-    else:
-        parts.append(_read_part(block, kind))
+        return _read_tool_call(block, where)
+    if kind == "tool_result":
+        return _read_tool_result(block, where)
+    return _read_part(block, kind)
 
 
 def _read_part(block: Mapping[str, Any], kind: object) -> Part:
-    if kind in {"text", "input_text"} and isinstance(block.get("text"), str):
+    if kind in _TEXT_KINDS and isinstance(block.get("text"), str):
         return TextPart(block["text"]) if set(block) <= {"type", "text"} else RawPart(block)
+    if not isinstance(kind, str) or not set(block) <= _IMAGE_KEYS.get(kind, frozenset()):
+        return RawPart(block)
     if kind in {"image_url", "input_image"}:
         given = block.get("image_url")
-        source = given if isinstance(given, Mapping) else {"url": given}
+        source = given if isinstance(given, Mapping) else {**block, "url": given}
         return _image(source.get("url"), source.get("detail")) or RawPart(block)
-    if kind == "image":
-        return _read_image(block) or RawPart(block)
-    return RawPart(block)
+    return _read_image(block) or RawPart(block)
 
 
 def _read_image(block: Mapping[str, Any]) -> ImagePart | None:
@@ -264,12 +320,16 @@ def _read_tool_call(call: object, where: str) -> ToolCall:
 def _read_tool_result(block: Mapping[str, Any], where: str) -> Message:
     parts: list[Part] = []
     for inner in _blocks_of(block.get("content"), where):
-        _sort_block(inner, where, parts, [], [])
+        found = _read_block(inner, where)
+        if isinstance(found, ToolCall | Message):
+            raise ConfigurationError(f"{where}: a tool_result holds no calls and no other results")
+        parts.append(found)
     identifier = block.get("tool_use_id") or block.get("tool_call_id")
     if not isinstance(identifier, str):
         raise ConfigurationError(f"{where}: a tool_result needs a tool_use_id")
     is_error = bool(block.get("is_error"))
-    return Message("tool", tuple(parts), tool_call_id=identifier, is_error=is_error)
+    extra = {key: value for key, value in block.items() if key not in _RESULT_KEYS}
+    return Message("tool", tuple(parts), tool_call_id=identifier, is_error=is_error, extra=extra)
 
 
 def _json_text(value: object) -> str:

@@ -16,12 +16,16 @@ def _no_parameters() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call. `parameters` is its JSON Schema."""
+    """A function that the model may call. `parameters` is its JSON Schema.
+
+    `extra` holds the keys of the caller's mapping that have no place here (``cache_control``, …).
+    """
 
     name: str
     description: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=_no_parameters)
     strict: bool | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,11 @@ class HTTPRequest:
     verify: bool = True
 
 
+_FUNCTION_KEYS = frozenset(
+    {"type", "function", "name", "description", "parameters", "input_schema", "strict"}
+)
+
+
 def read_tools(tools: Sequence[object] | None) -> tuple[Tool | RawTool, ...]:
     """Read tools in the spelling of OpenAI, of Anthropic, or flat; others pass unchanged.
 
@@ -99,6 +108,8 @@ def _read_tool(tool: object, where: str) -> Tool | RawTool:
         return tool
     if not isinstance(tool, Mapping):
         raise ConfigurationError(f"{where}: expected a mapping, found {type(tool).__name__}")
+    if not _FUNCTION_KEYS & tool.keys():
+        return RawTool(tool)  # Gemini's own: {"googleSearch": {}}
     kind = tool.get("type", "function")
     inner = tool.get("function", tool)
     is_function = kind in {"function", "custom"} and isinstance(inner, Mapping)
@@ -110,11 +121,13 @@ def _read_tool(tool: object, where: str) -> Tool | RawTool:
     name = inner.get("name")
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"{where}: a function needs a name, found {name!r}")
+    extra = {k: v for k, v in {**inner, **tool}.items() if k not in _FUNCTION_KEYS}
     return Tool(
         name,
         inner.get("description"),
         parameters if parameters is not None else _no_parameters(),
         inner.get("strict", tool.get("strict")),
+        extra,
     )
 
 

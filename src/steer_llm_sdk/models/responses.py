@@ -50,16 +50,18 @@ class StreamingResponse:
     error: SteerError | None = None
     is_finished: bool = False
     text_parts: list[str] = field(default_factory=list, repr=False)
+    text_blocks: list[str] = field(default_factory=list, repr=False)
+    on_text: Callable[[str], None] | None = field(default=None, repr=False)
     json_value: Any = field(default=_UNSET, repr=False)
     parsed_value: Any = field(default=_UNSET, repr=False)
     measure: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """How fast the stream was: ``ttft_ms``, ``duration_ms``, ``chunks``,
-        ``tokens_per_second`` and more, by the formulas of `steer_llm_sdk.streaming.metrics`.
+        """How fast the stream was: computed when it is read.
 
-        Computed when it is read. Values that are not known, or not yet, are None.
+        ``ttft_ms``, ``duration_ms``, ``chunks``, ``tokens_per_second`` and more, by the formulas of
+        `steer_llm_sdk.streaming.metrics`. Values that are not known, or not yet, are None.
         """
         return self.measure()
 
@@ -70,9 +72,23 @@ class StreamingResponse:
 
     def get_text(self) -> str:
         """The text that has arrived; the concatenation of the text deltas."""
-        if len(self.text_parts) > 1:
-            self.text_parts[:] = ["".join(self.text_parts)]
-        return self.text_parts[0] if self.text_parts else ""
+        self.join_text()
+        if len(self.text_blocks) > 1:
+            self.text_blocks[:] = ["".join(self.text_blocks)]
+        return self.text_blocks[0] if self.text_blocks else ""
+
+    def join_text(self) -> None:
+        """Join the latest pieces of text into one block, and show it to `on_text`.
+
+        Called now and then while the text arrives, so that a million pieces take the memory of
+        their text and no more.
+        """
+        if self.text_parts:
+            block = "".join(self.text_parts)
+            self.text_parts.clear()
+            self.text_blocks.append(block)
+            if self.on_text is not None:
+                self.on_text(block)
 
     def get_json(self) -> Any:
         """The text as JSON.

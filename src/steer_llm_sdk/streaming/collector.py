@@ -7,12 +7,13 @@ from typing import Any, Never
 
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.streaming.structured.partial import PartialJSON
 
 
 class CallInProgress:
     """One tool call while its pieces arrive."""
 
-    __slots__ = ("arguments", "extra", "id", "name", "type")
+    __slots__ = ("arguments", "extra", "id", "name", "partial", "type")
 
     def __init__(self, identifier: str, name: str, kind: str) -> None:
         self.id = identifier
@@ -20,6 +21,7 @@ class CallInProgress:
         self.type = kind
         self.arguments: list[str] = []
         self.extra: dict[str, Any] = {}
+        self.partial = PartialJSON() if kind != "custom" else None
 
     def as_dict(self) -> dict[str, Any]:
         """The call as `StreamingResponse.tool_calls` shows it."""
@@ -55,13 +57,13 @@ class Collector:
         elif kind == "refusal":
             self._refusal.append(_words(delta, "text"))
         elif kind == "tool_call":
-            self._add_call(delta)
+            event._arguments = self._add_call(delta)  # noqa: SLF001 - its one writer
 
     def close_call(self, index: int) -> None:
         """The provider closed this call."""
         self._closed.add(index)
 
-    def _add_call(self, delta: dict[str, Any]) -> None:
+    def _add_call(self, delta: dict[str, Any]) -> PartialJSON | None:
         index = delta.get("index")
         index = index if isinstance(index, int) else 0
         call = self.calls.get(index)
@@ -73,6 +75,9 @@ class Collector:
         call.arguments.append(_words(delta, "arguments"))
         known = {"type", "index", "id", "name", "arguments", "call_type"}
         call.extra.update((key, value) for key, value in delta.items() if key not in known)
+        if call.partial is not None:
+            call.partial.feed(call.arguments[-1])
+        return call.partial
 
     def settle(self, *, has_finished: bool, was_cut: bool) -> None:
         """Write what has been put together into the response.

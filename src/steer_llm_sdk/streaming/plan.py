@@ -9,7 +9,7 @@ from typing import Any
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Endpoint, WireFormat
-from steer_llm_sdk.streaming.lifecycle import FinalCheck
+from steer_llm_sdk.streaming.structured.output import StructuredOutput
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Plan:
         stream_id: The identifier of the stream.
         metadata: The caller's metadata, for the start event.
         is_json: Whether text is JSON that was asked for.
-        final_check: Looks at the whole answer.
+        structured: Reads and checks the JSON that was asked for, and the tools' arguments.
     """
 
     targets: list[Target]
@@ -73,4 +73,4 @@ class Plan:
     stream_id: str
     metadata: dict[str, Any] = field(default_factory=dict)
     is_json: bool = False
-    final_check: FinalCheck | None = None
+    structured: StructuredOutput | None = None

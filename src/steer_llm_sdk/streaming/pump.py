@@ -42,6 +42,9 @@ from steer_llm_sdk.wire.frame import Framing
 
 _log = logging.getLogger("steer_llm_sdk")
 
+# Pieces of text that are kept apart before they are joined.
+_MOST_PIECES = 256
+
 _Step: TypeAlias = Callable[[], Awaitable[Iterable[StreamEvent] | None]]
 
 
@@ -82,7 +85,7 @@ class Pump:
             wall=clock.time(),
             is_json=plan.is_json,
             defers=self._text_stage.is_needed,
-            final_check=plan.final_check,
+            final_check=plan.structured,
         )
         self._intake = self._lifecycle.intake
         self._metrics = StreamMetrics()
@@ -90,6 +93,8 @@ class Pump:
         self._read_at = 0.0  # when the last bytes came
         self._counted = 0  # deltas that the metrics know of
         self.response.measure = self._measure
+        if plan.structured is not None:
+            self.response.on_text = plan.structured.feed
         self._step: _Step | None = self._begin
         self._progress = 0
         self._is_open = False  # a body is being read
@@ -272,6 +277,8 @@ class Pump:
         if progress == self._progress:
             return
         self._count_deltas()
+        if len(self.response.text_parts) > _MOST_PIECES:
+            self.response.join_text()
         is_first = self._progress == 0
         self._progress = progress
         self._deadlines.note_progress()
@@ -284,7 +291,7 @@ class Pump:
         count, self._counted = intake.chunks - self._counted, intake.chunks
         if not count:
             return
-        if self.response.text_parts:
+        if self.response.text_parts or self.response.text_blocks:
             metrics.on_first("text", self._read_at)
         for what, first in intake.firsts.items():
             metrics.on_first(what, first)

@@ -1,4 +1,4 @@
-"""The stream as its consumer sees it: `EventStream` yields events, `TextStream` words."""
+"""The stream as its consumer sees it: `EventStream` yields its events."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from steer_llm_sdk.errors import CallbackError, SteerError, StreamCancelledError
+from steer_llm_sdk.errors import (
+    CallbackError,
+    ConfigurationError,
+    SteerError,
+    StreamCancelledError,
+)
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
+from steer_llm_sdk.streaming.incremental_json import JSONEvent
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.pump import Pump
+from steer_llm_sdk.streaming.structured.output import StructuredOutput
 
 # Makes the request possible, and gives what will send it; raises `ConfigurationError`.
 OpenPump: TypeAlias = Callable[[], Awaitable[Pump]]
@@ -42,6 +49,7 @@ class EventStream:
         keep: Runs what has to outlive a cancelled call.
         options: How the stream is run.
         manager: The callbacks, where there are any.
+        structured: Reads the JSON that was asked for.
         raises: Whether a failed stream raises its error after the error event.
     """
 
@@ -52,6 +60,7 @@ class EventStream:
         options: StreamingOptions,
         manager: EventManager | None = None,
         *,
+        structured: StructuredOutput | None = None,
         raises: bool = True,
     ) -> None:
         self._open_pump = open_pump
@@ -59,6 +68,7 @@ class EventStream:
         self._options = options
         self._manager = manager
         self._raises = raises
+        self._structured = structured
         self._pump: Pump | None = None
         self._response: StreamingResponse | None = None
         self._processing: ProcessorStream | None = None
@@ -81,6 +91,33 @@ class EventStream:
         if self._response is None:
             self._response = StreamingResponse()
         return self._response
+
+    def partial_json(self) -> Any:
+        """The JSON value so far; None before it begins. See `docs/guides/json.md`.
+
+        Parsed when it is read, each piece once: what nobody reads costs nothing. The value grows in
+        place: copy it to keep it as it is.
+
+        Raises:
+            ConfigurationError: No JSON was asked for (``response_format``).
+            InvalidJSONError: What has arrived is not JSON.
+        """
+        return self._structure().snapshot()
+
+    def read_json_events(self) -> list[JSONEvent]:
+        """The fields and elements of the JSON value completed since the last call, in order.
+
+        Raises:
+            ConfigurationError: No JSON was asked for (``response_format``).
+            InvalidJSONError: What has arrived is not JSON.
+        """
+        return self._structure().read_events()
+
+    def _structure(self) -> StructuredOutput:
+        if self._structured is None:
+            raise ConfigurationError("partial JSON: no response_format was asked for")
+        self.response.join_text()
+        return self._structured
 
     def cancel(self, reason: str = "the stream was cancelled") -> None:
         """End the stream: the provider's socket is closed at once.
@@ -272,54 +309,6 @@ class EventStream:
         if loop is not None and not loop.is_closed():
             error = StreamCancelledError("the stream was abandoned")
             loop.call_soon_threadsafe(pump.stop, error)
-
-
-class TextStream:
-    """The words of one stream.
-
-    Raises its error when the stream fails. Use it in an ``async with`` when you may leave it early:
-    then the provider's socket is closed at once.
-
-    Args:
-        events: The stream.
-    """
-
-    def __init__(self, events: EventStream) -> None:
-        self._events = events
-
-    @property
-    def response(self) -> StreamingResponse:
-        """What has arrived so far; whole when the stream has ended well."""
-        return self._events.response
-
-    def cancel(self, reason: str = "the stream was cancelled") -> None:
-        """End the stream: the provider's socket is closed at once."""
-        self._events.cancel(reason)
-
-    async def aclose(self) -> None:
-        """Leave the stream."""
-        await self._events.aclose()
-
-    async def __aenter__(self) -> Self:
-        await self._events.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._events.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> str:
-        while True:
-            event = await anext(self._events)
-            if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
-                return text
 
 
 _AFTER_DELTAS = frozenset({"usage", "complete", "error"})
