@@ -46,6 +46,9 @@ _MODES = {"auto": "auto", "none": "none", "required": "any"}
 _NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
 _DIRECT_SCHEMAS = frozenset({"items", "prefixItems", "anyOf", "allOf", "oneOf"})
 
+# The API refuses blocks of text that are empty.
+_EMPTY = TextPart("")
+
 _Block = dict[str, Any]
 
 
@@ -160,12 +163,15 @@ def _spell_message(message: Message, provider: str) -> list[_Block]:
         return [_spell_answer(message)]
     if message.role != "assistant":
         return _spell_parts(message.parts)
-    parts = _spell_parts(message.parts)
+    blocks = [
+        _spell_call(block, provider) if isinstance(block, ToolCall) else _spell_part(block)
+        for block in message.blocks
+        if block != _EMPTY
+    ]
     return [
         *_thinking_blocks(message, provider),
-        *(block for block in parts if block.get("type") in _THINKING),
-        *(block for block in parts if block.get("type") not in _THINKING),
-        *(_spell_call(call, provider) for call in message.tool_calls),
+        *(block for block in blocks if block.get("type") in _THINKING),
+        *(block for block in blocks if block.get("type") not in _THINKING),
     ]
 
 
@@ -205,8 +211,7 @@ def _spell_call(call: ToolCall, provider: str) -> _Block:
 
 
 def _spell_parts(parts: Sequence[Part]) -> list[_Block]:
-    # The API refuses blocks of text that are empty.
-    return [_spell_part(part) for part in parts if part != TextPart("")]
+    return [_spell_part(part) for part in parts if part != _EMPTY]
 
 
 def _spell_part(part: Part) -> _Block:
@@ -251,7 +256,7 @@ def _spell_tool(tool: Tool | RawTool) -> Mapping[str, Any]:
         "input_schema": tool.parameters,
         "strict": tool.strict,
     }
-    return {key: value for key, value in said.items() if value is not None}
+    return {**tool.extra, **{key: value for key, value in said.items() if value is not None}}
 
 
 def _spell_tool_choice(choice: ToolChoice | RawTool | None) -> Mapping[str, Any] | None:

@@ -154,7 +154,7 @@ def _tool(tool: Tool | RawTool) -> dict[str, Any]:
         "strict": tool.strict,
     }
     said = {key: value for key, value in function.items() if value is not None}
-    return {"type": "function", "function": said}
+    return {**tool.extra, "type": "function", "function": said}
 
 
 def _tool_choice(choice: ToolChoice | RawTool | None, dialect: Dialect) -> object:

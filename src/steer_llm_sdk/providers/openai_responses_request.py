@@ -263,7 +263,7 @@ def _output(message: Message) -> str | list[_Item]:
 def _spell_tool(tool: Tool | RawTool) -> _Item:
     if isinstance(tool, RawTool):
         return dict(tool.value)
-    return {"type": "function", "name": tool.name} | _said(
+    return {**tool.extra, "type": "function", "name": tool.name} | _said(
         description=tool.description, parameters=tool.parameters, strict=tool.strict
     )
 
