@@ -2,7 +2,7 @@ r"""Can more text still change what a regular expression matches here?
 
 Python's `re` has no partial matching, so a second expression is derived from the first: one that
 also succeeds wherever the text ends in the middle of a match. Each part X of the pattern that
-takes a character becomes ``(?:X|\\Z)``: X, or the end of the text; once the end is reached all that
+takes a character becomes ``(?:X|\Z)``: X, or the end of the text; once the end is reached all that
 follows is at the end as well and succeeds there. The order in which the engine tries things stays
 the same, so its first success says one of two things:
 

@@ -15,9 +15,9 @@ from steer_llm_sdk.models.events import (
 )
 from steer_llm_sdk.models.streaming import Transformer
 from steer_llm_sdk.streaming.batching import Batcher
+from steer_llm_sdk.streaming.chain import Passed, TransformerChain, settle
 from steer_llm_sdk.streaming.faults import FaultLog
 from steer_llm_sdk.streaming.filters import EventFilter
-from steer_llm_sdk.streaming.transformers import Passed, TransformerChain
 
 # What a stream held back is due before these.
 _AFTER_DELTAS = (StreamUsageEvent, StreamCompleteEvent, StreamErrorEvent)
@@ -194,8 +194,3 @@ class Passage:
 async def _after(waits: Awaitable[None], events: list[StreamEvent]) -> list[StreamEvent]:
     await waits
     return events
-
-
-async def settle(passed: Passed) -> list[StreamEvent]:
-    """The events, awaited where it takes that."""
-    return passed if isinstance(passed, list) else await passed

@@ -16,6 +16,7 @@ from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, S
 from steer_llm_sdk.models.streaming import Transformer
 from steer_llm_sdk.streaming.background import BackgroundQueue
 from steer_llm_sdk.streaming.batching import Batcher, BatchHandler, BatchOptions, BatchOverflow
+from steer_llm_sdk.streaming.chain import settle
 from steer_llm_sdk.streaming.faults import FaultLog
 from steer_llm_sdk.streaming.filters import (
     CompositeFilter,
@@ -26,7 +27,7 @@ from steer_llm_sdk.streaming.filters import (
     TypeFilter,
     refuse_coroutine,
 )
-from steer_llm_sdk.streaming.passage import Passage, ProcessorMetrics, settle
+from steer_llm_sdk.streaming.passage import Passage, ProcessorMetrics
 from steer_llm_sdk.streaming.transformers import (
     CorrelationTransformer,
     EventTransformer,
@@ -156,8 +157,10 @@ class EventProcessor:
             for one in await settle(stream.finish()):
                 yield one
         finally:
-            await _close_source(events)
-            await stream.close()
+            try:
+                await _close_source(events)
+            finally:
+                await stream.close()
 
     async def submit_event(self, event: StreamEvent) -> None:
         """Process one event for what its transformers and batches do with it.
