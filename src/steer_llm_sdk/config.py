@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from steer_llm_sdk.errors import ConfigurationError
 
@@ -55,13 +56,10 @@ def clean_base_url(base_url: str, provider: str) -> str:
     url = base_url.strip().rstrip("/")
     if "://" not in url:
         url = f"http://{url}"
-    parts = urlsplit(url)
-    try:
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if parts.scheme not in {"http", "https"} or not host:
-        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    parts = _split(url)
+    host = parts.hostname if parts is not None else None
+    if parts is None or not host or parts.scheme not in {"http", "https"}:
+        shown = re.sub(r"//[^/]*@", "//", url)
         raise ConfigurationError(
             f"{provider}: expected base_url to be an http or https URL, found {shown!r}"
         )
@@ -76,6 +74,15 @@ def clean_base_url(base_url: str, provider: str) -> str:
             stacklevel=2,
         )
     return url
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises, when it is no number
+    except ValueError:
+        return None
+    return parts
 
 
 def check_key(key: str, provider: str) -> str:

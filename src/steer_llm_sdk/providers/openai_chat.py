@@ -181,16 +181,13 @@ class OpenAIChat:
         return read_answer(answer)
 
     def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
-        """The request without ``stream_options``, when the server refuses that field.
-
-        A null ``stream_options`` in ``extra_body`` means that the field is not sent.
-        """
-        if not self._dialect.asks_for_usage or "stream_options" in chat.extra_body:
+        """The request without ``stream_options``, when the server refuses that field."""
+        if not (self._dialect.asks_for_usage and chat.include_usage):
             return None
         said = f"{error} {error.body or ''}".lower()
         if error.status not in {400, 422} or not _names_usage_option(said):
             return None
-        return replace(chat, extra_body={**chat.extra_body, "stream_options": None})
+        return replace(chat, include_usage=False)
 
 
 def _names_usage_option(said: str) -> bool:

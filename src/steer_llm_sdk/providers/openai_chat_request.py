@@ -34,9 +34,6 @@ def spell_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HT
     """
     dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
     body = _body(chat, endpoint.provider, dialect) | dict(chat.extra_body)
-    if body.get("stream_options", ...) is None:
-        # A null one in `extra_body` takes back the option that would be sent.
-        del body["stream_options"]
     try:
         encoded = msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:
@@ -46,8 +43,9 @@ def spell_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HT
 
 
 def _body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str, Any]:
+    asks_for_usage = dialect.asks_for_usage and chat.include_usage
     optional = {
-        "stream_options": {"include_usage": True} if dialect.asks_for_usage else None,
+        "stream_options": {"include_usage": True} if asks_for_usage else None,
         "temperature": chat.temperature,
         dialect.max_tokens_field: chat.max_tokens,
         "top_p": chat.top_p,

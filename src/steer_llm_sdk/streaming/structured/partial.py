@@ -20,13 +20,14 @@ class PartialJSON:
             or prose; None where the text is the value.
     """
 
-    __slots__ = ("_find", "_has_events", "_parser", "_pieces", "_taken")
+    __slots__ = ("_events", "_find", "_has_events", "_parser", "_pieces", "_taken")
 
     def __init__(self, find: str | None = None) -> None:
         self._find = find
         self._pieces: list[str] = []
         self._taken = 0  # how many of the pieces were parsed
         self._has_events = False
+        self._events: list[JSONEvent] = []  # found, and not read yet
         self._parser: IncrementalJSONParser | JSONFinder | None = None
 
     def feed(self, text: str) -> None:
@@ -51,18 +52,19 @@ class PartialJSON:
             self._has_events = True
             self._parser = None
             self._taken = 0
-        return self._catch_up()
+        self._catch_up()
+        events, self._events = self._events, []
+        return events
 
-    def _catch_up(self) -> list[JSONEvent]:
+    def _catch_up(self) -> None:
         if self._taken == len(self._pieces):
-            return []
+            return
         text = "".join(self._pieces[self._taken :])
         self._taken = len(self._pieces)
         if self._parser is None:
             self._parser = self._new_parser()
         with contextlib.suppress(InvalidJSONError):
-            return self._parser.feed(text)
-        return []
+            self._events += self._parser.feed(text)
 
     def _new_parser(self) -> IncrementalJSONParser | JSONFinder:
         wanted = self._has_events
