@@ -9,6 +9,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The stages without sockets: every branch of them is tested.
 PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk/streaming/lifecycle.py
 
+# Every script of the folder is a benchmark, and takes `--quick`; `_…` are what they share.
+BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-quick docs weights clean
 
@@ -34,10 +37,10 @@ check: $(VENV)/.check
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.tests
-	$(BIN)/python -m benchmarks
+	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 
 bench-quick: $(VENV)/.tests
-	$(BIN)/python -m benchmarks --quick
+	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script --quick; done
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --quiet

@@ -12,4 +12,6 @@ LIMIT = 350
     "path", [pytest.param(path, id=str(path.relative_to(SOURCE))) for path in SOURCE.rglob("*.py")]
 )
 def test_a_file_fits_into_one_head(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LIMIT
+    lines = path.read_text(encoding="utf-8").count("\n")
+
+    assert lines <= LIMIT
