@@ -82,7 +82,9 @@ def _download_with_pip(folder: Path) -> None:
     # The user's own terminal: pip draws its progress bar there.
     code = subprocess.run([*command, *options], check=False).returncode  # noqa: S603 - no shell
     if code != 0:
-        raise ConfigurationError(f"pip could not fetch {_REQUIREMENT} (exit code {code})")
+        raise ConfigurationError(
+            f"pip could not fetch {_REQUIREMENT} (exit code {code}): what it says above is why"
+        )
 
 
 def _find_wheel(folder: Path) -> Path:
