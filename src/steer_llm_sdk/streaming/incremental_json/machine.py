@@ -29,7 +29,8 @@ class Machine:
         key: The name of the field whose value comes next.
         keys: The names met so far: rows repeat theirs, and one object serves for all.
         is_key: The open string is a name.
-        is_placed: A reader had the open string put at the end of its array.
+        is_placed: A reader had the open string put where it belongs. What has come of it is then
+            there, and `parts` has only what came since.
         parts: Of the open leaf, in order; those of a string with escapes resolved.
         reported: How many of them went out as string pieces.
         literal: The value of the open literal.
@@ -84,6 +85,7 @@ class Machine:
 
     def place(self, value: Any) -> str | int:
         """Put a value where the next one belongs, and give its key there."""
+        is_placed, self.is_placed = self.is_placed, False
         container = self.container
         if type(container) is dict:
             container[self.key] = value
@@ -91,8 +93,7 @@ class Machine:
         if container is None:
             self.root = value
             return ""
-        if self.is_placed:
-            self.is_placed = False
+        if is_placed:
             container[-1] = value
         else:
             container.append(value)
@@ -100,12 +101,27 @@ class Machine:
 
     def place_open_string(self) -> None:
         """Put what has come of the open string where the string will be."""
-        so_far = "".join(self.parts)
-        if len(self.parts) > 1:
-            self.parts = [so_far]
-            self.reported = 1
+        # CPython appends in place where nobody else holds the string (`take_placed` sees to that),
+        # so that looking at a long string again and again does not copy it each time.
+        so_far = self.take_placed()
+        so_far += "".join(self.parts)
+        self.parts.clear()
+        self.reported = 0
         self.place(so_far)
-        self.is_placed = type(self.container) is list
+        self.is_placed = True
+
+    def take_placed(self) -> str:
+        """What a reader had put of the open string; it leaves an empty string there."""
+        if not self.is_placed:
+            return ""
+        so_far: str
+        container = self.container
+        if container is None:
+            so_far, self.root = self.root, ""
+            return so_far
+        slot = self.key if type(container) is dict else -1
+        so_far, container[slot] = container[slot], ""
+        return so_far
 
     def report_leaf(self, key: str | int, value: Any) -> None:
         """A leaf is complete: it stands under `key` in the innermost container."""

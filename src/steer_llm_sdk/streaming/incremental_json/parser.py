@@ -8,7 +8,7 @@ of its pieces, and is joined when it ends.
 
 The value so far is the value itself, growing: containers enter their parents when they open. Only
 an unfinished string is not in it, until somebody looks. So what nobody reads costs nothing, and
-reading costs no more than joining the one string that is open.
+reading costs no more than adding to the one string that is open what is new of it.
 """
 
 from __future__ import annotations

@@ -228,7 +228,11 @@ def _end_string(m: Machine) -> None:
         m.report_pieces()
         m.reported = 0
     value = parts[0] if len(parts) == 1 else "".join(parts)
-    m.parts = []
+    parts.clear()
+    if m.is_placed:
+        begun = m.take_placed()
+        begun += value
+        value = begun
     _end_leaf(m, value)
 
 
