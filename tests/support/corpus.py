@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -171,4 +172,4 @@ def fold(wire: WireFormat, chunks: Iterable[bytes], provider: str = "test") -> F
 def cut(body: bytes, places: Iterable[int]) -> list[bytes]:
     """The body in pieces, cut at these offsets."""
     edges = [0, *sorted(set(places)), len(body)]
-    return [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [body[a:b] for a, b in itertools.pairwise(edges)]
