@@ -100,6 +100,8 @@ def drop(at: int) -> Callable[[list[StreamEvent]], None]:
         (put(4, stream_id="other"), "stream_id: expected 's'"),
         (put(4, request_id="other"), "request_id: expected 'r'"),
         (put(4, provider="other"), "provider: expected 'openai'"),
+        (put(0, provider="other"), "provider: expected 'openai'"),
+        (put(4, model="other"), "model: expected ''"),
         (put(2, delta=""), "a delta is never empty"),
         (put(2, delta={"type": "dance"}), "found 'dance'"),
         (put(5, total_chunks=2), "total_chunks: expected 3, the number of deltas; found 2"),
@@ -113,6 +115,17 @@ def test_a_broken_rule_is_named(spoil: Callable[[list[StreamEvent]], None], mess
     spoil(events)
 
     with pytest.raises(AssertionError, match=message.replace("(", r"\(")):
+        check_stream(events)
+
+
+def test_after_a_fallback_only_the_start_names_who_was_asked_first() -> None:
+    events = whole()
+    put(0, provider="anthropic", model="claude-x")(events)
+    put(5, metadata={"attempt": 2, "retries": [{"provider": "anthropic"}]})(events)
+
+    assert check_stream(events).is_complete
+    put(2, provider="anthropic")(events)
+    with pytest.raises(AssertionError, match="provider: expected 'openai'"):
         check_stream(events)
 
 

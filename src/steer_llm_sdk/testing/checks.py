@@ -20,6 +20,7 @@ from steer_llm_sdk.models.events import (
 _KINDS = {"text", "reasoning", "tool_call", "refusal"}
 _FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "refusal", "other", None}
 _TERMINAL = (StreamCompleteEvent, StreamErrorEvent)
+_SHARED = ("stream_id", "request_id", "provider", "model")
 _NEIGHBOURS = 2
 
 
@@ -68,7 +69,8 @@ def check_stream(events: Iterable[StreamEvent], *, is_filtered: bool = False) ->
 
     One start, then deltas, then at most one usage (exactly one before complete), then exactly one
     terminal event and nothing after it; ``sequence`` 0, 1, 2 …; ``chunk_index`` from 0 without a
-    gap; timestamps that never decrease; one stream, request and provider; totals that agree.
+    gap; timestamps that never decrease; one stream, request, provider and model (the start names
+    who was asked first, where a fallback answered); totals that agree.
 
     Args:
         events: All events of one stream, as they were delivered.
@@ -146,12 +148,14 @@ def _time_never_goes_back(stream: _Stream) -> _Faults:
 
 
 def _belongs_together(stream: _Stream) -> _Faults:
-    first = stream.events[0]
+    last = stream.events[-1]
     for at, event in enumerate(stream.events):
-        for name in ("stream_id", "request_id", "provider"):
-            expected, found = getattr(first, name), getattr(event, name)
+        # The start tells who was asked first; where a fallback answered, it is the only one to.
+        has_fallback = at == 0 and "retries" in last.metadata
+        for name in _SHARED[:2] if has_fallback else _SHARED:
+            expected, found = getattr(last, name), getattr(event, name)
             if found != expected:
-                yield at, f"{name}: expected {expected!r} as in the first event, found {found!r}"
+                yield at, f"{name}: expected {expected!r} as in the last event, found {found!r}"
 
 
 def _deltas_say_something(stream: _Stream) -> _Faults:

@@ -136,8 +136,9 @@ class Connection(asyncio.Protocol):
         """Begin to serve."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type)
         self._transport = transport
-        # So that what was written has left this process, whenever writing is allowed.
-        transport.set_write_buffer_limits(high=0)
+        # So that what was written has left this process, whenever writing is allowed. (Not 0: at
+        # that, asyncio's TLS never allows it again.)
+        transport.set_write_buffer_limits(high=1, low=0)
         self._record = self._host.connections.accept(self)
         self._task = asyncio.get_running_loop().create_task(self._serve())
         self._task.add_done_callback(self._ended)
