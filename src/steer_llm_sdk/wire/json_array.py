@@ -22,8 +22,8 @@ _QUOTE, _COMMA, _OPENING, _CLOSING_BRACE = b'"'[0], b","[0], b"[{", b"}"[0]
 class JSONArrayFraming:
     """Cuts a body that is one JSON array into its elements.
 
-    An element that the body's end cuts off is no frame. What follows the array is given at the end
-    as one frame: a server that fails may write its error there.
+    An array without its end is a fault, and the element that is cut off no frame. What follows the
+    array is given at the end as one frame: a server that fails may write its error there.
 
     Args:
         max_frame_bytes: The most bytes that one element may take. A security limit: a server that
@@ -54,13 +54,14 @@ class JSONArrayFraming:
         """Give what followed the array.
 
         Raises:
-            ProtocolError: The body was empty or blank: not an array.
+            ProtocolError: The body ended before the array did.
         """
-        if not self._has_begun:
-            return self._frames([], 0, ProtocolError("expected a JSON array, found an empty body"))
-        rest = b"" if self._depth else bytes(self._waiting)
+        rest = bytes(self._waiting)
         self._waiting.clear()
-        return self._frames([rest], 0, None)
+        if self._has_begun and not self._depth:
+            return self._frames([rest], 0, None)
+        fault = ProtocolError("expected the end of a JSON array, found the end of the body")
+        return self._frames([], 0, fault)
 
     def _scan(self, chunk: bytes, elements: list[bytes]) -> ProtocolError | None:
         """Collect the elements that `chunk` ends; keep the bytes of the one that it does not."""
