@@ -115,7 +115,8 @@ def _first_annotation(callback: Callback) -> Any:
     """The first positional parameter's annotation; `object` where there is none to speak of."""
     import inspect
 
-    if inspect.isbuiltin(callback) or _is_mock(callback):
+    is_python = inspect.isfunction(callback) or inspect.ismethod(callback)
+    if (inspect.isroutine(callback) and not is_python) or _is_mock(callback):
         return object
     signature = _signature(callback)
     first = next(iter(signature.parameters.values()), None) if signature is not None else None

@@ -51,7 +51,6 @@ _ANCHORS = {
     "AT_END": "$",
     "AT_END_STRING": r"\Z",
 }
-_BACKWARD = frozenset({"AT_BEGINNING", "AT_BEGINNING_STRING"})
 
 
 class Reach(NamedTuple):
@@ -193,14 +192,11 @@ class _Writer:
     def _at(self, argument: Any, mode: _Mode) -> str:
         name = str(argument)
         anchor = _ANCHORS[name]
-        if name in _BACKWARD:
-            # Once the end stands for text to come, a line may begin there.
-            return anchor if mode.is_behind or mode.must else rf"(?:\Z()|{anchor})"
-        is_end = name in {"AT_END", "AT_END_STRING"}
         if mode.is_behind:
-            if is_end:
+            if name in {"AT_END", "AT_END_STRING"}:
                 raise self._refusal("an end inside a look-behind")
             return anchor
+        # Even what looks backward cannot be told at the end: it may stand for text to come.
         # `$` looks past a newline too, when that is the last character.
         border = r"(?=\n?\Z)" if name == "AT_END" and not mode.is_multiline else r"\Z"
         return f"(?!{border}){anchor}" if mode.must else f"(?:{border}()|{anchor})"
