@@ -178,6 +178,19 @@ def test_an_error_is_read_as_what_it_is_inside_a_stream(wire: str, kind: ErrorKi
     assert type(failure.error) is CLASSES[kind]
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "model"),
+    [
+        ("/v1/chat/completions", {"model": "gpt-4o"}, "gpt-4o"),
+        ("/v1beta/models/gemini-x%2F1:streamGenerateContent", {}, "gemini-x/1"),
+        ("/api/chat", {}, ""),
+        ("/api/chat", None, ""),
+    ],
+)
+def test_the_model_is_read_from_the_body_or_the_path(path: str, body: object, model: str) -> None:
+    assert RecordedRequest("POST", path, json=body).model == model
+
+
 def test_the_same_script_gives_the_same_bytes() -> None:
     one, two = (FORMATS["openai"].pieces(Script(), asked("openai")) for _ in range(2))
 

@@ -53,7 +53,8 @@ class RecordedRequest:
         named = self.json.get("model") if isinstance(self.json, Mapping) else None
         if isinstance(named, str):
             return named
-        return unquote(self.path.rpartition("/models/")[2].partition(":")[0])
+        _, found, name = self.path.rpartition("/models/")
+        return unquote(name.partition(":")[0]) if found else ""
 
     @property
     def asks_for_usage(self) -> bool:
