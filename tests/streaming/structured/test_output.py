@@ -136,16 +136,6 @@ def test_an_answer_that_calls_tools_may_be_json_all_the_same() -> None:
     assert _finished(City, response).parsed == City("Ulm", 5)
 
 
-def test_arguments_show_while_they_stream() -> None:
-    output = StructuredOutput()
-
-    first = output.feed_arguments(0, '{"city": "U')
-    assert first.snapshot() == {"city": "U"}
-    second = output.feed_arguments(1, '{"days": ')
-    assert output.feed_arguments(0, 'lm"}') is first
-    assert (first.snapshot(), second.snapshot()) == ({"city": "Ulm"}, {})
-
-
 def _check(*calls: dict[str, Any], **options: Any) -> None:
     tools: list[Tool | RawTool] = [_WEATHER, RawTool({"type": "web_search"})]
     output = StructuredOutput(tool_arguments=ToolArguments(tools, **options))

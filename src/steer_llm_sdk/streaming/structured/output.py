@@ -16,7 +16,7 @@ _NO_FORMAT = ResponseFormat()
 
 
 class StructuredOutput:
-    """What was asked for as JSON in one stream: its text, and the arguments of its tool calls.
+    """What was asked for as JSON in one stream, and the check of its tool calls' arguments.
 
     Args:
         response_format: What was asked for.
@@ -35,19 +35,10 @@ class StructuredOutput:
         self._find = response_format.root_starts if json_extract else None
         self._tool_arguments = tool_arguments
         self._text = PartialJSON(self._find)
-        self._calls: dict[int, PartialJSON] = {}
 
     def feed(self, text: str) -> None:
         """Take a piece of the answer's text. It is parsed only when somebody looks."""
         self._text.feed(text)
-
-    def feed_arguments(self, index: int, arguments: str) -> PartialJSON:
-        """Take a piece of a tool call's arguments; gives what shows them so far."""
-        call = self._calls.get(index)
-        if call is None:
-            call = self._calls[index] = PartialJSON()
-        call.feed(arguments)
-        return call
 
     def snapshot(self) -> Any:
         """The value so far, as `PartialJSON.snapshot` gives it."""
