@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,14 @@ def with_total(counts: Mapping[str, int]) -> dict[str, int]:
     if TOTAL not in whole and PROMPT in whole and COMPLETION in whole:
         whole[TOTAL] = whole[PROMPT] + whole[COMPLETION]
     return {key: whole[key] for key in USAGE_KEYS if key in whole}
+
+
+def added(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The counts of several requests together."""
+    total: Counter[str] = Counter()
+    for usage in usages:
+        total.update(usage)
+    return {key: total[key] for key in USAGE_KEYS if key in total}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ of unknown types pass by.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
@@ -27,12 +28,13 @@ from steer_llm_sdk.models.fragments import (
     Identity,
     Usage,
 )
+from steer_llm_sdk.models.messages import Message, TextPart
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.anthropic_blocks import NOTHING, ContentBlocks, JSONObject, text_at
 from steer_llm_sdk.providers.anthropic_errors import failure_in_stream, read_anthropic_error
 from steer_llm_sdk.providers.anthropic_request import spell_request
-from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
 from steer_llm_sdk.providers.lenient_json import parse
 from steer_llm_sdk.wire.frame import Frame, Framing
 from steer_llm_sdk.wire.sse import SSEFraming
@@ -88,6 +90,25 @@ class AnthropicMessages:
         """None: usage comes unasked."""
         del chat, error
         return None
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """Send the answer so far along: the model goes on with an assistant's message that is last.
+
+        https://platform.claude.com/docs/en/build-with-claude/prefill-claudes-response: such a
+        message may not end in white space. Models that take no prefill refuse the request; the
+        error of the cut stands then.
+        """
+        del decoder
+        if written is None or not (begun := written.rstrip()):
+            return None
+        again = replace(chat, messages=(*chat.messages, Message("assistant", (TextPart(begun),))))
+        return Resumption(
+            self.request(again, endpoint),
+            self.decoder(endpoint.provider),
+            trimmed=written[len(begun) :],
+        )
 
 
 # --- the frequent frames, typed ---------------------------------------------------------------

@@ -66,6 +66,24 @@ class Decoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """How an answer that was cut is taken up again.
+
+    Attributes:
+        request: What to send.
+        decoder: What reads the rest of the answer.
+        echo: What the server sends again before it goes on.
+        trimmed: White space at the end of the answer so far that could not be sent along: the
+            model may write it once more.
+    """
+
+    request: HTTPRequest
+    decoder: Decoder
+    echo: str = ""
+    trimmed: str = ""
+
+
 class WireFormat(Protocol):
     """One provider's way of asking and answering."""
 
@@ -95,5 +113,18 @@ class WireFormat(Protocol):
         """The request without what asks for usage, when `error` says that the server refuses it.
 
         None where the error is about something else, or nothing asks for usage.
+        """
+        ...
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """How to take up an answer that was cut; None where the format has no way to.
+
+        Args:
+            chat: The request that was being answered.
+            endpoint: Where it went.
+            written: The text so far; None when something other than text has come too.
+            decoder: What has read the answer so far.
         """
         ...

@@ -6,7 +6,7 @@ requests differ. What differs in the answers, the decoder reads from everyone.
 
 from __future__ import annotations
 
-from steer_llm_sdk.providers.rows import Dialect, ProviderRow
+from steer_llm_sdk.providers.rows import Dialect, Prefill, ProviderRow
 
 _WIRE = "steer_llm_sdk.providers.openai_chat:OpenAIChat"
 
@@ -26,6 +26,12 @@ GROQ = Dialect(max_tokens_field="max_completion_tokens")
 CEREBRAS = Dialect(max_tokens_field="max_completion_tokens")
 DEEPSEEK = Dialect(takes_json_schema=False)
 PERPLEXITY = Dialect(asks_for_usage=False)
+# llama.cpp goes on with an assistant's message that stands last, and sends it along again.
+LLAMACPP = Dialect(prefill=Prefill(is_echoed=True))
+# https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#chat-api
+VLLM = Dialect(
+    prefill=Prefill(body={"add_generation_prompt": False, "continue_final_message": True})
+)
 
 
 def _row(
@@ -81,9 +87,9 @@ ROWS: tuple[ProviderRow, ...] = (
     _row("moonshot", "https://api.moonshot.ai/v1"),
     _row("huggingface", "https://router.huggingface.co/v1", keys=("HF_TOKEN",)),
     # Servers on one's own machine, at the ports that they open by themselves.
-    _row("vllm", "http://localhost:8000/v1", needs_key=False),
+    _row("vllm", "http://localhost:8000/v1", VLLM, needs_key=False),
     _row("lmstudio", "http://localhost:1234/v1", needs_key=False),
-    _row("llamacpp", "http://localhost:8080/v1", needs_key=False),
+    _row("llamacpp", "http://localhost:8080/v1", LLAMACPP, needs_key=False),
     # The embedded model: its address and key are made when it starts.
-    ProviderRow("local", _WIRE, None, needs_key=False, dialect=COMMON),
+    ProviderRow("local", _WIRE, None, needs_key=False, dialect=LLAMACPP),
 )

@@ -29,18 +29,17 @@ from steer_llm_sdk.models.fragments import (
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
-from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
 from steer_llm_sdk.providers.gemini_errors import (
     blocked_prompt,
     failure_in_stream,
     read_gemini_error,
 )
+from steer_llm_sdk.providers.gemini_framing import GeminiFraming
 from steer_llm_sdk.providers.gemini_parts import JSONObject, PartReader
 from steer_llm_sdk.providers.gemini_request import spell_request
 from steer_llm_sdk.providers.lenient_json import parse
 from steer_llm_sdk.wire.frame import Frame, Framing
-from steer_llm_sdk.wire.json_array import JSONArrayFraming
-from steer_llm_sdk.wire.sse import SSEFraming
 
 # https://ai.google.dev/api/generate-content#FinishReason; a word that is not here is "other".
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -120,35 +119,12 @@ class Gemini:
         del chat, error
         return None
 
-
-class GeminiFraming:
-    """Chooses the framing by the body's first byte that is not blank: ``[`` begins an array."""
-
-    def __init__(self, max_frame_bytes: int) -> None:
-        self._max_frame_bytes = max_frame_bytes
-        self._chosen: Framing | None = None
-
-    def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take all of `chunk`, and give the frames that it completes.
-
-        Raises:
-            FrameTooLargeError: A frame exceeds the limit. Frames before it have been yielded.
-            ProtocolError: An array ends wrongly.
-        """
-        if self._chosen is None:
-            chunk = chunk.lstrip()
-            if not chunk:
-                return iter(())
-            framing = JSONArrayFraming if chunk.startswith(b"[") else SSEFraming
-            self._chosen = framing(self._max_frame_bytes)
-        return self._chosen.feed(chunk)
-
-    def feed_eof(self) -> Iterator[Frame]:
-        """The body has ended: give what can still be taken for a frame."""
-        return iter(()) if self._chosen is None else self._chosen.feed_eof()
-
-
-# --- the frequent frame, typed ----------------------------------------------------------------
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """None: Gemini begins a new answer, whatever stands last."""
+        del chat, endpoint, written, decoder
+        return None
 
 
 class _Part(msgspec.Struct, gc=False):

@@ -10,9 +10,15 @@ answer, content may be a list with parts of thinking; the decoder reads that fro
 from __future__ import annotations
 
 from steer_llm_sdk.providers.openai_chat import OpenAIChat
-from steer_llm_sdk.providers.rows import Dialect
+from steer_llm_sdk.providers.rows import Dialect, Prefill
 
-MISTRAL = Dialect(asks_for_usage=False, seed_field="random_seed", required_tool_choice="any")
+MISTRAL = Dialect(
+    asks_for_usage=False,
+    seed_field="random_seed",
+    required_tool_choice="any",
+    # https://docs.mistral.ai/guides/prefix/: the prefix comes back before its continuation.
+    prefill=Prefill(message={"prefix": True}, is_echoed=True),
+)
 
 
 class Mistral(OpenAIChat):

@@ -10,6 +10,7 @@ are needed. Whatever it does not accept is read again as plain JSON and with pat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,9 +28,10 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
     Usage,
 )
+from steer_llm_sdk.models.messages import Message, TextPart
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
-from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
 from steer_llm_sdk.providers.call_arguments import arguments_text
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
 from steer_llm_sdk.providers.lenient_json import parse
@@ -94,6 +96,16 @@ class Ollama:
         """None: usage comes unasked."""
         del chat, error
         return None
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """Send the answer so far along: Ollama goes on with an assistant's message that is last."""
+        del decoder
+        if not written:
+            return None
+        again = replace(chat, messages=(*chat.messages, Message("assistant", (TextPart(written),))))
+        return Resumption(self.request(again, endpoint), self.decoder(endpoint.provider))
 
 
 # --- the frequent line, typed -----------------------------------------------------------------

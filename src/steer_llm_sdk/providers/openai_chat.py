@@ -20,8 +20,9 @@ import msgspec
 
 from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import Fragment, Reasoning
+from steer_llm_sdk.models.messages import Message, TextPart
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
-from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
 from steer_llm_sdk.providers.openai_chat_chunk import ChunkReader
 from steer_llm_sdk.providers.openai_chat_errors import read_answer
 from steer_llm_sdk.providers.openai_chat_request import spell_request
@@ -188,6 +189,27 @@ class OpenAIChat:
         if error.status not in {400, 422} or not _names_usage_option(said):
             return None
         return replace(chat, include_usage=False)
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """Ask the server to go on with the message so far, where it knows how to.
+
+        https://docs.mistral.ai/guides/prefix/ and the like: the answer so far is sent along as an
+        assistant's message that stands last.
+        """
+        del decoder
+        prefill = self._dialect.prefill
+        if prefill is None or not written:
+            return None
+        begun = Message("assistant", (TextPart(written),), extra=prefill.message)
+        again = replace(
+            chat,
+            messages=(*chat.messages, begun),
+            extra_body={**prefill.body, **chat.extra_body},
+        )
+        echo = written if prefill.is_echoed else ""
+        return Resumption(self.request(again, endpoint), self.decoder(endpoint.provider), echo)
 
 
 def _names_usage_option(said: str) -> bool:

@@ -31,7 +31,7 @@ from steer_llm_sdk.models.fragments import (
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at
-from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
 from steer_llm_sdk.providers.lenient_json import parse
 from steer_llm_sdk.providers.openai_chat_errors import error_object, read_answer, read_failure
 from steer_llm_sdk.providers.openai_responses_calls import ItemKey
@@ -42,7 +42,7 @@ from steer_llm_sdk.providers.openai_responses_end import (
     read_usage,
 )
 from steer_llm_sdk.providers.openai_responses_items import Items, mapping_at, text_at, thought_part
-from steer_llm_sdk.providers.openai_responses_request import spell_request
+from steer_llm_sdk.providers.openai_responses_request import resume_request, spell_request
 from steer_llm_sdk.wire.frame import Frame
 from steer_llm_sdk.wire.sse import SSEFraming
 
@@ -105,6 +105,19 @@ class OpenAIResponses:
         """None: usage comes without being asked for."""
         del chat, error
         return None
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, _: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """Ask for the rest of a response that is made in the background (``extra_body``).
+
+        https://platform.openai.com/docs/guides/background#streaming-a-background-response
+        """
+        assert isinstance(decoder, ResponsesDecoder)  # noqa: S101 - it is the one made above
+        after, response_id = decoder.last_sequence_number, decoder.identity.response_id
+        if not chat.extra_body.get("background") or after is None or response_id is None:
+            return None
+        return Resumption(resume_request(chat, endpoint, response_id, after), decoder)
 
 
 class ResponsesDecoder:

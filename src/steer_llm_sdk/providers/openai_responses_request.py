@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -66,6 +66,24 @@ def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
             f"{endpoint.provider}: the request cannot be written as JSON: {error}"
         ) from None
     return HTTPRequest(_url(endpoint.base_url), encoded, _headers(chat, endpoint))
+
+
+def resume_request(
+    chat: ChatRequest, endpoint: Endpoint, response_id: str, after: int
+) -> HTTPRequest:
+    """The HTTP request for the rest of a stream that the server keeps.
+
+    Args:
+        chat: The request that was being answered.
+        endpoint: Where it went.
+        response_id: The response's identifier.
+        after: The sequence number of the last event that came.
+    """
+    parts = urlsplit(_url(endpoint.base_url))
+    query = "&".join(filter(None, (parts.query, f"stream=true&starting_after={after}")))
+    path = f"{parts.path}/{quote(response_id, safe='')}"
+    url = urlunsplit(parts._replace(path=path, query=query))
+    return HTTPRequest(url, b"", _headers(chat, endpoint), method="GET")
 
 
 def _url(base_url: str) -> str:

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """How a server is told to go on with an assistant's message that is not finished.
+
+    Attributes:
+        message: What is added to that message.
+        body: What is added to the request.
+        is_echoed: Whether the server sends the beginning again before it goes on.
+    """
+
+    message: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    is_echoed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +37,7 @@ class Dialect:
         takes_json_schema: ``response_format`` may carry a schema.
         key_header: The header that carries the key: as a bearer token, or Azure's ``api-key``.
         base_path: What is added to a base URL that names a server and no path.
+        prefill: How an answer that was cut is taken up again; None where it cannot be.
         home: The domains where this dialect is spoken; at any other host the common one is. Empty:
             wherever the server is. ``OPENAI_BASE_URL`` often names a copy of OpenAI, and several
             of those pass over ``max_completion_tokens`` in silence.
@@ -34,6 +51,7 @@ class Dialect:
     takes_json_schema: bool = True
     key_header: Literal["authorization", "api-key"] = "authorization"
     base_path: str = ""
+    prefill: Prefill | None = None
     home: tuple[str, ...] = ()
 
     def at(self, host: str | None) -> Dialect:

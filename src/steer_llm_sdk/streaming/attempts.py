@@ -52,13 +52,7 @@ class Attempts:
             self.number -= 1
             self._of_target -= 1
             return 0.0
-        wait = self._policy.wait_before(
-            self._of_target - 1,
-            error,
-            retry_after=getattr(error, "retry_after", None),
-            spent=self._spent,
-            random=self._random(),
-        )
+        wait = self._wait(error)
         if wait is None and self._next_target == len(self._plan.targets):
             return None
         self._note(error, wait)
@@ -69,6 +63,23 @@ class Attempts:
             return 0.0
         self._spent += wait
         return wait
+
+    def after_cut(self, error: SteerError) -> float | None:
+        """How many seconds to wait before a cut answer is taken up again; None: it is not to be."""
+        wait = self._wait(error)
+        if wait is not None:
+            self._note(error, wait)
+            self._spent += wait
+        return wait
+
+    def _wait(self, error: SteerError) -> float | None:
+        return self._policy.wait_before(
+            self._of_target - 1,
+            error,
+            retry_after=getattr(error, "retry_after", None),
+            spent=self._spent,
+            random=self._random(),
+        )
 
     def _is_usage_refused(self, error: SteerError) -> bool:
         """Whether the server refused to be asked for usage; the target then asks without."""

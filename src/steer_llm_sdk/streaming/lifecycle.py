@@ -13,6 +13,7 @@ Everything is pure: the time, the identifiers and the estimate come in as argume
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from steer_llm_sdk.errors import (
@@ -29,7 +30,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.models.usage import COMPLETION, Estimate, with_total
+from steer_llm_sdk.models.usage import COMPLETION, TOTAL, Estimate, added, with_total
 from steer_llm_sdk.providers.base import TerminalMarkers
 from steer_llm_sdk.streaming.intake import Intake
 
@@ -78,6 +79,9 @@ class Lifecycle:
         self.intake = Intake(response, wall_offset=wall - now, is_json=is_json, defers=defers)
         self.begun = now
         self._final_check = final_check
+        self._cut: dict[str, Any] | None = None
+        self._recovered: list[dict[str, Any]] = []  # what cut the answer, and where
+        self._earlier: list[Estimate | None] = []  # what requests took whose answers were cut
 
     def begin(self, metadata: dict[str, Any]) -> StreamStartEvent:
         """The start event: the call begins."""
@@ -117,6 +121,29 @@ class Lifecycle:
             f"terminal marker: the answer is cut short after {intake.chunks} chunks"
         )
 
+    def note_cut(self, error: SteerError, estimate: Estimate | None) -> None:
+        """The answer was cut, and is about to be taken up where it stands.
+
+        Args:
+            error: What cut it.
+            estimate: What it took so far, where the provider has not told.
+        """
+        usage = self._usage_so_far(estimate)
+        self._earlier.append(usage)
+        self._cut = {
+            "error_type": type(error).__name__,
+            "message": str(error),
+            "chunks": self.intake.chunks,
+            "usage": usage.counts if usage else None,
+        }
+        self.intake.forget()
+
+    def note_recovery(self) -> None:
+        """The cut answer goes on."""
+        if self._cut is not None:
+            self._recovered.append(self._cut)
+            self._cut = None
+
     def settle(self, error: SteerError | None) -> SteerError | None:
         """Put the answer together, and check it: gives the error that the stream ends in."""
         finish = self.intake.finish
@@ -140,34 +167,49 @@ class Lifecycle:
         return None
 
     def written(self) -> list[str]:
-        """Everything that the model wrote and that counts as its output."""
+        """Everything that the model wrote and that counts as its output; other choices too."""
         response = self.response
+        others = self.intake.others.as_dict().values()
         calls = [*response.tool_calls, *response.incomplete_tool_calls]
+        calls += [call for choice in others for call in choice["tool_calls"]]
         said = [response.get_text(), response.reasoning, response.refusal]
-        return said + [call[key] for call in calls for key in ("name", "arguments")]
+        said += [choice["text"] for choice in others]
+        return said + [call[key] or "" for call in calls for key in ("name", "arguments")]
 
     def usage_event(self, now: float, estimate: Estimate | None) -> StreamUsageEvent | None:
         """The usage event: the provider's counts, completed by `estimate`; None without both.
 
-        Of a stream that was cut, a provider may have told the beginning only: the larger of its
-        and the estimated number of completion tokens counts then.
+        An answer that was taken up again took several requests: their counts are added up.
         """
-        usage = self.intake.usage
-        if usage is None and estimate is None:
+        usage, found = self.intake.usage, self._usage_so_far(estimate)
+        requests = [found, *self._earlier]
+        known = [each for each in requests if each is not None]
+        if not known:
             return None
         event = self._make(StreamUsageEvent, now, {"provider_usage": usage.raw} if usage else {})
-        counts = dict(usage.counts) if usage else {}
-        if estimate is not None:
-            completion = max(counts.get(COMPLETION, 0), estimate.counts[COMPLETION])
-            counts = estimate.counts | counts | {COMPLETION: completion}
-            counts.pop("total_tokens", None)
+        event.usage = added(each.counts for each in known)
+        estimated = [each for each in known if each.confidence < 1.0]
+        if estimated or len(known) < len(requests):
             event.is_estimated = True
-            event.confidence = estimate.confidence
-            event.metadata["estimation_method"] = estimate.method
-        event.usage = with_total(counts)
+            event.confidence = min((each.confidence for each in estimated), default=0.0)
+            event.metadata["estimation_method"] = ", ".join({each.method for each in estimated})
         self.response.usage = event.usage
         self.response.usage_is_estimated = event.is_estimated
         return event
+
+    def _usage_so_far(self, estimate: Estimate | None) -> Estimate | None:
+        """What this request took: as reported, and where that is not enough, as estimated.
+
+        The larger number of completion tokens counts: a provider may have told the beginning only.
+        """
+        usage = self.intake.usage
+        reported = dict(usage.counts) if usage else {}
+        if estimate is None:
+            return Estimate(with_total(reported), "reported", 1.0) if usage else None
+        completion = max(reported.get(COMPLETION, 0), estimate.counts[COMPLETION])
+        counts = estimate.counts | reported | {COMPLETION: completion}
+        counts.pop(TOTAL, None)
+        return replace(estimate, counts=with_total(counts))
 
     def terminal_event(self, now: float, error: SteerError | None) -> StreamEvent:
         """The one terminal event."""
@@ -214,6 +256,8 @@ class Lifecycle:
         }
         if choices := self.intake.others.as_dict():
             known["choices"] = choices
+        if self._recovered:
+            known["recovered"] = self._recovered
         return known | self.intake.metadata
 
     def _incomplete_call(self) -> IncompleteToolCallError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.providers.base import Endpoint, WireFormat
+from steer_llm_sdk.providers.base import Decoder, Endpoint, Resumption, WireFormat
 from steer_llm_sdk.streaming.structured.output import StructuredOutput
 
 
@@ -49,8 +49,18 @@ class Target:
     def request(self) -> HTTPRequest:
         """The HTTP request; `prepare` has been called."""
         assert self.endpoint is not None  # noqa: S101 - see the docstring
-        spelled = self.wire.request(self.chat, self.endpoint)
-        return replace(spelled, proxy=self.proxy, verify=self.verify)
+        return self._by_its_way(self.wire.request(self.chat, self.endpoint))
+
+    def resume(self, written: str | None, decoder: Decoder) -> Resumption | None:
+        """How to take up an answer that was cut: see `WireFormat.resume`."""
+        assert self.endpoint is not None  # noqa: S101 - an answer has been cut
+        resumption = self.wire.resume(self.chat, self.endpoint, written, decoder)
+        if resumption is None:
+            return None
+        return replace(resumption, request=self._by_its_way(resumption.request))
+
+    def _by_its_way(self, request: HTTPRequest) -> HTTPRequest:
+        return replace(request, proxy=self.proxy, verify=self.verify)
 
 
 @dataclass(slots=True)

@@ -27,18 +27,17 @@ from steer_llm_sdk.errors import IncompleteStreamError, SteerError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, Estimate
-from steer_llm_sdk.providers.base import Decoder
+from steer_llm_sdk.providers.base import Resumption
 from steer_llm_sdk.streaming.attempts import Attempts
+from steer_llm_sdk.streaming.body import Body, open_body
 from steer_llm_sdk.streaming.deadlines import Deadlines
 from steer_llm_sdk.streaming.estimator import estimate_usage
 from steer_llm_sdk.streaming.lifecycle import Lifecycle
 from steer_llm_sdk.streaming.metrics import StreamMetrics
-from steer_llm_sdk.streaming.plan import Plan, Target
-from steer_llm_sdk.streaming.refusals import read_refusal
+from steer_llm_sdk.streaming.plan import Plan
 from steer_llm_sdk.streaming.supervisor import Supervisor
 from steer_llm_sdk.streaming.text_stage import TextStage
-from steer_llm_sdk.transport.base import Transport, TransportResponse
-from steer_llm_sdk.wire.frame import Framing
+from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
 
@@ -58,10 +57,7 @@ class Pump:
         attempts: How often, and whom, to ask.
     """
 
-    # The body that is being read; set by `_open`, before any step that uses it.
-    _body: TransportResponse
-    _framing: Framing
-    _decoder: Decoder
+    _body: Body  # that is being read; set by `_open`, before any step that uses it
 
     def __init__(self, plan: Plan, transport: Transport, clock: Clock, attempts: Attempts) -> None:
         first = plan.targets[0]
@@ -100,6 +96,8 @@ class Pump:
         self._is_open = False  # a body is being read
         self._is_accepted = False  # a provider has begun to answer
         self._lost: SteerError | None = None
+        self._cut: SteerError | None = None  # of an answer that is about to be taken up
+        self._resumption: Resumption | None = None
         self._held: list[StreamEvent] = []  # released by text transformers at the end
         self._stop_error: SteerError | None = None
         self.is_stopped = False  # deltas that are still undelivered are to be dropped
@@ -141,43 +139,26 @@ class Pump:
 
     async def _open(self) -> None:
         target = self._attempts.begin()
-        self._lifecycle.begin_attempt(target.provider, target.chat.model)
-        self._text_stage.begin_attempt()
+        resumption, self._resumption = self._resumption, None
+        if resumption is None:
+            self._lifecycle.begin_attempt(target.provider, target.chat.model)
+            self._text_stage.begin_attempt()
         self._deadlines.begin_attempt()
         self._lost = None
+        opening = open_body(target, self._transport, self._options, self._clock, resumption)
         try:
-            self._body = await self._supervisor.run(self._send(target), _discard)
+            self._body = await self._supervisor.run(opening, Body.discard)
         except SteerError as error:
             await self._try_again(error)
             return
         self._metrics.on_first("byte", self._clock.monotonic())
         self._is_open = self._is_accepted = True
         self._note_headers()
-        self._framing = target.wire.framing(self._options.max_frame_bytes)
-        self._decoder = target.wire.decoder(target.provider)
         self._progress = 0
         self._supervisor.watch(self._body.abort)
         self._deadlines.begin_body()
         self._supervisor.arm()
         self._step = self._read
-
-    async def _send(self, target: Target) -> TransportResponse:
-        if target.endpoint is None:
-            await target.prepare()
-        limit = self._options.connect_timeout
-        response = await self._transport.open(target.request(), connect_timeout=limit)
-        if response.status == 200:
-            return response
-        try:
-            raise await read_refusal(
-                response,
-                target.wire,
-                target.provider,
-                max_bytes=self._options.max_error_body_bytes,
-                now=self._clock.time(),
-            )
-        finally:
-            await response.release()
 
     async def _read(self) -> Iterable[StreamEvent] | None:
         intake, deadlines = self._intake, self._deadlines
@@ -197,19 +178,14 @@ class Pump:
             if self._stop_error is None:
                 self._step = self._read_tail
             return None
-        frames = self._framing.feed(chunk)
-        fragments = chain.from_iterable(map(self._decoder.decode, frames))
-        return await self._through_text(intake.feed(fragments, now))
+        return await self._through_text(intake.feed(self._body.fragments(chunk), now))
 
     async def _read_tail(self) -> Iterable[StreamEvent]:
         """What the end of the body completes."""
         self._step = self._judge
-        now = self._clock.monotonic()
-        frames = self._framing.feed_eof()
-        tail = chain.from_iterable(map(self._decoder.decode, frames))
-        held = chain.from_iterable(self._decoder.decode_eof() for _ in (None,))
-        intake = self._intake
-        return await self._through_text(chain(intake.feed_tail(tail, now), intake.feed(held, now)))
+        now, intake, body = self._clock.monotonic(), self._intake, self._body
+        deltas = chain(intake.feed_tail(body.tail(), now), intake.feed(body.held(), now))
+        return await self._through_text(deltas)
 
     async def _judge(self) -> None:
         lost, markers = self._lost, self._attempts.target.wire.markers
@@ -224,10 +200,13 @@ class Pump:
 
     async def _try_again(self, error: SteerError) -> None:
         """After a failed attempt: another one, or the end."""
-        self._step = partial(self._conclude, error)
-        if self._stop_error is not None or self._intake.chunks:
+        self._step = partial(self._conclude, self._cut or error)
+        if self._stop_error is not None:
             return
-        wait = self._attempts.after(error)
+        if self._intake.chunks:
+            wait = await self._take_up(error)
+        else:
+            wait = self._attempts.after(error)
         if wait is None:
             return
         _log.info("trying again in %.2f s after %s: %s", wait, type(error).__name__, error)
@@ -238,6 +217,28 @@ class Pump:
             self._step = partial(self._conclude, interruption)
         else:
             self._step = self._open
+
+    async def _take_up(self, error: SteerError) -> float | None:
+        """Prepare to go on with a cut answer, where that was asked for and can be done.
+
+        Returns:
+            The seconds to wait before it; None when the error stands.
+        """
+        target, has_only_text = self._attempts.target, not self._intake.firsts
+        if self._options.recovery is None or self._text_stage.is_needed:
+            return None
+        resumption = target.resume(
+            self.response.get_text() if has_only_text else None,
+            self._body.decoder,
+        )
+        wait = self._attempts.after_cut(error) if resumption is not None else None
+        if wait is None:
+            return None
+        if self._cut is None:
+            self._cut = error
+            self._lifecycle.note_cut(error, await self._estimate(is_whole=False))
+        self._resumption = resumption
+        return wait
 
     async def _conclude(self, error: SteerError | None) -> Iterable[StreamEvent]:
         """The held text, the usage and the terminal event."""
@@ -281,6 +282,9 @@ class Pump:
             self.response.join_text()
         is_first = self._progress == 0
         self._progress = progress
+        if self._cut is not None:
+            self._cut = None
+            self._lifecycle.note_recovery()
         self._deadlines.note_progress()
         if is_first:
             self._supervisor.arm()
@@ -326,8 +330,3 @@ class Pump:
             return None
         chat = self._attempts.target.chat
         return await estimate_usage(chat, self.response, self._lifecycle.written())
-
-
-def _discard(response: TransportResponse) -> None:
-    """Close a response that came after nobody wanted it."""
-    response.abort(IncompleteStreamError("the stream was stopped while its connection was made"))

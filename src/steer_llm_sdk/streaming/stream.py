@@ -96,11 +96,11 @@ class EventStream:
         """The JSON value so far; None before it begins. See `docs/guides/json.md`.
 
         Parsed when it is read, each piece once: what nobody reads costs nothing. The value grows in
-        place: copy it to keep it as it is.
+        place: copy it to keep it as it is. After a fault in the text it stays what it was; the
+        stream's end tells of the fault.
 
         Raises:
             ConfigurationError: No JSON was asked for (``response_format``).
-            InvalidJSONError: What has arrived is not JSON.
         """
         return self._structure().snapshot()
 
@@ -109,7 +109,6 @@ class EventStream:
 
         Raises:
             ConfigurationError: No JSON was asked for (``response_format``).
-            InvalidJSONError: What has arrived is not JSON.
         """
         return self._structure().read_events()
 
