@@ -348,3 +348,16 @@ def test_a_call_that_a_failed_attempt_closed_is_open_again() -> None:
         intake.adopt(event)
     intake.collector.settle(has_finished=False, was_cut=False)
     assert intake.response.tool_calls == []
+
+
+def test_what_an_attempt_has_delivered_stays() -> None:
+    intake = intake_of()
+    taken(intake, "Hi", Reasoning("Hm"), ToolCallPiece(0, "c", "add", "5", is_whole=True), *SAID)
+
+    intake.forget()
+
+    intake.collector.settle(has_finished=False, was_cut=False)
+    assert intake.chunks == 3
+    assert intake.firsts.keys() == {"reasoning", "tool_argument"}
+    assert intake.response.reasoning == "Hm"
+    assert len(intake.response.tool_calls) == 1

@@ -70,20 +70,21 @@ class Intake:
         self._calls: dict[int, tuple[str, str | None]] = {}  # identifier and name, by index
 
     def forget(self) -> None:
-        """Forget an attempt that failed before its first delta."""
-        self.collector = Collector(self.response)
+        """Forget what an attempt that failed has said. What it has delivered stays."""
         self.failure = None
         self.has_ended = False
         self.has_cut_tail = False
-        self.fragments = 0
         self.usage = None
         self.finish = None
         self.metadata = {}
-        self.firsts = {}
         self.others = OtherChoices()
         self._pending = {}
         self._reasoning_part = None
         self._calls = {}
+        if not self.chunks:
+            self.collector = Collector(self.response)
+            self.fragments = 0
+            self.firsts = {}
 
     def feed(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
         """The deltas of these fragments, one by one as they are asked for.
