@@ -1,44 +1,71 @@
 """Token counts where the provider gives none.
 
 With the extra ``estimate``, text is counted with the encoding of OpenAI's models: exactly for them,
-nearly for others. Without it, tokens are estimated from the characters. How near each method comes
-was measured over recorded streams by ``benchmarks/estimate_confidence.py``; ``docs/usage.md`` shows
-the table that `CONFIDENCE` is taken from.
+nearly for others. Without it, tokens are estimated from the characters. To the content of an answer
+comes what every answer and every call costs beside it (names of fields, marks of beginning and
+end). All of these numbers, and how near each method comes, were measured over recorded streams by
+``benchmarks/estimate_confidence.py``; ``docs/usage.md`` shows its table.
 
 Nothing is counted while a stream runs: only at its end, when no usage has come, and then in pieces,
-with the event loop free between them. Loading an encoding takes a third of a second, so that is
-done in a thread, once.
+with the event loop free between them. The encoding is loaded in a thread, once a process.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import re
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from steer_llm_sdk.models.messages import Message, RawPart, TextPart
+from steer_llm_sdk.models.messages import Message, Part, RawPart, TextPart
 from steer_llm_sdk.models.requests import ChatRequest, Tool
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import Estimate, usage_counts
 
-# What each method's estimate of completion tokens is worth: one minus the 90th percentile of its
-# relative error over the recorded streams (see the head of this file).
-CONFIDENCE = {"bpe": 0.85, "bpe-other-vendor": 0.7, "characters": 0.6}
+Counter = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to estimate completion tokens, with what was measured of it.
+
+    Attributes:
+        name: The ``estimation_method`` in the usage event's metadata.
+        per_answer: Tokens that an answer takes beside its content.
+        per_call: Tokens that a tool call takes beside its name and arguments.
+        confidence: The share of measured answers whose estimate is within a quarter of the
+            provider's count.
+    """
+
+    name: str
+    per_answer: int
+    per_call: int
+    confidence: float
+
+
+BPE = Method("bpe", per_answer=1, per_call=10, confidence=0.79)
+BPE_OTHER_VENDOR = Method("bpe-other-vendor", per_answer=3, per_call=22, confidence=0.67)
+CHARACTERS = Method("characters", per_answer=1, per_call=12, confidence=0.61)
 
 # Measured by the same script: characters per token of ordinary prose.
-_CHARACTERS_PER_TOKEN = 4.0
+CHARACTERS_PER_TOKEN = 3.6
 
-# What the chat formats of the vendors add around each message, in tokens.
+# What the chat formats of the vendors add around each message of a request, in tokens.
 _TOKENS_PER_MESSAGE = 4
-# What an image takes: providers count 85 to about 1,600; this is a low-detail guess.
-_TOKENS_PER_IMAGE = 300
+# What an image or another attachment takes: providers count 85 to about 1,600 for an image; this is
+# a low-detail guess.
+_TOKENS_PER_ATTACHMENT = 300
 
-# Characters counted at a time: about 1.5 ms of work, and far below the tokenizer's own limit.
-_PIECE = 32_768
+# Characters counted before others have their turn: half a millisecond of work for prose, three
+# times that for scripts that take a token a character; and far below the tokenizer's own limit.
+_PIECE = 8_192
 
-Counter = Callable[[str], int]
+# Models that count with one of OpenAI's encodings, and those among them with the older one.
+_OPENAI_MODELS = re.compile(r"(ft:)?(gpt-|chatgpt-|o\d|text-)")
+_OLDER_MODELS = re.compile(r"(ft:)?(gpt-4(-|$)|gpt-3|text-)")
 
 
 async def estimate_usage(
@@ -51,12 +78,16 @@ async def estimate_usage(
         response: The response; its provider and model choose the method.
         answer: The texts that the model wrote: the words, reasoning, and calls.
     """
-    method, counter = await _counter_for(response.provider, response.model)
+    method, counter = await _method_for(response.provider, response.model)
     prompt = await _count(counter, _prompt_texts(chat))
     prompt += _TOKENS_PER_MESSAGE * (len(chat.messages) + bool(chat.system))
-    prompt += _TOKENS_PER_IMAGE * sum(_images(chat.messages))
+    prompt += _TOKENS_PER_ATTACHMENT * _attachments(chat.messages)
     completion = await _count(counter, answer)
-    return Estimate(usage_counts(prompt=prompt, completion=completion), method, CONFIDENCE[method])
+    if completion:
+        calls = len(response.tool_calls) + len(response.incomplete_tool_calls)
+        completion += method.per_answer + method.per_call * calls
+    counts = usage_counts(prompt=prompt, completion=completion)
+    return Estimate(counts, method.name, method.confidence)
 
 
 def count_characters(text: str) -> int:
@@ -65,26 +96,54 @@ def count_characters(text: str) -> int:
     Scripts without spaces take about one token a character.
     """
     if text.isascii():
-        return -int(-len(text) // _CHARACTERS_PER_TOKEN)
+        return _ceil(len(text) / CHARACTERS_PER_TOKEN)
     wide = sum(character > "\u02ff" for character in text)
-    return wide + -int(-(len(text) - wide) // _CHARACTERS_PER_TOKEN)
+    return wide + _ceil((len(text) - wide) / CHARACTERS_PER_TOKEN)
 
 
-async def _counter_for(provider: str, model: str) -> tuple[str, Counter]:
-    is_openai = provider in {"openai", "openai-responses", "azure"}
-    name = "cl100k_base" if is_openai and model.startswith(_OLDER_MODELS) else "o200k_base"
-    encode = await asyncio.to_thread(_encoding, name)
-    if encode is None:
-        return "characters", count_characters
-    return ("bpe" if is_openai else "bpe-other-vendor"), encode
+def _ceil(tokens: float) -> int:
+    return -int(-tokens // 1)
 
 
-_OLDER_MODELS = ("gpt-4-", "gpt-3.5", "text-")
+def encoding_name(provider: str, model: str) -> tuple[Method, str]:
+    """By which method a model's tokens are counted where there is a tokenizer; with which encoding.
+
+    The model's name decides, whoever serves it (``openai/gpt-4o`` on OpenRouter). On Azure the name
+    is that of a deployment, and most of them are OpenAI's.
+    """
+    name = model.rpartition("/")[2]
+    if _OLDER_MODELS.match(name):
+        return BPE, "cl100k_base"
+    is_openai = provider == "azure" or _OPENAI_MODELS.match(name) is not None
+    return (BPE if is_openai else BPE_OTHER_VENDOR), "o200k_base"
 
 
-@functools.cache
-def _encoding(name: str) -> Counter | None:
-    """A counter with one of OpenAI's encodings; None when the extra is not installed."""
+async def _method_for(provider: str, model: str) -> tuple[Method, Counter]:
+    method, name = encoding_name(provider, model)
+    if name not in _COUNTERS:
+        await asyncio.to_thread(load_counter, name)
+    counter = _COUNTERS[name]
+    return (CHARACTERS, count_characters) if counter is None else (method, counter)
+
+
+# The counters that were loaded, by their encodings; None where the extra is not installed.
+_COUNTERS: dict[str, Counter | None] = {}
+_LOADING = threading.Lock()
+
+
+def load_counter(name: str) -> Counter | None:
+    """A counter with one of OpenAI's encodings; None when the extra is not installed.
+
+    Takes some tenths of a second the first time: not to be called in an event loop's thread. Of
+    several threads that ask at once, one loads.
+    """
+    with _LOADING:
+        if name not in _COUNTERS:
+            _COUNTERS[name] = _load(name)
+        return _COUNTERS[name]
+
+
+def _load(name: str) -> Counter | None:
     with warnings.catch_warnings():
         # It reads its data by a way that Python 3.11 and 3.12 call deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -102,24 +161,23 @@ def _encoding(name: str) -> Counter | None:
 
 async def _count(counter: Counter, texts: Iterable[str]) -> int:
     total = 0
+    uninterrupted = 0
     for text in texts:
-        for piece in _pieces(text):
+        for at in range(0, len(text), _PIECE):
+            piece = text[at : at + _PIECE]
             total += counter(piece)
-            if len(piece) == _PIECE:
+            uninterrupted += len(piece)
+            if uninterrupted >= _PIECE:
+                uninterrupted = 0
                 await asyncio.sleep(0)
     return total
-
-
-def _pieces(text: str) -> Iterator[str]:
-    return (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))
 
 
 def _prompt_texts(chat: ChatRequest) -> Iterator[str]:
     if chat.system:
         yield chat.system
     for message in chat.messages:
-        yield from (part.text for part in message.parts if isinstance(part, TextPart))
-        yield from (_text_of(part.value) for part in message.parts if isinstance(part, RawPart))
+        yield from filter(None, map(_words, message.parts))
         for call in message.tool_calls:
             yield call.name
             yield call.arguments
@@ -130,9 +188,16 @@ def _prompt_texts(chat: ChatRequest) -> Iterator[str]:
             yield _text_of(tool.parameters)
 
 
-def _images(messages: Iterable[Message]) -> Iterator[int]:
-    for message in messages:
-        yield sum(not isinstance(part, TextPart | RawPart) for part in message.parts)
+def _attachments(messages: Iterable[Message]) -> int:
+    return sum(_words(part) is None for message in messages for part in message.parts)
+
+
+def _words(part: Part) -> str | None:
+    """The text of a part; None for an attachment, whose bytes are no text to be counted."""
+    if isinstance(part, TextPart):
+        return part.text
+    words = part.value.get("text") if isinstance(part, RawPart) else None
+    return words if isinstance(words, str) else None
 
 
 def _text_of(value: Any) -> str:
