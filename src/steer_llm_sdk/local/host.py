@@ -37,8 +37,8 @@ def _load(settings: dict[str, Any]) -> Any:
 
     try:
         return xllamacpp.Server(_params(xllamacpp, settings))
-    except RuntimeError:  # its message says nothing; llama.cpp has written the reason to stderr
-        os._exit(1)
+    except RuntimeError:  # its message says nothing: llama.cpp writes the reason to stderr,
+        sys.exit(1)  # from a thread that only an orderly end waits for
 
 
 def _params(xllamacpp: Any, settings: dict[str, Any]) -> Any:
