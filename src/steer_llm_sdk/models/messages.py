@@ -262,9 +262,11 @@ def _read_block(block: object, where: str) -> Part | ToolCall | Message:
 
 
 def _read_part(block: Mapping[str, Any], kind: object) -> Part:
+    if not isinstance(kind, str):
+        return RawPart(block)
     if kind in _TEXT_KINDS and isinstance(block.get("text"), str):
         return TextPart(block["text"]) if set(block) <= {"type", "text"} else RawPart(block)
-    if not isinstance(kind, str) or not set(block) <= _IMAGE_KEYS.get(kind, frozenset()):
+    if not set(block) <= _IMAGE_KEYS.get(kind, frozenset()):
         return RawPart(block)
     if kind in {"image_url", "input_image"}:
         given = block.get("image_url")
@@ -299,7 +301,7 @@ def _read_tool_call(call: object, where: str) -> ToolCall:
         raise ConfigurationError(
             f"{where}: expected a tool call to be a mapping, found {type(call).__name__}"
         )
-    kind = call.get("type", "function")
+    kind = str(call.get("type") or "function")
     nested = call.get(kind)
     inner = nested if isinstance(nested, Mapping) else call
     name = inner.get("name")
@@ -311,8 +313,8 @@ def _read_tool_call(call: object, where: str) -> ToolCall:
     return ToolCall(
         id=str(call.get("id") or ""),
         name=name,
-        arguments=arguments if isinstance(arguments, str) else _json_text(arguments),
-        type="function" if kind == "tool_use" else str(kind),
+        arguments=arguments if isinstance(arguments, str) else _json_text(arguments, where),
+        type="function" if kind == "tool_use" else kind,
         extra=extra or None,
     )
 
@@ -332,7 +334,12 @@ def _read_tool_result(block: Mapping[str, Any], where: str) -> Message:
     return Message("tool", tuple(parts), tool_call_id=identifier, is_error=is_error, extra=extra)
 
 
-def _json_text(value: object) -> str:
+def _json_text(value: object, where: str) -> str:
     import msgspec
 
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{where}: the arguments of a tool call cannot be written as JSON: {error}"
+        ) from None

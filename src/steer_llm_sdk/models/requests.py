@@ -110,7 +110,7 @@ def _read_tool(tool: object, where: str) -> Tool | RawTool:
         raise ConfigurationError(f"{where}: expected a mapping, found {type(tool).__name__}")
     if not _FUNCTION_KEYS & tool.keys():
         return RawTool(tool)  # Gemini's own: {"googleSearch": {}}
-    kind = tool.get("type", "function")
+    kind = str(tool.get("type", "function"))
     inner = tool.get("function", tool)
     is_function = kind in {"function", "custom"} and isinstance(inner, Mapping)
     parameters = inner.get("parameters", inner.get("input_schema")) if is_function else None
@@ -146,7 +146,7 @@ def read_tool_choice(choice: object) -> ToolChoice | RawTool | None:
         raise ConfigurationError(
             f"tool_choice: expected a string or a mapping, found {type(choice).__name__}"
         )
-    kind = choice.get("type")
+    kind = str(choice.get("type"))
     inner = choice.get("function", choice)
     if kind in {"function", "tool"} and isinstance(inner, Mapping) and inner.get("name"):
         return ToolChoice("tool", inner["name"])

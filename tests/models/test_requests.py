@@ -1,0 +1,151 @@
+"""Tools and tool choices, in the spellings of several providers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.requests import (
+    HTTPRequest,
+    RawTool,
+    Tool,
+    ToolChoice,
+    read_tool_choice,
+    read_tools,
+)
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+NO_PARAMETERS = {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (
+            {
+                "type": "function",
+                "function": {
+                    "name": "add",
+                    "description": "Adds.",
+                    "parameters": SCHEMA,
+                    "strict": True,
+                },
+            },
+            Tool("add", "Adds.", SCHEMA, strict=True),
+        ),
+        ({"name": "add", "input_schema": SCHEMA}, Tool("add", None, SCHEMA)),
+        ({"type": "custom", "name": "add", "input_schema": SCHEMA}, Tool("add", None, SCHEMA)),
+        ({"type": "function", "name": "add", "parameters": SCHEMA}, Tool("add", None, SCHEMA)),
+        ({"name": "add"}, Tool("add", None, NO_PARAMETERS)),
+        (
+            {"type": "function", "strict": False, "function": {"name": "add"}},
+            Tool("add", None, NO_PARAMETERS, strict=False),
+        ),
+        (Tool("add"), Tool("add")),
+        (RawTool({"n": 1}), RawTool({"n": 1})),
+    ],
+)
+def test_a_function_is_read(given: Any, read: Tool | RawTool) -> None:
+    assert read_tools([given]) == (read,)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"type": "web_search_20250305", "name": "web_search", "max_uses": 3},
+        {"type": "custom", "name": "sh", "format": {"type": "text"}},
+        {"type": "custom", "custom": {"name": "sh"}},
+        {"googleSearch": {}},
+        {"functionDeclarations": [{"name": "add"}]},
+        {"type": "function", "function": "add"},
+    ],
+)
+def test_a_tool_of_the_providers_own_passes_unchanged(given: Any) -> None:
+    assert read_tools([given]) == (RawTool(given),)
+
+
+def test_the_marks_of_a_tool_are_kept() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    nested = {"type": "function", "function": {"name": "add", "examples": [1]}, **mark}
+
+    flat, deep = read_tools([{"name": "add", "input_schema": SCHEMA, **mark}, nested])
+
+    assert flat == Tool("add", None, SCHEMA, extra=mark)
+    assert deep == Tool("add", None, NO_PARAMETERS, extra={"examples": [1], **mark})
+
+
+@pytest.mark.parametrize("tools", [None, []])
+def test_no_tools_are_none(tools: Any) -> None:
+    assert read_tools(tools) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("add", r"tools\[0\]: expected a mapping, found str"),
+        ({"type": "function", "function": {}}, r"tools\[0\]: a function needs a name, found None"),
+        ({"type": "function", "name": ""}, "found ''"),
+        ({"description": "Adds."}, "found None"),
+    ],
+)
+def test_a_tool_that_cannot_be_read_is_refused(given: Any, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        read_tools([given])
+
+
+def test_tools_without_parameters_do_not_share_them() -> None:
+    assert Tool("a").parameters is not Tool("b").parameters
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (None, None),
+        ("auto", ToolChoice("auto")),
+        ("none", ToolChoice("none")),
+        ("required", ToolChoice("required")),
+        ("any", ToolChoice("required")),
+        ("add", ToolChoice("tool", "add")),
+        ({"type": "auto"}, ToolChoice("auto")),
+        ({"type": "any"}, ToolChoice("required")),
+        ({"type": "tool", "name": "add"}, ToolChoice("tool", "add")),
+        ({"type": "function", "name": "add"}, ToolChoice("tool", "add")),
+        ({"type": "function", "function": {"name": "add"}}, ToolChoice("tool", "add")),
+        (ToolChoice("none"), ToolChoice("none")),
+        (RawTool({"n": 1}), RawTool({"n": 1})),
+    ],
+)
+def test_a_choice_is_read(given: Any, read: Any) -> None:
+    assert read_tool_choice(given) == read
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"type": "auto", "disable_parallel_tool_use": True},
+        {"type": "web_search"},
+        {"type": "function"},
+        {"type": "function", "function": "add"},
+        {"type": "allowed_tools", "mode": "auto", "tools": []},
+    ],
+)
+def test_another_choice_passes_unchanged(given: Any) -> None:
+    assert read_tool_choice(given) == RawTool(given)
+
+
+def test_a_choice_that_is_neither_a_word_nor_a_mapping_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="expected a string or a mapping, found int"):
+        read_tool_choice(5)
+
+
+def test_a_request_shows_neither_key_nor_words_nor_a_proxys_password() -> None:
+    request = HTTPRequest(
+        "https://a.example",
+        b"my words",
+        {"authorization": "Bearer sk-1"},
+        proxy="http://me:secret@proxy.example",
+    )
+
+    assert repr(request) == "HTTPRequest(url='https://a.example', method='POST', verify=True)"
