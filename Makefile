@@ -9,8 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The stages without sockets: every branch of them is tested.
 PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk/streaming/lifecycle.py
 
-# Every script of the folder is a benchmark, and takes `--quick`; `_…` are what they share.
-BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+# What the benchmarks compare with: an environment for each file of requirements.
+PEERS := $(basename $(notdir $(wildcard benchmarks/requirements/*.txt)))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-quick docs weights clean
@@ -19,7 +19,7 @@ help:
 	@echo 'make demo         stream from the embedded model: installs, fetches it (90 MB), needs no key'
 	@echo 'make test         all tests, and the coverage that must be whole'
 	@echo 'make check        ruff, mypy --strict, import contracts'
-	@echo 'make bench        the benchmarks; bench-quick for a short run'
+	@echo 'make bench        the benchmarks, beside other libraries; bench-quick without them, a minute'
 	@echo 'make docs         the documentation, into site/'
 	@echo 'make clean        remove what these made'
 
@@ -36,11 +36,12 @@ check: $(VENV)/.check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.tests
-	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(VENV)/.tests $(PEERS:%=.venv-peers/%/.installed)
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+	$(BIN)/python benchmarks/json_parser.py
 
-bench-quick: $(VENV)/.tests
-	@set -e; for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script --quick; done
+bench-quick: $(VENV)/.installed
+	@$(BIN)/python benchmarks/bench.py --quick $(ARGS)
 
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --quiet
@@ -49,7 +50,7 @@ weights: $(VENV)/.installed
 	@$(BIN)/steer local pull
 
 clean:
-	rm -rf $(VENV) site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-peers site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # --- what is installed: a stamp each, so that a second run installs nothing ---------------------
 
@@ -73,3 +74,10 @@ $(VENV)/.tests $(VENV)/.check $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
 $(VENV)/.tests: GROUP := test
 $(VENV)/.check: GROUP := check
 $(VENV)/.docs: GROUP := docs
+
+# Each peer by itself, so that none holds another back at an old version.
+.venv-peers/%/.installed: benchmarks/requirements/%.txt
+	@echo 'Installing $* to compare with …'
+	@$(PYTHON) -m venv .venv-peers/$*
+	@.venv-peers/$*/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
