@@ -21,6 +21,7 @@ from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
 from steer_llm_sdk.streaming.incremental_json import JSONEvent
 from steer_llm_sdk.streaming.manager import EventManager
+from steer_llm_sdk.streaming.observers import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.pump import Pump
 from steer_llm_sdk.streaming.structured.output import StructuredOutput
 
@@ -81,6 +82,9 @@ class EventStream:
         self._is_closed = False
         self._error: SteerError | None = None
         self._cancelled: StreamCancelledError | None = None
+        self._fanout: Fanout | None = None  # hands the events out, once there are observers
+        self._own: Observer | None = None  # then the consumer is one of its readers
+        self._driver: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     # --- the consumer's side ------------------------------------------------------------------
@@ -112,6 +116,31 @@ class EventStream:
         """
         return self._structure().read_events()
 
+    def subscribe(self, maxsize: int = DEFAULT_MAXSIZE, overflow: Overflow = "block") -> Observer:
+        """One more reader of this stream, with a queue of its own: an async iterator of events.
+
+        A task of the client's then pulls the stream, as soon as somebody reads, and hands each
+        event to the observers and to whoever iterates the stream itself. An observer gets the
+        events that come after it: subscribe before you iterate.
+
+        Args:
+            maxsize: How many events may wait to be read.
+            overflow: What happens then: ``"block"`` slows the stream, ``"drop_oldest"`` and
+                ``"drop_newest"`` drop a delta and count it, ``"coalesce"`` joins neighbours.
+
+        Raises:
+            ConfigurationError: `maxsize` is below 1, or `overflow` is none of these.
+        """
+        observer = Observer(maxsize, overflow, self._drive)
+        if self._fanout is None:
+            self._fanout = Fanout(self._next)
+        return self._fanout.add(observer)
+
+    def _drive(self) -> None:
+        """Begin to hand the events out."""
+        if self._fanout is not None and self._driver is None:
+            self._driver = self._keep(self._fanout.run())
+
     def _structure(self) -> StructuredOutput:
         if self._structured is None:
             raise ConfigurationError("partial JSON: no response_format was asked for")
@@ -134,6 +163,8 @@ class EventStream:
             self._is_closed = True
             return
         self.cancel("the stream was left before its end")
+        if self._own is not None:
+            self._own.close()
         await self._leave()
 
     async def __aenter__(self) -> Self:
@@ -152,7 +183,7 @@ class EventStream:
         return self
 
     async def __anext__(self) -> StreamEvent:
-        event = await self._next()
+        event = await (self._next() if self._fanout is None else self._read_own(self._fanout))
         if event is not None:
             return event
         if self._error is not None and self._raises and self._cancelled is None:
@@ -194,6 +225,11 @@ class EventStream:
             if self._cancelled is not None:
                 pump.stop(self._cancelled)
         return self._pump
+
+    async def _read_own(self, fanout: Fanout) -> StreamEvent | None:
+        if self._own is None:
+            self._own = fanout.add(Observer(begin=self._drive))
+        return await anext(self._own, None)
 
     async def _next(self) -> StreamEvent | None:
         """The next event that the consumer is to see; None when there is none any more."""
@@ -274,7 +310,7 @@ class EventStream:
 
     async def _leave(self) -> None:
         """Deliver what is left, in a task that outlives a cancellation, within `exit_grace`."""
-        task = self._keep(self._drain())
+        task = self._driver or self._keep(self._drain())
         await asyncio.wait((task,), timeout=self._options.exit_grace)
 
     async def _drain(self) -> None:
