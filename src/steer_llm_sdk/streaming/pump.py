@@ -92,7 +92,8 @@ class Pump:
         if plan.structured is not None:
             self.response.on_text = plan.structured.feed
         self._step: _Step | None = self._begin
-        self._progress = 0
+        self._progress = 0  # deltas and other fragments, as of the last read
+        self._has_begun = False  # this body has brought anything of the answer
         self._is_open = False  # a body is being read
         self._is_accepted = False  # a provider has begun to answer
         self._lost: SteerError | None = None
@@ -154,7 +155,8 @@ class Pump:
         self._metrics.on_first("byte", self._clock.monotonic())
         self._is_open = self._is_accepted = True
         self._note_headers()
-        self._progress = 0
+        self._has_begun = False
+        self._progress = self._intake.chunks + self._intake.fragments
         self._supervisor.watch(self._body.abort)
         self._deadlines.begin_body()
         self._supervisor.arm()
@@ -280,13 +282,13 @@ class Pump:
         self._count_deltas()
         if len(self.response.text_parts) > _MOST_PIECES:
             self.response.join_text()
-        is_first = self._progress == 0
         self._progress = progress
         if self._cut is not None:
             self._cut = None
             self._lifecycle.note_recovery()
         self._deadlines.note_progress()
-        if is_first:
+        if not self._has_begun:
+            self._has_begun = True
             self._supervisor.arm()
 
     def _count_deltas(self) -> None:
