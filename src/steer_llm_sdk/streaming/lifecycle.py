@@ -80,6 +80,7 @@ class Lifecycle:
         self.begun = now
         self._final_check = final_check
         self._cut: dict[str, Any] | None = None
+        self._cut_at = 0  # characters of text that earlier requests brought
         self._recovered: list[dict[str, Any]] = []  # what cut the answer, and where
         self._earlier: list[Estimate | None] = []  # what requests took whose answers were cut
 
@@ -136,6 +137,7 @@ class Lifecycle:
             "chunks": self.intake.chunks,
             "usage": usage.counts if usage else None,
         }
+        self._cut_at = len(self.response.get_text())
         self.intake.forget()
 
     def note_recovery(self) -> None:
@@ -167,12 +169,12 @@ class Lifecycle:
         return None
 
     def written(self) -> list[str]:
-        """Everything that the model wrote and that counts as its output; other choices too."""
+        """What the model wrote for this request and counts as its output; other choices too."""
         response = self.response
         others = self.intake.others.as_dict().values()
         calls = [*response.tool_calls, *response.incomplete_tool_calls]
         calls += [call for choice in others for call in choice["tool_calls"]]
-        said = [response.get_text(), response.reasoning, response.refusal]
+        said = [response.get_text()[self._cut_at :], response.reasoning, response.refusal]
         said += [choice["text"] for choice in others]
         return said + [call[key] or "" for call in calls for key in ("name", "arguments")]
 
