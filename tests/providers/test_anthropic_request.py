@@ -413,3 +413,32 @@ def test_objects_of_a_schema_are_closed_where_they_do_not_say() -> None:
         },
         "$defs": {"default": is_closed},
     }
+
+
+# --- what only Anthropic understands ----------------------------------------------------------
+
+MARK = {"type": "ephemeral"}
+
+
+def test_the_marks_of_a_tool_are_sent_with_it() -> None:
+    tools = read_tools([{"name": "add", "input_schema": {"type": "object"}, "cache_control": MARK}])
+
+    assert body(tools=tools)["tools"] == [
+        {"name": "add", "input_schema": {"type": "object"}, "cache_control": MARK}
+    ]
+
+
+def test_the_marks_of_an_answer_to_a_call_are_sent_with_it() -> None:
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "5", "cache_control": MARK}
+
+    assert turns({"role": "user", "content": [result]}) == [{"role": "user", "content": [result]}]
+
+
+def test_words_and_calls_keep_the_order_that_they_came_in() -> None:
+    content = [
+        {"type": "tool_use", "id": "c", "name": "add", "input": {"a": 1}},
+        {"type": "text", "text": "And then:"},
+        {"type": "tool_use", "id": "d", "name": "sub", "input": {}},
+    ]
+
+    assert turns({"role": "assistant", "content": content})[0]["content"] == content

@@ -347,3 +347,11 @@ def test_where_usage_is_not_asked_for_there_is_nothing_to_take_back() -> None:
     quiet = OpenAIChat(Dialect(asks_for_usage=False))
 
     assert quiet.without_usage_option(CHAT, refused("stream_options")) is None
+
+
+def test_the_marks_of_a_tool_are_sent_beside_its_function() -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+
+    (tool,) = body(tools=(Tool("add", parameters={}, extra=mark),))["tools"]
+
+    assert tool == {"type": "function", "function": {"name": "add", "parameters": {}}, **mark}

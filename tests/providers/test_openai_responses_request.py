@@ -364,3 +364,9 @@ class TestCalls:
 
         with pytest.raises(ConfigurationError, match="'call_1' are not JSON"):
             spelled([Message("assistant", (TextPart("So:"),), (call,))])
+
+
+def test_the_marks_of_a_tool_are_sent_with_it() -> None:
+    (tool,) = body(tools=(Tool("add", parameters={}, extra={"defer_loading": True}),))["tools"]
+
+    assert tool == {"type": "function", "name": "add", "parameters": {}, "defer_loading": True}

@@ -1,0 +1,86 @@
+"""Token counts under one set of keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.models.usage import USAGE_KEYS, added, count_at, usage_counts, with_total
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [(5, 5), (0, 0), (12.0, 12), (12.5, None), (-1, None), (True, None), ("5", None), (None, None)],
+)
+def test_a_count_is_a_whole_number_that_is_not_negative(value: Any, count: int | None) -> None:
+    assert count_at({"n": value}, "n") == count
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_what_is_no_number_of_tokens_is_no_count(value: float) -> None:
+    assert count_at({"n": value}, "n") is None
+
+
+@pytest.mark.parametrize(
+    ("usage", "count"),
+    [
+        ({"details": {"cached": 3}}, 3),
+        ({"details": {}}, None),
+        ({"details": None}, None),
+        ({"details": 5}, None),
+        ({}, None),
+    ],
+)
+def test_a_count_may_stand_deeper(usage: dict[str, Any], count: int | None) -> None:
+    assert count_at(usage, "details", "cached") == count
+
+
+def test_only_counts_that_are_known_are_kept() -> None:
+    assert usage_counts(prompt=0, reasoning=5) == {"prompt_tokens": 0, "reasoning_tokens": 5}
+    assert usage_counts() == {}
+
+
+def test_every_count_has_its_key() -> None:
+    counts = usage_counts(prompt=1, completion=2, total=3, cached=4, cache_write=5, reasoning=6)
+
+    assert list(counts) == list(USAGE_KEYS)
+    assert counts == {
+        "prompt_tokens": 1,
+        "completion_tokens": 2,
+        "total_tokens": 3,
+        "cached_tokens": 4,
+        "cache_write_tokens": 5,
+        "reasoning_tokens": 6,
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "whole"),
+    [
+        (
+            {"completion_tokens": 2, "prompt_tokens": 1},
+            {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+        ),
+        (
+            {"total_tokens": 9, "prompt_tokens": 1, "completion_tokens": 2},
+            {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 9},
+        ),
+        ({"prompt_tokens": 1}, {"prompt_tokens": 1}),
+        ({"completion_tokens": 1}, {"completion_tokens": 1}),
+        ({}, {}),
+    ],
+)
+def test_a_total_that_is_missing_is_the_sum(counts: dict[str, int], whole: dict[str, int]) -> None:
+    assert list(with_total(counts).items()) == list(whole.items())
+
+
+def test_the_counts_of_several_requests_are_added_up() -> None:
+    first = {"completion_tokens": 2, "prompt_tokens": 1}
+
+    assert added([first, {"prompt_tokens": 4, "cached_tokens": 3}]) == {
+        "prompt_tokens": 5,
+        "completion_tokens": 2,
+        "cached_tokens": 3,
+    }
+    assert added([]) == {}
