@@ -115,6 +115,7 @@ def unknown(event: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: 
         functools.partial(typed),
         [].append,
         print,
+        dict,
         dict.get,
         Mock(),
         MagicMock(),

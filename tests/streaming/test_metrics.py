@@ -103,6 +103,21 @@ def test_stalls_are_counted_and_summed() -> None:
     assert summary["stall_ms"] == pytest.approx(1250, abs=0.01)
 
 
+def test_deltas_that_came_in_one_read_are_counted_together() -> None:
+    together, apart = StreamMetrics(), StreamMetrics()
+    for metrics in (together, apart):
+        metrics.on_start(BEGAN)
+    together.on_first("text", BEGAN + 0.5)
+    for number in range(400):
+        at = BEGAN + 0.5 + number
+        together.on_deltas(2, at)
+        apart.on_delta("text", at)
+        apart.on_delta("text", at)
+
+    assert together.summary() == apart.summary()
+    assert together.summary()["chunks"] == 800
+
+
 def test_only_the_first_start_counts() -> None:
     metrics = measured([])
     metrics.on_start(BEGAN + 0.25)

@@ -331,6 +331,20 @@ async def test_without_background_events_are_processed_at_once() -> None:
     await processor.stop()
 
 
+async def test_the_worker_cannot_wait_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+    class Stops(EventTransformer):
+        async def transform(self, event: StreamEvent) -> StreamEvent:
+            await processor.stop()
+            return event
+
+    processor = EventProcessor(transformers=[Stops()], background=True)
+    await processor.submit_event(delta())
+    await processor.stop()
+
+    assert processor.metrics.transformer_errors == 1
+    assert "RuntimeError" in caplog.text
+
+
 async def test_stopping_what_never_ran_is_fine() -> None:
     await EventProcessor(background=True).stop()
 

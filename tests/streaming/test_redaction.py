@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.streaming.partial_match import partial_pattern, reach_of
+from steer_llm_sdk.streaming.partial_match import _Mode, _Writer, partial_pattern, reach_of
 from steer_llm_sdk.streaming.redaction import RedactTransformer
 from steer_llm_sdk.streaming.transformers import TransformerChain
 from support.events import delta, usage
@@ -52,6 +52,7 @@ KINDS: dict[str, tuple[str, list[str]]] = {
     "anchors, looked ahead": (r"a(?!\bb)(?!^)(?!b\B)(?=\b|b)", ["a", "b", " ", "c"]),
     "line ends, looked ahead": (r"(?m:a(?!b$))|(?-m:a(?!c$))", ["a", "b", "c", "\n"]),
     "a line's start, looked ahead": (r"(?m)b?\na(?!^)(?!b)|c(?!\n(?!^))", ["a", "b", "c", "\n"]),
+    "behind what is behind": (r"(?<=(?<=a)b)c|(?<=(?<!a)b)d", ["a", "b", "c", "d"]),
     "behind a boundary": (r"(?<=\bb)a|(?<=^c)a", ["a", "b", "c", " "]),
     "never": (r"a(?!)|b", ["a", "b"]),
     "case, by a set": (r"[^\W_\d]\S|\D\s", ["a", "_", "1", " "]),
@@ -200,6 +201,13 @@ def test_a_function_finds_what_is_redacted(parts: list[str], cuts: list[int]) ->
     assert "".join(run(redactor, pieces_of(text, cuts))) == re.sub("Ada|Adam", "#", text)
 
 
+def test_what_a_function_could_still_find_is_held() -> None:
+    redactor = RedactTransformer(names, max_length=4).for_stream()
+
+    assert _text(redactor.transform(delta("I am Eve and A"))) == "I am E"
+    assert redactor.held == 8
+
+
 def test_places_that_overlap_are_replaced_as_far_as_they_reach() -> None:
     redactor = RedactTransformer(lambda text: [(2, 4), (0, 3)], "#", max_length=10)
 
@@ -342,6 +350,12 @@ def test_other_arguments_that_make_no_sense_are_refused() -> None:
 )
 def test_the_reach_of_a_pattern(pattern: str, ahead: int | None, behind: int) -> None:
     assert reach_of(re.compile(pattern)) == (ahead, behind)
+
+
+def test_a_pattern_that_never_matches_holds_nothing() -> None:
+    assert run(RedactTransformer(r"a(?!)"), ["ab", "a"]) == ["ab", "a", ""]
+    never = _Writer("").sequence([("FAILURE", ())], _Mode(is_multiline=False))
+    assert re.search(never, "") is None
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

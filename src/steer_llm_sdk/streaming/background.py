@@ -34,12 +34,18 @@ class BackgroundQueue:
         await self._running_queue().put(event)
 
     async def stop(self) -> None:
-        """Wait until the queue is empty and its last event processed, then end the worker."""
+        """Wait until the queue is empty and its last event processed, then end the worker.
+
+        Raises:
+            RuntimeError: The worker itself calls this: it would wait for itself.
+        """
         if self._queue is None:
             return
+        if self._worker is asyncio.current_task():
+            raise RuntimeError("stop: called while processing an event that was submitted")
         await self._running_queue().join()
         worker, self._worker, self._queue = self._worker, None, None
-        if worker is not None and worker is not asyncio.current_task():
+        if worker is not None:
             worker.cancel()
             await asyncio.wait([worker])
 

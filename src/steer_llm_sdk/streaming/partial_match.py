@@ -180,6 +180,7 @@ class _Writer:
         return f"(?!{may})" if mode.must else f"(?!{must})(?:(?!{may})|())"
 
     def _failure(self, _argument: Any, _mode: _Mode) -> str:
+        # What newer parsers make of `(?!)`.
         return _NEVER
 
     def _look_behind(self, kind: str, items: Any, mode: _Mode) -> str:

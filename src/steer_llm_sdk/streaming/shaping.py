@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from math import ceil
 from typing import Literal
 
@@ -16,7 +17,7 @@ from steer_llm_sdk.streaming.transformers import EventTransformer
 _UNIT_ENDS = {"word": re.compile(r"(?s).*\s"), "line": re.compile(r"(?s).*\n")}
 
 
-class _Joiner(EventTransformer):
+class _Joiner(EventTransformer, ABC):
     """Joins neighbouring deltas of one lane; what it holds never passes an event of another.
 
     A subclass says how much of the joined text goes on now.
@@ -58,9 +59,9 @@ class _Joiner(EventTransformer):
             self._began_at = event.timestamp
         return put_text(event, lane, text[:end])
 
+    @abstractmethod
     def _due(self, text: str, timestamp: float) -> int:
         """How many characters of the joined text go on now."""
-        raise NotImplementedError
 
 
 class CoalesceTransformer(_Joiner):
