@@ -1,0 +1,150 @@
+"""Streams spoilt in the ways in which networks, proxies and servers spoil them.
+
+Each mutation is a function of a body and a `random.Random`, so that a seed repeats it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, TypeAlias
+
+Mutation: TypeAlias = Callable[[bytes, Random], bytes]
+
+# A frame ends at a blank line, or, where there are none (NDJSON), at the end of its line.
+_BLANK_LINE = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
+_LINE = re.compile(rb"(?<=\n)")
+
+# What stands in a server's JSON where nobody expects it.
+_SURPRISES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    2**63,
+    2**70,
+    "",
+    "x",
+    "stop",
+    "\ud83d",
+    "\x00",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    {"type": None},
+    [{}, {}],
+    {"index": -1},
+    {"text": ["a"]},
+)
+
+
+def frames_of(body: bytes) -> list[bytes]:
+    """The frames of a body, separators included, so that joined they are the body."""
+    separator = _BLANK_LINE if b"\n\n" in body or b"\r\n\r\n" in body else _LINE
+    return [frame for frame in separator.split(body) if frame]
+
+
+def flip(body: bytes, random: Random) -> bytes:
+    """A few bytes are others."""
+    spoilt = bytearray(body)
+    for _ in range(random.randint(1, 8)):
+        if spoilt:
+            spoilt[random.randrange(len(spoilt))] = random.randrange(256)
+    return bytes(spoilt)
+
+
+def truncate(body: bytes, random: Random) -> bytes:
+    """The end is missing."""
+    return body[: random.randint(0, len(body))]
+
+
+def drop(body: bytes, random: Random) -> bytes:
+    """Frames are missing."""
+    frames = frames_of(body)
+    for _ in range(random.randint(1, 4)):
+        if frames:
+            del frames[random.randrange(len(frames))]
+    return b"".join(frames)
+
+
+def double(body: bytes, random: Random) -> bytes:
+    """Frames come twice."""
+    frames = frames_of(body)
+    for _ in range(random.randint(1, 4)):
+        if frames:
+            frames.insert(random.randrange(len(frames) + 1), random.choice(frames))
+    return b"".join(frames)
+
+
+def swap(body: bytes, random: Random) -> bytes:
+    """Frames stand in another order."""
+    frames = frames_of(body)
+    for _ in range(random.randint(1, 4)):
+        if frames:
+            frames.insert(random.randrange(len(frames)), frames.pop(random.randrange(len(frames))))
+    return b"".join(frames)
+
+
+def surprise(body: bytes, random: Random) -> bytes:
+    """A value inside a frame's JSON is of another kind, is gone, or has a neighbour's name."""
+    frames = frames_of(body)
+    places = [at for at, frame in enumerate(frames) if b"{" in frame]
+    for _ in range(random.randint(1, 3)):
+        if places:
+            at = random.choice(places)
+            frames[at] = _with_surprise(frames[at], random)
+    return b"".join(frames)
+
+
+def _with_surprise(frame: bytes, random: Random) -> bytes:
+    begin, end = frame.find(b"{"), frame.rfind(b"}") + 1
+    try:
+        value = json.loads(frame[begin:end])
+    except (ValueError, RecursionError):
+        return frame
+    spots = list(_spots(value))
+    if not spots:
+        return frame
+    holder, key = random.choice(spots)
+    kind = random.randrange(4)
+    if kind == 0:
+        del holder[key]
+    elif kind == 1 and isinstance(holder, dict):
+        other = random.choice(spots)[1]
+        holder[str(other)] = holder.pop(key)
+    else:
+        holder[key] = random.choice(_SURPRISES)
+    return frame[:begin] + json.dumps(value).encode() + frame[end:]
+
+
+def _spots(value: Any) -> list[tuple[Any, Any]]:
+    """Where in a value something can be changed."""
+    found: list[tuple[Any, Any]] = []
+    todo = [value]
+    while todo:
+        holder = todo.pop()
+        if isinstance(holder, dict):
+            found += [(holder, key) for key in holder]
+            todo += holder.values()
+        elif isinstance(holder, list):
+            found += [(holder, at) for at in range(len(holder))]
+            todo += holder
+    return found
+
+
+MUTATIONS: Mapping[str, Mutation] = {
+    mutation.__name__: mutation for mutation in (flip, truncate, drop, double, swap, surprise)
+}
+
+
+def mutate(body: bytes, random: Random) -> bytes:
+    """One mutation, or a few on top of each other."""
+    for _ in range(random.randint(1, 3)):
+        body = random.choice(list(MUTATIONS.values()))(body, random)
+    return body
