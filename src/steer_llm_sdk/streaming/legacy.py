@@ -157,6 +157,10 @@ def _first_annotation(callback: Callback) -> Any:
     """The first positional parameter's annotation; `object` where there is none to speak of."""
     import inspect
 
+    if type(callback) is FunctionType and not callback.__dict__:
+        annotation = _plain_annotation(callback)
+        if annotation is not _NOT_PLAIN:
+            return annotation
     is_python = inspect.isfunction(callback) or inspect.ismethod(callback)
     if (inspect.isroutine(callback) and not is_python) or _is_mock(callback):
         return object
