@@ -261,6 +261,22 @@ async def test_block_holds_up_the_stream_until_there_is_room() -> None:
     assert processor.metrics.events_dropped == 0
 
 
+async def test_a_delivery_that_was_cancelled_before_it_began_holds_up_nobody() -> None:
+    handler = Handler()
+    handler.gate.set()
+    processor = BatchedEventProcessor(batch_size=1, batch_handler=handler, max_waiting_batches=1)
+    stream = processor.open_stream()
+    await feed(stream, delta(index=0))
+    task = batcher_of(stream)._task
+    assert task is not None
+    task.cancel()
+
+    async with asyncio.timeout(5):  # in this task: another would begin after the cancellation
+        await feed(stream, delta(index=1))
+    await stream.close()
+    assert handler.indexes == [[0], [1]]
+
+
 async def test_a_batch_that_found_no_room_in_time_follows_when_there_is_some() -> None:
     handler = Handler()
     processor = BatchedEventProcessor(batch_size=2, batch_handler=handler, max_waiting_batches=1)
@@ -430,7 +446,7 @@ def test_every_event_is_handed_over_once_and_in_order_or_counted_as_dropped(
         await stream.close()
         return count
 
-    count = asyncio.run(scenario())
+    count = asyncio.run(asyncio.wait_for(scenario(), 20))
 
     handed = [event for batch in handler.handed for event in batch]
     indexes = [event.chunk_index for event in handed if isinstance(event, StreamDeltaEvent)]

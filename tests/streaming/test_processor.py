@@ -311,9 +311,11 @@ async def test_a_worker_that_was_cancelled_is_replaced_and_only_its_event_is_los
     await asyncio.sleep(0)
     background = processor._background
     assert background is not None
-    assert background._worker is not None
-    background._worker.cancel()
-    await asyncio.wait([background._worker])
+    assert background._running is not None
+    worker = background._running[1]
+    worker.cancel()
+    await asyncio.wait([worker])
+    await processor.start()
     collect.gate.set()
     await processor.stop()
 

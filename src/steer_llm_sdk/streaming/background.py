@@ -22,8 +22,7 @@ class BackgroundQueue:
     ) -> None:
         self._process = process
         self._max_size = max_size
-        self._queue: asyncio.Queue[StreamEvent] | None = None
-        self._worker: asyncio.Task[None] | None = None
+        self._running: tuple[asyncio.Queue[StreamEvent], asyncio.Task[None]] | None = None
 
     def start(self) -> None:
         """Start the worker, unless it runs."""
@@ -39,22 +38,22 @@ class BackgroundQueue:
         Raises:
             RuntimeError: The worker itself calls this: it would wait for itself.
         """
-        if self._queue is None:
+        if self._running is None:
             return
-        if self._worker is asyncio.current_task():
+        if self._running[1] is asyncio.current_task():
             raise RuntimeError("stop: called while processing an event that was submitted")
         await self._running_queue().join()
-        worker, self._worker, self._queue = self._worker, None, None
-        if worker is not None:
-            worker.cancel()
-            await asyncio.wait([worker])
+        (_, worker), self._running = self._running, None
+        worker.cancel()
+        await asyncio.wait([worker])
 
     def _running_queue(self) -> asyncio.Queue[StreamEvent]:
-        if self._queue is None:
-            self._queue = asyncio.Queue(self._max_size)
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work(self._queue), name="steer-processor")
-        return self._queue
+        """The queue, with a worker at it: a new one where the last was cancelled."""
+        queue, worker = self._running or (asyncio.Queue(self._max_size), None)
+        if worker is None or worker.done():
+            worker = asyncio.create_task(self._work(queue), name="steer-processor")
+            self._running = (queue, worker)
+        return queue
 
     async def _work(self, queue: asyncio.Queue[StreamEvent]) -> None:
         while True:

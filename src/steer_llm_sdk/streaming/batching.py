@@ -174,19 +174,21 @@ class Batcher:
     def _deliver_soon(self) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._deliver(), name="steer-batches")
+            # A callback, because a task that is cancelled before its first step runs no `finally`.
+            self._task.add_done_callback(self._on_delivered)
         return self._task
 
     async def _deliver(self) -> None:
         """Hand over one batch after another, until none waits."""
-        try:
-            while self._waiting:
-                batch = self._waiting.popleft()
-                self._seal_what_waited()
-                await self._hand_over(batch)
-        finally:
-            self._make_room_known()
-            if not self._waiting and not self._current:
-                self._pending.discard(self)
+        while self._waiting:
+            batch = self._waiting.popleft()
+            self._seal_what_waited()
+            await self._hand_over(batch)
+
+    def _on_delivered(self, _task: asyncio.Task[None]) -> None:
+        self._make_room_known()
+        if not self._waiting and not self._current:
+            self._pending.discard(self)
 
     def _seal_what_waited(self) -> None:
         """There is room for one more: a batch may have been waiting for it."""
