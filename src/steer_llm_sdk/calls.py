@@ -171,15 +171,16 @@ class Planner:
         variables = () if is_new else row.base_url_env
         given = settings.base_url or first_set(self._environment, variables) or row.base_url
         if given is None:
-            names = " or ".join(row.base_url_env)
-            raise ConfigurationError(f"{provider}: a base_url is needed (or set {names})")
-        base_url = clean_base_url(given, provider)
+            hint = f" (or set {' or '.join(variables)})" if variables else ""
+            raise ConfigurationError(f"{provider}: a base_url is needed{hint}")
+        base_url = clean_base_url(given, provider, row.base_url)
         key = settings.api_key or self._keys.get(_SHARED.get(provider, provider))
         if key is None and not is_new:
             key = first_set(self._environment, row.key_env)
         if key is None and row.needs_key and base_url == row.base_url:
+            variable = "" if is_new else f"set {' or '.join(row.key_env)}, or "
             raise MissingAPIKeyError(
-                f"{provider}: no API key: set {' or '.join(row.key_env)}, or pass "
+                f"{provider}: no API key: {variable}pass "
                 f"providers={{{provider!r}: ProviderSettings(api_key=…)}}"
             )
         return Endpoint(

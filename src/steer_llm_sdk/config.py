@@ -6,11 +6,11 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from steer_llm_sdk.errors import ConfigurationError
 
-_LOOPBACK = ("localhost", "127.", "::1")
+_LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d+){3}|0\.0\.0\.0|::1?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +43,19 @@ def first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | N
     return next((value for value in values if value), None)
 
 
-def clean_base_url(base_url: str, provider: str) -> str:
+def clean_base_url(base_url: str, provider: str, default: str | None = None) -> str:
     """A base URL without its trailing slash, checked.
 
     A host without a scheme (``127.0.0.1:11434``, as ``OLLAMA_HOST`` is often written) gets
-    ``http://``. A user and password in the URL, and plain http to a host other than this machine,
-    are warned of.
+    ``http://``, and the port of the `default` address where it has none. A user and password in
+    the URL, and plain http to a host other than this machine, are warned of.
 
     Raises:
         ConfigurationError: It is no http or https URL.
     """
     url = base_url.strip().rstrip("/")
     if "://" not in url:
-        url = f"http://{url}"
+        url = _with_port(f"http://{url}", default)
     parts = _split(url)
     host = parts.hostname if parts is not None else None
     if parts is None or not host or parts.scheme not in {"http", "https"}:
@@ -68,12 +68,19 @@ def clean_base_url(base_url: str, provider: str) -> str:
             f"{provider}: the base URL holds a user or password; pass a key or headers instead",
             stacklevel=2,
         )
-    if parts.scheme == "http" and not host.startswith(_LOOPBACK):
+    if parts.scheme == "http" and not _LOOPBACK.fullmatch(host):
         warnings.warn(
             f"{provider}: plain http to {host}: the key and the messages can be read on the way",
             stacklevel=2,
         )
     return url
+
+
+def _with_port(url: str, default: str | None) -> str:
+    parts, usual = _split(url), _split(default or "")
+    if parts is None or usual is None or parts.port is not None or usual.port is None:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{usual.port}"))
 
 
 def _split(url: str) -> SplitResult | None:
