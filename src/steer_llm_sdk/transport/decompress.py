@@ -16,14 +16,15 @@ _MAX_PIECE_BYTES = 256 * 1024
 # zlib's window sizes: 47 reads both gzip's and zlib's headers; -15 is deflate without one.
 _ANY_HEADER = 47
 _NO_HEADER = -15
+_HEADER_BYTES = 2
 
 
 class BodyDecoder:
     """Unpacks a gzip or deflate body."""
 
     def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(_ANY_HEADER)
-        self._is_first = True
+        self._zlib: zlib._Decompress | None = None  # not known before the header is
+        self._head = b""
 
     def feed(self, chunk: bytes) -> bytes:
         """The next piece: call again with ``b""`` while `has_held_input`.
@@ -31,28 +32,33 @@ class BodyDecoder:
         Raises:
             ProtocolError: The bytes are not what their encoding says.
         """
-        data = self._zlib.unconsumed_tail + chunk
+        if self._zlib is None:
+            self._head += chunk
+            if len(self._head) < _HEADER_BYTES:
+                return b""
+            window = _ANY_HEADER if _has_header(self._head) else _NO_HEADER
+            self._zlib, chunk, self._head = zlib.decompressobj(window), self._head, b""
+        if self._zlib.eof:
+            return b""  # zlib would keep what follows, without a limit
         try:
-            return self._unpack(data)
+            return self._zlib.decompress(self._zlib.unconsumed_tail + chunk, _MAX_PIECE_BYTES)
         except zlib.error as error:
             raise ProtocolError(f"the compressed body cannot be unpacked: {error}") from None
-
-    def _unpack(self, data: bytes) -> bytes:
-        try:
-            piece = self._zlib.decompress(data, _MAX_PIECE_BYTES)
-        except zlib.error:
-            # Some servers send "deflate" without zlib's header.
-            if not self._is_first:
-                raise
-            self._zlib = zlib.decompressobj(_NO_HEADER)
-            piece = self._zlib.decompress(data, _MAX_PIECE_BYTES)
-        self._is_first = self._is_first and not data
-        return piece
 
     @property
     def has_held_input(self) -> bool:
         """Whether there is input that has not been unpacked yet."""
-        return bool(self._zlib.unconsumed_tail)
+        return self._zlib is not None and bool(self._zlib.unconsumed_tail)
+
+
+def _has_header(data: bytes) -> bool:
+    """Whether this is gzip or zlib; some servers send "deflate" without zlib's header.
+
+    https://www.rfc-editor.org/rfc/rfc1950#section-2.2: deflate's number is 8, and the two bytes as
+    a number are a multiple of 31.
+    """
+    is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
+    return is_zlib or data.startswith(b"\x1f\x8b")
 
 
 def body_decoder(encoding: str | None) -> BodyDecoder | None:

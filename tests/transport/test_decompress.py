@@ -1,0 +1,103 @@
+"""Compressed bodies: however they are cut, and never more than a piece at a time."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import zlib
+from collections.abc import Iterable
+
+import pytest
+
+from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.transport.decompress import BodyDecoder, body_decoder
+
+TEXT = "".join(random.Random(7).choices("abcdef \n", k=5_000)).encode()
+
+
+def raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+PACKED = {
+    "gzip": gzip.compress(TEXT),
+    "deflate": zlib.compress(TEXT),
+    "deflate without a header": raw_deflate(TEXT),
+    "nothing": gzip.compress(b""),
+}
+
+
+def pieces_of(chunks: Iterable[bytes]) -> list[bytes]:
+    decoder = BodyDecoder()
+    pieces = []
+    for chunk in chunks:
+        pieces.append(decoder.feed(chunk))
+        while decoder.has_held_input:
+            pieces.append(decoder.feed(b""))
+    return [*pieces, decoder.feed(b"")]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100, 1 << 20])
+@pytest.mark.parametrize("name", PACKED)
+def test_a_body_is_unpacked_however_it_is_cut(name: str, size: int) -> None:
+    packed = PACKED[name]
+
+    pieces = pieces_of(packed[at : at + size] for at in range(0, len(packed), size))
+
+    assert b"".join(pieces) == (b"" if name == "nothing" else TEXT)
+
+
+def test_words_come_out_as_soon_as_they_were_flushed() -> None:
+    packer, decoder = zlib.compressobj(wbits=31), BodyDecoder()
+
+    for words in (b"data: 1\n\n", b"data: 2\n\n"):
+        flushed = packer.compress(words) + packer.flush(zlib.Z_SYNC_FLUSH)
+        assert decoder.feed(flushed) == words
+
+
+def test_a_small_body_that_unpacks_to_much_comes_in_bounded_pieces() -> None:
+    pieces = pieces_of([gzip.compress(bytes(3_000_000))])
+
+    assert sum(map(len, pieces)) == 3_000_000
+    assert max(map(len, pieces)) == 256 * 1024
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>not compressed at all</html>", PACKED["gzip"][:20] + b"\xff" * 400]
+)
+def test_bytes_that_are_not_compressed_are_an_error(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="cannot be unpacked"):
+        pieces_of([body])
+
+
+def test_a_body_that_ends_early_gives_what_there_is() -> None:
+    found = b"".join(pieces_of([PACKED["gzip"][:-20]]))
+
+    assert found
+    assert TEXT.startswith(found)
+    assert pieces_of([b"\x1f"]) == [b"", b""]
+
+
+def test_what_follows_the_body_is_passed_over() -> None:
+    decoder = BodyDecoder()
+    assert decoder.feed(PACKED["gzip"]) == TEXT
+
+    assert decoder.feed(b"x" * 1_000) == b""
+    assert not decoder.has_held_input
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", " GZIP "])
+def test_what_may_be_sent_unasked_is_known(encoding: str) -> None:
+    assert isinstance(body_decoder(encoding), BodyDecoder)
+
+
+@pytest.mark.parametrize("encoding", [None, "", "identity", "Identity "])
+def test_a_plain_body_needs_no_decoder(encoding: str | None) -> None:
+    assert body_decoder(encoding) is None
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
+def test_another_encoding_is_an_error(encoding: str) -> None:
+    with pytest.raises(ProtocolError, match="which was not asked for"):
+        body_decoder(encoding)
