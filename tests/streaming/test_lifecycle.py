@@ -326,6 +326,97 @@ def test_without_usage_and_estimate_there_is_no_usage_event() -> None:
     assert lifecycle.response.usage is None
 
 
+# --- an answer that was cut and is taken up again ----------------------------------------------
+
+CUT = ConnectionLostError("gone")
+
+
+def taken_up(estimate: Estimate | None, *before: Fragment) -> Lifecycle:
+    """A stream that was cut after these fragments, and went on with one word and its end."""
+    lifecycle = after(*before)
+    lifecycle.note_cut(CUT, estimate)
+    lifecycle.note_recovery()
+    rest: list[Fragment] = [
+        " there",
+        Usage({"prompt_tokens": 14, "completion_tokens": 3}, {}),
+        STOP,
+        End(),
+    ]
+    list(lifecycle.intake.feed(rest, 102.0))
+    return lifecycle
+
+
+def test_a_cut_answer_goes_on_where_it_stood() -> None:
+    lifecycle = taken_up(ESTIMATE, "Hi", Identity("r-1", None))
+
+    assert lifecycle.verdict(END_ONLY, has_clean_end=True) is None
+    assert lifecycle.settle(None) is None
+    done = lifecycle.terminal_event(103.0, None)
+
+    assert isinstance(done, StreamCompleteEvent)
+    assert lifecycle.response.get_text() == "Hi there"
+    assert done.total_chunks == 2
+    assert done.metadata["recovered"] == [
+        {
+            "error_type": "ConnectionLostError",
+            "message": "gone",
+            "chunks": 1,
+            "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30},
+        }
+    ]
+
+
+def test_a_cut_that_was_not_taken_up_is_no_recovery() -> None:
+    lifecycle = after("Hi")
+    lifecycle.note_cut(CUT, None)
+
+    assert "recovered" not in lifecycle.terminal_event(102.0, CUT).metadata
+
+
+def test_going_on_without_a_cut_is_nothing_to_note() -> None:
+    lifecycle = after("Hi")
+    lifecycle.note_recovery()
+
+    assert "recovered" not in lifecycle.terminal_event(102.0, None).metadata
+
+
+def test_the_usage_of_both_requests_is_added_up_and_is_as_sure_as_its_weakest_part() -> None:
+    event = usage_of(taken_up(ESTIMATE, "Hi"))
+
+    assert event.usage == {"prompt_tokens": 24, "completion_tokens": 23, "total_tokens": 47}
+    assert (event.is_estimated, event.confidence) == (True, 0.6)
+    assert event.metadata["estimation_method"] == "characters"
+
+
+def test_usage_that_was_reported_for_both_requests_is_sure() -> None:
+    told = Usage({"prompt_tokens": 12, "completion_tokens": 1}, {})
+
+    event = usage_of(taken_up(None, "Hi", told))
+
+    assert event.usage == {"prompt_tokens": 26, "completion_tokens": 4, "total_tokens": 30}
+    assert (event.is_estimated, event.confidence) == (False, 1.0)
+
+
+def test_usage_of_which_a_part_is_not_known_is_not_trusted() -> None:
+    event = usage_of(taken_up(None, "Hi"))
+
+    assert event.usage["completion_tokens"] == 3
+    assert (event.is_estimated, event.confidence) == (True, 0.0)
+    assert event.metadata["estimation_method"] == "unknown"
+
+
+def test_only_what_was_written_after_the_cut_is_counted_for_the_second_request() -> None:
+    assert taken_up(ESTIMATE, "Hi").written()[0] == " there"
+
+
+def test_other_choices_are_counted_as_written_too() -> None:
+    piece = OtherChoice(1, ToolCallPiece(0, name="add", arguments="{"))
+
+    written = after("A", OtherChoice(1, "B"), piece, OtherChoice(2, ToolCallPiece(0))).written()
+
+    assert written == ["A", "", "", "B", "", "add", "{", "", ""]
+
+
 # --- the terminal event -----------------------------------------------------------------------
 
 

@@ -194,7 +194,8 @@ class Lifecycle:
         if estimated or len(known) < len(requests):
             event.is_estimated = True
             event.confidence = min((each.confidence for each in estimated), default=0.0)
-            event.metadata["estimation_method"] = ", ".join({each.method for each in estimated})
+            methods = dict.fromkeys(each.method for each in estimated)
+            event.metadata["estimation_method"] = ", ".join(methods) or "unknown"
         self.response.usage = event.usage
         self.response.usage_is_estimated = event.is_estimated
         return event
