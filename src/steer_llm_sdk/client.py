@@ -19,6 +19,7 @@ from steer_llm_sdk.streaming.attempts import Attempts
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.plan import Plan
 from steer_llm_sdk.streaming.pump import Pump
+from steer_llm_sdk.streaming.stats import ClientStats
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.structured import ItemStream, read_item_type
 from steer_llm_sdk.streaming.views import ItemsStream, TextStream
@@ -49,6 +50,9 @@ class SteerLLMClient:
         transport: What sends requests, in place of the network (`steer_llm_sdk.testing`).
         clock: What time it is, in place of the real one (`steer_llm_sdk.testing`).
 
+    Attributes:
+        stats: What became of its streams, in numbers.
+
     Raises:
         UnknownProviderError: A name in `providers` is not known and has no ``kind``.
     """
@@ -64,6 +68,7 @@ class SteerLLMClient:
         clock: Clock | None = None,
     ) -> None:
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
+        self.stats = ClientStats()
         self._planner = Planner(keys, providers or {})
         self._transport = transport
         self._clock = clock or SystemClock()
@@ -297,7 +302,7 @@ class SteerLLMClient:
         async def open_pump() -> Pump:
             await plan.targets[0].prepare()
             attempts = Attempts(plan, random.random, self._without_usage)
-            return Pump(plan, self._pool(), self._clock, attempts)
+            return Pump(plan, self._pool(), self._clock, attempts, self.stats)
 
         structured = plan.structured if plan.is_json else None
         stream = EventStream(

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from steer_llm_sdk.errors import ProviderError, SteerError
+from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.retry import RetryPolicy
 from steer_llm_sdk.streaming.plan import Plan, Target
+from steer_llm_sdk.streaming.stats import ClientStats
 
 
 class Attempts:
@@ -71,6 +73,11 @@ class Attempts:
             self._note(error, wait)
             self._spent += wait
         return wait
+
+    def count_into(self, stats: ClientStats, response: StreamingResponse) -> None:
+        """Count the stream, which has ended, in its client's books."""
+        fallbacks = self._next_target - 1
+        stats.note_end(response, retries=len(self.retries) - fallbacks, fallbacks=fallbacks)
 
     def _wait(self, error: SteerError) -> float | None:
         return self._policy.wait_before(

@@ -6,13 +6,19 @@ from collections.abc import Iterable
 from itertools import chain
 
 from steer_llm_sdk.clock import Clock
-from steer_llm_sdk.errors import IncompleteStreamError
+from steer_llm_sdk.errors import IncompleteStreamError, ProtocolError, SteerError
 from steer_llm_sdk.models.fragments import Fragment
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.providers.base import Resumption
+from steer_llm_sdk.providers.base import ErrorAnswer, Resumption
 from steer_llm_sdk.streaming.overlap import Overlap
 from steer_llm_sdk.streaming.plan import Target
-from steer_llm_sdk.streaming.refusals import read_refusal
+from steer_llm_sdk.streaming.refusals import (
+    STREAMING_STATUSES,
+    is_stream_type,
+    not_a_stream,
+    read_refusal,
+)
+from steer_llm_sdk.streaming.secrets import Secrets
 from steer_llm_sdk.transport.base import Transport, TransportResponse
 
 
@@ -31,16 +37,27 @@ async def open_body(
     if target.endpoint is None:
         await target.prepare()
     request = target.request() if resumption is None else resumption.request
-    response = await transport.open(request, connect_timeout=options.connect_timeout)
-    if response.status == 200:
-        return Body(response, target, options.max_frame_bytes, resumption)
+    secrets = Secrets(request)
     try:
-        raise await read_refusal(
+        response = await transport.open(request, connect_timeout=options.connect_timeout)
+        if response.status not in STREAMING_STATUSES:
+            raise await _refusal(response, target, options, clock)
+    except SteerError as error:
+        secrets.conceal_in(error)
+        raise
+    return Body(response, target, options, secrets, resumption)
+
+
+async def _refusal(
+    response: TransportResponse, target: Target, options: StreamingOptions, clock: Clock
+) -> SteerError:
+    try:
+        return await read_refusal(
             response,
             target.wire,
             target.provider,
             max_bytes=options.max_error_body_bytes,
-            now=clock.time(),
+            clock=clock,
         )
     finally:
         await response.release()
@@ -52,7 +69,8 @@ class Body:
     Args:
         response: Where its bytes come from.
         target: Whose wire format reads them.
-        max_frame_bytes: The most bytes of one frame.
+        options: The limits.
+        secrets: What no error may tell.
         resumption: How this answer continues an earlier one; None when it does not.
 
     Attributes:
@@ -63,14 +81,21 @@ class Body:
         self,
         response: TransportResponse,
         target: Target,
-        max_frame_bytes: int,
+        options: StreamingOptions,
+        secrets: Secrets,
         resumption: Resumption | None,
     ) -> None:
         self.read = response.read
         self.abort = response.abort
         self.release = response.release
         self.headers = response.headers
-        self._framing = target.wire.framing(max_frame_bytes)
+        self._status = response.status
+        self._target = target
+        self._secrets = secrets
+        self._framing = target.wire.framing(options.max_frame_bytes)
+        # The beginning of what may turn out to be no stream.
+        self._document = None if is_stream_type(response.headers) else bytearray()
+        self._max_document_bytes = options.max_error_body_bytes
         self._overlap: Overlap | None = None
         if resumption is None:
             self.decoder = target.wire.decoder(target.provider)
@@ -85,6 +110,8 @@ class Body:
         Raises:
             ProtocolError: While it is asked for: the bytes are not what the format allows.
         """
+        if self._document is not None and len(self._document) < self._max_document_bytes:
+            self._document += chunk[: self._max_document_bytes]
         frames = self._framing.feed(chunk)
         found = chain.from_iterable(map(self.decoder.decode, frames))
         return found if self._overlap is None else self._overlap.pass_through(found)
@@ -96,8 +123,22 @@ class Body:
     def held(self) -> Iterable[Fragment]:
         """What had been held back until the end."""
         yield from self.decoder.decode_eof()
-        if self._overlap is not None:
-            yield from self._overlap.release()
+
+    def explain(self, error: SteerError, *, has_begun: bool) -> SteerError:
+        """The error that this body ends in.
+
+        Args:
+            error: What became of it, as a stream.
+            has_begun: Whether it brought anything of an answer. If not, it may be no stream at all.
+        """
+        is_unread = isinstance(error, IncompleteStreamError | ProtocolError) and not has_begun
+        if is_unread and self._document and self._document.strip():
+            answer = ErrorAnswer(
+                self._target.provider, self._status, self.headers, bytes(self._document)
+            )
+            error = not_a_stream(self._target.wire, answer)
+        self._secrets.conceal_in(error)
+        return error
 
     def discard(self) -> None:
         """Close a response that came after nobody wanted it."""

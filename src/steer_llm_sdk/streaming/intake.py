@@ -205,6 +205,7 @@ class Intake:
         self.failure = failure.error
 
     def _take_identity(self, identity: Identity, _timestamp: float) -> None:
+        self.fragments += 1
         if identity.response_id:
             self.metadata["response_id"] = identity.response_id
         if identity.model:

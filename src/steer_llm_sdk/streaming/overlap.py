@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from steer_llm_sdk.models.fragments import Fragment
+from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, Usage
+
+# What a server says beside the answer, in the midst of it too.
+_ASIDE = (Identity, Usage, Extras)
 
 
 class Overlap:
@@ -12,7 +15,8 @@ class Overlap:
 
     Args:
         echo: What the server repeats, whole or not at all: text that only begins like it is held
-            until it differs, and then let through.
+            until it differs, or until the answer is finished, and then let through. A body that is
+            cut before that was cut in the echo.
         trimmed: White space that was not sent along and that the model may write once more: as much
             of it as comes is taken away.
     """
@@ -29,10 +33,11 @@ class Overlap:
                 if text := self._without_repeated(fragment):
                     yield text
             else:
-                yield from self.release()
+                if not isinstance(fragment, _ASIDE):
+                    yield from self._release()
                 yield fragment
 
-    def release(self) -> Iterator[Fragment]:
+    def _release(self) -> Iterator[Fragment]:
         """What was held because it began like the echo, and is now known to be none."""
         held, self._held = self._held, ""
         if held:

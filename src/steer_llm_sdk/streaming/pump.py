@@ -20,21 +20,22 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.errors import IncompleteStreamError, SteerError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, Estimate
-from steer_llm_sdk.providers.base import Resumption
 from steer_llm_sdk.streaming.attempts import Attempts
 from steer_llm_sdk.streaming.body import Body, open_body
 from steer_llm_sdk.streaming.deadlines import Deadlines
 from steer_llm_sdk.streaming.estimator import estimate_usage
 from steer_llm_sdk.streaming.lifecycle import Lifecycle
-from steer_llm_sdk.streaming.metrics import StreamMetrics
+from steer_llm_sdk.streaming.measuring import Measuring
 from steer_llm_sdk.streaming.plan import Plan
+from steer_llm_sdk.streaming.recovery import Recovery
+from steer_llm_sdk.streaming.stats import ClientStats
 from steer_llm_sdk.streaming.supervisor import Supervisor
 from steer_llm_sdk.streaming.text_stage import TextStage
 from steer_llm_sdk.transport.base import Transport
@@ -55,11 +56,19 @@ class Pump:
         transport: Where requests go.
         clock: What time it is.
         attempts: How often, and whom, to ask.
+        stats: Where the stream's end is counted.
     """
 
     _body: Body  # that is being read; set by `_open`, before any step that uses it
 
-    def __init__(self, plan: Plan, transport: Transport, clock: Clock, attempts: Attempts) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        transport: Transport,
+        clock: Clock,
+        attempts: Attempts,
+        stats: ClientStats,
+    ) -> None:
         first = plan.targets[0]
         self.response = StreamingResponse(
             provider=first.provider,
@@ -72,6 +81,8 @@ class Pump:
         self._transport = transport
         self._clock = clock
         self._attempts = attempts
+        self._stats = stats
+        stats.streams += 1
         self._deadlines = Deadlines(plan.options)
         self._supervisor = Supervisor(clock, self._deadlines)
         self._text_stage = TextStage(plan.options.text_transformers)
@@ -84,11 +95,9 @@ class Pump:
             final_check=plan.structured,
         )
         self._intake = self._lifecycle.intake
-        self._metrics = StreamMetrics()
-        self._metrics.on_start(self._lifecycle.begun)
-        self._read_at = 0.0  # when the last bytes came
-        self._counted = 0  # deltas that the metrics know of
-        self.response.measure = self._measure
+        can_resume = plan.options.recovery is not None and not self._text_stage.is_needed
+        self._recovery = Recovery(attempts, self._lifecycle, is_asked=can_resume)
+        self._measuring = Measuring(self._intake, self.response, self._lifecycle.begun)
         if plan.structured is not None:
             self.response.on_text = plan.structured.feed
         self._step: _Step | None = self._begin
@@ -97,11 +106,14 @@ class Pump:
         self._is_open = False  # a body is being read
         self._is_accepted = False  # a provider has begun to answer
         self._lost: SteerError | None = None
-        self._cut: SteerError | None = None  # of an answer that is about to be taken up
-        self._resumption: Resumption | None = None
         self._held: list[StreamEvent] = []  # released by text transformers at the end
         self._stop_error: SteerError | None = None
         self.is_stopped = False  # deltas that are still undelivered are to be dropped
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket is still held, be it only to see the body's end."""
+        return self._is_open
 
     @property
     def is_over(self) -> bool:
@@ -125,10 +137,31 @@ class Pump:
         self._stop_error = error
         self.is_stopped = True
         self._supervisor.interrupt(error)
-        if self._is_open:
-            self._body.abort(error)
+        self._close_body(error)
         if self._step != self._begin:
             self._step = partial(self._conclude, error)
+
+    async def close(self, callback_errors: int) -> None:
+        """After the terminal event: the connection is kept, where the rest of its body comes.
+
+        Args:
+            callback_errors: How often callbacks have raised.
+        """
+        if callback_errors:
+            self._stats.callback_errors += callback_errors
+            self.response.metadata["callback_errors"] = callback_errors
+        if self._is_open:
+            self._is_open = False
+            await self._body.release()
+
+    def discard(self, error: SteerError) -> None:
+        """Nobody holds the stream any more: its socket is closed, and it counts as `error`."""
+        if self._step is None:
+            self._close_body(error)
+            return
+        self.stop(error)
+        self.response.error = error
+        self._attempts.count_into(self._stats, self.response)
 
     # --- the steps ----------------------------------------------------------------------------
 
@@ -140,7 +173,7 @@ class Pump:
 
     async def _open(self) -> None:
         target = self._attempts.begin()
-        resumption, self._resumption = self._resumption, None
+        resumption = self._recovery.take()
         if resumption is None:
             self._lifecycle.begin_attempt(target.provider, target.chat.model)
             self._text_stage.begin_attempt()
@@ -152,7 +185,7 @@ class Pump:
         except SteerError as error:
             await self._try_again(error)
             return
-        self._metrics.on_first("byte", self._clock.monotonic())
+        self._measuring.note_response(self._clock.monotonic())
         self._is_open = self._is_accepted = True
         self._note_headers()
         self._has_begun = False
@@ -174,7 +207,7 @@ class Pump:
         except SteerError as error:
             self._lost = error
             chunk = b""
-        now = self._read_at = self._clock.monotonic()
+        now = self._measuring.read_at = self._clock.monotonic()
         deadlines.end_wait(now)
         if not chunk:
             if self._stop_error is None:
@@ -190,19 +223,21 @@ class Pump:
         return await self._through_text(deltas)
 
     async def _judge(self) -> None:
+        self._note_progress()
         lost, markers = self._lost, self._attempts.target.wire.markers
         error = self._lifecycle.verdict(markers, has_clean_end=lost is None)
         if lost is not None and isinstance(error, IncompleteStreamError):
             error = lost
         if error is None:
             self._step = partial(self._conclude, None)
-        else:
-            self._close_body(error)
-            await self._try_again(error)
+            return
+        error = self._body.explain(error, has_begun=self._has_begun)
+        self._close_body(error)
+        await self._try_again(error)
 
     async def _try_again(self, error: SteerError) -> None:
         """After a failed attempt: another one, or the end."""
-        self._step = partial(self._conclude, self._cut or error)
+        self._step = partial(self._conclude, self._recovery.cut or error)
         if self._stop_error is not None:
             return
         if self._intake.chunks:
@@ -226,28 +261,15 @@ class Pump:
         Returns:
             The seconds to wait before it; None when the error stands.
         """
-        target, has_only_text = self._attempts.target, not self._intake.firsts
-        if self._options.recovery is None or self._text_stage.is_needed:
-            return None
-        resumption = target.resume(
-            self.response.get_text() if has_only_text else None,
-            self._body.decoder,
-        )
-        wait = self._attempts.after_cut(error) if resumption is not None else None
-        if wait is None:
-            return None
-        if self._cut is None:
-            self._cut = error
+        wait = self._recovery.prepare(error, self._body.decoder)
+        if wait is not None and self._recovery.cut is None:
+            self._recovery.note_cut(error)
             self._lifecycle.note_cut(error, await self._estimate(is_whole=False))
-        self._resumption = resumption
         return wait
 
     async def _conclude(self, error: SteerError | None) -> Iterable[StreamEvent]:
         """The held text, the usage and the terminal event."""
-        if error is None and self._is_open:
-            self._is_open = False
-            await self._body.release()
-        elif error is not None:
+        if error is not None:
             self._close_body(error)
         self._supervisor.close()
         lifecycle = self._lifecycle
@@ -261,8 +283,8 @@ class Pump:
         now = self._clock.monotonic()
         usage = lifecycle.usage_event(now, estimate)
         terminal = lifecycle.terminal_event(now, ending)
-        self._count_deltas()
-        self._metrics.on_end(now)
+        self._measuring.end(now)
+        self._attempts.count_into(self._stats, self.response)
         return [*self._held, terminal] if usage is None else [*self._held, usage, terminal]
 
     # --- what the steps share -----------------------------------------------------------------
@@ -279,33 +301,15 @@ class Pump:
         progress = self._intake.chunks + self._intake.fragments
         if progress == self._progress:
             return
-        self._count_deltas()
+        self._measuring.count_deltas()
         if len(self.response.text_parts) > _MOST_PIECES:
             self.response.join_text()
         self._progress = progress
-        if self._cut is not None:
-            self._cut = None
-            self._lifecycle.note_recovery()
+        self._recovery.note_progress()
         self._deadlines.note_progress()
         if not self._has_begun:
             self._has_begun = True
             self._supervisor.arm()
-
-    def _count_deltas(self) -> None:
-        """Tell the metrics of the deltas of the last read: once a read, not once a delta."""
-        intake, metrics = self._intake, self._metrics
-        count, self._counted = intake.chunks - self._counted, intake.chunks
-        if not count:
-            return
-        if self.response.text_parts or self.response.text_blocks:
-            metrics.on_first("text", self._read_at)
-        for what, first in intake.firsts.items():
-            metrics.on_first(what, first)
-        metrics.on_deltas(count, self._read_at)
-
-    def _measure(self) -> dict[str, Any]:
-        self._count_deltas()
-        return self._metrics.summary(self.response.usage)
 
     def _note_headers(self) -> None:
         headers = self._body.headers

@@ -19,6 +19,7 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
+from steer_llm_sdk.streaming.abandoned import abandon
 from steer_llm_sdk.streaming.incremental_json import JSONEvent
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.observers import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
@@ -326,24 +327,13 @@ class EventStream:
         self._is_closed = True
         response = self.response
         self._error = response.error
+        if self._pump is not None:
+            await self._pump.close(self._manager.faults.count if self._manager else 0)
         if self._processing is not None:
             await self._processing.close()
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        pump = self._pump
-        if pump is None or pump.is_over or pump.is_stopped:
-            return
-        _warn(
-            f"a stream was abandoned before its end ({pump.response.stream_id}): iterate it to the "
-            "end, call cancel(), or use 'async with'",
-            ResourceWarning,
-            source=self,
-            stacklevel=2,
-        )
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            error = StreamCancelledError("the stream was abandoned")
-            loop.call_soon_threadsafe(pump.stop, error)
+        abandon(self, self._pump, self._loop, _warn)
 
 
 _AFTER_DELTAS = frozenset({"usage", "complete", "error"})
