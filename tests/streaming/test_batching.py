@@ -264,7 +264,9 @@ async def test_block_holds_up_the_stream_until_there_is_room() -> None:
 async def test_a_delivery_that_was_cancelled_before_it_began_holds_up_nobody() -> None:
     handler = Handler()
     handler.gate.set()
-    processor = BatchedEventProcessor(batch_size=1, batch_handler=handler, max_waiting_batches=1)
+    processor = BatchedEventProcessor(
+        batch_size=1, batch_timeout_ms=None, batch_handler=handler, max_waiting_batches=1
+    )
     stream = processor.open_stream()
     await feed(stream, delta(index=0))
     task = batcher_of(stream)._task
