@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["support.embedded"]
+pytest_plugins = ["support.embedded", "support.steady"]
