@@ -7,6 +7,7 @@ import logging
 import random
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
 
@@ -302,7 +303,7 @@ class SteerLLMClient:
         async def open_pump() -> Pump:
             await plan.targets[0].prepare()
             attempts = Attempts(plan, random.random, self._without_usage)
-            return Pump(plan, self._pool(), self._clock, attempts, self.stats)
+            return Pump(plan, await self._pool(), self._clock, attempts, self.stats)
 
         structured = plan.structured if plan.is_json else None
         stream = EventStream(
@@ -311,16 +312,15 @@ class SteerLLMClient:
         self._streams.add(stream)
         return stream
 
-    def _pool(self) -> Transport:
+    async def _pool(self) -> Transport:
         if self._transport is not None:
             return self._transport
         loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
-            from steer_llm_sdk.transport.http import HTTPTransport
-
-            pool = self._pools[loop] = HTTPTransport()
-        return pool
+        if loop not in self._pools:
+            make_pool = await _load_transport()
+            if loop not in self._pools:  # another stream may have come first
+                self._pools[loop] = make_pool()
+        return self._pools[loop]
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -332,3 +332,17 @@ class SteerLLMClient:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the last events of a stream could not be delivered", exc_info=error)
+
+
+async def _load_transport() -> Callable[[], Transport]:
+    """The transport over HTTP. Its library takes some tenths of a second to load: a thread does."""
+    home = "steer_llm_sdk.transport.http"
+    # Half loaded by another thread it would be in `sys.modules`, too, and the loop would wait.
+    if home not in _LOADED:
+        await asyncio.to_thread(import_module, home)
+        _LOADED.add(home)
+    transport: Callable[[], Transport] = import_module(home).HTTPTransport
+    return transport
+
+
+_LOADED: set[str] = set()

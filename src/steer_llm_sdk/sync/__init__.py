@@ -6,6 +6,6 @@ not take events slows the reading, as in the asynchronous client.
 """
 
 from steer_llm_sdk.sync.client import SyncSteerLLMClient
-from steer_llm_sdk.sync.streams import SyncEventStream, SyncTextStream
+from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
 
-__all__ = ["SyncEventStream", "SyncSteerLLMClient", "SyncTextStream"]
+__all__ = ["SyncEventStream", "SyncItemsStream", "SyncSteerLLMClient", "SyncTextStream"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -15,8 +14,9 @@ from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.manager import EventManager
-from steer_llm_sdk.sync.streams import SyncEventStream, SyncTextStream
+from steer_llm_sdk.streaming.structured import ItemStream, read_item_type
+from steer_llm_sdk.sync.callbacks import BlockingManager
+from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
 from steer_llm_sdk.sync.thread import LoopThread
 from steer_llm_sdk.transport.base import Transport
 
@@ -56,7 +56,7 @@ class SyncSteerLLMClient:
         )
         self._thread = LoopThread()
         # A client that nobody closes ends with the process, or when it is collected.
-        self._finalizer = weakref.finalize(self, _shut_down, self._client, self._thread)
+        weakref.finalize(self, self._thread.shut_down, self._client.close)
 
     def stream_with_usage(
         self,
@@ -74,7 +74,7 @@ class SyncSteerLLMClient:
     ) -> StreamingResponse:
         """Stream an answer, with a callback for each kind of event: see `SteerLLMClient`."""
         options = streaming_options or StreamingOptions()
-        manager = EventManager(
+        manager = BlockingManager(
             on_start,
             on_delta,
             on_usage,
@@ -87,9 +87,9 @@ class SyncSteerLLMClient:
         events = self.stream_events(
             messages, model, temperature, max_tokens, streaming_options, **arguments
         )
-        with events, asyncio.Runner() as runner:
+        with events, manager:
             for event in _without_error(events):
-                _deliver(manager, event, runner)
+                manager.call(event)
         error = events.response.error
         if error is not None and raises:
             raise error
@@ -108,7 +108,7 @@ class SyncSteerLLMClient:
         events = self._client.stream_events(
             messages, model, temperature, max_tokens, streaming_options, **arguments
         )
-        return SyncEventStream(events, self._thread)
+        return SyncEventStream(events, self._thread, owner=self)
 
     def stream(
         self,
@@ -125,6 +125,24 @@ class SyncSteerLLMClient:
                 messages, model, temperature, max_tokens, streaming_options, **arguments
             )
         )
+
+    def stream_items(
+        self,
+        messages: object,
+        item_type: Any,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Any,
+    ) -> SyncItemsStream:
+        """Stream a list: ``for row in client.stream_items(…)``; see `SteerLLMClient`."""
+        options = streaming_options or StreamingOptions()
+        wanted = read_item_type(item_type, validate_schema=options.validate_schema)
+        events = self.stream_events(
+            messages, model, temperature, max_tokens, options, response_format=wanted, **arguments
+        )
+        return SyncItemsStream(events, ItemStream(wanted, json_extract=options.json_extract))
 
     def generate(
         self,
@@ -143,8 +161,11 @@ class SyncSteerLLMClient:
         )
 
     def close(self) -> None:
-        """End the streams that still run, close the connections, and end the thread."""
-        self._finalizer()
+        """End the streams that still run, close the connections, and end the thread.
+
+        The client may be used again after.
+        """
+        self._thread.shut_down(self._client.close)
 
     def __enter__(self) -> Self:
         return self
@@ -158,12 +179,6 @@ class SyncSteerLLMClient:
         self.close()
 
 
-def _shut_down(client: SteerLLMClient, thread: LoopThread) -> None:
-    if thread.is_running:
-        thread.run(client.close())
-        thread.stop()
-
-
 def _without_error(events: SyncEventStream) -> Iterator[StreamEvent]:
     """The events of a stream; the error that follows its error event is left to the response."""
     try:
@@ -171,14 +186,3 @@ def _without_error(events: SyncEventStream) -> Iterator[StreamEvent]:
     except SteerError:
         if events.response.error is None:
             raise
-
-
-def _deliver(manager: EventManager, event: StreamEvent, runner: asyncio.Runner) -> None:
-    if manager.is_async(event.type):
-        runner.run(manager.deliver((event,)))
-        return
-    # Nothing in it waits, so it runs through at once, without an event loop.
-    try:
-        manager.deliver((event,)).send(None)
-    except StopIteration:
-        return

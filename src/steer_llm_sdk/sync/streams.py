@@ -7,12 +7,13 @@ import queue
 import threading
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.errors import InvalidJSONError, StreamCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.streaming.stream import EventStream
+from steer_llm_sdk.streaming.structured import ItemStream
 from steer_llm_sdk.sync.thread import LoopThread
 
 # Events on their way from the loop's thread to the caller's; beyond this the reading pauses.
@@ -20,16 +21,24 @@ _QUEUE_EVENTS = 256
 
 
 class SyncEventStream:
-    """The events of one stream, for a plain ``for`` loop. Use it in a ``with``."""
+    """The events of one stream, for a plain ``for`` loop. Use it in a ``with``.
 
-    def __init__(self, stream: EventStream, thread: LoopThread) -> None:
+    Args:
+        stream: The stream.
+        thread: Where it runs.
+        owner: Kept as long as the stream: a client that is collected closes its streams.
+    """
+
+    def __init__(self, stream: EventStream, thread: LoopThread, owner: object = None) -> None:
         self._stream = stream
         self._thread = thread
+        self._owner = owner
         self._events: queue.SimpleQueue[StreamEvent | None] = queue.SimpleQueue()
         self._waiting = 0  # events in the queue; changed in either thread, under the lock
         self._lock = threading.Lock()
-        self._room: asyncio.Event | None = None
+        self._room = asyncio.Event()
         self._task: asyncio.Future[None] | None = None
+        self._is_left = False
         self._error: BaseException | None = None
 
     @property
@@ -39,13 +48,16 @@ class SyncEventStream:
 
     def cancel(self, reason: str = "the stream was cancelled") -> None:
         """End the stream: the provider's socket is closed at once. From any thread."""
-        self._thread.loop().call_soon_threadsafe(self._stream.cancel, reason)
+        if self._task is None:
+            self._stream.cancel(reason)
+        else:
+            self._thread.call(self._stream.cancel, reason)
 
     def close(self) -> None:
         """Leave the stream; its last events are dropped when it had not ended."""
-        if self._task is None:
-            return
-        self._thread.run(self._finish())
+        task, self._is_left = self._task, True
+        if task is not None and not task.done() and self._thread.is_running:
+            self._thread.run(self.leave())
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +75,8 @@ class SyncEventStream:
 
     def __next__(self) -> StreamEvent:
         if self._task is None:
+            if self._is_left:
+                raise StopIteration
             self._thread.run(self._begin())
         event = self._events.get()
         if event is None:
@@ -74,22 +88,33 @@ class SyncEventStream:
         self._make_room()
         return event
 
-    async def _begin(self) -> None:
-        self._room = asyncio.Event()
-        self._task = asyncio.ensure_future(self._pull(self._room))
+    async def leave(self) -> None:
+        """End the stream, in the loop: whoever still takes events gets the last ones."""
+        self._is_left = True
+        self._stream.cancel("the stream was left before its end")
+        self._room.set()
+        if self._task is not None:
+            await asyncio.wait((self._task,))
 
-    async def _pull(self, room: asyncio.Event) -> None:
+    async def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._pull())
+        self._thread.streams.add(self)
+
+    async def _pull(self) -> None:
         try:
             async for event in self._stream:
                 with self._lock:
                     self._waiting += 1
                     is_full = self._waiting >= _QUEUE_EVENTS
                     if is_full:
-                        room.clear()
+                        self._room.clear()
                 self._events.put(event)
-                if is_full:
-                    await room.wait()
-        except (SteerError, asyncio.CancelledError) as error:
+                if is_full and not self._is_left:
+                    await self._room.wait()
+        except asyncio.CancelledError:
+            self._error = StreamCancelledError("the client was closed while the stream ran")
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised again, in the caller's thread
             self._error = error
         finally:
             self._events.put(None)
@@ -98,20 +123,12 @@ class SyncEventStream:
         with self._lock:
             self._waiting -= 1
             is_drained = self._waiting == _QUEUE_EVENTS // 2
-        if is_drained and self._room is not None:
-            self._thread.loop().call_soon_threadsafe(self._room.set)
-
-    async def _finish(self) -> None:
-        self._stream.cancel("the stream was left before its end")
-        if self._room is not None:
-            self._room.set()
-        if self._task is not None:
-            await asyncio.wait((self._task,))
-        await self._stream.aclose()
+        if is_drained:
+            self._thread.call(self._room.set)
 
 
-class SyncTextStream:
-    """The words of one stream, for a plain ``for`` loop. Use it in a ``with``."""
+class _View:
+    """What is made of a stream's events for one purpose."""
 
     def __init__(self, events: SyncEventStream) -> None:
         self._events = events
@@ -140,11 +157,48 @@ class SyncTextStream:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
+    def _next_text(self) -> str:
         while True:
             event = next(self._events)
             if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
                 return text
+
+
+class SyncTextStream(_View):
+    """The words of one stream, for a plain ``for`` loop. Use it in a ``with``."""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return self._next_text()
+
+
+class SyncItemsStream(_View):
+    """The elements of a streamed list, each as soon as it is complete and valid.
+
+    Raises the stream's error when it fails, or when an element does not fit; the stream is then
+    left.
+
+    Args:
+        events: The stream.
+        items: Finds the elements in its text.
+    """
+
+    def __init__(self, events: SyncEventStream, items: ItemStream) -> None:
+        super().__init__(events)
+        self._items = items
+        self._ready: Iterator[Any] = iter(())
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        while True:
+            try:
+                for item in self._ready:
+                    return item
+                self._ready = self._items.feed(self._next_text())
+            except InvalidJSONError:
+                self._events.close()
+                raise
