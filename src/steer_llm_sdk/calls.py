@@ -12,7 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from steer_llm_sdk.config import ProviderSettings, check_key, clean_base_url, first_set
+from steer_llm_sdk.config import (
+    ProviderSettings,
+    check_key,
+    clean_base_url,
+    first_set,
+    split_credentials,
+)
 from steer_llm_sdk.errors import ConfigurationError, MissingAPIKeyError, UnknownProviderError
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest, read_tool_choice, read_tools
@@ -173,7 +179,7 @@ class Planner:
         if given is None:
             hint = f" (or set {' or '.join(variables)})" if variables else ""
             raise ConfigurationError(f"{provider}: a base_url is needed{hint}")
-        base_url = clean_base_url(given, provider, row.base_url)
+        base_url, login = split_credentials(clean_base_url(given, provider, row.base_url))
         key = settings.api_key or self._keys.get(_SHARED.get(provider, provider))
         if key is None and not is_new:
             key = first_set(self._environment, row.key_env)
@@ -183,11 +189,14 @@ class Planner:
                 f"{provider}: no API key: {variable}pass "
                 f"providers={{{provider!r}: ProviderSettings(api_key=…)}}"
             )
+        headers = dict(settings.headers or {})
+        if login is not None and key is None:  # where there is a key, it is the key that is sent
+            headers.setdefault("authorization", login)
         return Endpoint(
             provider,
             base_url,
             None if key is None else check_key(key, provider),
-            dict(settings.headers or {}),
+            headers,
         )
 
 

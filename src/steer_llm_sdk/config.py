@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from steer_llm_sdk.errors import ConfigurationError
 
 _LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d+){3}|0\.0\.0\.0|::1?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ProviderSettings:
-    """How one provider is reached. Keys and proxies are not part of the repr.
+    """How one provider is reached. Keys, passwords and proxies are not part of the repr.
 
     Attributes:
         api_key: The key; else the provider's environment variable is read.
@@ -28,13 +29,23 @@ class ProviderSettings:
         model_path: The ``.gguf`` file of the embedded model.
     """
 
-    api_key: str | None = field(default=None, repr=False)
+    api_key: str | None = None
     base_url: str | None = None
     kind: str | None = None
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
-    proxy: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = None
+    proxy: str | None = None
     verify: bool = True
     model_path: str | None = None
+
+    def __repr__(self) -> str:
+        shown = {
+            "base_url": self.base_url and shown_url(self.base_url),
+            "kind": self.kind,
+            "verify": self.verify,
+            "model_path": self.model_path,
+        }
+        fields = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        return f"{type(self).__name__}({fields})"
 
 
 def first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
@@ -59,9 +70,8 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
     parts = _split(url)
     host = parts.hostname if parts is not None else None
     if parts is None or not host or parts.scheme not in {"http", "https"}:
-        shown = re.sub(r"//[^/]*@", "//", url)
         raise ConfigurationError(
-            f"{provider}: expected base_url to be an http or https URL, found {shown!r}"
+            f"{provider}: expected base_url to be an http or https URL, found {shown_url(url)!r}"
         )
     if parts.username or parts.password:
         warnings.warn(
@@ -74,6 +84,25 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
             stacklevel=2,
         )
     return url
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be shown: without a user, a password and a query."""
+    return re.sub(r"//[^/]*@", "//", url).partition("?")[0]
+
+
+def split_credentials(url: str) -> tuple[str, str | None]:
+    """A URL without its user and password, and these as an ``Authorization`` header.
+
+    https://www.rfc-editor.org/rfc/rfc7617. So they are in no URL that is shown or logged.
+    """
+    parts = urlsplit(url)
+    if not parts.username and not parts.password:
+        return url, None
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return bare.geturl(), f"Basic {credentials}"
 
 
 def _with_port(url: str, default: str | None) -> str:
