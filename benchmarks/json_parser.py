@@ -21,7 +21,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from steer_llm_sdk.streaming.incremental_json import IncrementalJSONParser
-from steer_llm_sdk.streaming.structured import PartialJSON
+from steer_llm_sdk.streaming.structured import PartialJSON, TextPieces
 
 PIECE = 4
 PLACES = 24
@@ -70,9 +70,10 @@ def ours_read_at_each_piece(_shape: str, pieces: list[str]) -> None:
 
 
 def unread(_shape: str, pieces: list[str]) -> None:
-    partial = PartialJSON()
+    arrived = TextPieces()
+    PartialJSON(arrived)
     for piece in pieces:
-        partial.feed(piece)
+        arrived.append(piece)
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -27,17 +28,59 @@ def test_the_text_is_all_that_has_arrived_whenever_it_is_asked_for() -> None:
     assert response.get_text() == "Hello there"
 
 
-def test_text_that_was_joined_meanwhile_is_shown_and_not_lost() -> None:
-    shown: list[str] = []
-    response = StreamingResponse(on_text=shown.append)
+def test_text_that_was_joined_meanwhile_is_not_lost() -> None:
+    response = StreamingResponse(text_blocks=["x"])
     response.join_text()
 
     for pieces in (["a", "b"], ["c"]):
         response.text_parts += pieces
         response.join_text()
 
-    assert shown == ["ab", "c"]
-    assert response.get_text() == "abc"
+    assert response.get_text() == "xabc"
+
+
+@pytest.mark.parametrize("is_joined_between", [True, False])
+def test_the_text_can_be_read_from_where_an_earlier_look_ended(is_joined_between: bool) -> None:
+    response = StreamingResponse(text_blocks=["x"])
+    mark, seen = 0, []
+    for pieces in (["a", "b"], [], ["c"], ["de"]):
+        response.text_parts += pieces
+        text, mark = response.text_since(mark)
+        seen.append(text)
+        if is_joined_between:
+            response.get_text()
+
+    assert seen == ["xab", "", "c", "de"]
+    assert response.text_since(0) == ("xabcde", 6)
+    assert response.text_since(3) == ("cde", 6)
+
+
+def test_text_that_is_read_in_one_thread_while_it_arrives_in_another_is_whole() -> None:
+    response = StreamingResponse()
+    pieces = [f"{at:05}" for at in range(20_000)]
+    followed: list[str] = []
+
+    def follow() -> None:
+        mark = 0
+        while mark < 100_000:
+            text, mark = response.text_since(mark)
+            followed.append(text)
+            response.get_text()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    reader = threading.Thread(target=follow)
+    try:
+        reader.start()
+        for piece in pieces:
+            response.text_parts.append(piece)
+            if piece.endswith("00"):
+                response.join_text()
+        reader.join()
+    finally:
+        sys.setswitchinterval(before)
+
+    assert "".join(followed) == response.get_text() == "".join(pieces)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Never
@@ -51,10 +52,15 @@ class StreamingResponse:
     is_finished: bool = False
     text_parts: list[str] = field(default_factory=list, repr=False)
     text_blocks: list[str] = field(default_factory=list, repr=False)
-    on_text: Callable[[str], None] | None = field(default=None, repr=False)
     json_value: Any = field(default=_UNSET, repr=False)
     parsed_value: Any = field(default=_UNSET, repr=False)
     measure: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
+    # The text may be read in one thread while it arrives in another: `SyncSteerLLMClient`.
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _joined: int = field(default=0, init=False, repr=False)  # characters in `text_blocks`
+
+    def __post_init__(self) -> None:
+        self._joined = sum(map(len, self.text_blocks))
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -72,23 +78,47 @@ class StreamingResponse:
 
     def get_text(self) -> str:
         """The text that has arrived; the concatenation of the text deltas."""
-        self.join_text()
-        if len(self.text_blocks) > 1:
-            self.text_blocks[:] = ["".join(self.text_blocks)]
-        return self.text_blocks[0] if self.text_blocks else ""
+        with self._lock:
+            self._join()
+            blocks = self.text_blocks
+            if len(blocks) > 1:
+                blocks[:] = ["".join(blocks)]
+            return blocks[0] if blocks else ""
+
+    def text_since(self, mark: int) -> tuple[str, int]:
+        """The text from `mark` on, and the next mark. It costs what is new only.
+
+        Args:
+            mark: What an earlier call gave; 0 for all of the text.
+        """
+        with self._lock:
+            self._join()
+            end = start = self._joined
+            found = []
+            for block in reversed(self.text_blocks):
+                if start <= mark:
+                    break
+                start -= len(block)
+                found.append(block)
+        return "".join(reversed(found))[max(0, mark - start) :], end
 
     def join_text(self) -> None:
-        """Join the latest pieces of text into one block, and show it to `on_text`.
+        """Join the latest pieces of text into one block.
 
         Called now and then while the text arrives, so that a million pieces take the memory of
         their text and no more.
         """
-        if self.text_parts:
-            block = "".join(self.text_parts)
-            self.text_parts.clear()
+        with self._lock:
+            self._join()
+
+    def _join(self) -> None:
+        parts = self.text_parts
+        count = len(parts)  # more may be added meanwhile, behind them
+        if count:
+            block = "".join(parts[:count])
+            del parts[:count]
             self.text_blocks.append(block)
-            if self.on_text is not None:
-                self.on_text(block)
+            self._joined += len(block)
 
     def get_json(self) -> Any:
         """The text as JSON.

@@ -7,7 +7,7 @@ from typing import Any, Never
 
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.streaming.structured.partial import PartialJSON
+from steer_llm_sdk.streaming.structured.partial import PartialJSON, TextPieces
 
 
 class CallInProgress:
@@ -19,14 +19,14 @@ class CallInProgress:
         self.id = identifier
         self.name = name
         self.type = kind
-        self.arguments: list[str] = []
+        self.arguments = TextPieces()
         self.extra: dict[str, Any] = {}
-        self.partial = PartialJSON() if kind != "custom" else None
+        self.partial = PartialJSON(self.arguments) if kind != "custom" else None
 
     def as_dict(self) -> dict[str, Any]:
         """The call as `StreamingResponse.tool_calls` shows it."""
         call: dict[str, Any] = {"id": self.id, "name": self.name}
-        call["arguments"] = "".join(self.arguments)
+        call["arguments"] = str(self.arguments)
         if self.type != "function":
             call["type"] = self.type
         return call | self.extra
@@ -75,8 +75,6 @@ class Collector:
         call.arguments.append(_words(delta, "arguments"))
         known = {"type", "index", "id", "name", "arguments", "call_type"}
         call.extra.update((key, value) for key, value in delta.items() if key not in known)
-        if call.partial is not None:
-            call.partial.feed(call.arguments[-1])
         return call.partial
 
     def settle(self, *, has_finished: bool, was_cut: bool) -> None:

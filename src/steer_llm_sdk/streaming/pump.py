@@ -99,7 +99,7 @@ class Pump:
         self._recovery = Recovery(attempts, self._lifecycle, is_asked=can_resume)
         self._measuring = Measuring(self._intake, self.response, self._lifecycle.begun)
         if plan.structured is not None:
-            self.response.on_text = plan.structured.feed
+            plan.structured.watch(self.response)
         self._step: _Step | None = self._begin
         self._progress = 0  # deltas and other fragments, as of the last read
         self._has_begun = False  # this body has brought anything of the answer

@@ -145,7 +145,6 @@ class EventStream:
     def _structure(self) -> StructuredOutput:
         if self._structured is None:
             raise ConfigurationError("partial JSON: no response_format was asked for")
-        self.response.join_text()
         return self._structured
 
     def cancel(self, reason: str = "the stream was cancelled") -> None:
@@ -155,6 +154,14 @@ class EventStream:
         more than once, after the end too, and from any task of the loop.
         """
         self._stop(StreamCancelledError(reason))
+
+    def fail(self, error: SteerError) -> None:
+        """End the stream in this error, which its consumer has found in the answer.
+
+        As `cancel` otherwise: leave the stream after it.
+        """
+        error.partial_response = self.response
+        self._stop(error)
 
     async def aclose(self) -> None:
         """Leave the stream: cancels it when it has not ended, and delivers its last events."""

@@ -83,9 +83,11 @@ class ItemsStream(_View):
             try:
                 for item in self._ready:
                     return item
-                event = await anext(self._events)
-                if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
-                    self._ready = self._items.feed(text)
-            except InvalidJSONError:
+            except InvalidJSONError as error:
+                error.text = self.response.get_text()
+                self._events.fail(error)
                 await self._events.aclose()
                 raise
+            event = await anext(self._events)
+            if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
+                self._ready = self._items.feed(text)

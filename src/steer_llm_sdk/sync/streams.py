@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from steer_llm_sdk.errors import InvalidJSONError, StreamCancelledError
+from steer_llm_sdk.errors import InvalidJSONError, SteerError, StreamCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.streaming.incremental_json import JSONEvent
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.structured import ItemStream
 from steer_llm_sdk.sync.thread import LoopThread
@@ -45,6 +46,25 @@ class SyncEventStream:
     def response(self) -> StreamingResponse:
         """What has arrived so far; whole when the stream has ended well."""
         return self._stream.response
+
+    def partial_json(self) -> Any:
+        """The JSON value so far: see `EventStream.partial_json`.
+
+        Of all that has arrived, which may be more than the events that were taken. One thread at a
+        time may ask; the value changes only when one does.
+
+        Raises:
+            ConfigurationError: No JSON was asked for (``response_format``).
+        """
+        return self._stream.partial_json()
+
+    def read_json_events(self) -> list[JSONEvent]:
+        """What has been completed since the last call: see `EventStream.read_json_events`.
+
+        Raises:
+            ConfigurationError: No JSON was asked for (``response_format``).
+        """
+        return self._stream.read_json_events()
 
     def cancel(self, reason: str = "the stream was cancelled") -> None:
         """End the stream: the provider's socket is closed at once. From any thread."""
@@ -87,6 +107,19 @@ class SyncEventStream:
             raise StopIteration
         self._make_room()
         return event
+
+    def fail(self, error: SteerError) -> None:
+        """End the stream in this error, which its consumer has found in the answer; leave it."""
+        if self._thread.is_running:
+            self._thread.run(self._fail(error))
+        while self._events.get() is not None:
+            pass  # it is not to be seen: nothing follows the error
+        self._error = None
+        self._events.put(None)
+
+    async def _fail(self, error: SteerError) -> None:
+        self._stream.fail(error)
+        await self.leave()
 
     async def leave(self) -> None:
         """End the stream, in the loop: whoever still takes events gets the last ones."""
@@ -198,7 +231,8 @@ class SyncItemsStream(_View):
             try:
                 for item in self._ready:
                     return item
-                self._ready = self._items.feed(self._next_text())
-            except InvalidJSONError:
-                self._events.close()
+            except InvalidJSONError as error:
+                error.text = self.response.get_text()
+                self._events.fail(error)
                 raise
+            self._ready = self._items.feed(self._next_text())

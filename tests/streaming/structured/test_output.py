@@ -104,7 +104,7 @@ def test_each_failure_is_its_own_error_with_what_had_arrived(
 def test_json_extract_looks_inside_a_fence() -> None:
     output = StructuredOutput(read_response_format(City), json_extract=True)
     response = _response('Here:\n```json\n{"name": "Ulm", "people": 5}\n```')
-    output.feed(response.get_text())
+    output.watch(response)
 
     output.finish(response)
 
@@ -114,7 +114,10 @@ def test_json_extract_looks_inside_a_fence() -> None:
 
 def test_the_value_so_far_and_its_events_show_while_it_streams() -> None:
     output = StructuredOutput(read_response_format(City))
-    output.feed('{"name": "Ulm", "pe')
+    assert output.snapshot() is None
+    assert output.read_events() == []
+
+    output.watch(_response('{"name": "Ulm", "pe'))
 
     assert output.snapshot() == {"name": "Ulm"}
     assert [event.path for event in output.read_events()] == ["$.name", "$.name"]

@@ -3,7 +3,7 @@
 from steer_llm_sdk.streaming.structured.final import Answer, check_value, read_answer
 from steer_llm_sdk.streaming.structured.items import ItemStream, read_item_type
 from steer_llm_sdk.streaming.structured.output import StructuredOutput
-from steer_llm_sdk.streaming.structured.partial import PartialJSON
+from steer_llm_sdk.streaming.structured.partial import PartialJSON, TextPieces
 from steer_llm_sdk.streaming.structured.response_format import ResponseFormat, read_response_format
 from steer_llm_sdk.streaming.structured.tools import ToolArguments
 
@@ -13,6 +13,7 @@ __all__ = [
     "PartialJSON",
     "ResponseFormat",
     "StructuredOutput",
+    "TextPieces",
     "ToolArguments",
     "check_value",
     "read_answer",

@@ -8,10 +8,8 @@ from typing import Any
 from steer_llm_sdk.errors import InvalidJSONError, SchemaError
 from steer_llm_sdk.streaming.incremental_json import (
     IncrementalJSONParser,
-    JSONEvent,
     JSONPathEvent,
 )
-from steer_llm_sdk.streaming.structured.final import Answer, read_answer
 from steer_llm_sdk.streaming.structured.finder import JSONFinder
 from steer_llm_sdk.streaming.structured.response_format import (
     ResponseFormat,
@@ -99,47 +97,27 @@ class ItemStream:
         if not isinstance(validator, ItemsValidator):
             raise TypeError("expected what read_item_type gives, found another response format")
         self._validator = validator
-        self._find = "{[" if json_extract else None
         self._parser = (
             JSONFinder("{[", path_events=True) if json_extract else IncrementalJSONParser()
         )
-        self._pieces: list[str] = []
         self.count = 0
 
     def feed(self, text: str) -> Iterator[Any]:
-        """Take all of `text`, and give the elements that it completes, as they are asked for.
+        """Take `text`, and give the elements that it completes, as they are asked for.
+
+        The text is taken when the first of them is asked for. What is no JSON from its beginning
+        gives no elements and no error: why that is so, shows the end of the answer.
 
         Raises:
-            InvalidJSONError: The text is not JSON (on the call), or an element does not fit
-                (`SchemaError`, when it is asked for). Elements before the fault come first.
+            InvalidJSONError: The JSON breaks, or an element does not fit (`SchemaError`). Elements
+                before the fault come first.
         """
-        self._pieces.append(text)
         try:
             events = self._parser.feed(text)
-        except InvalidJSONError as error:
-            error.text = self._text
+        except InvalidJSONError:
+            if not isinstance(self._parser.snapshot(), dict | list):  # prose, a fence, a refusal
+                return
             raise
-        return self._items(events) if events else iter(())
-
-    def finish(self, finish_reason: str | None = "stop", refusal: str = "") -> None:
-        """The text has ended: check that the array is whole.
-
-        Raises:
-            InvalidJSONError: It is not: as for any JSON that was asked for. Elements that were
-                given stay what they are.
-        """
-        value = read_answer(Answer(self._text, finish_reason, refusal), find=self._find)
-        items = value.get(FIELD) if isinstance(value, dict) else value
-        if not isinstance(items, list):
-            error = misfit("$", f"expected an array, or an object with an array {FIELD!r}")
-            error.text = self._text
-            raise error
-
-    @property
-    def _text(self) -> str:
-        return "".join(self._pieces)
-
-    def _items(self, events: list[JSONEvent]) -> Iterator[Any]:
         for event in events:
             if isinstance(event, JSONPathEvent) and _is_item(event):
                 yield self._item(event)
@@ -148,11 +126,7 @@ class ItemStream:
         if event.key != self.count:
             raise misfit(event.path, f"expected element {self.count}: the array came twice")
         self.count += 1
-        try:
-            return self._validator.check_item(event.value, event.path)
-        except SchemaError as error:
-            error.text = self._text
-            raise
+        return self._validator.check_item(event.value, event.path)
 
 
 def _is_item(event: JSONPathEvent) -> bool:

@@ -34,19 +34,19 @@ class StructuredOutput:
         self._format = response_format
         self._find = response_format.root_starts if json_extract else None
         self._tool_arguments = tool_arguments
-        self._text = PartialJSON(self._find)
+        self._text: PartialJSON | None = None
 
-    def feed(self, text: str) -> None:
-        """Take a piece of the answer's text. It is parsed only when somebody looks."""
-        self._text.feed(text)
+    def watch(self, response: StreamingResponse) -> None:
+        """Say where the answer arrives. Its text is parsed only when somebody looks."""
+        self._text = PartialJSON(response, self._find)
 
     def snapshot(self) -> Any:
         """The value so far, as `PartialJSON.snapshot` gives it."""
-        return self._text.snapshot()
+        return self._text.snapshot() if self._text else None
 
     def read_events(self) -> list[JSONEvent]:
         """What has been completed since the last call, as `PartialJSON.read_events` gives it."""
-        return self._text.read_events()
+        return self._text.read_events() if self._text else []
 
     def finish(self, response: StreamingResponse) -> None:
         """Check the whole answer, and write its value into the response.

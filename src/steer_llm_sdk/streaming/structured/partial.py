@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Protocol
 
 from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.streaming.incremental_json import IncrementalJSONParser, JSONEvent
 from steer_llm_sdk.streaming.structured.finder import JSONFinder
 
 
-class PartialJSON:
-    """Keeps the pieces of a text, and parses them only when somebody looks.
+class GrowingText(Protocol):
+    """A text that is still arriving; a `StreamingResponse` is one."""
 
-    Nothing here raises for bad JSON: what it is worth is judged once, at the end of the stream.
+    def text_since(self, mark: int, /) -> tuple[str, int]:
+        """What has come since `mark` was given, and the next mark; all of it for 0."""
+        ...
+
+
+class TextPieces:
+    """A growing text as the list of its pieces. It may be read in another thread."""
+
+    __slots__ = ("append", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.append = self.pieces.append
+
+    def __str__(self) -> str:
+        return "".join(self.pieces)
+
+    def text_since(self, mark: int) -> tuple[str, int]:
+        """What has come since `mark`, a number of pieces."""
+        end = len(self.pieces)
+        return "".join(self.pieces[mark:end]), end
+
+
+class PartialJSON:
+    """Reads a growing text as JSON, and only when somebody looks: each piece once.
+
+    Nothing here raises for bad JSON: what it is worth is judged once, at the end of the stream. The
+    text may grow in another thread, but only one thread at a time may look.
 
     Args:
+        text: Where the text arrives. It is kept there, not here.
         find: The characters that the value can start with where it may stand inside a code fence
             or prose; None where the text is the value.
     """
 
-    __slots__ = ("_events", "_find", "_has_events", "_parser", "_pieces", "_taken")
+    __slots__ = ("_events", "_find", "_has_events", "_mark", "_parser", "_text")
 
-    def __init__(self, find: str | None = None) -> None:
+    def __init__(self, text: GrowingText, find: str | None = None) -> None:
+        self._text = text
         self._find = find
-        self._pieces: list[str] = []
-        self._taken = 0  # how many of the pieces were parsed
+        self._mark = 0  # how far the text was parsed
         self._has_events = False
         self._events: list[JSONEvent] = []  # found, and not read yet
         self._parser: IncrementalJSONParser | JSONFinder | None = None
-
-    def feed(self, text: str) -> None:
-        """Take a piece of the text."""
-        self._pieces.append(text)
 
     def snapshot(self) -> Any:
         """The value so far; None as long as there is none.
@@ -51,16 +75,15 @@ class PartialJSON:
         if not self._has_events:  # the text so far is parsed once more, for its events
             self._has_events = True
             self._parser = None
-            self._taken = 0
+            self._mark = 0
         self._catch_up()
         events, self._events = self._events, []
         return events
 
     def _catch_up(self) -> None:
-        if self._taken == len(self._pieces):
+        text, self._mark = self._text.text_since(self._mark)
+        if not text:
             return
-        text = "".join(self._pieces[self._taken :])
-        self._taken = len(self._pieces)
         if self._parser is None:
             self._parser = self._new_parser()
         with contextlib.suppress(InvalidJSONError):
