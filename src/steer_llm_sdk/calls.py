@@ -110,7 +110,8 @@ class Planner:
         Raises:
             ConfigurationError: It cannot be made as it was asked for.
         """
-        options = arguments.streaming_options or StreamingOptions()
+        given = arguments.streaming_options
+        options = StreamingOptions() if given is None else given
         if not isinstance(options, StreamingOptions):
             raise ConfigurationError(
                 f"streaming_options: expected StreamingOptions, found {type(options).__name__}"

@@ -17,6 +17,7 @@ import pytest
 
 from steer_llm_sdk import (
     CallbackError,
+    ConfigurationError,
     InvalidJSONError,
     InvalidRequestError,
     MissingAPIKeyError,
@@ -43,6 +44,7 @@ from steer_llm_sdk.testing import (
 MODEL = "gpt-4o"
 HELLO = Script(["Hello", " world"])
 THREAD = "steer-llm-sdk"
+NO_OPTIONS: Any = {}
 
 
 @pytest.fixture
@@ -302,6 +304,8 @@ def test_a_call_that_cannot_be_made_raises_before_any_event(
             client.stream_with_usage("Hi", MODEL, on_start=events.append, on_error=events.append)
         with pytest.raises(UnknownModelError):
             client.stream("Hi", "nobody-knows")
+        with pytest.raises(ConfigurationError, match="StreamingOptions"):
+            client.stream_with_usage("Hi", MODEL, streaming_options=NO_OPTIONS)
         with pytest.raises(TypeError, match="temperature"):
             client.generate("Hi", MODEL, temprature=0)
 

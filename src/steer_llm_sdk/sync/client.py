@@ -73,6 +73,9 @@ class SyncSteerLLMClient:
         **arguments: Any,
     ) -> StreamingResponse:
         """Stream an answer, with a callback for each kind of event: see `SteerLLMClient`."""
+        events = self.stream_events(
+            messages, model, temperature, max_tokens, streaming_options, **arguments
+        )
         options = streaming_options or StreamingOptions()
         manager = BlockingManager(
             on_start,
@@ -84,9 +87,6 @@ class SyncSteerLLMClient:
             slow_warning_ms=0,  # the caller's thread has no loop to block
         )
         raises = on_error is None if options.raise_on_error is None else options.raise_on_error
-        events = self.stream_events(
-            messages, model, temperature, max_tokens, streaming_options, **arguments
-        )
         with events, manager:
             for event in _without_error(events):
                 manager.call(event)
