@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for an error, 130 for Ctrl-C, 141 when the reader of the output went
         away. Wrong usage leaves with 2 by `SystemExit`.
     """
-    parsed = _parser().parse_args(arguments)
+    parsed = make_parser().parse_args(arguments)
     _write_any_text()
     try:
         code: int = parsed.run(parsed)
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """What reads the arguments of all commands."""
     parser = argparse.ArgumentParser(
         prog="steer", description="Stream from any language model, and see every event of it."
     )
