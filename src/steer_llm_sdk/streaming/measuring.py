@@ -24,6 +24,7 @@ class Measuring:
         self._response = response
         self._metrics = StreamMetrics()
         self._counted = 0  # deltas that the metrics know of
+        self._has_text = False  # … and that there was text among them
         self._metrics.on_start(begun)
         response.measure = self._measure
 
@@ -34,13 +35,16 @@ class Measuring:
     def count_deltas(self) -> None:
         """Tell the metrics of the deltas of the last read."""
         intake, metrics = self._intake, self._metrics
-        count, self._counted = intake.chunks - self._counted, intake.chunks
+        count = intake.chunks - self._counted
         if not count:
             return
-        if self._response.text_parts or self._response.text_blocks:
+        self._counted = intake.chunks
+        if not self._has_text and (self._response.text_parts or self._response.text_blocks):
+            self._has_text = True
             metrics.on_first("text", self.read_at)
-        for what, first in intake.firsts.items():
-            metrics.on_first(what, first)
+        if intake.firsts:
+            for what, first in intake.firsts.items():
+                metrics.on_first(what, first)
         metrics.on_deltas(count, self.read_at)
 
     def end(self, now: float) -> None:

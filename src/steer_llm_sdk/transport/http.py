@@ -11,7 +11,7 @@ import asyncio
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -171,14 +171,15 @@ class HTTPResponse:
             name.lower(): value for name, value in response.headers.items()
         }
 
-    async def read(self) -> bytes:
+    def read(self) -> Coroutine[Any, Any, bytes]:
         """The bytes that have arrived; ``b""`` at the clean end of the body."""
-        if self._decoder is None:
-            return await self._read_raw()
+        return self._read_raw() if self._decoder is None else self._read_packed(self._decoder)
+
+    async def _read_packed(self, decoder: BodyDecoder) -> bytes:
         while True:  # an input that gives no output yet is not the end of the body
-            chunk = b"" if self._decoder.has_held_input else await self._read_raw()
-            is_end = not chunk and not self._decoder.has_held_input
-            piece = self._decoder.feed(chunk)
+            chunk = b"" if decoder.has_held_input else await self._read_raw()
+            is_end = not chunk and not decoder.has_held_input
+            piece = decoder.feed(chunk)
             if piece or is_end:
                 return piece
 
