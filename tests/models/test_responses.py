@@ -214,3 +214,14 @@ def test_without_the_extra_there_is_no_price(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "genai_prices", None)
 
     assert priced("openai", "gpt-4o-mini") is None
+
+
+def test_a_text_that_is_read_piece_by_piece_is_kept_in_few_blocks() -> None:
+    response = StreamingResponse()
+    mark = 0
+    for _ in range(20_000):
+        response.text_parts.append("words ")
+        mark = response.text_since(mark)[1]
+
+    assert len(response.text_blocks) < 400
+    assert response.get_text() == "words " * 20_000

@@ -12,6 +12,8 @@ from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd
 
 _UNSET: Any = object()
+# A block of fewer characters still grows: so a text that is read piece by piece is kept in few.
+_SMALL_BLOCK = 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -117,8 +119,10 @@ class StreamingResponse:
         if count:
             block = "".join(parts[:count])
             del parts[:count]
-            self.text_blocks.append(block)
             self._joined += len(block)
+            if self.text_blocks and len(self.text_blocks[-1]) < _SMALL_BLOCK:
+                block = self.text_blocks.pop() + block
+            self.text_blocks.append(block)
 
     def get_json(self) -> Any:
         """The text as JSON.

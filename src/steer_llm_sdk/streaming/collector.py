@@ -42,8 +42,8 @@ class Collector:
         self.response = response
         self.calls: dict[int, CallInProgress] = {}
         self._closed: set[int] = set()  # by the provider; perhaps before their pieces are added
-        self._reasoning: list[str] = []
-        self._refusal: list[str] = []
+        self._reasoning = TextPieces()
+        self._refusal = TextPieces()
 
     def add(self, event: StreamDeltaEvent) -> None:
         """Take one delta."""
@@ -86,8 +86,8 @@ class Collector:
             was_cut: It stopped in the middle (for length, by a filter): the last call may be cut.
         """
         response = self.response
-        response.reasoning = "".join(self._reasoning)
-        response.refusal = "".join(self._refusal)
+        response.reasoning = str(self._reasoning)
+        response.refusal = str(self._refusal)
         response.tool_calls = []
         response.incomplete_tool_calls = []
         last = max(self.calls, default=-1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from steer_llm_sdk.streaming.incremental_json import JSONEvent, JSONPathEvent, StringPiece
 from steer_llm_sdk.streaming.structured import PartialJSON, TextPieces
 
@@ -80,3 +83,28 @@ def test_inside_prose_it_shows_once_it_is_certain() -> None:
         seen.append(partial.snapshot())
 
     assert seen == [None, None, None, None, {"a": 1}, {"a": 1}, {"a": 1}]
+
+
+@given(st.lists(st.text("ab", max_size=700)), st.integers(1, 5))
+def test_a_growing_text_is_given_from_any_mark_on(pieces: list[str], looks: int) -> None:
+    text = TextPieces()
+    seen, mark = "", 0
+    for number, piece in enumerate(pieces):
+        text.append(piece)
+        if number % looks == 0:
+            new, mark = text.text_since(mark)
+            seen += new
+
+    assert seen + text.text_since(mark)[0] == "".join(pieces) == str(text)
+
+
+def test_a_growing_text_is_kept_in_few_pieces_however_often_it_is_read() -> None:
+    unread, read = TextPieces(), TextPieces()
+    mark = 0
+    for _ in range(20_000):
+        unread.append("words ")
+        read.append("words ")
+        mark = read.text_since(mark)[1]
+
+    assert len(unread._blocks) + len(unread._pieces) < 400
+    assert len(read._blocks) + len(read._pieces) < 400

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any, Protocol
 
 from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.streaming.incremental_json import IncrementalJSONParser, JSONEvent
 from steer_llm_sdk.streaming.structured.finder import JSONFinder
+
+# Pieces that are kept apart before they are joined.
+_MOST_PIECES = 256
+# A block of fewer characters still grows.
+_SMALL_BLOCK = 1024
 
 
 class GrowingText(Protocol):
@@ -19,21 +25,50 @@ class GrowingText(Protocol):
 
 
 class TextPieces:
-    """A growing text as the list of its pieces. It may be read in another thread."""
+    """A text that grows piece by piece. It may be read in another thread.
 
-    __slots__ = ("append", "pieces")
+    The pieces are joined now and then, so that a million of them take the memory of their text.
+    """
+
+    __slots__ = ("_blocks", "_length", "_lock", "_pieces")
 
     def __init__(self) -> None:
-        self.pieces: list[str] = []
-        self.append = self.pieces.append
+        self._pieces: list[str] = []  # the latest, not yet in a block
+        self._blocks: list[str] = []
+        self._length = 0  # characters in the blocks
+        self._lock = threading.Lock()
+
+    def append(self, piece: str) -> None:
+        """Add a piece at the end."""
+        self._pieces.append(piece)
+        if len(self._pieces) > _MOST_PIECES:
+            with self._lock:
+                self._join()
 
     def __str__(self) -> str:
-        return "".join(self.pieces)
+        return self.text_since(0)[0]
 
     def text_since(self, mark: int) -> tuple[str, int]:
-        """What has come since `mark`, a number of pieces."""
-        end = len(self.pieces)
-        return "".join(self.pieces[mark:end]), end
+        """What has come since `mark`, a number of characters."""
+        with self._lock:
+            self._join()
+            start, found = self._length, []
+            for block in reversed(self._blocks):
+                if start <= mark:
+                    break
+                start -= len(block)
+                found.append(block)
+            return "".join(reversed(found))[max(0, mark - start) :], self._length
+
+    def _join(self) -> None:
+        count = len(self._pieces)  # more may be added meanwhile, behind them
+        if count:
+            block = "".join(self._pieces[:count])
+            del self._pieces[:count]
+            self._length += len(block)
+            if self._blocks and len(self._blocks[-1]) < _SMALL_BLOCK:  # it is read piece by piece
+                block = self._blocks.pop() + block
+            self._blocks.append(block)
 
 
 class PartialJSON:
