@@ -124,14 +124,14 @@ class Body:
         """What had been held back until the end."""
         yield from self.decoder.decode_eof()
 
-    def explain(self, error: SteerError, *, has_begun: bool) -> SteerError:
+    def explain(self, error: SteerError, *, has_answer: bool) -> SteerError:
         """The error that this body ends in.
 
         Args:
             error: What became of it, as a stream.
-            has_begun: Whether it brought anything of an answer. If not, it may be no stream at all.
+            has_answer: Whether it brought anything of one. If not, it may be no stream at all.
         """
-        is_unread = isinstance(error, IncompleteStreamError | ProtocolError) and not has_begun
+        is_unread = isinstance(error, IncompleteStreamError | ProtocolError) and not has_answer
         if is_unread and self._document and self._document.strip():
             answer = ErrorAnswer(
                 self._target.provider, self._status, self.headers, bytes(self._document)

@@ -46,6 +46,12 @@ class Deadlines:
         self._has_begun = False
         self._in_body = False
 
+    def begin_pause(self) -> None:
+        """Nothing is asked of the provider until the next attempt: only the total still runs."""
+        self._waited_without_progress = 0.0
+        self._has_begun = True
+        self._in_body = False
+
     def begin_body(self) -> None:
         """The response's headers have come."""
         self._in_body = True

@@ -69,6 +69,12 @@ class Intake:
         self._reasoning_part: int | str | None = None
         self._calls: dict[int, tuple[str, str | None]] = {}  # identifier and name, by index
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether anything that came can only be of an answer."""
+        named = {"response_id", "response_model"} & self.metadata.keys()
+        return bool(self.chunks or self.usage or self.finish or named)
+
     def forget(self) -> None:
         """Forget what an attempt that failed has said. What it has delivered stays."""
         self.failure = None
@@ -205,7 +211,8 @@ class Intake:
         self.failure = failure.error
 
     def _take_identity(self, identity: Identity, _timestamp: float) -> None:
-        self.fragments += 1
+        if identity.response_id or identity.model:
+            self.fragments += 1  # somebody is there, and at work
         if identity.response_id:
             self.metadata["response_id"] = identity.response_id
         if identity.model:

@@ -137,6 +137,7 @@ class Pump:
         self._stop_error = error
         self.is_stopped = True
         self._supervisor.interrupt(error)
+        self._supervisor.close()
         self._close_body(error)
         if self._step != self._begin:
             self._step = partial(self._conclude, error)
@@ -213,7 +214,8 @@ class Pump:
             if self._stop_error is None:
                 self._step = self._read_tail
             return None
-        return await self._through_text(intake.feed(self._body.fragments(chunk), now))
+        deltas = intake.feed(self._body.fragments(chunk), now)
+        return await self._through_text(deltas) if self._text_stage.is_needed else deltas
 
     async def _read_tail(self) -> Iterable[StreamEvent]:
         """What the end of the body completes."""
@@ -231,13 +233,13 @@ class Pump:
         if error is None:
             self._step = partial(self._conclude, None)
             return
-        error = self._body.explain(error, has_begun=self._has_begun)
+        error = self._body.explain(error, has_answer=self._intake.has_answer)
         self._close_body(error)
         await self._try_again(error)
 
     async def _try_again(self, error: SteerError) -> None:
         """After a failed attempt: another one, or the end."""
-        self._step = partial(self._conclude, self._recovery.cut or error)
+        self._step = partial(self._conclude, self._stop_error or self._recovery.cut or error)
         if self._stop_error is not None:
             return
         if self._intake.chunks:
@@ -247,13 +249,13 @@ class Pump:
         if wait is None:
             return
         _log.info("trying again in %.2f s after %s: %s", wait, type(error).__name__, error)
+        self._step = self._open
+        self._deadlines.begin_pause()
         try:
             if wait:
                 await self._supervisor.run(self._clock.sleep(wait))
         except SteerError as interruption:
             self._step = partial(self._conclude, interruption)
-        else:
-            self._step = self._open
 
     async def _take_up(self, error: SteerError) -> float | None:
         """Prepare to go on with a cut answer, where that was asked for and can be done.
@@ -276,10 +278,12 @@ class Pump:
         for event in await self._text_stage.finish():
             self._intake.adopt(event)
             self._held.append(event)
+        error = self._stop_error or error  # it may have been stopped meanwhile
         ending = lifecycle.settle(error)
         estimate = await self._estimate(is_whole=error is None)
         self._note_attempts()
         self._step = None
+        self.is_stopped = False  # what comes now is delivered
         now = self._clock.monotonic()
         usage = lifecycle.usage_event(now, estimate)
         terminal = lifecycle.terminal_event(now, ending)
