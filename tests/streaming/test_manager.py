@@ -385,7 +385,7 @@ class Stopped:
     is_stopped = False
 
 
-async def test_a_stream_that_was_stopped_delivers_its_ending_and_no_more_deltas() -> None:
+async def test_no_more_events_are_asked_for_once_the_stream_was_stopped() -> None:
     seen: list[str] = []
     stream = Stopped()
 
@@ -393,11 +393,12 @@ async def test_a_stream_that_was_stopped_delivers_its_ending_and_no_more_deltas(
         seen.append(event.get_text())
         stream.is_stopped = True
 
-    manager = EventManager(on_delta=stop, on_complete=lambda event: seen.append("complete"))
-    events = [manager.create_delta_event(text) for text in "abc"]
-    await manager.deliver([*events, manager.create_complete_event()], stream)
+    manager = EventManager(on_delta=stop)
+    events = iter([manager.create_delta_event(text) for text in "abc"])
+    await manager.deliver(events, stream)
 
-    assert seen == ["a", "complete"]
+    assert seen == ["a"]
+    assert [event.get_text() for event in events] == ["b", "c"]
 
 
 # --- making events ----------------------------------------------------------------------------

@@ -158,15 +158,13 @@ class EventManager:
 
         Args:
             events: The events; asked for one by one.
-            stream: Deltas are no longer delivered once this has been stopped.
+            stream: No more are asked for once this has been stopped.
 
         Raises:
             CallbackError: A listener raised, and `raise_errors` is set.
         """
         by_kind, slow_seconds, clock = self._listeners, self._slow_seconds, time.perf_counter
         for event in events:
-            if stream is not None and stream.is_stopped and event.type == "delta":
-                continue
             for listener, is_async in by_kind[event.type]:
                 try:
                     if is_async:
@@ -185,6 +183,8 @@ class EventManager:
                     self._report(listener, event, error)
                 except Exception as error:  # noqa: BLE001 - the caller's own code
                     self._report(listener, event, error)
+            if stream is not None and stream.is_stopped:
+                return
 
     def _report(self, listener: Listener, event: StreamEvent, error: BaseException) -> None:
         if self._raise_errors:

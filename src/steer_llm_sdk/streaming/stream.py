@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from itertools import chain
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -16,10 +15,11 @@ from steer_llm_sdk.errors import (
     SteerError,
     StreamCancelledError,
 )
-from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
 from steer_llm_sdk.streaming.abandoned import abandon
+from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.incremental_json import JSONEvent
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.observers import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
@@ -74,13 +74,11 @@ class EventStream:
         self._pump: Pump | None = None
         self._response: StreamingResponse | None = None
         self._processing: ProcessorStream | None = None
-        self._batch: Iterator[StreamEvent] = iter(())  # on its way into the processor
-        self._has_more = False  # whether there may be more in `_batch`
-        self._owed: Awaitable[list[StreamEvent]] | None = None  # what the processor is still at
-        self._kept: Iterator[StreamEvent] = iter(())  # ready for the consumer
-        self._sequence = 0
-        self._has_released = False  # what the processor held back has been released
-        self._is_closed = False
+        self._delivery: Delivery | None = None
+        self._is_pulled = False  # somebody waits for the next events
+        self._has_ended = False  # the terminal event has been delivered
+        self._is_closed = False  # … and the last batch
+        self._leaving: asyncio.Task[None] | None = None  # delivers what is left
         self._error: SteerError | None = None
         self._cancelled: StreamCancelledError | None = None
         self._fanout: Fanout | None = None  # hands the events out, once there are observers
@@ -191,6 +189,8 @@ class EventStream:
         return self
 
     async def __anext__(self) -> StreamEvent:
+        if self._leaving is not None and self._fanout is None:
+            raise StopAsyncIteration
         event = await (self._next() if self._fanout is None else self._read_own(self._fanout))
         if event is not None:
             return event
@@ -205,11 +205,11 @@ class EventStream:
         Raises:
             SteerError: The stream failed, and it raises.
         """
-        pump = await self._open()
+        delivery = await self._open()
         manager = self._manager or EventManager()
         try:
-            while await self._refill():
-                await manager.deliver(self._kept, pump)
+            while await self._refill(delivery):
+                await manager.deliver(delivery.ready, self._pump)
         except CallbackError as error:
             self._stop(error)
             await self._leave()
@@ -223,8 +223,8 @@ class EventStream:
 
     # --- how an event gets here ---------------------------------------------------------------
 
-    async def _open(self) -> Pump:
-        if self._pump is None:
+    async def _open(self) -> Delivery:
+        if self._delivery is None:
             self._loop = asyncio.get_running_loop()
             pump = self._pump = await self._open_pump()
             self._response = pump.response
@@ -232,7 +232,8 @@ class EventStream:
                 self._processing = self._options.event_processor.open_stream()
             if self._cancelled is not None:
                 pump.stop(self._cancelled)
-        return self._pump
+            self._delivery = Delivery(pump, self._processing)
+        return self._delivery
 
     async def _read_own(self, fanout: Fanout) -> StreamEvent | None:
         if self._own is None:
@@ -241,106 +242,58 @@ class EventStream:
 
     async def _next(self) -> StreamEvent | None:
         """The next event that the consumer is to see; None when there is none any more."""
-        while True:
-            event = next(self._kept, None)
-            if event is None:
-                if not await self._refill():
-                    return None
-            elif not (self._is_stopped and event.__class__ is StreamDeltaEvent):
-                return event
+        delivery = self._delivery or await self._open()
+        while (event := next(delivery.ready, None)) is None:
+            if not await self._refill(delivery):
+                return None
+        return event
 
-    @property
-    def _is_stopped(self) -> bool:
-        return self._pump is not None and self._pump.is_stopped
-
-    async def _refill(self) -> bool:
-        """Put more events into `_kept`; False after the last."""
-        processing = self._processing
-        if self._owed is not None:
-            owed, self._owed = self._owed, None
-            self._kept = self._numbered(await owed)
-            return True
-        if processing is not None and self._has_more:
-            self._kept = self._passed(processing)
-            return True
-        pump = self._pump or await self._open()
-        batch = await pump.next_batch()
-        if batch is None:
-            await self._close()
-            return False
-        if self._processing is None:
-            self._kept = iter(batch)
-        else:
-            self._batch = iter(batch)
-            self._has_more = True
-        return True
-
-    def _passed(self, processing: ProcessorStream) -> Iterator[StreamEvent]:
-        """The events of the batch that come through the processor.
-
-        Ends early at one that has to be awaited: that is then in `_owed`, and the rest of the batch
-        still has to come through.
-        """
-        while (event := next(self._batch, None)) is not None:
-            if event.__class__ is StreamDeltaEvent:
-                if self._is_stopped:
-                    continue
-                passed = processing.process(event)
-            elif event.type in _AFTER_DELTAS and not self._has_released:
-                self._has_released = True
-                self._batch = chain((event,), self._batch)
-                passed = processing.finish()
-            else:
-                passed = processing.process(event)
-            if not isinstance(passed, list):
-                self._owed = passed
-                return
-            for kept in passed:
-                kept.sequence = self._sequence
-                self._sequence += 1
-                yield kept
-        self._has_more = False
-
-    def _numbered(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
-        """Events that came through the processor, numbered as they are delivered."""
-        for event in events:
-            event.sequence = self._sequence
-            self._sequence += 1
-            yield event
+    async def _refill(self, delivery: Delivery) -> bool:
+        self._is_pulled = True
+        try:
+            if await delivery.refill():
+                return True
+        finally:
+            self._is_pulled = False
+        await self._close()
+        return False
 
     # --- leaving ------------------------------------------------------------------------------
 
     def _stop(self, error: SteerError) -> None:
         if isinstance(error, StreamCancelledError) and self._cancelled is None:
             self._cancelled = error
-        if self._pump is not None:
+        if self._pump is not None and self._delivery is not None:
             self._pump.stop(error)
+            self._delivery.drop()
 
     async def _leave(self) -> None:
         """Deliver what is left, in a task that outlives a cancellation, within `exit_grace`."""
-        task = self._driver or self._keep(self._drain())
-        await asyncio.wait((task,), timeout=self._options.exit_grace)
+        if self._is_pulled and self._driver is None:
+            return  # by another task, which gets what is left
+        if self._leaving is None:
+            self._leaving = self._driver or self._keep(self._drain())
+        await asyncio.wait((self._leaving,), timeout=self._options.exit_grace)
 
     async def _drain(self) -> None:
         manager = self._manager or EventManager()
-        with suppress(CallbackError):  # the stream is ending in one already, or in something worse
-            while (event := await self._next()) is not None:
+        while (event := await self._next()) is not None:
+            with suppress(CallbackError):  # the stream ends in one already, or in something worse
                 await manager.deliver((event,))
 
     async def _close(self) -> None:
-        """After the terminal event: the last batch, and the end of all state."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        response = self.response
-        self._error = response.error
-        if self._pump is not None:
+        """After the terminal event: the last batch, and the end of all state.
+
+        May be cancelled, and called again.
+        """
+        if self._pump is not None and not self._has_ended:
+            self._has_ended = True
+            self._error = self.response.error
             await self._pump.close(self._manager.faults.count if self._manager else 0)
-        if self._processing is not None:
+        if self._processing is not None and not self._is_closed:
             await self._processing.close()
+        self._is_closed = True
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         abandon(self, self._pump, self._loop, _warn)
 
-
-_AFTER_DELTAS = frozenset({"usage", "complete", "error"})

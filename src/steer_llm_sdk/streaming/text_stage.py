@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import Transformer
@@ -19,6 +20,7 @@ class TextStage:
     def __init__(self, transformers: Sequence[Transformer]) -> None:
         self._transformers = transformers
         self._chain: TransformerChain | None = None
+        self._finishing: asyncio.Future[list[StreamEvent]] | None = None
         self.is_needed = bool(transformers)
 
     def begin_attempt(self) -> None:
@@ -36,12 +38,22 @@ class TextStage:
         return passed
 
     async def finish(self) -> list[StreamDeltaEvent]:
-        """What was held back; once."""
+        """What was held back; once.
+
+        Where that takes time it is not cancelled with whoever waits for it: called again, this goes
+        on to wait.
+        """
         chain, self._chain = self._chain, None
-        if chain is None:
-            return []
-        held = chain.finish()
-        return list(_deltas(held if isinstance(held, list) else await held))
+        held: list[StreamEvent] | Awaitable[list[StreamEvent]] = []
+        if chain is not None:
+            held = chain.finish()
+        if not isinstance(held, list):
+            self._finishing = asyncio.ensure_future(held)
+        if self._finishing is not None:
+            held = await asyncio.shield(self._finishing)
+            self._finishing = None
+        assert isinstance(held, list)  # noqa: S101 - narrows the type
+        return list(_deltas(held))
 
 
 def _deltas(events: Iterable[StreamEvent]) -> Iterable[StreamDeltaEvent]:
