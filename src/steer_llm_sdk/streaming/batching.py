@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.streaming.faults import FaultLog, outcome_of
+from steer_llm_sdk.streaming.faults import FAULTS, FaultLog, outcome_of
 
 BatchHandler = Callable[[list[StreamEvent]], Any]
 BatchOverflow = Literal["block", "drop_oldest"]
@@ -204,7 +204,7 @@ class Batcher:
         handler = self._options.handler
         try:
             result = handler(batch)
-        except Exception as error:  # noqa: BLE001 - the handler is the user's code
+        except FAULTS as error:
             self._report(error)
             return
         if isinstance(result, Awaitable):

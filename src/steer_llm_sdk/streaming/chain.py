@@ -17,7 +17,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
 )
 from steer_llm_sdk.models.streaming import Transformer
-from steer_llm_sdk.streaming.faults import FaultLog, outcome_of
+from steer_llm_sdk.streaming.faults import FAULTS, FaultLog, outcome_of
 
 Passed: TypeAlias = list[StreamEvent] | Awaitable[list[StreamEvent]]
 
@@ -48,7 +48,7 @@ class TransformerChain:
                 continue
             try:
                 observe(event)
-            except Exception as error:  # noqa: BLE001 - a transformer is the user's code
+            except FAULTS as error:
                 self._report(one, error)
 
     def process(self, event: StreamEvent, start: int = 0) -> Passed:
@@ -64,7 +64,7 @@ class TransformerChain:
         for place, transform in self._steps[start:]:
             try:
                 result = transform(event)
-            except Exception as error:  # noqa: BLE001 - a transformer is the user's code
+            except FAULTS as error:
                 result = self._after_fault(event, place, error)
             if result is event:
                 continue
@@ -119,7 +119,7 @@ class TransformerChain:
         finish: Callable[[], Any] = getattr(one, "finish", _nothing)
         try:
             result = finish()
-        except Exception as error:  # noqa: BLE001 - a transformer is the user's code
+        except FAULTS as error:
             self._report(one, error)
             return []
         if isinstance(result, Awaitable):

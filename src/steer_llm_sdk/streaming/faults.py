@@ -9,6 +9,10 @@ from typing import Any
 
 _logger = logging.getLogger("steer_llm_sdk.streaming")
 
+# What plain code of the user's may raise as a fault of its own. A cancellation of the task never
+# arises in plain code, which awaits nothing: a `CancelledError` there comes of something else.
+FAULTS = (Exception, asyncio.CancelledError)
+
 
 class FaultLog:
     """The faults of one stream.

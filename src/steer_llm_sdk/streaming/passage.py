@@ -16,7 +16,7 @@ from steer_llm_sdk.models.events import (
 from steer_llm_sdk.models.streaming import Transformer
 from steer_llm_sdk.streaming.batching import Batcher
 from steer_llm_sdk.streaming.chain import Passed, TransformerChain, settle
-from steer_llm_sdk.streaming.faults import FaultLog
+from steer_llm_sdk.streaming.faults import FAULTS, FaultLog
 from steer_llm_sdk.streaming.filters import EventFilter
 
 # What a stream held back is due before these.
@@ -162,7 +162,7 @@ class Passage:
             try:
                 if not should_process(event):
                     return False
-            except Exception as error:  # noqa: BLE001 - a filter is the user's code
+            except FAULTS as error:
                 self._faults.report("filter", one, "the event is dropped", error)
                 return False
         return True
