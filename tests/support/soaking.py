@@ -1,0 +1,256 @@
+"""Many streams with random faults through one client: what each is scripted to come to.
+
+The server runs in a process of its own (`python -m support.soaking`), so that the client's memory
+and files can be measured. A request's prompt says what is to go wrong with its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from steer_llm_sdk import ProviderSettings, SteerError, SteerLLMClient
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.stream import EventStream
+from steer_llm_sdk.testing import (
+    AnnounceClose,
+    Close,
+    CloseIdle,
+    CutAt,
+    Delay,
+    Drip,
+    EndEarly,
+    EndlessLine,
+    ErrorInStream,
+    GarbageBody,
+    GarbageStatus,
+    Gzip,
+    HTTPError,
+    KeepAlives,
+    LoopbackServer,
+    RecordedRequest,
+    Reset,
+    Script,
+    Stall,
+    check_stream,
+)
+from steer_llm_sdk.testing.plan import Fault
+
+ROOT = Path(__file__).parents[2]
+PROVIDERS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
+DELTAS = ("The first ", "and the second, ", "and the end.")
+_TEXT = "".join(DELTAS)
+_AT_ONCE = {"retry-after-ms": "1"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What goes wrong with an answer, and what the stream has to come to.
+
+    Attributes:
+        faults: Of each request in turn; the last repeats.
+        outcome: ``"complete"``, or the name of the error's class.
+        text: What has to have come, whole.
+        at_most: The most that can have come, where bytes may be lost with their connection.
+        leaves: How the consumer leaves after the first delta: by ``"cancel"`` or as a ``"task"``.
+    """
+
+    faults: Sequence[Sequence[Fault]] = ((),)
+    outcome: str = "complete"
+    text: str | None = _TEXT
+    at_most: str = _TEXT
+    leaves: str = ""
+
+
+def _fails(outcome: str, *faults: Fault, text: str | None = "") -> Scene:
+    return Scene((faults,), outcome, text)
+
+
+SCENES: Mapping[str, Scene] = {
+    "whole": Scene(),
+    "compressed": Scene(((Gzip(),),)),
+    "in small writes": Scene(((Drip(97),),)),
+    "cut": Scene(((CutAt(tuple(range(1, 400, 13))),),)),
+    "late": Scene(((Delay(0.05, "headers"),),)),
+    "kept alive": Scene(((KeepAlives(1, 0.005, 3),),)),
+    "closed as announced": Scene(((AnnounceClose(),),)),
+    "closed when idle": Scene(((CloseIdle(on_next_request=False),),)),
+    "closed when used again": Scene(((CloseIdle(),),)),
+    "busy once": Scene(((HTTPError(429, headers=_AT_ONCE),), ())),
+    "overloaded": _fails("OverloadedError", HTTPError(503, headers=_AT_ONCE)),
+    "refused": _fails("InvalidRequestError", HTTPError(400)),
+    "no such key": _fails("AuthenticationError", HTTPError(401)),
+    "a proxy's page": _fails("ServerError", HTTPError(502, headers=_AT_ONCE, body="html")),
+    "not HTTP": _fails("ProtocolError", GarbageStatus()),
+    "an error inside": _fails("OverloadedError", ErrorInStream(1), text=DELTAS[0]),
+    "garbage inside": _fails("ProtocolError", GarbageBody(b"data: {no\n\n", 1), text=DELTAS[0]),
+    "ended early": _fails("IncompleteStreamError", EndEarly(2), text=DELTAS[0] + DELTAS[1]),
+    "reset": _fails("ConnectionLostError", Reset(2), text=None),
+    "closed inside a chunk": _fails("ConnectionLostError", Close(1, mid_chunk=True), text=None),
+    "stalled": _fails("RequestTimeoutError", Stall(1), text=DELTAS[0]),
+    "an endless line": _fails("FrameTooLargeError", EndlessLine(1, 400_000), text=DELTAS[0]),
+    "cancelled": Scene(((Stall(1),),), "StreamCancelledError", DELTAS[0], leaves="cancel"),
+    "its task cancelled": Scene(((Stall(1),),), "CancelledError", DELTAS[0], leaves="task"),
+}
+
+_OPTIONS = StreamingOptions(idle_timeout=0.5, max_frame_bytes=64 * 1024)
+_MODELS = {
+    "openai": "gpt-4o",
+    "openai-responses": "openai-responses:gpt-5",
+    "anthropic": "claude-sonnet-4-5",
+    "gemini": "gemini-2.5-flash",
+    "ollama": "ollama:llama3.2",
+}
+
+
+@dataclass
+class Soak:
+    """What came of the streams so far.
+
+    Attributes:
+        outcomes: How often each scene was played.
+        wrong: What did not come out as scripted.
+    """
+
+    client: SteerLLMClient
+    outcomes: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+    _number: int = 0
+
+    async def run(self, streams: int, random: Random, *, at_once: int) -> None:
+        """Run so many streams, some at a time."""
+        left = iter(range(streams))
+
+        async def work() -> None:
+            for _ in left:
+                await self._play(random.choice(list(SCENES)), random.choice(PROVIDERS))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(at_once):
+                group.create_task(work())
+
+    async def _play(self, name: str, provider: str) -> None:
+        scene = SCENES[name]
+        self._number += 1
+        prompt = f"{self._number}/{name}"
+        stream = self.client.stream_events(prompt, _MODELS[provider], streaming_options=_OPTIONS)
+        task = asyncio.create_task(_consume(stream, scene))
+        outcome = await task if scene.leaves != "task" else await _left(task)
+        text = stream.response.get_text()
+        is_right = text == scene.text if scene.text is not None else scene.at_most.startswith(text)
+        self.outcomes[name] += 1
+        if outcome != scene.outcome or not is_right:
+            self.wrong.append(f"{provider}, {name}: {outcome}, {text!r}: {stream.response.error!r}")
+
+
+async def _consume(stream: EventStream, scene: Scene) -> str:
+    """The outcome of one stream, whose events are checked."""
+    events: list[StreamEvent] = []
+    with contextlib.suppress(SteerError):
+        async with stream:
+            async for event in stream:
+                events.append(event)
+                if scene.leaves and isinstance(event, StreamDeltaEvent):
+                    _leave(stream, scene.leaves)
+    summary = check_stream(events)
+    return "complete" if summary.is_complete else type(summary.error).__name__
+
+
+def _leave(stream: EventStream, how: str) -> None:
+    if how == "cancel":
+        stream.cancel()
+        return
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+
+
+async def _left(task: asyncio.Task[str]) -> str:
+    await asyncio.wait((task,))
+    return "CancelledError" if task.cancelled() else task.result()
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What this process holds: resident memory in MiB, open files, tasks."""
+
+    memory: float
+    files: int
+    tasks: int
+
+    @classmethod
+    def take(cls) -> Footprint:
+        """Measure it now."""
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return cls(
+            memory=pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+            files=sum(1 for _ in Path("/proc/self/fd").iterdir()),
+            tasks=len(asyncio.all_tasks()),
+        )
+
+
+@contextlib.asynccontextmanager
+async def soak() -> AsyncIterator[Soak]:
+    """A client, and a server in a process of its own."""
+    search = os.pathsep.join(str(ROOT / folder) for folder in ("src", "tests"))
+    process = subprocess.Popen(  # noqa: ASYNC220 - it does not wait
+        [sys.executable, "-m", "support.soaking"],
+        env=os.environ | {"PYTHONPATH": search},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        root = f"http://127.0.0.1:{int(process.stdout.readline())}"
+        paths = {"openai": "/v1", "openai-responses": "/v1"}
+        providers = {
+            name: ProviderSettings(api_key="x", base_url=root + paths.get(name, ""))
+            for name in PROVIDERS
+        }
+        async with SteerLLMClient(providers=providers) as client:
+            yield Soak(client)
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+# --- the server's process ---------------------------------------------------------------------
+
+
+class _Answers:
+    def __init__(self, server: LoopbackServer) -> None:
+        self._server = server
+        self._asked: Counter[bytes] = Counter()
+
+    def __call__(self, request: RecordedRequest) -> Script:
+        self._server.requests.clear()  # of so many, none is kept
+        said = next(name for name in SCENES if f'/{name}"'.encode() in request.body)
+        begin = request.body.index(f'/{said}"'.encode())
+        key = request.body[request.body.rindex(b'"', 0, begin) : begin]
+        scene, number = SCENES[said], self._asked[key]
+        self._asked[key] += 1
+        return Script(DELTAS, faults=scene.faults[min(number, len(scene.faults) - 1)])
+
+
+async def _serve() -> None:
+    async with LoopbackServer() as server:
+        server.answer_with(_Answers(server))
+        print(server.port, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
