@@ -9,11 +9,18 @@ import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
-from steer_llm_sdk.calls import CallArguments, Planner
+from steer_llm_sdk.calls import CallArguments, CallKeywords, ItemKeywords, Planner
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
+from steer_llm_sdk.models.callbacks import (
+    CompleteCallback,
+    DeltaCallback,
+    ErrorCallback,
+    StartCallback,
+    UsageCallback,
+)
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.attempts import Attempts
@@ -27,8 +34,6 @@ from steer_llm_sdk.streaming.views import ItemsStream, TextStream
 from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
-
-Callback = Callable[[Any], Any]
 
 
 class SteerLLMClient:
@@ -90,12 +95,12 @@ class SteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        on_start: Callback | None = None,
-        on_delta: Callback | None = None,
-        on_usage: Callback | None = None,
-        on_complete: Callback | None = None,
-        on_error: Callback | None = None,
-        **arguments: Any,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        **arguments: Unpack[CallKeywords],
     ) -> StreamingResponse:
         """Stream an answer, with a callback for each kind of event.
 
@@ -145,7 +150,7 @@ class SteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[CallKeywords],
     ) -> EventStream:
         """Stream an answer as an async iterator of events; use it in an ``async with``.
 
@@ -173,17 +178,11 @@ class SteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[CallKeywords],
     ) -> TextStream:
         """Stream the words of an answer: ``async for text in client.stream(…)``.
 
-        Args:
-            messages: As in `stream_with_usage`.
-            model: As in `stream_with_usage`.
-            temperature: As in `stream_with_usage`.
-            max_tokens: As in `stream_with_usage`.
-            streaming_options: As in `stream_with_usage`.
-            **arguments: As in `stream_with_usage`.
+        The arguments are those of `stream_with_usage`, without callbacks.
 
         Raises:
             ConfigurationError: The call cannot be made as it was asked for.
@@ -201,7 +200,7 @@ class SteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[ItemKeywords],
     ) -> ItemsStream:
         """Stream a list: ``async for row in client.stream_items(…)``.
 
@@ -235,17 +234,11 @@ class SteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[CallKeywords],
     ) -> StreamingResponse:
         """Get a whole answer. It comes by the same road, so limits and errors are the same.
 
-        Args:
-            messages: As in `stream_with_usage`.
-            model: As in `stream_with_usage`.
-            temperature: As in `stream_with_usage`.
-            max_tokens: As in `stream_with_usage`.
-            streaming_options: As in `stream_with_usage`.
-            **arguments: As in `stream_with_usage`.
+        The arguments are those of `stream_with_usage`, without callbacks.
 
         Raises:
             ConfigurationError: The call cannot be made as it was asked for.
@@ -292,12 +285,15 @@ class SteerLLMClient:
         temperature: float | None,
         max_tokens: int | None,
         streaming_options: StreamingOptions | None,
-        arguments: dict[str, Any],
+        arguments: CallKeywords,
     ) -> Plan:
-        arguments.update(
-            temperature=temperature, max_tokens=max_tokens, streaming_options=streaming_options
-        )
-        return self._planner.plan(messages, model, CallArguments.read(arguments))
+        given = {
+            **arguments,
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "streaming_options": streaming_options,
+        }
+        return self._planner.plan(messages, model, CallArguments.read(given))
 
     def _stream(self, plan: Plan, manager: EventManager | None, *, raises: bool) -> EventStream:
         async def open_pump() -> Pump:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
-from steer_llm_sdk.client import Callback, SteerLLMClient
+from steer_llm_sdk.calls import CallKeywords, ItemKeywords
+from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.models.callbacks import (
+    CompleteCallback,
+    DeltaCallback,
+    ErrorCallback,
+    StartCallback,
+    UsageCallback,
+)
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
@@ -65,12 +73,12 @@ class SyncSteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        on_start: Callback | None = None,
-        on_delta: Callback | None = None,
-        on_usage: Callback | None = None,
-        on_complete: Callback | None = None,
-        on_error: Callback | None = None,
-        **arguments: Any,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        **arguments: Unpack[CallKeywords],
     ) -> StreamingResponse:
         """Stream an answer, with a callback for each kind of event: see `SteerLLMClient`."""
         events = self.stream_events(
@@ -102,7 +110,7 @@ class SyncSteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[CallKeywords],
     ) -> SyncEventStream:
         """Stream an answer as an iterator of events: see `SteerLLMClient`."""
         events = self._client.stream_events(
@@ -117,7 +125,7 @@ class SyncSteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[CallKeywords],
     ) -> SyncTextStream:
         """Stream the words of an answer: ``for text in client.stream(…)``."""
         return SyncTextStream(
@@ -134,7 +142,7 @@ class SyncSteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[ItemKeywords],
     ) -> SyncItemsStream:
         """Stream a list: ``for row in client.stream_items(…)``; see `SteerLLMClient`."""
         options = streaming_options or StreamingOptions()
@@ -151,7 +159,7 @@ class SyncSteerLLMClient:
         temperature: float | None = None,
         max_tokens: int | None = None,
         streaming_options: StreamingOptions | None = None,
-        **arguments: Any,
+        **arguments: Unpack[CallKeywords],
     ) -> StreamingResponse:
         """Get a whole answer: see `SteerLLMClient`."""
         return self._thread.run(
