@@ -82,6 +82,8 @@ _WIRES: dict[str, tuple[str, bytes, Any, Any]] = {
     "gemini": ("/v1beta/models/g:streamGenerateContent", b"\r\n\r\n", _Gemini, _gemini_words),
 }
 
+_READ_BYTES = 64 * 1024
+
 _sessions: list[aiohttp.ClientSession] = []
 
 
@@ -97,6 +99,11 @@ async def read(job: Job, seen: Seen | None) -> int:
     decode = msgspec.json.Decoder(kind).decode
     found = 0
     async with _session().post(job.base + path, data=b"{}") as response:
+        # As our transport does: with asyncio's own 256 kB the C library may map and unmap memory at
+        # each read, which doubles the cost of a chunk in one process and not in another.
+        transport: Any = response.connection and response.connection.transport
+        if transport is not None:
+            transport.max_size = _READ_BYTES
         waiting = b""
         async for chunk in response.content.iter_any():
             blocks = (waiting + chunk).split(end)

@@ -38,6 +38,10 @@ _DRAIN_BYTES = 64 * 1024
 # A header line longer than this, or more headers, is no answer of a model provider.
 _MAX_HEADER_BYTES = 16 * 1024
 
+# asyncio's own is 256 kB, for which the C library maps fresh memory and gives it back again: that
+# can take as long as all else that is done for a chunk that comes alone.
+_READ_BYTES = 64 * 1024
+
 # The spellings that are in use.
 _PROXY_VARIABLES = (
     "http_proxy",
@@ -86,6 +90,7 @@ class HTTPTransport:
             except (*_LOST, TimeoutError, ValueError) as error:
                 failure = _failure(error, request.url, connect_timeout)
             else:
+                _read_in_small_pieces(response)
                 opened = HTTPResponse(response, self._open)
                 self._open.add(opened)
                 return opened
@@ -228,6 +233,14 @@ class HTTPResponse:
         """What had arrived before the connection broke: aiohttp would throw it away."""
         read = getattr(self._content, "_read_nowait", None)
         return bytes(read(-1)) if read is not None else b""
+
+
+def _read_in_small_pieces(response: aiohttp.ClientResponse) -> None:
+    """Have the event loop ask the socket for no more than a model sends at a time."""
+    connection = response.connection
+    transport: Any = connection.transport if connection is not None else None
+    if getattr(transport, "max_size", 0) > _READ_BYTES:
+        transport.max_size = _READ_BYTES
 
 
 async def _note_reuse(_session: object, context: Any, _params: object) -> None:
