@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ from steer_llm_sdk import SteerLLMClient, StreamCancelledError
 from steer_llm_sdk.errors import ConnectionLostError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent, StreamUsageEvent
 from steer_llm_sdk.models.messages import read_messages
-from steer_llm_sdk.models.requests import ChatRequest, read_tools
+from steer_llm_sdk.models.requests import ChatRequest, JSONFormat, read_tools
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT
 from steer_llm_sdk.streaming import estimator
@@ -84,6 +85,24 @@ async def test_the_prompt_is_its_messages_its_system_prompt_and_its_tools() -> N
     ]
 
     assert counts == [1 + 4, 2 * (1 + 4), 2 * (1 + 4) + 3]
+
+
+async def test_earlier_calls_own_tools_and_a_schema_are_part_of_the_prompt() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "hello", "arguments": "{}"}}
+    turns = asked([{"role": "assistant", "content": "hello", "tool_calls": [call]}])
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    more = [
+        replace(turns, tools=read_tools([{"type": "web_search"}])),
+        replace(turns, response_format=JSONFormat(schema)),
+        replace(turns, response_format=JSONFormat()),
+    ]
+
+    counts = [
+        (await estimate_usage(chat, answered(), [])).counts[PROMPT] for chat in (turns, *more)
+    ]
+
+    assert counts[0] == 3 + 4
+    assert counts[0] == counts[3] < counts[1] < counts[2]
 
 
 async def test_the_bytes_of_an_attachment_are_not_text() -> None:

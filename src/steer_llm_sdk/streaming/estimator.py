@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steer_llm_sdk.models.messages import Message, Part, RawPart, TextPart
-from steer_llm_sdk.models.requests import ChatRequest, Tool
+from steer_llm_sdk.models.requests import ChatRequest, JSONFormat, RawTool
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import Estimate, usage_counts
 
@@ -182,10 +182,14 @@ def _prompt_texts(chat: ChatRequest) -> Iterator[str]:
             yield call.name
             yield call.arguments
     for tool in chat.tools:
-        if isinstance(tool, Tool):
-            yield tool.name
-            yield tool.description or ""
-            yield _text_of(tool.parameters)
+        if isinstance(tool, RawTool):
+            yield _text_of(tool.value)
+            continue
+        yield tool.name
+        yield tool.description or ""
+        yield _text_of(tool.parameters)
+    if isinstance(chat.response_format, JSONFormat) and chat.response_format.schema is not None:
+        yield _text_of(chat.response_format.schema)
 
 
 def _attachments(messages: Iterable[Message]) -> int:
