@@ -370,6 +370,16 @@ async def test_a_plain_listener_that_blocks_the_loop_is_named_in_a_warning(
     assert "delta event" in record.getMessage()
 
 
+async def test_a_listener_is_named_as_slow_once(caplog: pytest.LogCaptureFixture) -> None:
+    manager = EventManager(on_delta=burn(0.002), on_start=burn(0.002), slow_warning_ms=1.0)
+    with caplog.at_level(logging.WARNING, LOGGERS):
+        await manager.emit_start()
+        await manager.emit_delta("a")
+        await manager.emit_delta("b")
+
+    assert len(caplog.records) == 2  # two listeners
+
+
 async def test_the_warning_can_be_turned_off(caplog: pytest.LogCaptureFixture) -> None:
     manager = EventManager(on_delta=burn(0.002), slow_warning_ms=0)
     with caplog.at_level(logging.WARNING, LOGGERS):

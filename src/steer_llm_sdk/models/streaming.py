@@ -84,7 +84,7 @@ class StreamingOptions:
         exit_grace: After a cancellation, how long the call waits for the last events to be
             delivered.
         slow_callback_warning_ms: A plain callback that blocks the loop for longer is named in a
-            warning.
+            warning, once a stream. 0 turns that off.
         max_frame_bytes: The most bytes that one frame of the stream may take.
         max_error_body_bytes: The most bytes that are read of an error's body.
     """

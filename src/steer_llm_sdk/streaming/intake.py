@@ -39,6 +39,8 @@ class Intake:
         is_json: Whether text deltas are JSON that was asked for.
         defers: Whether deltas only count once `adopt` has been called with them, because text
             transformers may still change or drop them.
+        conceals: Whether the provider's lists and objects (log probabilities, citations, further
+            choices) are left out of the metadata: they may repeat words that are redacted.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Intake:
         wall_offset: float,
         is_json: bool = False,
         defers: bool = False,
+        conceals: bool = False,
     ) -> None:
         self.response = response
         self.collector = Collector(response)
@@ -63,6 +66,7 @@ class Intake:
         self.metadata: dict[str, Any] = {}  # for the terminal event
         self.firsts: dict[str, float] = {}  # when each kind of rarer delta first came (monotonic)
         self.others = OtherChoices()
+        self.conceals = conceals
         self._is_json = is_json
         self._defers = defers
         self._pending: dict[str, Any] = {}  # for the metadata of the next event
@@ -249,6 +253,8 @@ class Intake:
         self.fragments += 1
         pending = self._pending
         for key, value in metadata.items():
+            if self.conceals and isinstance(value, list | dict):
+                continue
             earlier = pending.get(key)
             both = isinstance(earlier, list) and isinstance(value, list)
             pending[key] = [*earlier, *value] if both and earlier else value

@@ -62,6 +62,7 @@ class Lifecycle:
         wall: The Unix time at that moment.
         is_json: Whether text deltas are JSON that was asked for.
         defers: Whether text transformers stand between the intake and the response.
+        conceals: Whether what they cannot check is left out: see `Intake`.
         final_check: Looks at the whole answer before it is called complete.
     """
 
@@ -73,10 +74,13 @@ class Lifecycle:
         wall: float,
         is_json: bool = False,
         defers: bool = False,
+        conceals: bool = False,
         final_check: FinalCheck | None = None,
     ) -> None:
         self.response = response
-        self.intake = Intake(response, wall_offset=wall - now, is_json=is_json, defers=defers)
+        self.intake = Intake(
+            response, wall_offset=wall - now, is_json=is_json, defers=defers, conceals=conceals
+        )
         self.begun = now
         self._final_check = final_check
         self._cut: dict[str, Any] | None = None
@@ -257,7 +261,7 @@ class Lifecycle:
             "provider_finish_reason": finish.provider_reason if finish else None,
             "provider_usage": usage.raw if usage else None,
         }
-        if choices := self.intake.others.as_dict():
+        if (choices := self.intake.others.as_dict()) and not self.intake.conceals:
             known["choices"] = choices
         if self._recovered:
             known["recovered"] = self._recovered

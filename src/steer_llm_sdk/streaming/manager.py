@@ -58,8 +58,8 @@ class EventManager:
         trace_id: Goes into the metadata of the events that are made here.
         metadata: Goes into the metadata of the events that are made here.
         raise_errors: Raise a `CallbackError` when a listener raises, rather than to log it.
-        slow_warning_ms: A plain listener that blocks the loop for longer is named in a warning.
-            0 turns that off.
+        slow_warning_ms: A plain listener that blocks the loop for longer is named in a warning,
+            once. 0 turns that off.
 
     Attributes:
         faults: How often listeners have raised (``faults.count``).
@@ -91,6 +91,7 @@ class EventManager:
             self._metadata["trace_id"] = trace_id
         self._raise_errors = raise_errors
         self._slow_seconds = slow_warning_ms / 1000 or float("inf")
+        self._named_as_slow: list[Listener] = []  # a listener need not be hashable
         # By kind: the listeners as they are run, and whether each is asynchronous; and what each
         # was registered as.
         self._listeners: dict[str, tuple[tuple[Listener, bool], ...]] = dict.fromkeys(KINDS, ())
@@ -196,6 +197,9 @@ class EventManager:
         self.faults.report("callback", listener, "the stream goes on", error)
 
     def _warn_of_slow(self, listener: Listener, event: StreamEvent, seconds: float) -> None:
+        if listener in self._named_as_slow:
+            return
+        self._named_as_slow.append(listener)
         _log.warning(
             "the callback %s blocked the event loop for %.0f ms at a %s event: make it async, or "
             "hand the work to a thread",

@@ -92,6 +92,7 @@ class Pump:
             wall=clock.time(),
             is_json=plan.is_json,
             defers=self._text_stage.is_needed,
+            conceals=self._text_stage.conceals,
             final_check=plan.structured,
         )
         self._intake = self._lifecycle.intake
@@ -208,8 +209,9 @@ class Pump:
         except SteerError as error:
             self._lost = error
             chunk = b""
-        now = self._measuring.read_at = self._clock.monotonic()
-        deadlines.end_wait(now)
+        finally:  # cancelled too: whoever is not waiting uses up no limit
+            now = self._measuring.read_at = self._clock.monotonic()
+            deadlines.end_wait(now)
         if not chunk:
             if self._stop_error is None:
                 self._step = self._read_tail
@@ -231,6 +233,7 @@ class Pump:
         if lost is not None and isinstance(error, IncompleteStreamError):
             error = lost
         if error is None:
+            self._recovery.note_success()
             self._step = partial(self._conclude, None)
             return
         error = self._body.explain(error, has_answer=self._intake.has_answer)
@@ -281,7 +284,7 @@ class Pump:
         error = self._stop_error or error  # it may have been stopped meanwhile
         ending = lifecycle.settle(error)
         estimate = await self._estimate(is_whole=error is None)
-        self._note_attempts()
+        self._note_counts()
         self._step = None
         self.is_stopped = False  # what comes now is delivered
         now = self._clock.monotonic()
@@ -320,11 +323,14 @@ class Pump:
         request_id = headers.get("x-request-id") or headers.get("request-id")
         self._intake.metadata["provider_request_id"] = request_id
 
-    def _note_attempts(self) -> None:
+    def _note_counts(self) -> None:
         attempts = self._attempts
         if attempts.retries:
             self._intake.metadata["attempt"] = attempts.number
             self._intake.metadata["retries"] = attempts.retries
+        if faults := self._text_stage.faults.count:
+            self._intake.metadata["transformer_errors"] = faults
+            self._stats.transformer_errors += faults
 
     def _close_body(self, error: SteerError) -> None:
         if self._is_open:

@@ -21,6 +21,10 @@ class ClientStats:
         fallbacks: How often another model was asked, because one had failed.
         recoveries: Answers that were cut and went on where they stood.
         callback_errors: Exceptions that callbacks raised.
+        undelivered: Streams whose last events could not be delivered, because the event loop ended
+            before the client was closed.
+        transformer_errors: Exceptions that text transformers raised; those of an event processor
+            are in its own metrics.
         errors: How often streams failed, by the error's class name.
     """
 
@@ -32,6 +36,8 @@ class ClientStats:
     fallbacks: int = 0
     recoveries: int = 0
     callback_errors: int = 0
+    undelivered: int = 0
+    transformer_errors: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.streaming.faults import FaultLog
 from steer_llm_sdk.streaming.transformers import TransformerChain
 
 
@@ -15,18 +16,26 @@ class TextStage:
 
     Args:
         transformers: In the order in which deltas pass them.
+
+    Attributes:
+        faults: How often they have raised (``faults.count``).
+        is_needed: Whether there are any.
+        conceals: Whether one of them lets nothing unseen pass: then what none of them can check,
+            such as log probabilities, which repeat the words, must not pass either.
     """
 
     def __init__(self, transformers: Sequence[Transformer]) -> None:
         self._transformers = transformers
         self._chain: TransformerChain | None = None
         self._finishing: asyncio.Future[list[StreamEvent]] | None = None
+        self.faults = FaultLog()
         self.is_needed = bool(transformers)
+        self.conceals = any(getattr(one, "fails_closed", False) for one in transformers)
 
     def begin_attempt(self) -> None:
         """Forget what an earlier attempt left."""
         if self._transformers:
-            self._chain = TransformerChain(self._transformers)
+            self._chain = TransformerChain(self._transformers, self.faults)
 
     async def process(self, events: Iterable[StreamEvent]) -> list[StreamDeltaEvent]:
         """What becomes of these deltas."""
