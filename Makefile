@@ -44,6 +44,7 @@ bench-quick: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench.py --quick $(ARGS)
 
 docs: $(VENV)/.docs
+	$(BIN)/python docs/generate_api.py
 	$(BIN)/mkdocs build --strict --quiet
 
 weights: $(VENV)/.installed

@@ -120,7 +120,7 @@ class SteerLLMClient:
             on_error: Called with the `StreamErrorEvent`.
             **arguments: `response_format`, `tools`, `tool_choice`, `system`, `stop`, `seed`,
                 `top_p`, `provider`, `request_id`, `metadata`, `extra_body` and `extra_headers`:
-                see `CallArguments`.
+                see `CallKeywords`.
 
         Returns:
             The response; with `on_error`, also that of a failed stream: see its `error`.
@@ -255,10 +255,12 @@ class SteerLLMClient:
 
         Waits for what cancelled streams still have to deliver. The client may be used again after.
         """
+        loop, current = asyncio.get_running_loop(), asyncio.current_task()
         for stream in tuple(self._streams):
-            stream.cancel("the client was closed while the stream ran")
-        loop = asyncio.get_running_loop()
-        own = [task for task in self._tasks if task.get_loop() is loop]
+            if stream.belongs_to(loop):
+                stream.cancel("the client was closed while the stream ran")
+        # A callback that closes the client from within such a task does not wait for itself.
+        own = [task for task in self._tasks if task.get_loop() is loop and task is not current]
         if own:
             await asyncio.wait(own)
         pool = self._pools.pop(loop, None)
@@ -326,7 +328,10 @@ class SteerLLMClient:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            self.stats.undelivered += 1
+            _log.warning("the last events of a stream were not delivered: the event loop ended")
+        elif (error := task.exception()) is not None:
             _log.error("the last events of a stream could not be delivered", exc_info=error)
 
 
