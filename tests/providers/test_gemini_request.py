@@ -312,3 +312,17 @@ def test_a_raw_part_and_its_signature_go_back_as_they_came() -> None:
     message = Message("assistant", (RawPart(code),), extra={"thoughtSignature": "s"})
 
     assert contents([message])[0]["parts"] == [{**code, "thoughtSignature": "s"}]
+
+
+def test_words_and_calls_of_a_turn_keep_their_order() -> None:
+    said = [
+        {"type": "text", "text": "First"},
+        {"type": "tool_use", "id": "c", "name": "look", "input": {}},
+        {"type": "text", "text": "then"},
+    ]
+
+    (_, turn) = contents(
+        [{"role": "user", "content": "Go"}, {"role": "assistant", "content": said}]
+    )
+
+    assert [sorted(part) for part in turn["parts"]] == [["text"], ["functionCall"], ["text"]]

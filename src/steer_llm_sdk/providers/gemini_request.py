@@ -189,13 +189,15 @@ def _spell_contents(messages: Iterable[Message], provider: str) -> list[_Object]
 
 
 def _spell_turn(message: Message, provider: str) -> Iterator[_Object]:
-    parts = [spelled for part in message.parts for spelled in _spell_part(part)]
+    """Words and calls in their order; a signature of the whole turn stands on its last part."""
     signature = message.extra.get(_SIGNATURE)
-    if parts and signature is not None:
-        parts[-1] = {**parts[-1], _SIGNATURE: signature}
-    yield from parts
-    for call in message.tool_calls:
-        yield _spell_call(call, provider)
+    signed = message.parts[-1] if message.parts and signature is not None else None
+    for block in message.blocks:
+        if isinstance(block, ToolCall):
+            yield _spell_call(block, provider)
+            continue
+        for part in _spell_part(block):
+            yield {**part, _SIGNATURE: signature} if block is signed else part
 
 
 def _spell_part(part: Part) -> Iterator[_Object]:
