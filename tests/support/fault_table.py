@@ -186,12 +186,14 @@ async def outcome_of(row: Row, provider: str) -> Outcome:
 
 
 async def _collect(stream: EventStream, events: list[Any]) -> None:
+    keep = events.append  # event by event: what came before an error is wanted too
     try:
         async with stream:
             async for event in stream:
-                events.append(event)
+                keep(event)
     except SteerError as error:
-        assert error is events[-1].error
+        if error is not events[-1].error:
+            raise
 
 
 async def fault_table() -> str:

@@ -20,6 +20,7 @@ from steer_llm_sdk.streaming.refusals import (
 )
 from steer_llm_sdk.streaming.secrets import Secrets
 from steer_llm_sdk.transport.base import Transport, TransportResponse
+from steer_llm_sdk.wire.frame import Frame
 
 
 async def open_body(
@@ -51,8 +52,9 @@ async def open_body(
 async def _refusal(
     response: TransportResponse, target: Target, options: StreamingOptions, clock: Clock
 ) -> SteerError:
+    error: SteerError | None = None
     try:
-        return await read_refusal(
+        error = await read_refusal(
             response,
             target.wire,
             target.provider,
@@ -60,7 +62,10 @@ async def _refusal(
             clock=clock,
         )
     finally:
+        if error is None:  # cancelled: nothing of the body is waited for any more
+            response.abort(IncompleteStreamError("the stream was stopped while an error was read"))
         await response.release()
+    return error
 
 
 class Body:
@@ -112,13 +117,15 @@ class Body:
         """
         if self._document is not None and len(self._document) < self._max_document_bytes:
             self._document += chunk[: self._max_document_bytes]
-        frames = self._framing.feed(chunk)
-        found = chain.from_iterable(map(self.decoder.decode, frames))
-        return found if self._overlap is None else self._overlap.pass_through(found)
+        return self._decoded(self._framing.feed(chunk))
 
     def tail(self) -> Iterable[Fragment]:
         """What the end of the body completes, as `fragments` gives it."""
-        return chain.from_iterable(map(self.decoder.decode, self._framing.feed_eof()))
+        return self._decoded(self._framing.feed_eof())
+
+    def _decoded(self, frames: Iterable[Frame]) -> Iterable[Fragment]:
+        found = chain.from_iterable(map(self.decoder.decode, frames))
+        return found if self._overlap is None else self._overlap.pass_through(found)
 
     def held(self) -> Iterable[Fragment]:
         """What had been held back until the end."""

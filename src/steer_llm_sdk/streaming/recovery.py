@@ -39,9 +39,10 @@ class Recovery:
         Returns:
             The seconds to wait before it; None when the error stands.
         """
-        if not self._is_asked:
-            return None
         intake = self._lifecycle.intake
+        # An answer that was finished lacks its marker only: going on would add to it.
+        if not self._is_asked or intake.finish is not None:
+            return None
         written = intake.response.get_text() if not intake.firsts else None
         resumption = self._attempts.target.resume(written, decoder)
         wait = self._attempts.after_cut(error) if resumption is not None else None
@@ -61,6 +62,11 @@ class Recovery:
 
     def note_progress(self) -> None:
         """Something has come: the answer goes on when it is a delta."""
-        if self.cut is not None and self._lifecycle.intake.chunks > self._chunks:
+        if self._lifecycle.intake.chunks > self._chunks:
+            self.note_success()
+
+    def note_success(self) -> None:
+        """The answer has gone on, or had been whole but for its end, which has come now."""
+        if self.cut is not None:
             self.cut = None
             self._lifecycle.note_recovery()
