@@ -102,7 +102,7 @@ async def read(job: Job, seen: Seen | None) -> int:
         # As our transport does: with asyncio's own 256 kB the C library may map and unmap memory at
         # each read, which doubles the cost of a chunk in one process and not in another.
         transport: Any = response.connection and response.connection.transport
-        if transport is not None:
+        if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         waiting = b""
         async for chunk in response.content.iter_any():

@@ -32,6 +32,9 @@ _HEAD = (
 _LAST = b"0\r\n\r\n"
 _SLICE = 256 * 1024
 
+# Stamped streams wait until all of them are open: what is measured is the delay of chunks.
+_OPENING_SECONDS = 2.0
+
 _ENDINGS = {
     "/chat/completions": "openai",
     "/responses": "responses",
@@ -125,6 +128,7 @@ class Connection(asyncio.Protocol):
     def _pace(self, mode: str, wire: str, payload: str, count: int, interval: float) -> None:
         begin = self._loop.time() + random.random() * interval
         if mode == "stamped":
+            begin += _OPENING_SECONDS
             head, before, after, end = _stamp_parts(wire)
             self._transport.write(head)
             self._loop.call_at(begin, self._stamp, begin, interval, count, before, after, end)

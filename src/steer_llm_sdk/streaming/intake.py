@@ -190,11 +190,11 @@ class Intake:
 
     def _take_tool_call(self, piece: ToolCallPiece, timestamp: float) -> StreamDeltaEvent | None:
         index = piece.index
-        is_new = index not in self._calls
-        made_id = f"call_{self.response.stream_id[-12:]}_{index}"
-        earlier_id, earlier_name = self._calls.get(index, (made_id, None))
-        known = (piece.id or earlier_id, piece.name or earlier_name)
-        has_news = is_new or bool(piece.arguments or piece.extra) or known != self._calls[index]
+        earlier = self._calls.get(index)
+        known = earlier or (f"call_{self.response.stream_id[-12:]}_{index}", None)
+        if piece.id or piece.name:
+            known = (piece.id or known[0], piece.name or known[1])
+        has_news = bool(piece.arguments or piece.extra) or known != earlier
         self._calls[index] = known
         event = self._delta(_call_delta(piece, *known), timestamp) if has_news else None
         if piece.is_whole:
@@ -270,7 +270,7 @@ def _call_delta(piece: ToolCallPiece, identifier: str, name: str | None) -> dict
     }
     if piece.type != "function":
         delta["call_type"] = piece.type
-    return delta | (piece.extra or {})
+    return delta | piece.extra if piece.extra else delta
 
 
 _Take: TypeAlias = Callable[[Intake, Any, float], StreamDeltaEvent | None]
