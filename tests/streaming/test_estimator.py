@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -155,6 +156,46 @@ async def test_without_the_extra_characters_are_counted() -> None:
 
     assert estimate.counts == {PROMPT: 14, COMPLETION: 10 + CHARACTERS.per_answer}
     assert (estimate.method, estimate.confidence) == ("characters", CHARACTERS.confidence)
+
+
+@pytest.mark.parametrize(
+    "text", ["hello world", "", "wörld 🎉 漢字", "half a \ud83c character", "<|endoftext|>"]
+)
+def test_the_tokenizer_counts_alike_alone_and_by_its_package(text: str) -> None:
+    alone, by_package = load_counter("o200k_base"), estimator._load_by_its_package("o200k_base")
+
+    assert alone is not None
+    assert alone(text) == by_package(text)
+
+
+def test_a_package_that_is_built_in_another_way_is_used_as_its_users_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(estimator, "_COUNTERS", {})
+    monkeypatch.setattr(estimator, "_bindings", lambda _folders: None)
+
+    counter = load_counter("o200k_base")
+
+    assert counter is not None
+    assert counter("hello world") == 2
+
+
+def test_loading_the_encoding_does_not_load_its_package() -> None:
+    program = (
+        "import sys; from steer_llm_sdk.streaming.estimator import load_counter\n"
+        "assert load_counter('o200k_base')('hello world') == 2\n"
+        "assert 'bpe_openai' not in sys.modules\n"
+        "import warnings; warnings.simplefilter('ignore')\n"
+        "import bpe_openai\n"
+        "assert bpe_openai.get_encoding('cl100k_base').encode_ordinary('hello') == [15339]\n"
+        "assert load_counter('cl100k_base')('hello') == 1\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # --- at what cost -----------------------------------------------------------------------------
