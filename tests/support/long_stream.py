@@ -61,7 +61,6 @@ class Said:
     again: Mapping[str, Any]
     before: bytes = b""
     after: bytes = b""
-    finish: str = "stop"
 
 
 WORDS = Said({"content": "words "})
@@ -75,39 +74,41 @@ TOOL = Said(
 
 
 class Repeating:
-    """A `Transport` that says one thing very often."""
+    """A `Transport` that says one thing very often, and keeps nothing.
 
-    def __init__(self, said: Said, count: int) -> None:
-        self.status = 200
-        self.headers = {"content-type": "text/event-stream"}
-        self._said = said
-        self._block = deltas(*[said.again] * _FRAMES)
-        self._left = count // _FRAMES
-        self._is_begun = self._is_ended = False
+    Args:
+        said: What it says.
+        count: How many deltas it says in each answer, a multiple of `frames`.
+        frames: How many of them come at once.
+    """
 
-    async def open(self, request: HTTPRequest, *, connect_timeout: float | None) -> Repeating:
-        return self
+    def __init__(self, said: Said, count: int, frames: int = _FRAMES) -> None:
+        block = deltas(*[said.again] * frames)
+        self._reads = [said.before + block, *[block] * (count // frames - 1)]
+        self._reads.append(said.after + frame(_END) + b"data: [DONE]\n\n")
+
+    async def open(self, request: HTTPRequest, *, connect_timeout: float | None) -> _Answer:
+        return _Answer(self._reads)
+
+    async def close(self) -> None:
+        pass
+
+
+class _Answer:
+    status = 200
+    headers: Mapping[str, str] = {"content-type": "text/event-stream"}
+
+    def __init__(self, reads: list[bytes]) -> None:
+        self._reads = iter(reads)
 
     async def read(self) -> bytes:
         await asyncio.sleep(0)  # as with a real socket, others get their turn
-        if not self._is_begun:
-            self._is_begun = True
-            return self._said.before + self._block
-        self._left -= 1
-        if self._left > 0:
-            return self._block
-        if self._is_ended:
-            return b""
-        self._is_ended = True
-        return self._said.after + frame(_END) + b"data: [DONE]\n\n"
+        return next(self._reads, b"")
 
     def abort(self, error: SteerError) -> None:
-        self._left = 0
+        self._reads = iter(())
 
     async def release(self) -> None:
-        pass
-
-    async def close(self) -> None:
         pass
 
 
