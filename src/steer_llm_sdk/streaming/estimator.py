@@ -62,8 +62,7 @@ _TOKENS_PER_MESSAGE = 4
 # a low-detail guess.
 _TOKENS_PER_ATTACHMENT = 300
 
-# Characters counted before others have their turn: half a millisecond of work for prose, three
-# times that for scripts that take a token a character; and far below the tokenizer's own limit.
+# Characters counted before others have their turn: less than half a millisecond of work.
 _PIECE = 8_192
 
 # Models that count with one of OpenAI's encodings, and those among them with the older one.
