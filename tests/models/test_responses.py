@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,32 +56,41 @@ def test_the_text_can_be_read_from_where_an_earlier_look_ended(is_joined_between
     assert response.text_since(3) == ("cde", 6)
 
 
-def test_text_that_is_read_in_one_thread_while_it_arrives_in_another_is_whole() -> None:
-    response = StreamingResponse()
-    pieces = [f"{at:05}" for at in range(20_000)]
-    followed: list[str] = []
+class Interrupted(list[str]):
+    """Pieces at whose reading another thread comes in between, as far as it can."""
 
-    def follow() -> None:
-        mark = 0
-        while mark < 100_000:
-            text, mark = response.text_since(mark)
-            followed.append(text)
-            response.get_text()
+    def __init__(self, pieces: list[str], work: Callable[[], object]) -> None:
+        super().__init__(pieces)
+        self.other: threading.Thread | None = threading.Thread(target=work)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    reader = threading.Thread(target=follow)
-    try:
-        reader.start()
-        for piece in pieces:
-            response.text_parts.append(piece)
-            if piece.endswith("00"):
-                response.join_text()
-        reader.join()
-    finally:
-        sys.setswitchinterval(before)
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        other, self.other = self.other, None
+        if other is not None:
+            self.append("!")
+            other.start()
+            other.join(0.05)
+        return found
 
-    assert "".join(followed) == response.get_text() == "".join(pieces)
+
+@pytest.mark.parametrize("first", ["get_text", "join_text", "text_since"])
+@pytest.mark.parametrize("second", ["get_text", "join_text", "text_since"])
+def test_text_that_is_read_in_one_thread_while_it_arrives_in_another_is_whole(
+    first: str, second: str
+) -> None:
+    reads: dict[str, Callable[[StreamingResponse], object]] = {
+        "get_text": StreamingResponse.get_text,
+        "join_text": StreamingResponse.join_text,
+        "text_since": lambda response: response.text_since(0),
+    }
+    response = StreamingResponse(text_blocks=["a"])
+    pieces = Interrupted(["b", "c"], lambda: reads[second](response))
+    response.text_parts = pieces
+    reads[first](response)
+
+    assert pieces.other is None
+    assert response.get_text() == "abc!"
+    assert response.text_since(0) == ("abc!", 4)
 
 
 @pytest.mark.parametrize(
