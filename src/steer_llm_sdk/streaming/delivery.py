@@ -40,7 +40,7 @@ class Delivery:
         self._has_released = False  # what the processor held back has been released
 
     async def refill(self) -> bool:
-        """Put more events into `ready`; False after the last. May be called again when cancelled."""
+        """Put more events into `ready`; False after the last. Cancelled, it can be called again."""
         if self._owed is not None:
             self.ready = self._numbered(await self._settle(self._owed))
             return True
@@ -83,8 +83,10 @@ class Delivery:
         Ends early at one that has to be awaited: that is then in `_owed`, and the rest of the batch
         still has to come through.
         """
+        pump = self._pump
         while (event := next(self._batch, None)) is not None:
-            if event.type in _AFTER_DELTAS and not self._has_released:
+            is_delta = event.__class__ is StreamDeltaEvent
+            if not is_delta and event.type in _AFTER_DELTAS and not self._has_released:
                 self._has_released = True
                 self._batch = chain((event,), self._batch)
                 passed = processing.finish()
@@ -93,7 +95,13 @@ class Delivery:
             if not isinstance(passed, list):
                 self._owed = passed
                 return
-            yield from self._numbered(passed)
+            # As `_numbered`, without a generator for each event.
+            for kept in passed:
+                if kept.__class__ is StreamDeltaEvent and pump.is_stopped:
+                    continue
+                kept.sequence = self._sequence
+                self._sequence += 1
+                yield kept
         self._has_more = False
 
     def _numbered(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
