@@ -11,7 +11,9 @@ from steer_llm_sdk.providers.base import Endpoint
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
-@pytest.mark.parametrize("path", [pytest.param(p, id=p.stem) for p in EXAMPLES.glob("*.py")])
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem) for p in sorted(EXAMPLES.glob("*.py"))]
+)
 def test_an_example_runs_and_warns_of_nothing(path: Path, embedded: Endpoint) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)],
