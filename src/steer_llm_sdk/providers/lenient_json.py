@@ -27,17 +27,27 @@ def parse(data: bytes, provider: str) -> Any:
     try:
         return _read(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _parse_leniently(data.decode("utf-8", "replace"), provider)
+        is_too_deep = False
     except RecursionError:
-        raise _not_json(data.decode("utf-8", "replace"), provider) from None
+        is_too_deep = True
+    # Outside of the `except` block: Python's own errors hold the whole text, which may quote a key,
+    # and would stay reachable as the context of this one.
+    text = data.decode("utf-8", "replace")
+    found = _NOTHING if is_too_deep else _parse_leniently(text)
+    if found is _NOTHING:
+        raise _not_json(text, provider)
+    return found
 
 
-def _parse_leniently(text: str, provider: str) -> Any:
+_NOTHING: Any = object()
+
+
+def _parse_leniently(text: str) -> Any:
     try:
         value = json.loads(text, strict=False)
         return json.loads(_without_lone_surrogates(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
-        raise _not_json(text, provider) from None
+        return _NOTHING
 
 
 def _without_lone_surrogates(text: str) -> str:

@@ -18,7 +18,7 @@ from steer_llm_sdk.models.requests import HTTPRequest
 
 _HIDDEN = "[key]"
 
-# Headers whose values are no secret, though their names sound so.
+# Headers whose values are secrets, by their names.
 _SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 
 # A shorter value is no key, and may well be a word of the message ("test", "ollama").
@@ -39,9 +39,9 @@ class Secrets:
         self._urls = (request.url, request.proxy or "")
 
     def conceal(self, text: str) -> str:
-        """The text without any of them."""
+        """The text without any of them, and without the beginning of one where it was cut."""
         for secret in sorted(set(self._spellings()), key=len, reverse=True):
-            text = text.replace(secret, _HIDDEN)
+            text = _without_cut(text.replace(secret, _HIDDEN), secret)
         return text
 
     def conceal_in(self, error: SteerError) -> None:
@@ -55,7 +55,8 @@ class Secrets:
 
     def _spellings(self) -> Iterator[str]:
         for value in self._values():
-            for spelling in (value, quote(value, safe=""), json.dumps(value)[1:-1]):
+            quoted = (quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1])
+            for spelling in (value, *quoted):
                 if len(spelling) >= _LEAST_CHARS:
                     yield spelling
 
@@ -71,3 +72,13 @@ class Secrets:
                 user, password = unquote(parts.username or ""), unquote(parts.password)
                 yield password
                 yield base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _without_cut(text: str, secret: str) -> str:
+    """The text without a beginning of the secret that stands where the text was shortened."""
+    for length in range(len(secret) - 1, _LEAST_CHARS - 1, -1):
+        beginning = secret[:length]
+        text = text.replace(f"{beginning}…", f"{_HIDDEN}…")
+        if text.endswith(beginning):
+            text = text.removesuffix(beginning) + _HIDDEN
+    return text
