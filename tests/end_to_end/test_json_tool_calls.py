@@ -22,6 +22,7 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import EndEarly, LoopbackServer, Script, ScriptedToolCall, check_stream
+from support.growing import is_grown
 
 FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 IN_PIECES = ("openai", "openai-responses", "anthropic")  # the others send whole calls only
@@ -92,15 +93,6 @@ async def _taken(stream: EventStream, events: list[Any]) -> None:
 
 def calls_of(response: StreamingResponse) -> list[tuple[str, Any]]:
     return [(call["name"], json.loads(call["arguments"])) for call in response.tool_calls]
-
-
-def is_grown(before: Any, after: Any) -> bool:
-    """Whether nothing that was shown has gone or changed."""
-    if isinstance(before, dict):
-        return all(key in after and is_grown(before[key], after[key]) for key in before)
-    if isinstance(before, str):
-        return bool(after.startswith(before))
-    return bool(before == after)
 
 
 # --- so far -----------------------------------------------------------------------------------

@@ -14,22 +14,13 @@ from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.providers.anthropic import AnthropicMessages
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.gemini import Gemini
-from steer_llm_sdk.providers.mistral import Mistral
 from steer_llm_sdk.providers.ollama import Ollama
 from steer_llm_sdk.providers.openai_chat import OpenAIChat
 from steer_llm_sdk.providers.openai_responses import OpenAIResponses
 from steer_llm_sdk.testing import check_stream
 from support.corpus import Recorded, corpus_folder, corpus_params, fold, recorded
 from support.pure_road import Travelled, travel
-
-WIRES: Mapping[str, type[WireFormat]] = {
-    "openai-chat": OpenAIChat,
-    "mistral": Mistral,
-    "openai-responses": OpenAIResponses,
-    "anthropic": AnthropicMessages,
-    "gemini": Gemini,
-    "ollama": Ollama,
-}
+from support.recorded_formats import WIRES
 
 # The formats that are not built here.
 FOREIGN = (

@@ -11,6 +11,7 @@ import pytest
 from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.streaming.incremental_json import IncrementalJSONParser, JSONPathEvent
 from support.corpus import Recorded, recorded
+from support.growing import is_grown
 
 _NO_JSON: Any = object()
 
@@ -35,14 +36,6 @@ def _params() -> list[Any]:
     return found or [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no-corpus")]
 
 
-def _is_grown(before: Any, after: Any) -> bool:
-    if isinstance(before, dict):
-        return all(key in after and _is_grown(before[key], after[key]) for key in before)
-    if isinstance(before, list):
-        return len(before) <= len(after) and all(map(_is_grown, before, after))
-    return after.startswith(before) if isinstance(before, str) else bool(before == after)
-
-
 def _loaded(text: str) -> Any:
     try:
         return json.loads(text)
@@ -64,7 +57,7 @@ def _read(text: str, size: int) -> tuple[Any, list[JSONPathEvent]]:
     for at in range(0, len(text), size):
         events += [e for e in parser.feed(text[at : at + size]) if isinstance(e, JSONPathEvent)]
         shown = parser.snapshot()
-        assert before is None or _is_grown(before, shown)
+        assert before is None or is_grown(before, shown)
         before = copy.deepcopy(shown)
     return parser.finish(), events
 
