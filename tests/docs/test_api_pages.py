@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.metrics import StreamMetrics
 
 API = Path(__file__).parent.parent.parent / "docs" / "api"
 NAMES = ("events", "processor", "manager", "streaming")
@@ -29,6 +33,21 @@ def test_a_page_of_the_reference_is_what_the_docstrings_say(name: str) -> None:
     page = (API / f"{name}.md").read_text(encoding="utf-8")
 
     assert page == generator.render(generator.PAGES[name]), "run `make docs`"
+
+
+@pytest.mark.parametrize("option", [field.name for field in fields(StreamingOptions)])
+def test_every_option_is_explained(option: str) -> None:
+    page = (API / "streaming.md").read_text(encoding="utf-8")
+
+    assert f"* `{option}`: " in page
+
+
+@pytest.mark.parametrize("key", StreamMetrics().summary())
+def test_every_metric_has_its_formula_in_the_guide(key: str) -> None:
+    guide = (API.parent / "guides" / "streaming-events.md").read_text(encoding="utf-8")
+    short = key.removeprefix("time_to_first")
+
+    assert f"`{key}`" in guide or f"`…{short}`" in guide
 
 
 def test_there_is_no_other_page() -> None:

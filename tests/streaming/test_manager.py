@@ -349,8 +349,8 @@ async def test_the_cancellation_of_the_task_itself_passes_through() -> None:
 # --- slow listeners ---------------------------------------------------------------------------
 
 
-def burn(seconds: float) -> Callable[[StreamDeltaEvent], None]:
-    def slow_listener(_event: StreamDeltaEvent) -> None:
+def burn(seconds: float) -> Callable[[StreamEvent], None]:
+    def slow_listener(_event: StreamEvent) -> None:
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
             pass

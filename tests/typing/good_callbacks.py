@@ -16,6 +16,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.processor import (
     EventFilter,
     EventProcessor,
@@ -142,6 +143,12 @@ async def use(client: SteerLLMClient) -> StreamingResponse:
     async for row in client.stream_items("Hello", int, "gpt-4o", system="Count."):
         print(row)
     return await client.generate("Hello", "gpt-4o", response_format=dict, metadata={"user": 1})
+
+
+async def use_manager() -> StreamDeltaEvent:
+    manager = EventManager(on_start, old, on_any, on_complete=lambda event: event.duration_ms / 2)
+    manager.add("delta", on_delta)
+    return await manager.emit_delta("Hello", chunk_index=3)
 
 
 def use_blocking(client: SyncSteerLLMClient) -> str:

@@ -10,6 +10,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.processor import (
     EventFilter,
     EventProcessor,
@@ -75,6 +76,7 @@ async def use(client: SteerLLMClient) -> None:
     StreamingOptions(event_processor=Waiting())  # E: no processor
     StreamingOptions(max_retries="two")  # E: no number
     EventProcessor([on_delta])  # E: no filter
+    EventManager(on_start=on_delta)  # E: another kind of event
     create_event_processor(batch_handler=handle_one)  # E: not a list of events
     async for text in client.stream("Hello", "gpt-4o"):
         text.get_text()  # E: a str

@@ -17,6 +17,13 @@ from typing import Any, Protocol, TypeVar
 
 from steer_llm_sdk._version import __version__
 from steer_llm_sdk.errors import CallbackError, ConfigurationError
+from steer_llm_sdk.models.callbacks import (
+    CompleteCallback,
+    DeltaCallback,
+    ErrorCallback,
+    StartCallback,
+    UsageCallback,
+)
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
     StreamDeltaEvent,
@@ -67,11 +74,11 @@ class EventManager:
 
     def __init__(
         self,
-        on_start: Listener | None = None,
-        on_delta: Listener | None = None,
-        on_usage: Listener | None = None,
-        on_complete: Listener | None = None,
-        on_error: Listener | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
         *,
         provider: str = "",
         model: str = "",
