@@ -19,6 +19,10 @@ from steer_llm_sdk.testing.scripts import Answering
 # Where a provider's own base URL ends in something; all others end in `/v1`.
 _BASE_PATHS = {"anthropic": "", "gemini": "", "ollama": ""}
 
+# A client that has just connected is accepted, and its connection made, within three rounds of the
+# event loop; closing in the middle of that would leave its socket open.
+_ROUNDS_TO_ACCEPT = 5
+
 
 class LoopbackServer:
     """A server that speaks every provider's wire format, and fails as told.
@@ -108,6 +112,8 @@ class LoopbackServer:
         if self._server is None:
             return
         server, self._server = self._server, None
+        for _ in range(_ROUNDS_TO_ACCEPT):
+            await asyncio.sleep(0)
         server.close()
         self._closing.set()
         await self.connections.close()
