@@ -82,8 +82,7 @@ async def client_of() -> AsyncIterator[Any]:
         work = client.stream_with_usage(
             "Hi", model, None, None, StreamingOptions(**options), *([events.append] * 5)
         )
-        call = Call(client, clock, network, asyncio.ensure_future(work), times, events)
-        return call
+        return Call(client, clock, network, asyncio.ensure_future(work), times, events)
 
     yield begin
     for client in clients:
