@@ -212,5 +212,13 @@ _CHECKS = {
 }
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_code_is_hidden_from_these_tests_by_its_language(page: Path) -> None:
+    languages = set(re.findall(r"^```(\w+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    signatures = {"py"} if page.parent.name == "api" else set()
+
+    assert languages <= {"python", "console", "text", "json"} | signatures
+
+
 def test_there_is_something_to_run() -> None:
     assert min(len(PROGRAMS), len(TESTS), len(SHARED), len(COMMANDS)) > 0

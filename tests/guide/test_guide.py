@@ -231,7 +231,7 @@ def test_the_throughput_is_that_of_the_metrics(guide: dict[str, Section]) -> Non
     section = guide["Streaming Throughput"]
 
     (printed,) = re.findall(r"Throughput: ([\d.]+) tokens/second", section.printed)
-    assert float(printed) == pytest.approx(section.result.metrics["tokens_per_second"], rel=0.01)
+    assert float(printed) == pytest.approx(section.result.metrics["tokens_per_second"], abs=0.06)
 
 
 def test_the_usage_is_counted_by_provider(guide: dict[str, Section]) -> None:

@@ -23,6 +23,8 @@ from steer_llm_sdk.providers.base import Endpoint
 # A JSON answer is cut less soon than any other: one that is cut is an error.
 _LIMIT = 60
 _JSON_LIMIT = 300
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_KEPT = frozenset({"content-type", "authorization", "x-api-key", "anthropic-version"})
 
 
 @pytest.fixture(scope="session")
@@ -61,11 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(_steadied(json.loads(self.rfile.read(length)))).encode()
         upstream = http.client.HTTPConnection(self.server.upstream, timeout=60)
         try:
-            sent = {
-                "content-type": "application/json",
-                "authorization": self.headers.get("authorization", ""),
-            }
-            upstream.request("POST", self.path, body, sent)
+            kept = {name: value for name, value in self.headers.items() if name.lower() in _KEPT}
+            upstream.request("POST", self.path, body, kept)
             self._pass_on(upstream.getresponse())
         except (BrokenPipeError, ConnectionResetError):  # the client has left, and so do we
             self.close_connection = True
@@ -87,6 +86,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _steadied(request: Mapping[str, Any]) -> dict[str, Any]:
     limit = _JSON_LIMIT if "response_format" in request else _LIMIT
-    limits = {"max_tokens", "max_completion_tokens", "max_output_tokens"} & request.keys()
-    length = {} if limits else {"max_tokens": limit}
+    has_limit = not _LIMITS.isdisjoint(request)
+    length = {} if has_limit else {"max_tokens": limit}
     return {"seed": 7, "temperature": 0, **length, **request}
