@@ -276,7 +276,7 @@ def _failure(error: BaseException, url: str, connect_timeout: float | None) -> S
         return ConnectError(f"no connection to {host}: {reason} ({name})")
     if isinstance(error, aiohttp.ClientResponseError):
         return ProtocolError(f"{host} did not answer as HTTP wants it ({name})")
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError | aiohttp.NonHttpUrlClientError):
         return ConnectError(
             f"no request can be sent to {host}: the URL, a header or the proxy is not valid",
             is_retryable=False,
