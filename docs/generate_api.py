@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -131,12 +132,12 @@ def main() -> None:
 def _described(thing: Any, name: str, part: Part) -> Iterator[str]:
     if not inspect.isclass(thing):
         yield _signature(thing, name)
-        yield from _sections(thing)
+        yield from described(thing)
         return
     if part.is_made_for_users:
         yield _signature(thing, name)
     hidden = frozenset() if part.is_made_for_users else frozenset({"Args", "Raises"})
-    yield from _sections(thing, hidden)
+    yield from described(thing, hidden)
     for member, value in vars(thing).items():
         if not member.startswith("_"):
             yield from _member(member, value)
@@ -149,12 +150,12 @@ def _member(name: str, value: Any) -> Iterator[str]:
         result = inspect.signature(value.fget).return_annotation
         yield f"### {name}"
         yield _code(f"{name}: {result}")
-        yield from _sections(value)
+        yield from described(value)
     elif inspect.isfunction(value):
         is_async = inspect.iscoroutinefunction(value)
         yield f"### {name}()"
         yield _signature(value, f"async {name}" if is_async else name)
-        yield from _sections(value)
+        yield from described(value)
 
 
 # --- signatures -----------------------------------------------------------------------------------
@@ -202,14 +203,14 @@ _ENTRY = re.compile(r"^(\S[^:]*): (.*(?:\n[ ]+.*)*)", re.MULTILINE)
 _TITLES = {"Args": "Arguments"}
 
 
-def _sections(thing: Any, hidden: frozenset[str] = frozenset()) -> Iterator[str]:
+def described(thing: Any, hidden: frozenset[str] = frozenset()) -> Iterator[str]:
     """The docstring's prose, then its sections, each a list."""
     text = inspect.cleandoc(thing.__doc__ or "") + "\n"
     yield _prose(_SECTION.sub("", text))
     for found in _SECTION.finditer(text):
         if found[1] not in hidden:
             yield f"**{_TITLES.get(found[1], found[1])}**"
-            yield _entries(inspect.cleandoc(found[2]), is_named=found[1] != "Returns")
+            yield _entries(textwrap.dedent(found[2]), is_named=found[1] != "Returns")
 
 
 def _prose(text: str) -> str:

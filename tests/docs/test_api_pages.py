@@ -50,5 +50,26 @@ def test_every_metric_has_its_formula_in_the_guide(key: str) -> None:
     assert f"`{key}`" in guide or f"`…{short}`" in guide
 
 
+def test_an_entry_of_several_lines_is_whole() -> None:
+    def function(one: int) -> None:
+        """Does it.
+
+        Args:
+            one: This begins here
+                and ends here.
+
+        Raises:
+            ValueError: Too
+                long.
+        """
+
+    made = "\n".join(generator.described(function))
+
+    assert made == (
+        "Does it.\n**Arguments**\n* `one`: This begins here and ends here.\n"
+        "**Raises**\n* `ValueError`: Too long."
+    )
+
+
 def test_there_is_no_other_page() -> None:
     assert {page.stem for page in API.glob("*.md")} == set(NAMES) == set(generator.PAGES)
