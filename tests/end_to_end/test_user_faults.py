@@ -290,6 +290,41 @@ async def test_a_transformer_that_cannot_look_at_the_start(
     assert processor.metrics.transformer_errors == 1
 
 
+class Unavailable(Transforms):
+    """Has no instance for a stream, by raising or by giving something else."""
+
+    def for_stream(self) -> Any:
+        return self._deed()
+
+
+class UnavailableAndClosed(Unavailable):
+    fails_closed: ClassVar[bool] = True
+
+
+@pytest.mark.parametrize("deed", PLAIN_FAULTS)
+async def test_a_transformer_that_cannot_serve_a_stream(
+    deed: Deed, caplog: pytest.LogCaptureFixture
+) -> None:
+    processor = EventProcessor(transformers=[Unavailable(deed)])
+    ran = await run(StreamingOptions(event_processor=processor))
+
+    assert_untouched(ran)
+    assert_logged_once(caplog, "transformer")
+    assert processor.metrics.transformer_errors == 1
+    assert len(ran.events) == 6
+
+
+@pytest.mark.parametrize("deed", [*PLAIN_FAULTS, lambda: None])
+async def test_a_text_transformer_that_cannot_serve_a_stream(deed: Deed) -> None:
+    passed = await run(StreamingOptions(text_transformers=[Unavailable(deed)]))
+    dropped = await run(StreamingOptions(text_transformers=[UnavailableAndClosed(deed)]))
+
+    assert_untouched(passed)
+    assert passed.client.stats.transformer_errors == 1
+    assert dropped.response.ok
+    assert dropped.response.get_text() == ""
+
+
 @pytest.mark.parametrize("deed", FAULTS)
 async def test_an_observer(deed: Deed) -> None:
     """Its exception is its own task's; what it no longer reads holds up nobody."""

@@ -34,11 +34,25 @@ class TransformerChain:
 
     def __init__(self, transformers: Iterable[Transformer], faults: FaultLog | None = None) -> None:
         self._faults = faults if faults is not None else FaultLog()
-        self._transformers = tuple(one.for_stream() for one in transformers)
+        self._transformers = tuple(self._serving(one) for one in transformers)
         self._steps = tuple(
             (place, one.transform) for place, one in enumerate(self._transformers, 1)
         )
         self._finished = False
+
+    def _serving(self, one: Transformer) -> Transformer:
+        """The instance that serves this stream; a stand-in where none is to be had."""
+        is_closed = bool(getattr(one, "fails_closed", False))
+        try:
+            given = one.for_stream()
+        except FAULTS as error:
+            fault: BaseException = error
+        else:
+            if isinstance(given, Transformer):
+                return given
+            fault = TypeError(f"for_stream: expected a transformer, found {type(given).__name__}")
+        self._report(one, fault, "deltas are dropped" if is_closed else "events pass unchanged")
+        return _StandIn(is_closed)
 
     def observe_start(self, event: StreamStartEvent) -> None:
         """Show the start event to the transformers, before any filter."""
@@ -170,6 +184,23 @@ class TransformerChain:
         self, one: Transformer, error: BaseException, consequence: str = "the stream goes on"
     ) -> None:
         self._faults.report("transformer", one, consequence, error)
+
+
+class _StandIn:
+    """Stands for a transformer that cannot serve a stream: as if it raised at each event.
+
+    Args:
+        is_closed: Whether deltas are dropped; else they pass.
+    """
+
+    def __init__(self, is_closed: bool) -> None:
+        self._is_closed = is_closed
+
+    def transform(self, event: StreamEvent) -> StreamEvent | None:
+        return None if self._is_closed and isinstance(event, StreamDeltaEvent) else event
+
+    def for_stream(self) -> Transformer:
+        return self
 
 
 def _as_events(result: Any) -> list[StreamEvent] | None:

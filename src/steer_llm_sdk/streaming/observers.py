@@ -13,6 +13,8 @@ What happens when a reader's queue is full is its own affair:
 =================  ==============================================================================
 
 Start, usage and terminal events are never dropped. Readers share the events: change none.
+A reader that stops before the end has to be closed, best by ``async with stream.subscribe() as …``:
+with ``"block"``, one that is neither read nor closed nor forgotten holds up the stream for good.
 """
 
 from __future__ import annotations

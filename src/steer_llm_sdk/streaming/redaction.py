@@ -40,6 +40,11 @@ class RedactTransformer(EventTransformer):
 
     In a tool call's arguments it reads the JSON as it is written: a secret spelled with escapes is
     not found. A reasoning signature does not hold for a text that was changed.
+    An answer that is cut is redacted as far as it came: the beginning of what would have become a
+    match is shown at its end, unless the pattern matches that, too.
+
+    Among the `StreamingOptions.text_transformers` it also keeps out of all metadata what repeats
+    the words and cannot be checked: log probabilities, citations, further choices.
 
     Args:
         patterns: Regular expressions, compiled or as strings, or functions; one or more, applied in
