@@ -183,7 +183,11 @@ class Batcher:
         while self._waiting:
             batch = self._waiting.popleft()
             self._seal_what_waited()
-            await self._hand_over(batch)
+            try:
+                await self._hand_over(batch)
+            except asyncio.CancelledError as error:  # as happens when the event loop ends
+                self._report(error)
+                raise
 
     def _on_delivered(self, _task: asyncio.Task[None]) -> None:
         self._make_room_known()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -25,6 +26,8 @@ from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.observers import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.pump import Pump
 from steer_llm_sdk.streaming.structured.output import StructuredOutput
+
+_log = logging.getLogger("steer_llm_sdk")
 
 # Makes the request possible, and gives what will send it; raises `ConfigurationError`.
 OpenPump: TypeAlias = Callable[[], Awaitable[Pump]]
@@ -258,6 +261,10 @@ class EventStream:
         await self._close()
         return False
 
+    def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it runs in this loop, or has not begun to run."""
+        return self._loop is None or self._loop is loop
+
     # --- leaving ------------------------------------------------------------------------------
 
     def _stop(self, error: SteerError) -> None:
@@ -273,7 +280,15 @@ class EventStream:
             return  # by another task, which gets what is left
         if self._leaving is None:
             self._leaving = self._driver or self._keep(self._drain())
-        await asyncio.wait((self._leaving,), timeout=self._options.exit_grace)
+        grace = self._options.exit_grace
+        _, late = await asyncio.wait((self._leaving,), timeout=grace)
+        if late:
+            _log.warning(
+                "the last events of a stream are still being delivered after %g s (%s): "
+                "client.close() waits for them",
+                grace,
+                self.response.stream_id,
+            )
 
     async def _drain(self) -> None:
         manager = self._manager or EventManager()
@@ -296,4 +311,3 @@ class EventStream:
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         abandon(self, self._pump, self._loop, _warn)
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from steer_llm_sdk.clock import Clock, Timer
@@ -16,6 +17,11 @@ from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.streaming.deadlines import Deadlines
 
 _Result = TypeVar("_Result")
+
+# A limit that has run out is looked at again for so many rounds of the event loop. Where the loop
+# was held up (by somebody's callback), its timers and the bytes that came meanwhile are due
+# together, and whoever waits for the bytes is only woken in the rounds after.
+_ROUNDS = 10
 
 # The timer is not set finer than this, so that rounding cannot make it fire without end.
 _LEAST_DELAY = 0.001
@@ -57,11 +63,12 @@ class Supervisor:
         self.arm()
         try:
             await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            await _end(task, discard)
+            raise
         finally:
             self._wake = outer
             self._deadlines.end_wait(self._clock.monotonic())
-            if not task.done():
-                await _end(task, discard)
         if self._interruption is not None:
             await _end(task, discard)
             raise self._interruption
@@ -89,11 +96,13 @@ class Supervisor:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self) -> None:
+    def _look(self, rounds: int = _ROUNDS) -> None:
         self._timer = None
         error = self._deadlines.expired(self._clock.monotonic())
         if error is None:
             self.arm()
+        elif rounds:
+            self._timer = asyncio.get_running_loop().call_soon(self._look, rounds - 1)
         else:
             self.interrupt(error)
 
@@ -107,8 +116,12 @@ class Supervisor:
 
 
 async def _end(task: asyncio.Future[_Result], discard: Callable[[_Result], object] | None) -> None:
-    """See a task to its end whose result nobody wants."""
+    """See a task to its end whose result nobody wants. A second cancel may cut this short."""
+    task.add_done_callback(partial(_discard, discard))
     task.cancel()
     await asyncio.wait((task,))
+
+
+def _discard(discard: Callable[[_Result], object] | None, task: asyncio.Future[_Result]) -> None:
     if not task.cancelled() and task.exception() is None and discard is not None:
         discard(task.result())
