@@ -149,9 +149,7 @@ class Pump:
         Args:
             callback_errors: How often callbacks have raised.
         """
-        if callback_errors:
-            self._stats.callback_errors += callback_errors
-            self.response.metadata["callback_errors"] = callback_errors
+        self._stats.note_callback_errors(self.response, callback_errors)
         if self._is_open:
             self._is_open = False
             await self._body.release()

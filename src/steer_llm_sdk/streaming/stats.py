@@ -45,6 +45,12 @@ class ClientStats:
         """Streams that have begun and not ended."""
         return self.streams - self.completed - self.failed - self.cancelled
 
+    def note_callback_errors(self, response: StreamingResponse, count: int) -> None:
+        """Callbacks of a stream have raised so often; its response tells of it too."""
+        if count:
+            self.callback_errors += count
+            response.metadata["callback_errors"] = count
+
     def note_end(self, response: StreamingResponse, *, retries: int, fallbacks: int) -> None:
         """A stream has given its terminal event.
 

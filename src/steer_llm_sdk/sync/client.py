@@ -22,6 +22,7 @@ from steer_llm_sdk.models.callbacks import (
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.stats import ClientStats
 from steer_llm_sdk.streaming.structured import ItemStream, read_item_type
 from steer_llm_sdk.sync.callbacks import BlockingManager
 from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
@@ -66,6 +67,11 @@ class SyncSteerLLMClient:
         # A client that nobody closes ends with the process, or when it is collected.
         weakref.finalize(self, self._thread.shut_down, self._client.close)
 
+    @property
+    def stats(self) -> ClientStats:
+        """What became of its streams, in numbers."""
+        return self._client.stats
+
     def stream_with_usage(
         self,
         messages: object,
@@ -96,8 +102,11 @@ class SyncSteerLLMClient:
         )
         raises = on_error is None if options.raise_on_error is None else options.raise_on_error
         with events, manager:
-            for event in _without_error(events):
-                manager.call(event)
+            try:
+                for event in _without_error(events):
+                    manager.call(event)
+            finally:
+                self.stats.note_callback_errors(events.response, manager.faults.count)
         error = events.response.error
         if error is not None and raises:
             raise error
