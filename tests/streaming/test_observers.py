@@ -184,3 +184,34 @@ def test_joining_loses_nothing_and_changes_no_shared_event(
     assert words_by_thing([e for e in waiting if isinstance(e, StreamDeltaEvent)]) == before
     assert words_by_thing(events) == before
     assert observer.dropped == 0
+
+
+@pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest", "coalesce"])
+async def test_the_smallest_queue_keeps_what_is_never_dropped(
+    client: SteerLLMClient, overflow: Overflow
+) -> None:
+    async with client.stream_events("Hi", "gpt-4o") as stream:
+        observer = stream.subscribe(maxsize=1, overflow=overflow)
+        seen = [event async for event in stream]
+        waiting = [event async for event in observer]
+
+    assert [event.type for event in seen][-1] == "complete"
+    kept = ["start", "delta", "usage", "complete"]
+    if overflow != "coalesce":
+        kept.remove("delta")
+    assert [event.type for event in waiting] == kept
+
+
+def test_what_was_joined_and_read_does_not_grow_any_more() -> None:
+    observer = Observer(2, "coalesce")
+    for text in "abcd":
+        observer.offer(StreamDeltaEvent(delta=text, metadata={text: 1}))
+    observer.end()
+    first, second = asyncio.run(read_all(observer))
+
+    assert isinstance(first, StreamDeltaEvent)
+    assert isinstance(second, StreamDeltaEvent)
+    assert (first.delta, second.delta) == ("a", "bcd")
+    assert second.metadata == {"b": 1, "c": 1, "d": 1}
+    observer.offer(StreamDeltaEvent(delta="e"))
+    assert second.delta == "bcd"

@@ -210,6 +210,19 @@ async def by_observers(client: SteerLLMClient, growth: Growth) -> None:
     assert slow.dropped
 
 
+async def by_a_joining_observer(client: SteerLLMClient, growth: Growth) -> None:
+    """A consumer that reads all, and an observer that reads nothing before the end."""
+    async with client.stream_events("Hi", "gpt-4o") as stream:
+        slow = stream.subscribe(maxsize=1, overflow="coalesce")
+        async for event in stream:
+            if isinstance(event, StreamDeltaEvent):
+                growth.note()
+        last = [event async for event in slow]
+        assert len(last) == 4
+        assert isinstance(last[1], StreamDeltaEvent)
+        assert last[1].delta == stream.response.get_text()
+
+
 async def by_batches(client: SteerLLMClient, growth: Growth) -> None:
     batched = 0
 
@@ -250,6 +263,7 @@ WAYS: dict[str, Way] = {
     "raising callbacks": (WORDS, by_raising_callbacks),
     "iterator": (WORDS, by_iterator),
     "observers": (WORDS, by_observers),
+    "joining observer": (WORDS, by_a_joining_observer),
     "batches": (WORDS, by_batches),
     "text transformers": (WORDS, by_text_transformers),
     "json": (JSON, by_json),

@@ -28,6 +28,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.streaming.structured.partial import TextPieces
 
 Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "coalesce"]
 
@@ -76,7 +77,7 @@ class Observer:
         self._has_last = False  # no event follows those in the queue
         self._is_closed = False
         self._changed = asyncio.Event()  # something was put in, or nothing more will be
-        self._last_is_ours = False  # the queue's last event is a joined copy, free to grow
+        self._growing: _Joined | None = None  # stands for the queue's last event
 
     @property
     def lag(self) -> int:
@@ -106,6 +107,8 @@ class Observer:
             self._changed.clear()
             await self._changed.wait()
         event = self._queue.popleft()
+        if not self._queue:
+            self._settle()
         self.delivered += 1
         self.has_room.set()
         return event
@@ -124,8 +127,8 @@ class Observer:
             return True
         if len(self._queue) >= self._maxsize and not self._make_room(event):
             return self._overflow != "block"
+        self._settle()
         self._queue.append(event)
-        self._last_is_ours = False
         self.max_lag = max(self.max_lag, len(self._queue))
         self._changed.set()
         return True
@@ -147,7 +150,10 @@ class Observer:
         self.dropped += 1
         if self._overflow == "drop_newest":
             return False
-        oldest = next(i for i, old in enumerate(self._queue) if isinstance(old, StreamDeltaEvent))
+        deltas = (i for i, old in enumerate(self._queue) if isinstance(old, StreamDeltaEvent))
+        oldest = next(deltas, None)
+        if oldest is None:  # only what is never dropped waits
+            return False
         del self._queue[oldest]
         return True
 
@@ -156,13 +162,58 @@ class Observer:
         last = self._queue[-1]
         if not isinstance(last, StreamDeltaEvent) or not _belong_together(last, event):
             return False
-        if not self._last_is_ours:
-            last = self._queue[-1] = copy(last)  # the event itself is shared
-            self._last_is_ours = True
-        last.delta = _joined(last, event)
-        last.metadata = {**last.metadata, **event.metadata}
+        if self._growing is None:
+            self._growing = _Joined(last)
+            self._queue[-1] = self._growing.event
+        self._growing.add(event)
         self.joined += 1
         return True
+
+    def _settle(self) -> None:
+        """The last event in the queue grows no more."""
+        if self._growing is not None:
+            self._growing.settle()
+            self._growing = None
+
+
+class _Joined:
+    """Neighbouring deltas as one, which grows: its words are put together when it is settled.
+
+    Attributes:
+        event: A copy of the first of them, since events are shared.
+    """
+
+    def __init__(self, first: StreamDeltaEvent) -> None:
+        self.event = copy(first)
+        self.event.metadata = dict(first.metadata)
+        self._words: dict[str, TextPieces] = {}
+        self._rest: dict[str, Any] = {}
+        self._take(first.delta)
+
+    def add(self, event: StreamDeltaEvent) -> None:
+        """One more."""
+        self._take(event.delta)
+        self.event.metadata.update(event.metadata)
+
+    def settle(self) -> None:
+        """Write what they say together into the event."""
+        words = {key: str(pieces) for key, pieces in self._words.items()}
+        is_text = isinstance(self.event.delta, str)
+        self.event.delta = words[_PLAIN] if is_text else self._rest | words
+
+    def _take(self, delta: str | dict[str, Any]) -> None:
+        for key, value in delta.items() if isinstance(delta, dict) else ((_PLAIN, delta),):
+            if key in _WORDS and isinstance(value, str):
+                if key not in self._words:
+                    self._words[key] = TextPieces()
+                self._words[key].append(value)
+            else:
+                self._rest[key] = value
+
+
+# Where the words of a delta stand; of a plain one, nowhere.
+_PLAIN = ""
+_WORDS = frozenset({_PLAIN, "text", "arguments"})
 
 
 def _belong_together(last: StreamDeltaEvent, event: StreamDeltaEvent) -> bool:
@@ -171,18 +222,6 @@ def _belong_together(last: StreamDeltaEvent, event: StreamDeltaEvent) -> bool:
     if isinstance(one, str) or isinstance(other, str):
         return isinstance(one, str) and isinstance(other, str)
     return one.get("type") == other.get("type") and one.get("index") == other.get("index")
-
-
-def _joined(last: StreamDeltaEvent, event: StreamDeltaEvent) -> str | dict[str, Any]:
-    one, other = last.delta, event.delta
-    if isinstance(one, str) or isinstance(other, str):
-        return f"{one}{other}"
-    words: dict[str, Any] = {
-        key: f"{one.get(key, '')}{other.get(key, '')}"
-        for key in ("text", "arguments")
-        if key in one or key in other
-    }
-    return {**one, **other, **words}
 
 
 class Fanout:
