@@ -13,12 +13,14 @@ PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk
 PEERS := $(basename $(notdir $(wildcard benchmarks/requirements/*.txt)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-quick docs weights clean
+.PHONY: help demo test check soak fuzz bench bench-quick docs weights clean
 
 help:
 	@echo 'make demo         stream from the embedded model: installs, fetches it (90 MB), needs no key'
 	@echo 'make test         all tests, and the coverage that must be whole'
 	@echo 'make check        ruff, mypy --strict, import contracts'
+	@echo 'make soak         20,000 streams with random faults, and 1,000 cancellations: two minutes'
+	@echo 'make fuzz         every decoder, guided by coverage: SECONDS=700 in all'
 	@echo 'make bench        the benchmarks, beside other libraries; bench-quick without them, a minute'
 	@echo 'make docs         the documentation, into site/'
 	@echo 'make clean        remove what these made'
@@ -36,6 +38,13 @@ check: $(VENV)/.check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+soak: $(VENV)/.tests
+	PYTHONPATH=tests $(BIN)/python tests/soak
+	STEER_CANCELLATION_ROUNDS=1000 $(BIN)/python -X dev -m pytest tests/end_to_end/test_cancellation.py
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python fuzz/run.py --seconds $(or $(SECONDS),700) --work .fuzz
+
 bench: $(VENV)/.tests $(PEERS:%=.venv-peers/%/.installed)
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 	$(BIN)/python benchmarks/json_parser.py
@@ -51,7 +60,7 @@ weights: $(VENV)/.installed
 	@$(BIN)/steer local pull
 
 clean:
-	rm -rf $(VENV) .venv-peers site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-peers site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
 
 # --- what is installed: a stamp each, so that a second run installs nothing ---------------------
 
@@ -67,13 +76,14 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	@$(PIP) install --quiet --editable '.[all]'
 	@touch $@
 
-$(VENV)/.tests $(VENV)/.check $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
+$(VENV)/.tests $(VENV)/.check $(VENV)/.fuzz $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
 	@echo 'Installing what `make $(GROUP)` needs …'
 	@$(PIP) install --quiet --group $(GROUP)
 	@touch $@
 
 $(VENV)/.tests: GROUP := test
 $(VENV)/.check: GROUP := check
+$(VENV)/.fuzz: GROUP := fuzz
 $(VENV)/.docs: GROUP := docs
 
 # Each peer by itself, so that none holds another back at an old version.

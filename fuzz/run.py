@@ -60,7 +60,7 @@ def fuzz(target: str, seconds: int, work: Path) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=700, help="for all targets together")
-    parser.add_argument("--work", type=Path, default=Path("fuzz-work"), help="the work folder")
+    parser.add_argument("--work", type=Path, default=Path(".fuzz"), help="the work folder")
     parser.add_argument("targets", nargs="*", default=TARGETS)
     chosen = parser.parse_args()
     each = max(1, chosen.seconds // len(chosen.targets))
