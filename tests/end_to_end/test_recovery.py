@@ -280,6 +280,7 @@ class Shout(EventTransformer):
     [
         pytest.param("openai", cut_script(), CONTINUE, id="a provider that cannot"),
         pytest.param("gemini", cut_script(), CONTINUE, id="another that cannot"),
+        pytest.param("openai-responses", cut_script(), CONTINUE, id="a response nobody keeps"),
         pytest.param("ollama", cut_script(), StreamingOptions(), id="not asked for"),
         pytest.param(
             "ollama", cut_script(reasoning=["Hm."]), CONTINUE, id="the answer has reasoning"

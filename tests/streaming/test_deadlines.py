@@ -171,3 +171,16 @@ def test_the_defaults_are_those_of_the_options() -> None:
     deadlines.begin_wait(0.0)
 
     assert deadlines.remaining(0.0) == 300.0
+
+
+def test_between_attempts_only_the_total_runs() -> None:
+    deadlines = limited(first_event_timeout=10.0, idle_timeout=10.0, total_timeout=100.0)
+    deadlines.begin_attempt()
+    deadlines.begin_wait(0.0)
+    deadlines.end_wait(10.0)
+
+    deadlines.begin_pause()
+    deadlines.begin_wait(10.0)
+
+    assert deadlines.expired(99.9) is None
+    assert names_at(deadlines, 100.0) == "total_timeout"
