@@ -34,7 +34,7 @@ from steer_llm_sdk.streaming.processor import (
     TypeFilter,
 )
 from steer_llm_sdk.streaming.redaction import RedactTransformer
-from steer_llm_sdk.streaming.shaping import CoalesceTransformer
+from steer_llm_sdk.streaming.shaping import CoalesceTransformer, RateLimiter
 
 # The frames of one network read.
 _FRAMES = 200
@@ -246,6 +246,13 @@ async def by_text_transformers(client: SteerLLMClient, growth: Growth) -> None:
     await client.generate("Hi", "gpt-4o", streaming_options=options)
 
 
+async def by_a_rate_limiter(client: SteerLLMClient, growth: Growth) -> None:
+    """One that holds nearly all of the text to the end."""
+    processor = EventProcessor(transformers=[Tap(growth), RateLimiter(0.001)])
+    options = StreamingOptions(event_processor=processor)
+    await client.generate("Hi", "gpt-4o", streaming_options=options)
+
+
 async def by_json(client: SteerLLMClient, growth: Growth) -> None:
     async with client.stream_events(
         "Hi", "gpt-4o", response_format={"type": "json_object"}
@@ -266,6 +273,7 @@ WAYS: dict[str, Way] = {
     "joining observer": (WORDS, by_a_joining_observer),
     "batches": (WORDS, by_batches),
     "text transformers": (WORDS, by_text_transformers),
+    "rate limiter": (WORDS, by_a_rate_limiter),
     "json": (JSON, by_json),
     "reasoning": (REASONING, by_callbacks),
     "tool call": (TOOL, by_callbacks),

@@ -11,21 +11,23 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.streaming.filters import EventFilter
 from steer_llm_sdk.streaming.lanes import Lane, continued, lane_of, put_text, text_in
+from steer_llm_sdk.streaming.structured.partial import TextPieces
 from steer_llm_sdk.streaming.transformers import EventTransformer
 
-# The end of the last whole unit in a text.
+# The text down to the end of the last whole unit in it.
 _UNIT_ENDS = {"word": re.compile(r"(?s).*\s"), "line": re.compile(r"(?s).*\n")}
 
 
 class _Joiner(EventTransformer, ABC):
     """Joins neighbouring deltas of one lane; what it holds never passes an event of another.
 
-    A subclass says how much of the joined text goes on now.
+    A subclass says how much of it goes on now. Each piece is looked at once, so that a text that is
+    held for long takes no more time than another.
     """
 
     def __init__(self) -> None:
         self._lane: Lane | None = None
-        self._text = ""
+        self._held = TextPieces()
         self._last: StreamDeltaEvent | None = None
         self._began_at = 0.0
 
@@ -43,25 +45,28 @@ class _Joiner(EventTransformer, ABC):
 
     def finish(self) -> list[StreamEvent]:
         """The text that is held."""
-        text, self._text = self._text, ""
+        text = self._held.take()
         if not text or self._last is None or self._lane is None:
             return []
         return [continued(self._last, self._lane, text)]
 
     def _join(self, event: StreamDeltaEvent, lane: Lane) -> StreamDeltaEvent | None:
-        if not self._text:
+        if not self._held.length:
             self._began_at = event.timestamp
         self._last = event
-        text = self._text + text_in(event.delta, lane)
-        end = self._due(text, event.timestamp)
-        self._text = text[end:]
-        if end:
-            self._began_at = event.timestamp
-        return put_text(event, lane, text[:end])
+        piece = text_in(event.delta, lane)
+        end = self._due(piece, event.timestamp)
+        if end is None:
+            self._held.append(piece)
+            return put_text(event, lane, "")
+        text = self._held.take() + piece[:end]
+        self._held.append(piece[end:])
+        self._began_at = event.timestamp
+        return put_text(event, lane, text)
 
     @abstractmethod
-    def _due(self, text: str, timestamp: float) -> int:
-        """How many characters of the joined text go on now."""
+    def _due(self, piece: str, timestamp: float) -> int | None:
+        """How much of a piece goes on now, after all that is held; None: nothing, and hold it."""
 
 
 class CoalesceTransformer(_Joiner):
@@ -109,11 +114,12 @@ class CoalesceTransformer(_Joiner):
             self._unit, interval_ms=self._interval_ms, max_length=self._max_length
         )
 
-    def _due(self, text: str, timestamp: float) -> int:
-        if len(text) > self._max_length or self._is_over(timestamp):
-            return len(text)
-        found = _UNIT_ENDS[self._unit].match(text) if self._unit is not None else None
-        return found.end() if found is not None else 0
+    def _due(self, piece: str, timestamp: float) -> int | None:
+        if self._held.length + len(piece) > self._max_length or self._is_over(timestamp):
+            return len(piece)
+        # What is held has no end of a unit in it: else it would not be held.
+        found = _UNIT_ENDS[self._unit].match(piece) if self._unit is not None else None
+        return found.end() if found is not None else None
 
     def _is_over(self, timestamp: float) -> bool:
         if self._interval_ms is None:
@@ -162,8 +168,8 @@ class RateLimiter(_Joiner):
             return None
         return event
 
-    def _due(self, text: str, timestamp: float) -> int:
-        return len(text) if self._may_pass(timestamp) else 0
+    def _due(self, piece: str, timestamp: float) -> int | None:
+        return len(piece) if self._may_pass(timestamp) else None
 
     def _may_pass(self, timestamp: float) -> bool:
         elapsed = 0.0 if self._seen_at is None else max(0.0, timestamp - self._seen_at)

@@ -28,11 +28,15 @@ class TextPieces:
     """A text that grows piece by piece. It may be read in another thread.
 
     The pieces are joined now and then, so that a million of them take the memory of their text.
+
+    Attributes:
+        length: How many characters there are.
     """
 
-    __slots__ = ("_blocks", "_length", "_lock", "_pieces")
+    __slots__ = ("_blocks", "_length", "_lock", "_pieces", "length")
 
     def __init__(self) -> None:
+        self.length = 0
         self._pieces: list[str] = []  # the latest, not yet in a block
         self._blocks: list[str] = []
         self._length = 0  # characters in the blocks
@@ -41,9 +45,19 @@ class TextPieces:
     def append(self, piece: str) -> None:
         """Add a piece at the end."""
         self._pieces.append(piece)
+        self.length += len(piece)
         if len(self._pieces) > _MOST_PIECES:
             with self._lock:
                 self._join()
+
+    def take(self) -> str:
+        """The whole text, which is then empty."""
+        text = str(self) if self.length else ""
+        with self._lock:
+            self._pieces.clear()
+            self._blocks.clear()
+            self._length = self.length = 0
+        return text
 
     def __str__(self) -> str:
         return self.text_since(0)[0]
