@@ -7,6 +7,7 @@ import gc
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,6 +29,7 @@ from steer_llm_sdk.testing import (
     check_stream,
 )
 from support.leaving import SOON, Gate, Stage, no_task_is_left, plays, rounds, until
+from support.tls import make_contexts
 
 # `make soak` sets it to 1,000.
 ROUNDS = int(os.environ.get("STEER_CANCELLATION_ROUNDS", "200"))
@@ -361,6 +363,44 @@ async def test_another_task_may_leave_the_stream_and_its_consumer_gets_the_end(
 
     check_stream(heard)
     assert is_cancelled(heard[-1])
+
+
+async def test_an_observer_that_reads_no_more_holds_up_no_ending() -> None:
+    script = Script(["Hello"] * 10, faults=[Stall(after=9)])
+
+    async with LoopbackServer(script) as server:
+        client = client_of(server)
+        async with client.stream_events("?", "gpt-4o") as stream:
+            quick, slow = stream.subscribe(), stream.subscribe(maxsize=1)
+            seen = [await anext(quick) for _ in range(2)]
+            await rounds()
+        await closed_by_client(server, time.monotonic())
+        await client.close()
+        await no_task_is_left()
+
+    seen += [event async for event in quick]
+    late = [event async for event in slow]
+    assert is_cancelled(check_last(seen))
+    assert is_cancelled(check_last(late))
+
+
+def check_last(events: list[StreamEvent]) -> StreamEvent:
+    check_stream(events)
+    return events[-1]
+
+
+async def test_leaving_over_tls(tmp_path: Path) -> None:
+    serving, _ = make_contexts(tmp_path)
+    answer = Script(["Hello", " world"], faults=[Stall(after=1)])
+
+    async with LoopbackServer(answer, ssl=serving) as server:
+        settings = ProviderSettings(api_key="x", base_url=server.base_url(), verify=False)
+        async with SteerLLMClient(providers={"openai": settings}) as client:
+            async with client.stream("?", "gpt-4o") as texts:
+                async for _ in texts:
+                    break
+                left_at = time.monotonic()
+            await closed_by_client(server, left_at)
 
 
 async def test_a_callback_that_raises_at_usage_hides_no_terminal_event(

@@ -74,6 +74,7 @@ class Observer:
         self._maxsize = maxsize
         self._overflow = overflow
         self._queue: deque[StreamEvent] = deque()
+        self._is_ending = False  # only the few last events follow
         self._has_last = False  # no event follows those in the queue
         self._is_closed = False
         self._changed = asyncio.Event()  # something was put in, or nothing more will be
@@ -133,6 +134,11 @@ class Observer:
         self._changed.set()
         return True
 
+    def hurry(self) -> None:
+        """The stream was stopped: its last events do not wait for room."""
+        self._is_ending = True
+        self.has_room.set()
+
     def end(self) -> None:
         """No event follows."""
         self._has_last = True
@@ -141,8 +147,9 @@ class Observer:
     def _make_room(self, event: StreamEvent) -> bool:
         """What is done about a full queue: whether `event` is still to be put in."""
         if self._overflow == "block":
-            self.has_room.clear()
-            return False
+            if not self._is_ending:
+                self.has_room.clear()
+            return self._is_ending
         if not isinstance(event, StreamDeltaEvent):
             return True  # these few are never dropped
         if self._overflow == "coalesce":
@@ -243,6 +250,12 @@ class Fanout:
             observer.end()
         self._readers.append(weakref.ref(observer))
         return observer
+
+    def hurry(self) -> None:
+        """The stream was stopped: no reader may hold up its last events."""
+        for reader in self._readers:
+            if (observer := reader()) is not None:
+                observer.hurry()
 
     async def run(self) -> None:
         """Pull the stream to its end."""

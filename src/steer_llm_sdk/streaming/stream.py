@@ -273,6 +273,8 @@ class EventStream:
         if self._pump is not None and self._delivery is not None:
             self._pump.stop(error)
             self._delivery.drop()
+        if self._fanout is not None:
+            self._fanout.hurry()
 
     async def _leave(self) -> None:
         """Deliver what is left, in a task that outlives a cancellation, within `exit_grace`."""
