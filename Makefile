@@ -19,7 +19,7 @@ help:
 	@echo 'make demo         stream from the embedded model: installs, fetches it (90 MB), needs no key'
 	@echo 'make test         all tests, and the coverage that must be whole'
 	@echo 'make check        ruff, mypy --strict, import contracts'
-	@echo 'make soak         20,000 streams with random faults, and 1,000 cancellations: two minutes'
+	@echo 'make soak         20,000 streams with random faults, 1,000 cancellations, streams of 1,000,000 deltas: five minutes'
 	@echo 'make fuzz         every decoder, guided by coverage: SECONDS=700 in all'
 	@echo 'make bench        the benchmarks, beside other libraries; bench-quick without them, a minute'
 	@echo 'make docs         the documentation, into site/'
@@ -41,6 +41,7 @@ check: $(VENV)/.check
 soak: $(VENV)/.tests
 	PYTHONPATH=tests $(BIN)/python tests/soak
 	STEER_CANCELLATION_ROUNDS=1000 $(BIN)/python -X dev -m pytest tests/end_to_end/test_cancellation.py
+	STEER_LONG_DELTAS=1000000 STEER_MANY_STREAMS=20000 $(BIN)/python -m pytest tests/end_to_end/test_processor_scale.py
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python fuzz/run.py --seconds $(or $(SECONDS),700) --work .fuzz
