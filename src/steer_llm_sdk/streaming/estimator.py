@@ -123,10 +123,16 @@ def encoding_name(provider: str, model: str) -> tuple[Method, str]:
 async def _method_for(provider: str, model: str) -> tuple[Method, Counter]:
     method, name = encoding_name(provider, model)
     if name not in _COUNTERS:
+        # Loading holds up all threads at once: a socket that was just told to close does so first.
+        for _ in range(_ROUNDS_TO_CLOSE):
+            await asyncio.sleep(0)
         await asyncio.to_thread(load_counter, name)
     counter = _COUNTERS[name]
     return (CHARACTERS, count_characters) if counter is None else (method, counter)
 
+
+# Rounds of the event loop: a transport that is aborted closes its socket in the next one.
+_ROUNDS_TO_CLOSE = 3
 
 # The counters that were loaded, by their encodings; None where the extra is not installed.
 _COUNTERS: dict[str, Counter | None] = {}
