@@ -375,3 +375,26 @@ def _steps(text: str, is_read: bool) -> int:
     finally:
         sys.setprofile(None)
     return count
+
+
+@pytest.mark.parametrize("string_pieces", [True, False])
+@pytest.mark.parametrize("start", ['["x", "', '{"a": "', '"'])
+def test_a_long_string_is_not_kept_as_its_many_pieces(start: str, string_pieces: bool) -> None:
+    parser = IncrementalJSONParser(string_pieces=string_pieces)
+    parser.feed(start)
+    told: list[str] = []
+    for at in range(3000):
+        told += [e.text for e in parser.feed(f"{at:04}\\n") if isinstance(e, StringPiece)]
+        assert len(parser._machine.parts) <= 258
+
+    parser.feed('"' + {"[": "]", "{": "}", '"': ""}[start[0]])
+    whole = "".join(f"{at:04}\n" for at in range(3000))
+    assert whole in leaves_of(parser.finish())
+    assert "".join(told) == (whole if string_pieces and start != '"' else "")
+
+
+def leaves_of(value: Any) -> list[Any]:
+    """The value, or what is in it."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]

@@ -120,3 +120,21 @@ def test_snapshots_and_events_hold_while_the_text_arrives(
     assert finder.finish() == value == last
     top = [e for e in events if isinstance(e, JSONPathEvent) and len(e.keys) == 1]
     assert [(e.key, e.value) for e in top] == list(value.items())
+
+
+def test_of_a_value_that_has_begun_the_text_is_not_kept() -> None:
+    finder = JSONFinder()
+    for piece in ["Here: ", '{"rows": [', *["1, "] * 1000, "1]}", " done {so} "]:
+        finder.feed(piece)
+        assert sum(map(len, finder._since)) <= 30
+
+    assert finder.finish() == {"rows": [1] * 1001}
+
+
+def test_a_second_value_far_behind_a_long_one_is_still_found() -> None:
+    finder = JSONFinder()
+    for piece in ["[", *["1, "] * 1000, "1]", " or [", "2]"]:
+        finder.feed(piece)
+
+    with pytest.raises(InvalidJSONError, match="found a second"):
+        finder.finish()

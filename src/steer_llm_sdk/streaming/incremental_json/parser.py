@@ -7,8 +7,9 @@ expressions, so the work is linear in the text however it is cut. A leaf that is
 of its pieces, and is joined when it ends.
 
 The value so far is the value itself, growing: containers enter their parents when they open. Only
-an unfinished string is not in it, until somebody looks. So what nobody reads costs nothing, and
-reading costs no more than adding to the one string that is open what is new of it.
+an unfinished string is not in it, until somebody looks or its parts become many. So what nobody
+reads costs nothing, and reading costs no more than adding to the one string that is open what is
+new of it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from steer_llm_sdk.streaming.incremental_json.states import (
 # `copy.deepcopy` at Python's usual recursion limit; 64 Mi characters are far beyond any answer.
 DEFAULT_MAX_DEPTH = 500
 DEFAULT_MAX_CHARS = 64 * 1024 * 1024
+# Parts of the open string that are kept apart: many small ones take far more than their text.
+_MOST_PARTS = 256
 
 
 class IncrementalJSONParser:
@@ -149,6 +152,8 @@ class IncrementalJSONParser:
             at = machine.state(machine, text, at)
         if machine.has_string_pieces and machine.state in _IN_STRING:
             machine.report_pieces()
+        if len(machine.parts) > _MOST_PARTS and machine.state in _IN_STRING and not machine.is_key:
+            machine.place_open_string()
         machine.offset += end
 
     @staticmethod

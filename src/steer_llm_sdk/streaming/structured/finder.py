@@ -39,8 +39,10 @@ class JSONFinder:
         self._search = re.compile(f"[{re.escape(starts)}]").search
         self._options = {"path_events": path_events, "string_pieces": string_pieces}
         self._parser: IncrementalJSONParser | None = None  # of the candidate
-        self._since: list[str] = []  # the text from the start of the candidate on
-        self._start = 0  # where that is
+        self._start = 0  # where the candidate is
+        self._since: list[str] = []  # the text from there on, as far as it may be needed again
+        self._since_start = 0  # where that begins
+        self._is_certain = False  # the candidate is the value, or the text has none
         self._offset = 0  # how much of the text lies before what is still to be looked at
         self._candidates = 0
         self._value: Any = _NOTHING
@@ -86,17 +88,25 @@ class JSONFinder:
                 return ""
             text = text[match.start() :]
             parser = self._begin_candidate(self._offset + match.start())
-        self._since.append(text)
+        self._note(text)
         with contextlib.suppress(InvalidJSONError):  # kept in `parser.fault`
             found = parser.feed(text)
             if not self._has_value:
                 events += found
+        self._is_certain = self._is_certain or (not self._has_value and bool(parser.snapshot()))
         return self._judge(parser)
+
+    def _note(self, text: str) -> None:
+        if self._is_certain:  # what came before is not looked at again
+            self._since_start += sum(map(len, self._since))
+            self._since.clear()
+        self._since.append(text)
 
     def _begin_candidate(self, start: int) -> IncrementalJSONParser:
         self._candidates += 1
-        self._start = start
+        self._start = self._since_start = start
         self._since = []
+        self._is_certain = False
         self._parser = IncrementalJSONParser(**self._options, starts_at=start)
         return self._parser
 
@@ -114,7 +124,7 @@ class JSONFinder:
         return self._drop_candidate(self._start + 1)
 
     def _drop_candidate(self, until: int) -> str:
-        rest = "".join(self._since)[until - self._start :]
+        rest = "".join(self._since)[until - self._since_start :]
         self._parser = None
         self._since = []
         self._offset = until
