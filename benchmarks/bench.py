@@ -168,10 +168,10 @@ def linear(bench: Bench, most: int, rounds: int) -> Found:
 
 def quick(bench: Bench) -> dict[str, Any]:
     """Everything that needs no peer, in short."""
-    paced = {"mode": "paced-20", "chunks": 50, "streams": 50}
+    paced = {"mode": "paced-20", "chunks": 80, "streams": 50}
     return {
         "burst": bench.section("burst", [*floors(chunks=3000), *ways(chunks=3000)], rounds=9),
-        "paced": bench.section("paced", streamed(has_peers=False, **paced), rounds=3),
+        "paced": bench.section("paced", streamed(has_peers=False, **paced), rounds=2),
         "first": bench.section(
             "first token",
             streamed(has_peers=False, measure="first", chunks=3, requests=100),
