@@ -310,7 +310,8 @@ class Pump:
         if len(self.response.text_parts) > _MOST_PIECES:
             self.response.join_text()
         self._progress = progress
-        self._recovery.note_progress()
+        if self._recovery.cut is not None:
+            self._recovery.note_progress()
         self._deadlines.note_progress()
         if not self._has_begun:
             self._has_begun = True
