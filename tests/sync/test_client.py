@@ -123,8 +123,29 @@ def test_a_slow_reader_slows_the_reading(server: LoopbackServer) -> None:
         for _ in range(3):
             next(stream)
 
-        assert stream._events.qsize() <= 300
+        assert stream._feed._events.qsize() <= 300
         assert sum(isinstance(event, StreamDeltaEvent) for event in stream) == 20_000 - 2
+
+
+def test_an_abandoned_stream_warns_and_closes_its_socket(server: LoopbackServer) -> None:
+    server.answer_with(Script(["Hello", " world"], faults=[Stall(after=1)]))
+
+    with client_of(server) as client:
+        stream = client.stream_events("Hi", MODEL)
+        while next(stream).type != "delta":
+            pass
+        with pytest.warns(ResourceWarning, match="abandoned"):  # noqa: PT031 - its last holder
+            del stream
+            gc.collect()
+        server.wait_until(lambda: server.connections.closed_by_client == 1)
+
+
+def test_a_stream_that_was_read_to_its_end_is_dropped_in_silence(
+    client: SyncSteerLLMClient,
+) -> None:
+    assert list(client.stream_events("Hi", MODEL))[-1].type == "complete"
+
+    gc.collect()
 
 
 def test_the_end_stays_the_end(client: SyncSteerLLMClient) -> None:

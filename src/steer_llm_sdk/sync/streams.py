@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import queue
-import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
-from steer_llm_sdk.errors import InvalidJSONError, SteerError, StreamCancelledError
+from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.streaming.incremental_json import JSONEvent
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.structured import ItemStream
+from steer_llm_sdk.sync.feed import Feed
 from steer_llm_sdk.sync.thread import LoopThread
-
-# Events on their way from the loop's thread to the caller's; beyond this the reading pauses.
-_QUEUE_EVENTS = 256
 
 
 class SyncEventStream:
@@ -34,13 +30,7 @@ class SyncEventStream:
         self._stream = stream
         self._thread = thread
         self._owner = owner
-        self._events: queue.SimpleQueue[StreamEvent | None] = queue.SimpleQueue()
-        self._waiting = 0  # events in the queue; changed in either thread, under the lock
-        self._lock = threading.Lock()
-        self._room = asyncio.Event()
-        self._task: asyncio.Future[None] | None = None
-        self._is_left = False
-        self._error: BaseException | None = None
+        self._feed = Feed(stream, thread)
 
     @property
     def response(self) -> StreamingResponse:
@@ -68,16 +58,16 @@ class SyncEventStream:
 
     def cancel(self, reason: str = "the stream was cancelled") -> None:
         """End the stream: the provider's socket is closed at once. From any thread."""
-        if self._task is None:
-            self._stream.cancel(reason)
-        else:
+        if self._feed.has_begun:
             self._thread.call(self._stream.cancel, reason)
+        else:
+            self._stream.cancel(reason)
 
     def close(self) -> None:
         """Leave the stream; its last events are dropped when it had not ended."""
-        task, self._is_left = self._task, True
-        if task is not None and not task.done() and self._thread.is_running:
-            self._thread.run(self.leave())
+        self._feed.is_left = True
+        if self._feed.is_running:
+            self._thread.run(self._feed.leave())
 
     def __enter__(self) -> Self:
         return self
@@ -94,70 +84,40 @@ class SyncEventStream:
         return self
 
     def __next__(self) -> StreamEvent:
-        if self._task is None:
-            if self._is_left:
+        feed = self._feed
+        if not feed.has_begun:
+            if feed.is_left:
                 raise StopIteration
-            self._thread.run(self._begin())
-        event = self._events.get()
-        if event is None:
-            self._events.put(None)
-            error, self._error = self._error, None
-            if error is not None:
-                raise error
-            raise StopIteration
-        self._make_room()
-        return event
+            feed.begin()
+        event = feed.take()
+        if event is not None:
+            return event
+        error, feed.error = feed.error, None
+        if error is not None:
+            raise error
+        raise StopIteration
 
     def fail(self, error: SteerError) -> None:
         """End the stream in this error, which its consumer has found in the answer; leave it."""
         if self._thread.is_running:
             self._thread.run(self._fail(error))
-        while self._events.get() is not None:
-            pass  # it is not to be seen: nothing follows the error
-        self._error = None
-        self._events.put(None)
+        self._feed.drop()  # it is not to be seen: nothing follows the error
 
     async def _fail(self, error: SteerError) -> None:
         self._stream.fail(error)
-        await self.leave()
+        await self._feed.leave()
 
-    async def leave(self) -> None:
-        """End the stream, in the loop: whoever still takes events gets the last ones."""
-        self._is_left = True
-        self._stream.cancel("the stream was left before its end")
-        self._room.set()
-        if self._task is not None:
-            await asyncio.wait((self._task,))
-
-    async def _begin(self) -> None:
-        self._task = asyncio.ensure_future(self._pull())
-        self._thread.streams.add(self)
-
-    async def _pull(self) -> None:
-        try:
-            async for event in self._stream:
-                with self._lock:
-                    self._waiting += 1
-                    is_full = self._waiting >= _QUEUE_EVENTS
-                    if is_full:
-                        self._room.clear()
-                self._events.put(event)
-                if is_full and not self._is_left:
-                    await self._room.wait()
-        except asyncio.CancelledError:
-            self._error = StreamCancelledError("the client was closed while the stream ran")
-            raise
-        except Exception as error:  # noqa: BLE001 - it is raised again, in the caller's thread
-            self._error = error
-        finally:
-            self._events.put(None)
-
-    def _make_room(self) -> None:
-        with self._lock:
-            self._waiting -= 1
-            is_drained = self._waiting == _QUEUE_EVENTS // 2
-        if is_drained:
-            self._thread.call(self._room.set)
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        feed = getattr(self, "_feed", None)
+        if feed is None or feed.is_left or not feed.is_running:
+            return
+        _warn(
+            "a stream was abandoned before its end: iterate it to the end, or use 'with'",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+        self._thread.call(feed.stop, "the stream was abandoned")
 
 
 class _View:

@@ -33,7 +33,8 @@ class LoopThread:
 
     def __init__(self) -> None:
         self.streams: weakref.WeakSet[Leavable] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        # Again from within it: a collected stream ends itself, whatever this thread is doing then.
+        self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
