@@ -12,6 +12,7 @@ import argparse
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 FUZZ = Path(__file__).parent
@@ -34,7 +35,7 @@ def fuzz(target: str, seconds: int, work: Path) -> bool:
     corpus, crashes = work / "corpus" / target, work / "crashes" / target
     crashes.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, FUZZ / "seeds.py", target, corpus], check=True)
-    log = work / f"{target}.log"
+    log, began = work / f"{target}.log", time.monotonic()
     with log.open("w") as output:
         done = subprocess.run(
             [
@@ -50,7 +51,7 @@ def fuzz(target: str, seconds: int, work: Path) -> bool:
     executions = _COUNTS.findall(said) or ["?"]
     covered = _COVERED.findall(said) or [("?", "?")]
     print(
-        f"{target}: {executions[-1]} executions in {seconds} s, "
+        f"{target}: {executions[-1]} executions in {time.monotonic() - began:.0f} s, "
         f"{covered[-1][0]} edges, {len(list(crashes.iterdir()))} failures",
         flush=True,
     )
