@@ -39,22 +39,29 @@ class Delivery:
         self._sequence = 0
         self._has_released = False  # what the processor held back has been released
 
-    async def refill(self) -> bool:
+    def refill(self) -> Awaitable[bool]:
         """Put more events into `ready`; False after the last. Cancelled, it can be called again."""
+        return self._refill() if self._processing is None else self._process(self._processing)
+
+    async def _refill(self) -> bool:
+        batch = await self._pump.next_batch()
+        if batch is None:
+            return False
+        self.ready = iter(batch)
+        return True
+
+    async def _process(self, processing: ProcessorStream) -> bool:
         if self._owed is not None:
             self.ready = self._numbered(await self._settle(self._owed))
             return True
-        if self._processing is not None and self._has_more:
-            self.ready = self._passed(self._processing)
+        if self._has_more:
+            self.ready = self._passed(processing)
             return True
         batch = await self._pump.next_batch()
         if batch is None:
             return False
-        if self._processing is None:
-            self.ready = iter(batch)
-        else:
-            self._batch = iter(batch)
-            self._has_more = True
+        self._batch = iter(batch)
+        self._has_more = True
         return True
 
     def drop(self) -> None:

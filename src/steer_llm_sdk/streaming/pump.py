@@ -1,6 +1,6 @@
 """The one loop that drives a stream: open, read, feed, judge, and always close.
 
-Strategy. A pump is a small machine of steps; `next_batch` runs steps until one has events to give.
+Strategy. A pump is a small machine of steps; `next_batch` takes one, which may have events to give.
 
 ::
 
@@ -45,7 +45,7 @@ _log = logging.getLogger("steer_llm_sdk")
 # Pieces of text that are kept apart before they are joined.
 _MOST_PIECES = 256
 
-_Step: TypeAlias = Callable[[], Awaitable[Iterable[StreamEvent] | None]]
+_Step: TypeAlias = Callable[[], Awaitable[Iterable[StreamEvent]]]
 
 
 class Pump:
@@ -121,12 +121,9 @@ class Pump:
         """Whether the terminal event has been given."""
         return self._step is None
 
-    async def next_batch(self) -> Iterable[StreamEvent] | None:
-        """The events of the next step; None after the terminal event."""
-        batch: Iterable[StreamEvent] | None = None
-        while batch is None and self._step is not None:
-            batch = await self._step()
-        return batch
+    def next_batch(self) -> Awaitable[Iterable[StreamEvent] | None]:
+        """Take the next step, to be awaited: its events, perhaps none; None after the last."""
+        return self._nothing() if self._step is None else self._step()
 
     def stop(self, error: SteerError) -> None:
         """End the stream in `error`: its socket is closed before this returns.
@@ -165,13 +162,16 @@ class Pump:
 
     # --- the steps ----------------------------------------------------------------------------
 
+    async def _nothing(self) -> None:
+        """After the last step."""
+
     async def _begin(self) -> Iterable[StreamEvent]:
         self._step = self._open
         if self._stop_error is not None:
             self._step = partial(self._conclude, self._stop_error)
         return [self._lifecycle.begin(dict(self._plan.metadata))]
 
-    async def _open(self) -> None:
+    async def _open(self) -> Iterable[StreamEvent]:
         target = self._attempts.begin()
         resumption = self._recovery.take()
         if resumption is None:
@@ -184,7 +184,7 @@ class Pump:
             self._body = await self._supervisor.run(opening, Body.discard)
         except SteerError as error:
             await self._try_again(error)
-            return
+            return ()
         self._measuring.note_response(self._clock.monotonic())
         self._is_open = self._is_accepted = True
         self._note_headers()
@@ -194,12 +194,13 @@ class Pump:
         self._deadlines.begin_body()
         self._supervisor.arm()
         self._step = self._read
+        return ()
 
-    async def _read(self) -> Iterable[StreamEvent] | None:
+    async def _read(self) -> Iterable[StreamEvent]:
         intake, deadlines = self._intake, self._deadlines
         if intake.has_ended or intake.failure is not None:
             self._step = self._judge
-            return None
+            return ()
         self._note_progress()
         deadlines.begin_wait(self._clock.monotonic())
         try:
@@ -213,7 +214,7 @@ class Pump:
         if not chunk:
             if self._stop_error is None:
                 self._step = self._read_tail
-            return None
+            return ()
         deltas = intake.feed(self._body.fragments(chunk), now)
         return await self._through_text(deltas) if self._text_stage.is_needed else deltas
 
@@ -224,7 +225,7 @@ class Pump:
         deltas = chain(intake.feed_tail(body.tail(), now), intake.feed(body.held(), now))
         return await self._through_text(deltas)
 
-    async def _judge(self) -> None:
+    async def _judge(self) -> Iterable[StreamEvent]:
         self._note_progress()
         lost, markers = self._lost, self._attempts.target.wire.markers
         error = self._lifecycle.verdict(markers, has_clean_end=lost is None)
@@ -233,10 +234,11 @@ class Pump:
         if error is None:
             self._recovery.note_success()
             self._step = partial(self._conclude, None)
-            return
+            return ()
         error = self._body.explain(error, has_answer=self._intake.has_answer)
         self._close_body(error)
         await self._try_again(error)
+        return ()
 
     async def _try_again(self, error: SteerError) -> None:
         """After a failed attempt: another one, or the end."""
