@@ -67,14 +67,15 @@ def cpu_us(process: Callable[[StreamEvent], object], count: int = 1000) -> float
 
 def test_a_filter_and_three_transformers_cost_microseconds() -> None:
     processor = EventProcessor(*usual_parts())
-    with_parts, without = [], []
+    with_parts, without, making = [], [], []
     for _ in range(40):
         with_parts.append(cpu_us(processor.open_stream().process))
         without.append(cpu_us(lambda event: [event]))
+        making.append(cpu_us(lambda _: StreamDeltaEvent("openai", "m", "r", "s", BEGAN, {})))
 
-    # Measured: 1.5 µs on one core of a 2-core machine, and 2 µs is what is promised; other
-    # machines are slower.
-    assert median(with_parts) - median(without) < 5
+    # Measured: 1.5 µs, four times what it takes to make an event; 2 µs is what is promised. The
+    # ratio holds on a slower and on a busy machine too.
+    assert median(with_parts) - median(without) < 8 * median(making)
 
 
 # --- one very long stream ---------------------------------------------------------------------
@@ -233,7 +234,7 @@ async def test_after_many_streams_whose_end_is_filtered_away_nothing_is_held(
     await run(STREAMS)
     after = left_over()
 
-    assert set(after) == {"all"}
+    assert {kind for kind in after if after[kind] > before.get(kind, 0)} <= {"all"}
     assert after["all"] - before["all"] < 50
     assert not client._tasks
     assert not client._streams
