@@ -15,8 +15,7 @@ from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import Script, ScriptedProvider, ScriptedToolCall
 
-# The counting of lines takes memory too.
-pytestmark = pytest.mark.no_cover
+pytestmark = pytest.mark.usefixtures("uncounted")
 
 TEXT = json.dumps({"text": "lorem ipsum " * 5000})  # 60 kB
 PIECES = [TEXT[at : at + 4] for at in range(0, len(TEXT), 4)]

@@ -65,7 +65,7 @@ def cpu_us(process: Callable[[StreamEvent], object], count: int = 1000) -> float
     return (time.process_time() - before) / count * 1e6
 
 
-@pytest.mark.no_cover  # counting lines would be what is measured
+@pytest.mark.usefixtures("uncounted")
 def test_a_filter_and_three_transformers_cost_microseconds() -> None:
     processor = EventProcessor(*usual_parts())
     with_parts, without, making = [], [], []
