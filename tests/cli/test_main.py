@@ -19,6 +19,7 @@ from steer_llm_sdk.cli.main import main
 from steer_llm_sdk.local.weights import weights_path
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.registry import PROVIDERS
+from steer_llm_sdk.testing import LoopbackServer, Script, Stall
 
 FIGURES = re.compile(
     r"time to first token \d+\.\d\d s · \d+\.\d tokens/s · \d+ tokens in · \d+ tokens out"
@@ -182,13 +183,22 @@ def test_piped_text_is_part_of_the_prompt() -> None:
 
 
 def test_ctrl_c_ends_the_stream_with_130_and_no_traceback() -> None:
-    with subprocess.Popen(
-        [*STEER, "stream", "Count to one thousand", "--events"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    endless = Script(["word "] * 8, faults=(Stall(after=6),))
+    with (
+        LoopbackServer(endless).in_thread() as server,
+        subprocess.Popen(
+            [*STEER, "stream", "Count to one thousand", "-m", "openai:gpt-4o", "--events"],
+            env={
+                **os.environ,
+                "OPENAI_API_KEY": "key",
+                "OPENAI_BASE_URL": server.base_url("openai"),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stdout is not None
         for _ in range(5):
             process.stdout.readline()
