@@ -6,10 +6,11 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Never
+from typing import Any
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd
+from steer_llm_sdk.models.strict_json import strict_loads
 
 _UNSET: Any = object()
 # A block of fewer characters still grows: so a text that is read piece by piece is kept in few.
@@ -164,7 +165,7 @@ class StreamingResponse:
 
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_reject_constant)
+        return strict_loads(text)
     except json.JSONDecodeError as error:
         found = text[max(0, error.pos - 20) : error.pos + 20]
         raise InvalidJSONError(
@@ -174,7 +175,3 @@ def _parse(text: str) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         raise InvalidJSONError(f"the text is not JSON: {error}", text=text) from None
-
-
-def _reject_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not JSON")

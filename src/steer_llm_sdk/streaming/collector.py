@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, Never
+from typing import Any
 
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.streaming.structured.partial import PartialJSON, TextPieces
 
 
@@ -125,7 +125,7 @@ def _finished(
 def _parsed(arguments: str) -> Any:
     """The arguments' value; None where they are not JSON."""
     try:
-        return json.loads(arguments, parse_constant=_reject_constant)
+        return strict_loads(arguments)
     except (ValueError, RecursionError):
         return None
 
@@ -134,7 +134,3 @@ def _words(delta: dict[str, Any], key: str) -> str:
     """The text at a key of a delta; empty where a transformer left something else there."""
     found = delta.get(key)
     return found if isinstance(found, str) else ""
-
-
-def _reject_constant(name: str) -> Never:
-    raise ValueError(name)

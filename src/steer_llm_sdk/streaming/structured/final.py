@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any, Never
+from typing import Any
 
 from steer_llm_sdk.errors import (
     InvalidJSONError,
@@ -12,6 +11,7 @@ from steer_llm_sdk.errors import (
     SchemaError,
     TruncatedJSONError,
 )
+from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.streaming.incremental_json import IncrementalJSONParser
 from steer_llm_sdk.streaming.structured.finder import JSONFinder
 from steer_llm_sdk.streaming.structured.validators import Validator
@@ -87,7 +87,7 @@ def parse(text: str) -> Any:
         InvalidJSONError: The text is not JSON; with the position.
     """
     try:
-        return json.loads(text, parse_constant=_reject)
+        return strict_loads(text)
     except (ValueError, RecursionError):
         pass
     # The slower parser knows better what is wrong, and where.
@@ -103,16 +103,12 @@ def find_json(text: str, starts: str) -> Any:
         InvalidJSONError: There is none, more than one, or a broken one.
     """
     try:
-        return json.loads(text, parse_constant=_reject)
+        return strict_loads(text)
     except (ValueError, RecursionError):
         pass
     finder = JSONFinder(starts)
     finder.feed(text)
     return finder.finish()
-
-
-def _reject(name: str) -> Never:
-    raise ValueError(name)
 
 
 def _may_go_on(value: Any, text: str) -> bool:
