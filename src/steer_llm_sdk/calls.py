@@ -9,7 +9,7 @@ import difflib
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from steer_llm_sdk.config import (
@@ -105,10 +105,9 @@ class CallArguments:
         Raises:
             TypeError: One is not; names the nearest, and `extra_body`.
         """
-        known = [f.name for f in fields(cls)]
         for name in given:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
+            if name not in cls.__slots__:
+                near = difflib.get_close_matches(name, cls.__slots__, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise TypeError(
                     f"unexpected keyword argument {name!r}: {hint}A field that only the provider "
@@ -152,7 +151,7 @@ class Planner:
             ConfigurationError: It cannot be made as it was asked for.
         """
         given = arguments.streaming_options
-        options = StreamingOptions() if given is None else given
+        options = _DEFAULTS if given is None else given
         if not isinstance(options, StreamingOptions):
             raise ConfigurationError(
                 f"streaming_options: expected StreamingOptions, found {type(options).__name__}"
@@ -162,7 +161,7 @@ class Planner:
             raise ConfigurationError(f"model: expected a name, found {type(model).__name__}")
         asked = [resolve_model(model, arguments.provider, names)]
         asked += [resolve_model(other, None, names) for other in options.fallback_models]
-        chat = _read_chat(messages, arguments, options)
+        chat = _read_chat(messages, asked[0][1], arguments, options)
         structured: StructuredOutput | None = None
         is_json = False
         if arguments.response_format is not None or chat.tools:
@@ -185,7 +184,7 @@ class Planner:
             wire = self._wires[provider] = wire_format(self._row(provider))
         return Target(
             provider=provider,
-            chat=replace(chat, model=model),
+            chat=chat if chat.model == model else replace(chat, model=model),
             wire=wire,
             find_endpoint=self._endpoint_finder(provider, model, settings),
             proxy=settings.proxy,
@@ -242,16 +241,18 @@ class Planner:
         )
 
 
+_DEFAULTS = StreamingOptions()
+
 # Providers that share another's key and endpoint.
 _SHARED = {"openai-responses": "openai"}
 
 
 def _read_chat(
-    messages: object, arguments: CallArguments, options: StreamingOptions
+    messages: object, model: str, arguments: CallArguments, options: StreamingOptions
 ) -> ChatRequest:
     stop = arguments.stop
     return ChatRequest(
-        model="",
+        model=model,
         messages=read_messages(messages),
         system=arguments.system,
         temperature=arguments.temperature,

@@ -131,12 +131,11 @@ class SteerLLMClient:
         """
         plan = self._plan(messages, model, temperature, max_tokens, streaming_options, arguments)
         options = plan.options
+        callbacks = (on_start, on_delta, on_usage, on_complete, on_error)
         manager = EventManager(
-            on_start,
-            on_delta,
-            on_usage,
-            on_complete,
-            on_error,
+            *callbacks,
+            request_id=plan.request_id,
+            stream_id=plan.stream_id,
             raise_errors=options.raise_callback_errors,
             slow_warning_ms=options.slow_callback_warning_ms,
         )

@@ -35,7 +35,7 @@ def names_at(deadlines: Deadlines, now: float) -> str | None:
 
 def test_without_limits_nothing_ever_runs_out() -> None:
     deadlines = reading(limited(), has_begun=True)
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
 
     assert deadlines.remaining(1e9) == NEVER
     assert deadlines.expired(1e9) is None
@@ -54,7 +54,7 @@ def test_without_limits_nothing_ever_runs_out() -> None:
 )
 def test_a_limit_runs_out_on_the_second(limit: str, has_begun: bool) -> None:
     deadlines = reading(limited(**{limit: 30.0}), has_begun=has_begun)
-    deadlines.begin_wait(100.0)
+    deadlines.waiting_since = 100.0
 
     assert deadlines.remaining(110.0) == 20.0
     assert names_at(deadlines, 129.9) is None
@@ -63,7 +63,7 @@ def test_a_limit_runs_out_on_the_second(limit: str, has_begun: bool) -> None:
 
 def test_the_error_names_the_limit_and_its_value() -> None:
     deadlines = reading(limited(idle_timeout=30.0))
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
 
     error = deadlines.expired(31.0)
 
@@ -74,14 +74,14 @@ def test_the_error_names_the_limit_and_its_value() -> None:
 
 def test_a_stall_is_an_error_of_its_own() -> None:
     deadlines = reading(limited(stall_timeout=30.0), has_begun=True)
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
 
     assert isinstance(deadlines.expired(30.0), StreamStalledError)
 
 
 def test_the_limit_that_ran_out_first_is_named() -> None:
     deadlines = reading(limited(idle_timeout=30.0, total_timeout=20.0))
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
 
     assert deadlines.remaining(0.0) == 20.0
     assert names_at(deadlines, 40.0) == "total_timeout"
@@ -89,7 +89,7 @@ def test_the_limit_that_ran_out_first_is_named() -> None:
 
 def test_time_in_which_nobody_waits_for_the_provider_does_not_count() -> None:
     deadlines = reading(limited(total_timeout=30.0, first_event_timeout=30.0, idle_timeout=30.0))
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
     deadlines.end_wait(10.0)
 
     assert deadlines.expired(1_000.0) is None
@@ -108,9 +108,9 @@ def test_a_wait_that_never_began_has_no_length() -> None:
 def test_idleness_is_counted_from_the_last_bytes() -> None:
     deadlines = reading(limited(idle_timeout=30.0))
     for begin in (0.0, 20.0, 40.0):
-        deadlines.begin_wait(begin)
+        deadlines.waiting_since = begin
         deadlines.end_wait(begin + 20.0)
-    deadlines.begin_wait(60.0)
+    deadlines.waiting_since = 60.0
 
     assert names_at(deadlines, 89.0) is None
     assert names_at(deadlines, 90.0) == "idle_timeout"
@@ -119,7 +119,7 @@ def test_idleness_is_counted_from_the_last_bytes() -> None:
 def test_before_the_headers_there_is_no_idleness() -> None:
     deadlines = limited(idle_timeout=30.0)
     deadlines.begin_attempt()
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
 
     assert deadlines.expired(1_000.0) is None
 
@@ -129,37 +129,37 @@ def test_before_the_headers_there_is_no_idleness() -> None:
 )
 def test_keep_alives_are_no_progress(limit: str, has_begun: bool) -> None:
     deadlines = reading(limited(**{limit: 30.0}), has_begun=has_begun)
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
     deadlines.end_wait(20.0)  # a comment came
-    deadlines.begin_wait(20.0)
+    deadlines.waiting_since = 20.0
 
     assert names_at(deadlines, 30.0) == limit
 
 
 def test_progress_begins_the_count_anew() -> None:
     deadlines = reading(limited(stall_timeout=30.0), has_begun=True)
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
     deadlines.end_wait(20.0)
     deadlines.note_progress()
-    deadlines.begin_wait(20.0)
+    deadlines.waiting_since = 20.0
 
     assert deadlines.remaining(20.0) == 30.0
 
 
 def test_after_the_first_event_only_the_other_limits_count() -> None:
     deadlines = reading(limited(first_event_timeout=30.0, stall_timeout=300.0), has_begun=True)
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
 
     assert names_at(deadlines, 299.0) is None
 
 
 def test_an_attempt_has_its_own_first_event_and_the_total_goes_on() -> None:
     deadlines = reading(limited(first_event_timeout=30.0, total_timeout=50.0), has_begun=True)
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
     deadlines.end_wait(25.0)
 
     deadlines.begin_attempt()
-    deadlines.begin_wait(25.0)
+    deadlines.waiting_since = 25.0
 
     assert deadlines.remaining(25.0) == 25.0  # of the total
     assert names_at(deadlines, 55.0) == "total_timeout"
@@ -168,7 +168,7 @@ def test_an_attempt_has_its_own_first_event_and_the_total_goes_on() -> None:
 
 def test_the_defaults_are_those_of_the_options() -> None:
     deadlines = reading(Deadlines(StreamingOptions()))
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
 
     assert deadlines.remaining(0.0) == 300.0
 
@@ -176,11 +176,11 @@ def test_the_defaults_are_those_of_the_options() -> None:
 def test_between_attempts_only_the_total_runs() -> None:
     deadlines = limited(first_event_timeout=10.0, idle_timeout=10.0, total_timeout=100.0)
     deadlines.begin_attempt()
-    deadlines.begin_wait(0.0)
+    deadlines.waiting_since = 0.0
     deadlines.end_wait(10.0)
 
     deadlines.begin_pause()
-    deadlines.begin_wait(10.0)
+    deadlines.waiting_since = 10.0
 
     assert deadlines.expired(99.9) is None
     assert names_at(deadlines, 100.0) == "total_timeout"

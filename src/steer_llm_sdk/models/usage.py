@@ -28,6 +28,8 @@ def count_at(usage: Mapping[str, Any], *path: str) -> int | None:
         if not isinstance(value, Mapping):
             return None
         value = value.get(key)
+    if value.__class__ is int:
+        return value if value >= 0 else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

@@ -38,8 +38,10 @@ def read_usage(raw: dict[str, Any]) -> dict[str, int]:
 
 
 def _first(raw: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
-    found = (count_at(raw, *path) for path in paths)
-    return next((count for count in found if count is not None), None)
+    for path in paths:
+        if path[0] in raw and (count := count_at(raw, *path)) is not None:
+            return count
+    return None
 
 
 def _with_reasoning_inside(counts: dict[str, int]) -> dict[str, int]:

@@ -44,7 +44,7 @@ class Attempts:
         self.number += 1
         self._of_target += 1
         target = self.target
-        if target.name in self._without_usage:
+        if self._without_usage and target.name in self._without_usage:
             target.ask_without_usage()
         return target
 

@@ -115,8 +115,9 @@ class Body:
         Raises:
             ProtocolError: While it is asked for: the bytes are not what the format allows.
         """
-        if self._document is not None and len(self._document) < self._max_document_bytes:
-            self._document += chunk[: self._max_document_bytes]
+        document = self._document
+        if document is not None and len(document) < self._max_document_bytes:
+            document += chunk[: self._max_document_bytes]
         return self._decoded(self._framing.feed(chunk))
 
     def tail(self) -> Iterable[Fragment]:

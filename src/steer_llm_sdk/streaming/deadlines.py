@@ -22,6 +22,10 @@ class Deadlines:
 
     Args:
         options: The limits.
+
+    Attributes:
+        waiting_since: When the wait that is under way began; None while nothing is awaited. To be
+            set when nothing is left to do but to wait for the provider; `end_wait` clears it.
     """
 
     def __init__(self, options: StreamingOptions) -> None:
@@ -29,7 +33,7 @@ class Deadlines:
         self._idle = options.idle_timeout or _NEVER
         self._stall = options.stall_timeout or _NEVER
         self._total = options.total_timeout or _NEVER
-        self._waiting_since: float | None = None
+        self.waiting_since: float | None = None
         self._waited = 0.0  # in all, by waits that are over
         self._waited_without_progress = 0.0
         self._has_begun = False  # the provider's first event has come
@@ -56,17 +60,13 @@ class Deadlines:
         """The response's headers have come."""
         self._in_body = True
 
-    def begin_wait(self, now: float) -> None:
-        """Nothing is left to do but to wait for the provider."""
-        self._waiting_since = now
-
     def end_wait(self, now: float) -> None:
         """The wait is over: something came, or failed."""
-        since = self._waiting_since
+        since = self.waiting_since
         if since is not None:
             self._waited += now - since
             self._waited_without_progress += now - since
-            self._waiting_since = None
+            self.waiting_since = None
 
     def note_progress(self) -> None:
         """The answer went on: more than a keep-alive came."""
@@ -79,7 +79,7 @@ class Deadlines:
 
     def expired(self, now: float) -> RequestTimeoutError | None:
         """The error of the limit that has run out; None while all hold, or nothing is awaited."""
-        if self._waiting_since is None:
+        if self.waiting_since is None:
             return None
         name, limit, left = min(self._left(now), key=lambda row: row[2])
         if left > 0:
@@ -88,7 +88,7 @@ class Deadlines:
         return kind(f"{_WHAT[name]} within {limit:g} s ({name})", limit=name, seconds=limit)
 
     def _left(self, now: float) -> list[tuple[str, float, float]]:
-        current = 0.0 if self._waiting_since is None else now - self._waiting_since
+        current = 0.0 if self.waiting_since is None else now - self.waiting_since
         silent = self._waited_without_progress + current
         rows = [("total_timeout", self._total, self._total - self._waited - current)]
         if not self._has_begun:

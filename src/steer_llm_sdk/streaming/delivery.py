@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
@@ -26,49 +27,37 @@ class Delivery:
         processing: What they pass through; None where there is no processor.
 
     Attributes:
-        ready: Those that can be taken at once; replaced by `refill`.
+        next_batch: Gives an awaitable of events that can be taken at once, perhaps none; of None
+            after the last. Cancelled while it waits, it can be called again.
     """
 
     def __init__(self, pump: Pump, processing: ProcessorStream | None) -> None:
-        self.ready: Iterator[StreamEvent] = iter(())
+        # Without a processor there is nothing in between, not even a call.
+        self.next_batch = pump.next_batch
+        if processing is not None:
+            self.next_batch = partial(self._process, processing)
         self._pump = pump
-        self._processing = processing
         self._batch: Iterator[StreamEvent] = iter(())  # on its way into the processor
         self._has_more = False  # whether there may be more in `_batch`
         self._owed: Awaitable[list[StreamEvent]] | None = None  # what the processor is still at
         self._sequence = 0
         self._has_released = False  # what the processor held back has been released
 
-    def refill(self) -> Awaitable[bool]:
-        """Put more events into `ready`; False after the last. Cancelled, it can be called again."""
-        return self._refill() if self._processing is None else self._process(self._processing)
-
-    async def _refill(self) -> bool:
-        batch = await self._pump.next_batch()
-        if batch is None:
-            return False
-        self.ready = iter(batch)
-        return True
-
-    async def _process(self, processing: ProcessorStream) -> bool:
+    async def _process(self, processing: ProcessorStream) -> Iterable[StreamEvent] | None:
         if self._owed is not None:
-            self.ready = self._numbered(await self._settle(self._owed))
-            return True
+            return self._numbered(await self._settle(self._owed))
         if self._has_more:
-            self.ready = self._passed(processing)
-            return True
+            return self._passed(processing)
         batch = await self._pump.next_batch()
         if batch is None:
-            return False
+            return None
         self._batch = iter(batch)
         self._has_more = True
-        return True
+        return ()
 
     def drop(self) -> None:
-        """The stream was stopped: forget the deltas that nobody has taken."""
-        if self._pump.is_stopped:
-            self.ready = iter(())
-            self._batch = iter(())
+        """The stream was stopped: forget the deltas that are on their way into the processor."""
+        self._batch = iter(())
 
     async def _settle(self, owed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:
         """What the processor is still at.

@@ -62,6 +62,7 @@ class EventManager:
         provider: For the events that are made here.
         model: For the events that are made here.
         request_id: For the events that are made here; made, when not given.
+        stream_id: For the events that are made here; made, when not given.
         trace_id: Goes into the metadata of the events that are made here.
         metadata: Goes into the metadata of the events that are made here.
         raise_errors: Raise a `CallbackError` when a listener raises, rather than to log it.
@@ -83,6 +84,7 @@ class EventManager:
         provider: str = "",
         model: str = "",
         request_id: str | None = None,
+        stream_id: str | None = None,
         trace_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         raise_errors: bool = False,
@@ -92,7 +94,7 @@ class EventManager:
         self.provider = provider
         self.model = model
         self.request_id = request_id or uuid.uuid4().hex
-        self.stream_id = uuid.uuid4().hex
+        self.stream_id = stream_id or uuid.uuid4().hex
         self._metadata = {"sdk_version": __version__, **(metadata or {})}
         if trace_id is not None:
             self._metadata["trace_id"] = trace_id

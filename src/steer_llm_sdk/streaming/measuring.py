@@ -35,10 +35,11 @@ class Measuring:
     def count_deltas(self) -> None:
         """Tell the metrics of the deltas of the last read."""
         intake, metrics = self._intake, self._metrics
-        count = intake.chunks - self._counted
+        chunks = intake.chunks
+        count = chunks - self._counted
         if not count:
             return
-        self._counted = intake.chunks
+        self._counted = chunks
         if not self._has_text and (self._response.text_parts or self._response.text_blocks):
             self._has_text = True
             metrics.on_first("text", self.read_at)

@@ -107,7 +107,10 @@ class StreamMetrics:
             self.first = timestamp
             self.on_first("event", timestamp)
         stamps = self._stamps
-        stamps.extend(repeat(timestamp, count))
+        if count == 1:
+            stamps.append(timestamp)
+        else:
+            stamps.extend(repeat(timestamp, count))
         if len(stamps) > _EXACT_GAPS:
             self._fold()
 

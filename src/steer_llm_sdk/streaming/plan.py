@@ -26,6 +26,7 @@ class Target:
     proxy: str | None = field(default=None, repr=False)
     verify: bool = True
     endpoint: Endpoint | None = None
+    _spelled: HTTPRequest | None = field(default=None, repr=False)  # and not yet sent
 
     @property
     def name(self) -> str:
@@ -36,6 +37,7 @@ class Target:
     def ask_without_usage(self) -> None:
         """Do not ask for usage any more: the endpoint refuses that."""
         self.chat = replace(self.chat, include_usage=False)
+        self._spelled = None
 
     async def prepare(self) -> None:
         """Find the endpoint, and spell the request once, so that an impossible one is refused.
@@ -44,12 +46,13 @@ class Target:
             ConfigurationError: The request cannot be made.
         """
         self.endpoint = await self.find_endpoint()
-        self.request()
+        self._spelled = self.request()
 
     def request(self) -> HTTPRequest:
         """The HTTP request; `prepare` has been called."""
         assert self.endpoint is not None  # noqa: S101 - see the docstring
-        return self._by_its_way(self.wire.request(self.chat, self.endpoint))
+        spelled, self._spelled = self._spelled, None
+        return spelled or self._by_its_way(self.wire.request(self.chat, self.endpoint))
 
     def resume(self, written: str | None, decoder: Decoder) -> Resumption | None:
         """How to take up an answer that was cut: see `WireFormat.resume`."""
@@ -60,6 +63,8 @@ class Target:
         return replace(resumption, request=self._by_its_way(resumption.request))
 
     def _by_its_way(self, request: HTTPRequest) -> HTTPRequest:
+        if self.proxy is None and self.verify:
+            return request
         return replace(request, proxy=self.proxy, verify=self.verify)
 
 

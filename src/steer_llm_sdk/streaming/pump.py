@@ -197,19 +197,20 @@ class Pump:
         return ()
 
     async def _read(self) -> Iterable[StreamEvent]:
-        intake, deadlines = self._intake, self._deadlines
+        intake, deadlines, clock = self._intake, self._deadlines, self._clock.monotonic
         if intake.has_ended or intake.failure is not None:
             self._step = self._judge
             return ()
-        self._note_progress()
-        deadlines.begin_wait(self._clock.monotonic())
+        if intake.chunks + intake.fragments != self._progress:
+            self._note_progress()
+        deadlines.waiting_since = clock()
         try:
             chunk = await self._body.read()
         except SteerError as error:
             self._lost = error
             chunk = b""
         finally:  # cancelled too: whoever is not waiting uses up no limit
-            now = self._measuring.read_at = self._clock.monotonic()
+            now = self._measuring.read_at = clock()
             deadlines.end_wait(now)
         if not chunk:
             if self._stop_error is None:
@@ -304,14 +305,14 @@ class Pump:
         return (event for event in kept if adopt(event) is None)
 
     def _note_progress(self) -> None:
-        """A delta, or anything else of the answer, has come since the last read."""
+        """A delta, or anything else of the answer, may have come since the last read."""
         progress = self._intake.chunks + self._intake.fragments
         if progress == self._progress:
             return
+        self._progress = progress
         self._measuring.count_deltas()
         if len(self.response.text_parts) > _MOST_PIECES:
             self.response.join_text()
-        self._progress = progress
         if self._recovery.cut is not None:
             self._recovery.note_progress()
         self._deadlines.note_progress()

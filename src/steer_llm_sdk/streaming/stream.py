@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -78,6 +78,7 @@ class EventStream:
         self._response: StreamingResponse | None = None
         self._processing: ProcessorStream | None = None
         self._delivery: Delivery | None = None
+        self._ready: Iterator[StreamEvent] = iter(())  # events that can be taken at once
         self._is_pulled = False  # somebody waits for the next events
         self._has_ended = False  # the terminal event has been delivered
         self._is_closed = False  # … and the last batch
@@ -209,10 +210,20 @@ class EventStream:
             SteerError: The stream failed, and it raises.
         """
         delivery = await self._open()
-        manager = self._manager or EventManager()
+        next_batch, deliver = delivery.next_batch, (self._manager or EventManager()).deliver
         try:
-            while await self._refill(delivery):
-                await manager.deliver(delivery.ready, self._pump)
+            while True:
+                # As `_refill`, without one coroutine more for each network read.
+                self._is_pulled = True
+                try:
+                    batch = await next_batch()
+                finally:
+                    self._is_pulled = False
+                if batch is None:
+                    break
+                self._ready = ready = iter(batch)
+                await deliver(ready, self._pump)
+            await self._close()
         except CallbackError as error:
             self._stop(error)
             await self._leave()
@@ -245,21 +256,24 @@ class EventStream:
 
     async def _next(self) -> StreamEvent | None:
         """The next event that the consumer is to see; None when there is none any more."""
-        delivery = self._delivery or await self._open()
-        while (event := next(delivery.ready, None)) is None:
-            if not await self._refill(delivery):
+        while (event := next(self._ready, None)) is None:
+            if not await self._refill():
                 return None
         return event
 
-    async def _refill(self, delivery: Delivery) -> bool:
+    async def _refill(self) -> bool:
+        """Put more events into `_ready`; False after the last. Cancelled, may be called again."""
+        delivery = self._delivery or await self._open()
         self._is_pulled = True
         try:
-            if await delivery.refill():
-                return True
+            batch = await delivery.next_batch()
         finally:
             self._is_pulled = False
-        await self._close()
-        return False
+        if batch is None:
+            await self._close()
+            return False
+        self._ready = iter(batch)
+        return True
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether it runs in this loop, or has not begun to run."""
@@ -272,7 +286,9 @@ class EventStream:
             self._cancelled = error
         if self._pump is not None and self._delivery is not None:
             self._pump.stop(error)
-            self._delivery.drop()
+            if self._pump.is_stopped:
+                self._ready = iter(())
+                self._delivery.drop()
         if self._fanout is not None:
             self._fanout.hurry()
 

@@ -1,15 +1,14 @@
 """Waiting that a limit or a call can interrupt.
 
 A stream waits for three things: its connection, the pause between attempts, and the bytes of its
-body. The first two run in a task that is cancelled; the third is woken by aborting the body, since
-a task for every read would cost more than the read. One timer serves all limits of a stream.
+body. The first two are cancelled, as `asyncio.timeout` cancels; the third is woken by aborting the
+body, which closes the socket at once. One timer serves all limits of a stream.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any, TypeVar
 
 from steer_llm_sdk.clock import Clock, Timer
@@ -26,6 +25,8 @@ _ROUNDS = 10
 # The timer is not set finer than this, so that rounding cannot make it fire without end.
 _LEAST_DELAY = 0.001
 
+_NEVER = float("inf")
+
 
 class Supervisor:
     """Interrupts what one stream waits for.
@@ -39,8 +40,10 @@ class Supervisor:
         self._clock = clock
         self._deadlines = deadlines
         self._timer: Timer | None = None
+        self._due = _NEVER  # when the timer fires
         self._wake: Callable[[SteerError], object] | None = None
         self._interruption: SteerError | None = None
+        self._has_cancelled = False  # the task, to interrupt what it waits for
 
     async def run(
         self,
@@ -50,29 +53,35 @@ class Supervisor:
         """Wait for `work`, under the limits.
 
         Args:
-            work: What to wait for.
+            work: What to wait for. It runs in the task of the caller, which is cancelled to
+                interrupt it: a task of its own would cost three rounds of the event loop.
             discard: Called with a result that comes too late to be used.
 
         Raises:
             SteerError: What `interrupt` was called with, or what `work` raised.
         """
-        task = asyncio.ensure_future(work)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - asyncio runs coroutines in tasks alone
+        cancels = task.cancelling()
         self._interruption = None
         outer, self._wake = self._wake, self._cancel(task)
-        self._deadlines.begin_wait(self._clock.monotonic())
+        self._deadlines.waiting_since = self._clock.monotonic()
         self.arm()
         try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError:
-            await _end(task, discard)
-            raise
+            result = await work
+        except BaseException:
+            if self._interruption is None or self._uncancel(task) > cancels:
+                raise  # its own failure, or the caller is being cancelled
+        else:
+            if self._interruption is None:
+                return result
+            self._uncancel(task)
+            if discard is not None:
+                discard(result)
         finally:
             self._wake = outer
             self._deadlines.end_wait(self._clock.monotonic())
-        if self._interruption is not None:
-            await _end(task, discard)
-            raise self._interruption
-        return task.result()
+        raise self._interruption
 
     def watch(self, wake: Callable[[SteerError], object]) -> None:
         """From now on an interruption calls `wake`."""
@@ -85,10 +94,14 @@ class Supervisor:
 
     def arm(self) -> None:
         """Set the timer to the limit that runs out first. Needed whenever a new limit applies."""
-        self.close()
-        delay = self._deadlines.remaining(self._clock.monotonic())
-        if delay != float("inf"):
-            self._timer = self._clock.call_later(max(delay, _LEAST_DELAY), self._look)
+        now = self._clock.monotonic()
+        delay = max(self._deadlines.remaining(now), _LEAST_DELAY)
+        if self._timer is not None:
+            if self._due <= now + delay:
+                return  # it will look then, and be set anew
+            self._timer.cancel()
+        self._due = now + delay
+        self._timer = self._clock.call_later(delay, self._look) if delay < _NEVER else None
 
     def close(self) -> None:
         """No limit applies any more."""
@@ -106,22 +119,15 @@ class Supervisor:
         else:
             self.interrupt(error)
 
-    def _cancel(self, task: asyncio.Future[Any]) -> Callable[[SteerError], object]:
+    def _cancel(self, task: asyncio.Task[Any]) -> Callable[[SteerError], object]:
         def wake(error: SteerError) -> None:
             if self._interruption is None:
                 self._interruption = error
-                task.cancel()
+                # What stops the stream from within the work will see that it is stopped.
+                self._has_cancelled = asyncio.current_task() is not task and task.cancel()
 
         return wake
 
-
-async def _end(task: asyncio.Future[_Result], discard: Callable[[_Result], object] | None) -> None:
-    """See a task to its end whose result nobody wants. A second cancel may cut this short."""
-    task.add_done_callback(partial(_discard, discard))
-    task.cancel()
-    await asyncio.wait((task,))
-
-
-def _discard(discard: Callable[[_Result], object] | None, task: asyncio.Future[_Result]) -> None:
-    if not task.cancelled() and task.exception() is None and discard is not None:
-        discard(task.result())
+    def _uncancel(self, task: asyncio.Task[Any]) -> int:
+        """Take back the cancellation that interrupted the work: how many others are left."""
+        return task.uncancel() if self._has_cancelled else task.cancelling()

@@ -11,8 +11,9 @@ import asyncio
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -165,20 +166,20 @@ class HTTPResponse:
         self._response = response
         self._content = response.content
         self._registry = registry
-        self._decoder: BodyDecoder | None = None
         self._failure: SteerError | None = None
+        decoder: BodyDecoder | None = None
         try:
-            self._decoder = body_decoder(response.headers.get("Content-Encoding"))
+            decoder = body_decoder(response.headers.get("Content-Encoding"))
         except ProtocolError as error:  # the status is still worth telling
             self._failure = error
         self.status: int = response.status
         self.headers: Mapping[str, str] = {
             name.lower(): value for name, value in response.headers.items()
         }
-
-    def read(self) -> Coroutine[Any, Any, bytes]:
-        """The bytes that have arrived; ``b""`` at the clean end of the body."""
-        return self._read_raw() if self._decoder is None else self._read_packed(self._decoder)
+        # The method itself, rather than one that calls it: it runs for every piece of the body.
+        self.read: Callable[[], Coroutine[Any, Any, bytes]] = self._read_raw
+        if decoder is not None:
+            self.read = partial(self._read_packed, decoder)
 
     async def _read_packed(self, decoder: BodyDecoder) -> bytes:
         while True:  # an input that gives no output yet is not the end of the body

@@ -59,8 +59,11 @@ class SSEFraming:
             chunk = self._without_bom(chunk)
         if _CR in chunk or self._skip_lf:
             chunk = self._with_lf_only(chunk)
-        if not chunk:
-            return iter(())
+        last = len(chunk) - 2
+        if not self._waiting and 0 < last < self._max_frame_bytes and chunk.find(b"\n\n") == last:
+            # One whole event: so they come while a model writes, and so they are made at once.
+            frame = _read_block(chunk[:-2])
+            return iter(() if frame is None else (frame,))
         return self._frames(self._split(chunk), len(self._waiting))
 
     def feed_eof(self) -> Iterator[Frame]:
@@ -92,6 +95,8 @@ class SSEFraming:
 
     def _split(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` ends; what follows the last of them waits."""
+        if not chunk:
+            return []
         waiting = self._waiting
         if waiting:
             # Only the new bytes are searched, and the place where old and new meet.
@@ -110,11 +115,7 @@ class SSEFraming:
         for block in blocks:
             if len(block) > limit:
                 raise self._too_large()
-            # A block that ends in white space may have blank data: the longer road will tell.
-            # (A slice compares faster than `startswith`, a number is found faster than a string.)
-            if block[:6] == b"data: " and _LF not in block and block[-1] > _SPACE:
-                yield Frame(block[6:])
-            elif (frame := _read_block(block)) is not None:
+            if (frame := _read_block(block)) is not None:
                 yield frame
         # The line end that waits with an event's last line is not part of the event.
         if waiting_bytes > limit + 1:
@@ -127,7 +128,11 @@ class SSEFraming:
 
 
 def _read_block(block: bytes) -> Frame | None:
-    """The frame of an event that is more than one ``data: …`` line, or None where it is none."""
+    """The frame of an event, or None where it is none."""
+    # A block that ends in white space may have blank data: the longer road will tell.
+    # (A slice compares faster than `startswith`, a number is found faster than a string.)
+    if block[:6] == b"data: " and _LF not in block and block[-1] > _SPACE:
+        return Frame(block[6:])
     if block[:7] == b"event: ":
         name, _, payload = block[7:].partition(b"\ndata: ")
         if payload and _LF not in name and _LF not in payload and payload[-1] > _SPACE:
