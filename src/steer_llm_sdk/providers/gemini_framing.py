@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from steer_llm_sdk.wire.frame import Frame, Framing
 from steer_llm_sdk.wire.json_array import JSONArrayFraming
@@ -16,7 +16,7 @@ class GeminiFraming:
         self._max_frame_bytes = max_frame_bytes
         self._chosen: Framing | None = None
 
-    def feed(self, chunk: bytes) -> Iterator[Frame]:
+    def feed(self, chunk: bytes) -> Iterable[Frame]:
         """Take all of `chunk`, and give the frames that it completes.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from steer_llm_sdk.clock import Clock
@@ -118,7 +118,14 @@ class Body:
         document = self._document
         if document is not None and len(document) < self._max_document_bytes:
             document += chunk[: self._max_document_bytes]
-        return self._decoded(self._framing.feed(chunk))
+        frames = self._framing.feed(chunk)
+        # A chunk that comes alone brings one frame: that needs no chain of iterators.
+        if frames.__class__ is tuple and len(frames) == 1 and self._overlap is None:
+            try:
+                return self.decoder.decode(frames[0])
+            except ProtocolError as error:
+                return _failing(error)
+        return self._decoded(frames)
 
     def tail(self) -> Iterable[Fragment]:
         """What the end of the body completes, as `fragments` gives it."""
@@ -151,3 +158,9 @@ class Body:
     def discard(self) -> None:
         """Close a response that came after nobody wanted it."""
         self.abort(IncompleteStreamError("the stream was stopped while its connection was made"))
+
+
+def _failing(error: ProtocolError) -> Iterator[Fragment]:
+    """Raises when it is asked for its first fragment."""
+    raise error
+    yield  # makes it a generator

@@ -96,7 +96,7 @@ class Intake:
             self.fragments = 0
             self.firsts = {}
 
-    def feed(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
+    def feed(self, fragments: Iterable[Fragment], now: float) -> Iterable[StreamDeltaEvent]:
         """The deltas of these fragments, one by one as they are asked for.
 
         Stops at the provider's terminal marker or failure; `fragments` may raise `ProtocolError`,
@@ -106,6 +106,13 @@ class Intake:
             fragments: What a decoder found in the frames of one network read.
             now: The monotonic time of that read, in seconds.
         """
+        if fragments.__class__ is tuple and len(fragments) == 1 and not self._defers:
+            (words,) = fragments
+            if words.__class__ is str and words:
+                return (self._word(words, now + self.wall_offset),)
+        return self._deltas(fragments, now)
+
+    def _deltas(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
         response = self.response
         provider, model = response.provider, response.model
         request_id, stream_id = response.request_id, response.stream_id
@@ -121,7 +128,7 @@ class Intake:
                     if self.has_ended or self.failure is not None:
                         return
                     continue
-                # Nine fragments of ten are words: no call, no keyword, no copy.
+                # As `_word`. Nine fragments of ten are words: no call, no keyword, no copy.
                 metadata = self._pending
                 self._pending = {}
                 sequence = self.sequence
@@ -143,6 +150,26 @@ class Intake:
                 )
         except ProtocolError as error:
             self.failure = error
+
+    def _word(self, words: str, timestamp: float) -> StreamDeltaEvent:
+        response = self.response
+        metadata, sequence, index = self._pending, self.sequence, self.chunks
+        self._pending = {}
+        self.sequence = sequence + 1
+        self.chunks = index + 1
+        response.text_parts.append(words)
+        return StreamDeltaEvent(
+            response.provider,
+            response.model,
+            response.request_id,
+            response.stream_id,
+            timestamp,
+            metadata,
+            sequence,
+            words,
+            index,
+            self._is_json,
+        )
 
     def feed_tail(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
         """What the end of the body completes. A frame that was cut by it is no frame."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -18,8 +18,10 @@ class Frame(msgspec.Struct, gc=False):
 class Framing(Protocol):
     """Cuts a body into frames, however the network cut the body."""
 
-    def feed(self, chunk: bytes) -> Iterator[Frame]:
+    def feed(self, chunk: bytes) -> Iterable[Frame]:
         """Take all of `chunk` at once, and give the frames that it completes, one by one.
+
+        Where it is exactly one frame, a framing may give a tuple instead of an iterator.
 
         Raises:
             FrameTooLargeError: A frame exceeds the limit. Frames before it have been yielded.

@@ -20,7 +20,7 @@ Three departures from the specification, each because servers of models need it:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from steer_llm_sdk.errors import FrameTooLargeError
 from steer_llm_sdk.wire.frame import Frame
@@ -48,8 +48,8 @@ class SSEFraming:
         self._skip_lf = False  # the last chunk ended in CR: an LF that follows belongs to it
         self._at_start = True  # a BOM may still come
 
-    def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take all of `chunk`, and give the frames that it completes.
+    def feed(self, chunk: bytes) -> Iterable[Frame]:
+        """Take all of `chunk`, and give the frames that it completes; one alone in a tuple.
 
         Raises:
             FrameTooLargeError: An event exceeds `max_frame_bytes`. Frames before it have been
@@ -59,11 +59,12 @@ class SSEFraming:
             chunk = self._without_bom(chunk)
         if _CR in chunk or self._skip_lf:
             chunk = self._with_lf_only(chunk)
-        last = len(chunk) - 2
-        if not self._waiting and 0 < last < self._max_frame_bytes and chunk.find(b"\n\n") == last:
-            # One whole event: so they come while a model writes, and so they are made at once.
+        if not chunk:
+            return ()
+        if not self._waiting and _is_one_event(chunk) and len(chunk) <= self._max_frame_bytes:
+            # As it comes while a model writes: there is nothing to iterate.
             frame = _read_block(chunk[:-2])
-            return iter(() if frame is None else (frame,))
+            return () if frame is None else (frame,)
         return self._frames(self._split(chunk), len(self._waiting))
 
     def feed_eof(self) -> Iterator[Frame]:
@@ -95,8 +96,6 @@ class SSEFraming:
 
     def _split(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` ends; what follows the last of them waits."""
-        if not chunk:
-            return []
         waiting = self._waiting
         if waiting:
             # Only the new bytes are searched, and the place where old and new meet.
@@ -125,6 +124,15 @@ class SSEFraming:
         return FrameTooLargeError(
             f"a server-sent event of more than {self._max_frame_bytes} bytes, which is the limit"
         )
+
+
+def _is_one_event(chunk: bytes) -> bool:
+    """Whether it is all of one event of one line or two. May be False where it is one of more."""
+    last = len(chunk) - 2
+    line_end = chunk.find(_LF)
+    if line_end != last and chunk[line_end + 1 : line_end + 2] != b"\n":
+        line_end = chunk.find(_LF, line_end + 1)
+    return line_end == last > 0 and chunk[-1] == _LF
 
 
 def _read_block(block: bytes) -> Frame | None:
