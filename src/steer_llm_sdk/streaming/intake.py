@@ -109,7 +109,28 @@ class Intake:
         if fragments.__class__ is tuple and len(fragments) == 1 and not self._defers:
             (words,) = fragments
             if words.__class__ is str and words:
-                return (self._word(words, now + self.wall_offset),)
+                response = self.response
+                metadata = self._pending
+                self._pending = {}
+                sequence = self.sequence
+                index = self.chunks
+                self.sequence = sequence + 1
+                self.chunks = index + 1
+                response.text_parts.append(words)
+                return (
+                    StreamDeltaEvent(
+                        response.provider,
+                        response.model,
+                        response.request_id,
+                        response.stream_id,
+                        now + self.wall_offset,
+                        metadata,
+                        sequence,
+                        words,
+                        index,
+                        self._is_json,
+                    ),
+                )
         return self._deltas(fragments, now)
 
     def _deltas(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
@@ -128,7 +149,7 @@ class Intake:
                     if self.has_ended or self.failure is not None:
                         return
                     continue
-                # As `_word`. Nine fragments of ten are words: no call, no keyword, no copy.
+                # Nine fragments of ten are words: no call, no keyword, no copy.
                 metadata = self._pending
                 self._pending = {}
                 sequence = self.sequence
@@ -150,26 +171,6 @@ class Intake:
                 )
         except ProtocolError as error:
             self.failure = error
-
-    def _word(self, words: str, timestamp: float) -> StreamDeltaEvent:
-        response = self.response
-        metadata, sequence, index = self._pending, self.sequence, self.chunks
-        self._pending = {}
-        self.sequence = sequence + 1
-        self.chunks = index + 1
-        response.text_parts.append(words)
-        return StreamDeltaEvent(
-            response.provider,
-            response.model,
-            response.request_id,
-            response.stream_id,
-            timestamp,
-            metadata,
-            sequence,
-            words,
-            index,
-            self._is_json,
-        )
 
     def feed_tail(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
         """What the end of the body completes. A frame that was cut by it is no frame."""

@@ -86,6 +86,7 @@ class Pump:
         self._deadlines = Deadlines(plan.options)
         self._supervisor = Supervisor(clock, self._deadlines)
         self._text_stage = TextStage(plan.options.text_transformers)
+        self._transforms = self._text_stage.is_needed
         self._lifecycle = Lifecycle(
             self.response,
             now=clock.monotonic(),
@@ -103,7 +104,7 @@ class Pump:
             plan.structured.watch(self.response)
         self._step: _Step | None = self._begin
         self._progress = 0  # deltas and other fragments, as of the last read
-        self._has_begun = False  # this body has brought anything of the answer
+        self._is_flowing = False  # this body has brought something of the answer
         self._is_open = False  # a body is being read
         self._is_accepted = False  # a provider has begun to answer
         self._lost: SteerError | None = None
@@ -188,7 +189,7 @@ class Pump:
         self._measuring.note_response(self._clock.monotonic())
         self._is_open = self._is_accepted = True
         self._note_headers()
-        self._has_begun = False
+        self._is_flowing = False
         self._progress = self._intake.chunks + self._intake.fragments
         self._supervisor.watch(self._body.abort)
         self._deadlines.begin_body()
@@ -217,7 +218,7 @@ class Pump:
                 self._step = self._read_tail
             return ()
         deltas = intake.feed(self._body.fragments(chunk), now)
-        return await self._through_text(deltas) if self._text_stage.is_needed else deltas
+        return await self._through_text(deltas) if self._transforms else deltas
 
     async def _read_tail(self) -> Iterable[StreamEvent]:
         """What the end of the body completes."""
@@ -298,7 +299,7 @@ class Pump:
     # --- what the steps share -----------------------------------------------------------------
 
     async def _through_text(self, deltas: Iterable[StreamEvent]) -> Iterable[StreamEvent]:
-        if not self._text_stage.is_needed:
+        if not self._transforms:
             return deltas
         kept = await self._text_stage.process(deltas)
         adopt = self._intake.adopt
@@ -313,11 +314,10 @@ class Pump:
         self._measuring.count_deltas()
         if len(self.response.text_parts) > _MOST_PIECES:
             self.response.join_text()
-        if self._recovery.cut is not None:
-            self._recovery.note_progress()
         self._deadlines.note_progress()
-        if not self._has_begun:
-            self._has_begun = True
+        if not self._is_flowing:
+            self._recovery.note_progress()
+            self._is_flowing = self._recovery.cut is None
             self._supervisor.arm()
 
     def _note_headers(self) -> None:

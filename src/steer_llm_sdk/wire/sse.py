@@ -47,6 +47,7 @@ class SSEFraming:
         self._waiting = bytearray()  # of the unfinished event, with LF line ends
         self._skip_lf = False  # the last chunk ended in CR: an LF that follows belongs to it
         self._at_start = True  # a BOM may still come
+        self._is_between = False  # an event has just ended: nothing waits for what comes
 
     def feed(self, chunk: bytes) -> Iterable[Frame]:
         """Take all of `chunk`, and give the frames that it completes; one alone in a tuple.
@@ -55,17 +56,28 @@ class SSEFraming:
             FrameTooLargeError: An event exceeds `max_frame_bytes`. Frames before it have been
                 yielded.
         """
+        if self._is_between:
+            # One event alone, of one line or two: so they come while a model writes.
+            begin = chunk.find(_LF) + 1 if chunk[:7] == b"event: " else 0
+            last = len(chunk) - 2
+            if (
+                chunk[begin : begin + 6] == b"data: "
+                and chunk.find(_LF, begin) == last <= self._max_frame_bytes
+                and chunk[-1] == _LF
+                and chunk[-3] > _SPACE  # else the data may be blank
+                and _CR not in chunk
+            ):
+                event = chunk[7 : begin - 1].decode("utf-8", "replace") if begin else ""
+                return (Frame(chunk[begin + 6 : last], event),)
         if self._at_start:
             chunk = self._without_bom(chunk)
         if _CR in chunk or self._skip_lf:
             chunk = self._with_lf_only(chunk)
         if not chunk:
             return ()
-        if not self._waiting and _is_one_event(chunk) and len(chunk) <= self._max_frame_bytes:
-            # As it comes while a model writes: there is nothing to iterate.
-            frame = _read_block(chunk[:-2])
-            return () if frame is None else (frame,)
-        return self._frames(self._split(chunk), len(self._waiting))
+        blocks = self._split(chunk)
+        self._is_between = not (self._waiting or self._skip_lf)
+        return self._frames(blocks, len(self._waiting))
 
     def feed_eof(self) -> Iterator[Frame]:
         """Give the last event when its empty line is missing.
@@ -124,15 +136,6 @@ class SSEFraming:
         return FrameTooLargeError(
             f"a server-sent event of more than {self._max_frame_bytes} bytes, which is the limit"
         )
-
-
-def _is_one_event(chunk: bytes) -> bool:
-    """Whether it is all of one event of one line or two. May be False where it is one of more."""
-    last = len(chunk) - 2
-    line_end = chunk.find(_LF)
-    if line_end != last and chunk[line_end + 1 : line_end + 2] != b"\n":
-        line_end = chunk.find(_LF, line_end + 1)
-    return line_end == last > 0 and chunk[-1] == _LF
 
 
 def _read_block(block: bytes) -> Frame | None:
