@@ -117,7 +117,7 @@ class SSEFraming:
                 return []
             chunk = bytes(waiting)
             waiting.clear()
-        blocks = chunk.split(b"\n\n")
+        blocks = _split_at_empty_lines(chunk)
         waiting += blocks.pop()
         return blocks
 
@@ -136,6 +136,17 @@ class SSEFraming:
         return FrameTooLargeError(
             f"a server-sent event of more than {self._max_frame_bytes} bytes, which is the limit"
         )
+
+
+def _split_at_empty_lines(text: bytes) -> list[bytes]:
+    r"""The same as ``text.split(b"\n\n")``."""
+    # One byte is looked for five times as fast as two. Where events have one line each, as most
+    # formats have them, every other line is empty.
+    if text[:6] == b"data: ":
+        lines = text.split(b"\n")
+        if len(lines) % 2 and not any(lines[1::2]):
+            return lines[::2]
+    return text.split(b"\n\n")
 
 
 def _read_block(block: bytes) -> Frame | None:
