@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from itertools import chain
 
 from _payloads import frames
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.models.requests import HTTPRequest
+from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.providers.openai_chat import ChatDecoder
+from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.openai_chat import OpenAIChat
+from steer_llm_sdk.streaming.body import Body
 from steer_llm_sdk.streaming.intake import Intake
 from steer_llm_sdk.streaming.manager import EventManager
+from steer_llm_sdk.streaming.plan import Target
 from steer_llm_sdk.streaming.processor import create_event_processor
+from steer_llm_sdk.streaming.secrets import Secrets
 from steer_llm_sdk.wire.sse import SSEFraming
 
 CHUNKS = 5000
@@ -73,18 +76,27 @@ def framing(reads: list[bytes]) -> None:
             pass
 
 
+def new_body() -> Body:
+    target = Target("openai", ChatRequest("gpt-4o", ()), OpenAIChat(), _no_endpoint)
+    secrets = Secrets(HTTPRequest("http://127.0.0.1:9/v1", b"", {}))
+    return Body(Played(()), target, StreamingOptions(), secrets, None)
+
+
+async def _no_endpoint() -> Endpoint:
+    raise NotImplementedError
+
+
 def decoding(reads: list[bytes]) -> None:
-    cutter, decoder = SSEFraming(1 << 25), ChatDecoder("openai")
+    body = new_body()
     for read in reads:
-        for _ in chain.from_iterable(map(decoder.decode, cutter.feed(read))):
+        for _ in body.fragments(read):
             pass
 
 
 def events(reads: list[bytes]) -> None:
-    cutter, decoder = SSEFraming(1 << 25), ChatDecoder("openai")
-    intake = Intake(StreamingResponse(), wall_offset=0.0)
+    body, intake = new_body(), Intake(StreamingResponse(), wall_offset=0.0)
     for read in reads:
-        for _ in intake.feed(chain.from_iterable(map(decoder.decode, cutter.feed(read))), 1.0):
+        for _ in intake.feed(body.fragments(read), 1.0):
             pass
 
 

@@ -65,12 +65,30 @@ def test_words_are_numbered_and_carry_the_names_of_the_stream() -> None:
 def test_words_are_in_the_response_as_soon_as_they_are_given() -> None:
     intake = intake_of()
 
-    given = intake.feed(["Hel", "lo"], NOW)
+    given = iter(intake.feed(["Hel", "lo"], NOW))
 
     next(given)
     assert intake.response.get_text() == "Hel"
     next(given)
     assert intake.response.get_text() == "Hello"
+
+
+@pytest.mark.parametrize("fragments", [("Hello",), iter(["Hello"])])
+def test_words_that_come_alone_make_the_same_event(fragments: Any) -> None:
+    intake = intake_of(is_json=True)
+    intake.sequence, intake.chunks = 3, 2
+    assert taken(intake, Extras({"service_tier": "default"})) == []
+
+    (event,) = intake.feed(fragments, NOW)
+
+    assert (event.delta, event.sequence, event.chunk_index) == ("Hello", 3, 2)
+    assert (event.provider, event.model) == ("test", "asked-model")
+    assert (event.request_id, event.stream_id) == ("request-1", "stream-1")
+    assert (event.timestamp, event.is_json) == (NOW + 900.0, True)
+    assert event.metadata == {"service_tier": "default"}
+    assert (intake.sequence, intake.chunks) == (4, 3)
+    assert intake.response.get_text() == "Hello"
+    assert intake.take_pending() == {}
 
 
 @pytest.mark.parametrize("defers", [False, True])

@@ -191,9 +191,53 @@ def test_an_event_of_exactly_the_limit_passes() -> None:
     assert frames_of(SSEFraming(10), one_by_one(body)) == [Frame(b"1234")]
 
 
+@pytest.mark.parametrize(
+    ("alone", "frame"),
+    [
+        (b"data: a\n\n", Frame(b"a")),
+        (b"event: delta\ndata: a\n\n", Frame(b"a", "delta")),
+        (b"event: d\xff\ndata: a\n\n", Frame(b"a", "d\ufffd")),
+    ],
+)
+def test_an_event_that_comes_alone_is_one_frame_and_no_iterator(alone: bytes, frame: Frame) -> None:
+    framing = SSEFraming(LIMIT)
+    assert list(framing.feed(b"data: first\n\n")) == [Frame(b"first")]
+
+    assert framing.feed(alone) == (frame,)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"data:  \n\n",  # blank
+        b": alive\n\n",
+        b"event: ping\n\n",
+        b"data: a\n",
+        b"data: a",
+        b"\n\n",
+        b"event: x",
+        b"",
+    ],
+)
+def test_what_comes_alone_and_is_no_whole_event_is_no_frame(chunk: bytes) -> None:
+    framing = SSEFraming(LIMIT)
+    assert list(framing.feed(b"data: first\n\n")) == [Frame(b"first")]
+
+    assert list(framing.feed(chunk)) == []
+
+
+def test_an_event_alone_keeps_to_the_limit() -> None:
+    framing = SSEFraming(10)
+    assert list(framing.feed(b"data: 1234\n\n")) == [Frame(b"1234")]
+    assert list(framing.feed(b"data: 5678\n\n")) == [Frame(b"5678")]
+
+    with pytest.raises(FrameTooLargeError):
+        list(framing.feed(b"data: 56789\n\n"))
+
+
 def test_an_event_above_the_limit_is_an_error_after_the_events_before_it() -> None:
     framing = SSEFraming(10)
-    frames = framing.feed(b"data: a\n\ndata: 12345\n\ndata: b\n\n")
+    frames = iter(framing.feed(b"data: a\n\ndata: 12345\n\ndata: b\n\n"))
 
     assert next(frames) == Frame(b"a")
     with pytest.raises(FrameTooLargeError, match="more than 10 bytes"):
