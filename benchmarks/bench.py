@@ -34,6 +34,8 @@ ENVIRONMENTS = HERE.parent / ".venv-peers"
 
 Found = dict[str, dict[str, float]]
 
+PACED: dict[str, Any] = {"mode": "paced-20", "streams": 50}
+
 
 class Process:
     """A process that answers a line with a line."""
@@ -85,20 +87,21 @@ class Bench:
         self.rounds = rounds
         self._processes: dict[str, Process] = {}
 
-    def section(
-        self, name: str, entries: Iterable[Entry], *, rounds: int | None = None, warm: bool = True
-    ) -> Found:
+    def section(self, name: str, entries: Iterable[Entry], *, rounds: int | None = None) -> Found:
         """Measure entries in turn, round after round; the medians, by label."""
         entries = list(entries)
         count = rounds or self.rounds
         print(f"{name} … ", end="", file=sys.stderr, flush=True)
-        if warm:
-            for one in entries:
-                self._ask(one, self._process(one.process), measure="cost", mode="burst", chunks=500)
+        for one in entries:
+            self._warm_up(one)
         found: dict[str, list[dict[str, float]]] = {one.label: [] for one in entries}
+        last = ""
         for number in range(count):
             print(number + 1, end=" ", file=sys.stderr, flush=True)
             for one in entries:
+                if one.process != last:  # it has slept, and what it needs has left the caches
+                    self._warm_up(one)
+                last = one.process
                 found[one.label].append(self._ask(one, self._process(one.process)))
         print(file=sys.stderr)
         return {label: medians(rows) for label, rows in found.items()}
@@ -112,6 +115,9 @@ class Bench:
                 with self._start(one.process) as process:
                     found.setdefault(one.label, []).append(self._ask(one, process))
         return {label: medians(rows) for label, rows in found.items()}
+
+    def _warm_up(self, one: Entry) -> None:
+        self._ask(one, self._process(one.process), measure="cost", mode="burst", chunks=500)
 
     def _ask(self, one: Entry, process: Process, **changes: Any) -> dict[str, float]:
         if changes:  # a warm-up: one short request
@@ -168,37 +174,49 @@ def linear(bench: Bench, most: int, rounds: int) -> Found:
 
 def quick(bench: Bench) -> dict[str, Any]:
     """Everything that needs no peer, in short."""
-    paced = {"mode": "paced-20", "chunks": 80, "streams": 50}
     return {
         "burst": bench.section("burst", [*floors(chunks=3000), *ways(chunks=3000)], rounds=9),
-        "paced": bench.section("paced", streamed(has_peers=False, **paced), rounds=2),
+        "paced": paced_streams(bench, rounds=5, chunks=100, has_peers=False),
         "first": bench.section(
             "first token",
             streamed(has_peers=False, measure="first", chunks=3, requests=100),
             rounds=3,
         ),
-        "linear": linear(bench, 20_000, rounds=3),
+        "linear": linear(bench, 20_000, rounds=5),
         "imports": imports(bench, has_peers=False, rounds=3),
     }
 
 
 def full(bench: Bench) -> dict[str, Any]:
     """Everything."""
-    paced = {"mode": "paced-20", "chunks": 150, "streams": 50}
     many = {"measure": "delay", "mode": "stamped-50", "chunks": 100, "streams": 1000}
     held = {"measure": "memory", "mode": "held", "chunks": 1, "streams": 300}
     first = {"measure": "first", "chunks": 3, "requests": 300}
     thousand = [entry("floor/openai", **many), entry("ours/callbacks", **many)]
     return {
         "burst": bench.section("burst", [*floors(), *ways(), *peers()]),
-        "paced": bench.section("paced", streamed(has_peers=True, **paced), rounds=5),
+        "paced": paced_streams(bench, rounds=9, chunks=150, has_peers=True),
         "first": bench.section("first token", streamed(has_peers=True, **first), rounds=5),
         "memory": bench.fresh("memory", streamed(has_peers=True, **held), rounds=3),
         "thousand": bench.section("a thousand streams", thousand, rounds=5),
         "linear": linear(bench, 100_000, rounds=5),
         "imports": imports(bench, has_peers=True, rounds=5),
-        "uvloop": with_uvloop(bench, paced),
+        "uvloop": with_uvloop(bench, PACED | {"chunks": 150}),
     }
+
+
+def paced_streams(bench: Bench, *, rounds: int, chunks: int, has_peers: bool) -> Found:
+    """50 streams, a chunk every 20 ms; those that targets compare are measured most often."""
+    job = PACED | {"chunks": chunks}
+    compared = ["floor/openai", "ours/callbacks", "floor/anthropic", "ours/anthropic"]
+    if has_peers:
+        compared[2:2] = ["openai"]
+        compared.append("anthropic")
+    found = bench.section("paced", [entry(label, **job) for label in compared], rounds=rounds)
+    if has_peers:
+        others = [one for one in streamed(has_peers=True, **job) if one.label not in found]
+        found |= bench.section("paced, others", others, rounds=3)
+    return found
 
 
 def with_uvloop(bench: Bench, paced: dict[str, Any]) -> Found:
