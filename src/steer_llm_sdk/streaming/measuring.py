@@ -6,7 +6,7 @@ from typing import Any
 
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.streaming.intake import Intake
-from steer_llm_sdk.streaming.metrics import StreamMetrics
+from steer_llm_sdk.streaming.metrics import EXACT_GAPS, StreamMetrics
 
 
 class Measuring:
@@ -23,6 +23,7 @@ class Measuring:
         self._intake = intake
         self._response = response
         self._metrics = StreamMetrics()
+        self._stamps = self._metrics.stamps
         self._counted = 0  # deltas that the metrics know of
         self._has_text = False  # … and that there was text among them
         self._metrics.on_start(begun)
@@ -34,19 +35,25 @@ class Measuring:
 
     def count_deltas(self) -> None:
         """Tell the metrics of the deltas of the last read."""
-        intake, metrics = self._intake, self._metrics
+        intake = self._intake
         chunks = intake.chunks
         count = chunks - self._counted
         if not count:
             return
         self._counted = chunks
+        if not self._has_text or intake.firsts:
+            self._note_firsts()
+        elif count == 1 and len(self._stamps) < EXACT_GAPS:
+            self._stamps.append(self.read_at)  # as `on_deltas`, which has been called before
+            return
+        self._metrics.on_deltas(count, self.read_at)
+
+    def _note_firsts(self) -> None:
         if not self._has_text and (self._response.text_parts or self._response.text_blocks):
             self._has_text = True
-            metrics.on_first("text", self.read_at)
-        if intake.firsts:
-            for what, first in intake.firsts.items():
-                metrics.on_first(what, first)
-        metrics.on_deltas(count, self.read_at)
+            self._metrics.on_first("text", self.read_at)
+        for what, first in self._intake.firsts.items():
+            self._metrics.on_first(what, first)
 
     def end(self, now: float) -> None:
         """The stream is over."""

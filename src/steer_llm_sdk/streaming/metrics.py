@@ -39,7 +39,7 @@ from steer_llm_sdk.models.events import (
 
 # Up to this many gaps are kept as they are and the percentiles are exact; beyond it they are
 # counted in buckets, so that a million deltas take no more memory than a thousand.
-_EXACT_GAPS = 512
+EXACT_GAPS = 512
 # Buckets to an octave: neighbours differ by a factor of 1.044, so a percentile is off by 2.2 %.
 _BUCKETS = 16
 _SHORTEST_GAP = 1e-7
@@ -60,16 +60,17 @@ class StreamMetrics:
     Attributes:
         start: The timestamp of the start event, in seconds; None before it.
         first: The timestamp of the first delta, in seconds; None before it.
+        stamps: The timestamps of the latest deltas, at most `EXACT_GAPS`; always the same list.
     """
 
-    __slots__ = ("_end", "_firsts", "_gaps", "_stall_threshold", "_stamps", "first", "start")
+    __slots__ = ("_end", "_firsts", "_gaps", "_stall_threshold", "first", "stamps", "start")
 
     def __init__(self, stall_threshold_ms: float = 1000.0) -> None:
         self.start: float | None = None
         self.first: float | None = None
         self._end: float | None = None
         self._firsts: dict[str, float] = {}
-        self._stamps: list[float] = []
+        self.stamps: list[float] = []
         self._stall_threshold = stall_threshold_ms / 1000
         self._gaps: _Gaps | None = None
 
@@ -91,9 +92,9 @@ class StreamMetrics:
         """
         if what not in self._firsts:
             self._on_first_delta(what, timestamp)
-        stamps = self._stamps
+        stamps = self.stamps
         stamps.append(timestamp)
-        if len(stamps) > _EXACT_GAPS:
+        if len(stamps) > EXACT_GAPS:
             self._fold()
 
     def on_deltas(self, count: int, timestamp: float) -> None:
@@ -106,12 +107,9 @@ class StreamMetrics:
         if self.first is None:
             self.first = timestamp
             self.on_first("event", timestamp)
-        stamps = self._stamps
-        if count == 1:
-            stamps.append(timestamp)
-        else:
-            stamps.extend(repeat(timestamp, count))
-        if len(stamps) > _EXACT_GAPS:
+        stamps = self.stamps
+        stamps.extend(repeat(timestamp, count))
+        if len(stamps) > EXACT_GAPS:
             self._fold()
 
     def on_end(self, timestamp: float) -> None:
@@ -153,7 +151,7 @@ class StreamMetrics:
     @property
     def chunks(self) -> int:
         """The number of deltas so far."""
-        return len(self._stamps) + (self._gaps.count if self._gaps is not None else 0)
+        return len(self.stamps) + (self._gaps.count if self._gaps is not None else 0)
 
     def _on_first_delta(self, what: str, timestamp: float) -> None:
         self._firsts[what] = timestamp
@@ -165,15 +163,15 @@ class StreamMetrics:
         """Count the gaps of the timestamps so far; the last one stays, for the next gap."""
         if self._gaps is None:
             self._gaps = _Gaps(self._stall_threshold)
-        self._gaps.add(_gaps_between(self._stamps))
-        del self._stamps[:-1]
+        self._gaps.add(_gaps_between(self.stamps))
+        del self.stamps[:-1]
         return self._gaps
 
     def _all_gaps(self) -> tuple[_Gaps, dict[str, float | None]]:
         if self._gaps is not None:
             gaps = self._fold()
             return gaps, gaps.percentiles(gaps.bucket_value)
-        exact = sorted(_gaps_between(self._stamps))
+        exact = sorted(_gaps_between(self.stamps))
         gaps = _Gaps(self._stall_threshold)
         gaps.add(exact)
         return gaps, gaps.percentiles(exact.__getitem__)
@@ -183,7 +181,7 @@ class StreamMetrics:
 
     def _rates(self, tokens: int | None) -> dict[str, float | None]:
         later = None if tokens is None else tokens - 1
-        last = self._stamps[-1] if self._stamps else None
+        last = self.stamps[-1] if self.stamps else None
         per_token = _ratio(_ms_between(self.first, self._end), later)
         return {
             "tokens_per_second": _per_second(tokens, self.start, self._end),
