@@ -352,6 +352,12 @@ def _about_text(facts: dict[str, Any]) -> str:
     return f"{words} Versions: {versions}.\n" if versions else words + "\n"
 
 
+def latest() -> dict[str, Any]:
+    """What the last whole run has written."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text())
+    return found
+
+
 def write(found: Found) -> None:
     """The results, the page's tables and its plot."""
     RESULTS.parent.mkdir(exist_ok=True)

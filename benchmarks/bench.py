@@ -8,6 +8,7 @@ the rounds, and its ratio to the floor's.
     python benchmarks/bench.py --quick            # no peers: a minute, compares with expected.json
     python benchmarks/bench.py --quick --strict   # … and fails where a ratio has grown
     python benchmarks/bench.py --quick --accept   # … and stores the ratios as what is expected
+    python benchmarks/bench.py --only paced       # that section again; a section is one run
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -187,22 +188,27 @@ def quick(bench: Bench) -> dict[str, Any]:
     }
 
 
-def full(bench: Bench) -> dict[str, Any]:
-    """Everything."""
+def full(bench: Bench, only: Collection[str] = ()) -> dict[str, Any]:
+    """Everything, or the sections that are named."""
     many = {"measure": "delay", "mode": "stamped-50", "chunks": 100, "streams": 1000}
     held = {"measure": "memory", "mode": "held", "chunks": 1, "streams": 300}
     first = {"measure": "first", "chunks": 3, "requests": 300}
     thousand = [entry("floor/openai", **many), entry("ours/callbacks", **many)]
-    return {
-        "burst": bench.section("burst", [*floors(), *ways(), *peers()]),
-        "paced": paced_streams(bench, rounds=9, chunks=150, has_peers=True),
-        "first": bench.section("first token", streamed(has_peers=True, **first), rounds=5),
-        "memory": bench.fresh("memory", streamed(has_peers=True, **held), rounds=3),
-        "thousand": bench.section("a thousand streams", thousand, rounds=5),
-        "linear": linear(bench, 100_000, rounds=5),
-        "imports": imports(bench, has_peers=True, rounds=5),
-        "uvloop": with_uvloop(bench, PACED | {"chunks": 150}),
+    # Ours are run four times over: a measurement would else last some hundredths of a second.
+    burst = [*floors(requests=4), *ways(requests=4), *peers()]
+    sections: dict[str, Callable[[], Found]] = {
+        "burst": lambda: bench.section("burst", burst),
+        "paced": lambda: paced_streams(bench, rounds=15, chunks=150, has_peers=True),
+        "first": lambda: bench.section("first token", streamed(has_peers=True, **first), rounds=5),
+        "memory": lambda: bench.fresh("memory", streamed(has_peers=True, **held), rounds=3),
+        "thousand": lambda: bench.section("a thousand streams", thousand, rounds=5),
+        "linear": lambda: linear(bench, 100_000, rounds=5),
+        "imports": lambda: imports(bench, has_peers=True, rounds=5),
+        "uvloop": lambda: with_uvloop(bench, PACED | {"chunks": 150}),
     }
+    if unknown := set(only) - sections.keys():
+        raise SystemExit(f"--only: expected some of {', '.join(sections)}; found {unknown}")
+    return {name: measure() for name, measure in sections.items() if not only or name in only}
 
 
 def paced_streams(bench: Bench, *, rounds: int, chunks: int, has_peers: bool) -> Found:
@@ -254,13 +260,18 @@ def main() -> int:
     reading.add_argument("--strict", action="store_true", help="fail where a ratio has grown")
     reading.add_argument("--accept", action="store_true", help="store these ratios as expected")
     reading.add_argument("--rounds", type=int, default=7)
+    reading.add_argument(
+        "--only", nargs="+", default=(), metavar="SECTION", help="keep the others' last figures"
+    )
     asked = reading.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
     load_before = os.getloadavg()[0]
     with ExitStack() as stack:
         bench = Bench(stack, asked.rounds)
-        found = quick(bench) if asked.quick else full(bench)
+        found = quick(bench) if asked.quick else full(bench, asked.only)
+    if asked.only:
+        found = _report.latest() | found
     found["about"] = _report.about(load_before, None if asked.quick else ENVIRONMENTS)
     print(_report.as_text(found))
     if asked.accept:
