@@ -35,6 +35,8 @@ ENVIRONMENTS = HERE.parent / ".venv-peers"
 
 Found = dict[str, dict[str, float]]
 
+ENVIRONMENTS_OF_PEERS = frozenset(PEERS.values())
+
 PACED: dict[str, Any] = {"mode": "paced-20", "streams": 50}
 
 
@@ -118,7 +120,9 @@ class Bench:
         return {label: medians(rows) for label, rows in found.items()}
 
     def _warm_up(self, one: Entry) -> None:
-        self._ask(one, self._process(one.process), measure="cost", mode="burst", chunks=500)
+        # Some hundredths of a second each: a processor that was idle takes that long to be awake.
+        chunks = 500 if one.process in ENVIRONMENTS_OF_PEERS else 10_000
+        self._ask(one, self._process(one.process), measure="cost", mode="burst", chunks=chunks)
 
     def _ask(self, one: Entry, process: Process, **changes: Any) -> dict[str, float]:
         if changes:  # a warm-up: one short request
