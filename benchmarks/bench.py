@@ -180,7 +180,7 @@ def linear(bench: Bench, most: int, rounds: int) -> Found:
 def quick(bench: Bench) -> dict[str, Any]:
     """Everything that needs no peer, in short."""
     return {
-        "burst": bench.section("burst", [*floors(chunks=3000), *ways(chunks=3000)], rounds=9),
+        "burst": bench.section("burst", [*floors(requests=4), *ways(requests=4)], rounds=5),
         "paced": paced_streams(bench, rounds=5, chunks=100, has_peers=False),
         "first": bench.section(
             "first token",
