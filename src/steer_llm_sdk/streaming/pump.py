@@ -202,8 +202,7 @@ class Pump:
         if intake.has_ended or intake.failure is not None:
             self._step = self._judge
             return ()
-        if intake.chunks + intake.fragments != self._progress:
-            self._note_progress()
+        self._note_progress()
         deadlines.waiting_since = clock()
         try:
             chunk = await self._body.read()
