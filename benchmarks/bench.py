@@ -5,7 +5,7 @@ that whatever else the machine does in a moment, it does to all; what is reporte
 the rounds, and its ratio to the floor's.
 
     python benchmarks/bench.py                    # all: some ten minutes, writes the results
-    python benchmarks/bench.py --quick            # no peers: 1.5 minutes, compares with expected.json
+    python benchmarks/bench.py --quick            # no peers: 90 s, compares with expected.json
     python benchmarks/bench.py --quick --strict   # … and fails where a ratio has grown
     python benchmarks/bench.py --quick --accept   # … and stores the ratios as what is expected
     python benchmarks/bench.py --only paced       # that section again; a section is one run
