@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # The stages without sockets: every branch of them is tested.
-PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk/streaming/lifecycle.py
+PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk/answer/*,src/steer_llm_sdk/structured/*
 
 # What the benchmarks compare with: an environment for each file of requirements.
 PEERS := $(basename $(notdir $(wildcard benchmarks/requirements/*.txt)))

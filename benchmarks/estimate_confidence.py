@@ -20,7 +20,7 @@ The constants are medians, so that odd streams do not move them:
 
 ``confidence`` is the share of answers of at least 20 tokens whose estimate is within a quarter of
 the reported number. (In a shorter one, a single token is more than five per cent.) The numbers in
-`steer_llm_sdk.streaming.estimator` are these; a test compares them.
+`steer_llm_sdk.answer.usage` are these; a test compares them.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.models.usage import COMPLETION, REASONING
-from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
-from steer_llm_sdk.streaming.estimator import (
+from steer_llm_sdk.answer.lifecycle import Lifecycle
+from steer_llm_sdk.answer.usage import (
     BPE,
     BPE_OTHER_VENDOR,
     CHARACTERS,
     Counter,
     count_characters,
     encoding_name,
-    load_counter,
 )
-from steer_llm_sdk.streaming.lifecycle import Lifecycle
+from steer_llm_sdk.engine.encodings import load_counter
+from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.usage import COMPLETION, REASONING
+from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
 
 LEAST_TOKENS = 20
 NEAR = 0.25

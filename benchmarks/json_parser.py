@@ -20,8 +20,8 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from steer_llm_sdk.streaming.incremental_json import IncrementalJSONParser
-from steer_llm_sdk.streaming.structured import PartialJSON, TextPieces
+from steer_llm_sdk.structured import PartialJSON, TextPieces
+from steer_llm_sdk.structured.parser import IncrementalJSONParser
 
 PIECE = 4
 PLACES = 24

@@ -14,18 +14,18 @@ from collections.abc import Callable, Iterable
 from _payloads import frames
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk.answer.intake import Intake
+from steer_llm_sdk.engine.exchange import Body
+from steer_llm_sdk.engine.plan import Target
+from steer_llm_sdk.engine.scrubbing import Secrets
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.providers.openai_chat import OpenAIChat
-from steer_llm_sdk.streaming.body import Body
-from steer_llm_sdk.streaming.intake import Intake
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.streaming.manager import EventManager
-from steer_llm_sdk.streaming.plan import Target
 from steer_llm_sdk.streaming.processor import create_event_processor
-from steer_llm_sdk.streaming.secrets import Secrets
 from steer_llm_sdk.wire.sse import SSEFraming
 
 CHUNKS = 5000

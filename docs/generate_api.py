@@ -85,8 +85,8 @@ PAGES = {
                     "MetricsTransformer",
                 ),
             ),
-            Part("streaming.redaction", ("RedactTransformer",)),
-            Part("streaming.shaping", ("CoalesceTransformer", "RateLimiter", "SamplingFilter")),
+            Part("streaming.processor", ("RedactTransformer",)),
+            Part("streaming.processor", ("CoalesceTransformer", "RateLimiter", "SamplingFilter")),
         ),
     ),
     "manager": Page(

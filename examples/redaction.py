@@ -7,7 +7,7 @@ import asyncio
 
 from steer_llm_sdk import SteerLLMClient
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.redaction import RedactTransformer
+from steer_llm_sdk.streaming.processor import RedactTransformer
 from steer_llm_sdk.testing import ScriptedProvider
 
 ANSWER = ScriptedProvider("Write to ada", "@exam", "ple.org, the key is s", "k-0123456789", "ab.")

@@ -11,6 +11,7 @@ import pytest
 
 from steer_llm_sdk.calls import CallArguments, Planner
 from steer_llm_sdk.config import ProviderSettings
+from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.errors import (
     ConfigurationError,
     MissingAPIKeyError,
@@ -19,7 +20,6 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.streaming.plan import Plan
 
 MODELS = {
     "openai": "gpt-4o",

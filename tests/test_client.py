@@ -24,7 +24,7 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.registry import PROVIDERS
-from steer_llm_sdk.streaming.structured import read_item_type
+from steer_llm_sdk.structured import read_item_type
 from steer_llm_sdk.testing import (
     HTTPError,
     LoopbackServer,

@@ -19,15 +19,15 @@ from steer_llm_sdk.config import (
     first_set,
     split_credentials,
 )
+from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.errors import ConfigurationError, MissingAPIKeyError, UnknownProviderError
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest, read_tool_choice, read_tools
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Endpoint, WireFormat
+from steer_llm_sdk.providers.dialects import ProviderRow
 from steer_llm_sdk.providers.registry import PROVIDERS, provider_row, resolve_model, wire_format
-from steer_llm_sdk.providers.rows import ProviderRow
-from steer_llm_sdk.streaming.plan import Plan, Target
-from steer_llm_sdk.streaming.structured import (
+from steer_llm_sdk.structured import (
     ResponseFormat,
     StructuredOutput,
     ToolArguments,

@@ -14,6 +14,10 @@ from typing import Any, Self, Unpack
 from steer_llm_sdk.calls import CallArguments, CallKeywords, ItemKeywords, Planner
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
+from steer_llm_sdk.engine.plan import Plan
+from steer_llm_sdk.engine.pump import Pump
+from steer_llm_sdk.engine.retrying import Attempts
+from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -23,14 +27,10 @@ from steer_llm_sdk.models.callbacks import (
 )
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.attempts import Attempts
 from steer_llm_sdk.streaming.manager import EventManager
-from steer_llm_sdk.streaming.plan import Plan
-from steer_llm_sdk.streaming.pump import Pump
-from steer_llm_sdk.streaming.stats import ClientStats
 from steer_llm_sdk.streaming.stream import EventStream
-from steer_llm_sdk.streaming.structured import ItemStream, read_item_type
 from steer_llm_sdk.streaming.views import ItemsStream, TextStream
+from steer_llm_sdk.structured import ItemStream, read_item_type
 from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")

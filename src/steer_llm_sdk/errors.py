@@ -26,10 +26,40 @@ its class. No exception of another library is ever part of the tree, nor of its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from steer_llm_sdk.models.responses import StreamingResponse
+
+class PartialResponse(Protocol):
+    """What had arrived when a stream failed; it always is a `StreamingResponse`.
+
+    Named here by what it can do, since responses are made of errors too.
+    """
+
+    request_id: str
+    stream_id: str
+    provider: str
+    model: str
+    reasoning: str
+    tool_calls: list[dict[str, Any]]
+    incomplete_tool_calls: list[dict[str, Any]]
+    usage: dict[str, Any] | None
+    usage_is_estimated: bool
+    finish_reason: str | None
+    metadata: dict[str, Any]
+
+    def get_text(self) -> str:
+        """The text that had arrived."""
+        ...
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """How fast the stream was."""
+        ...
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What it cost in US dollars; None when that is not known."""
+        ...
 
 
 class SteerError(Exception):
@@ -41,7 +71,7 @@ class SteerError(Exception):
     """
 
     is_retryable: bool = False
-    partial_response: StreamingResponse | None = None
+    partial_response: PartialResponse | None = None
 
     def __init__(self, message: str = "", *, is_retryable: bool | None = None) -> None:
         super().__init__(message)

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from steer_llm_sdk.answer.metrics import StreamMetrics
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.metrics import StreamMetrics
 
 API = Path(__file__).parent.parent.parent / "docs" / "api"
 NAMES = ("events", "processor", "manager", "streaming")

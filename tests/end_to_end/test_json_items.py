@@ -22,7 +22,7 @@ from steer_llm_sdk import (
     TruncatedJSONError,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.incremental_json import JSONPathEvent
+from steer_llm_sdk.structured.parser import JSONPathEvent
 from steer_llm_sdk.testing import Delay, HTTPError, LoopbackServer, ManualClock, Script, Stall
 
 FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")

@@ -20,7 +20,7 @@ from steer_llm_sdk import (
 )
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.redaction import RedactTransformer
+from steer_llm_sdk.pipeline.redaction import RedactTransformer
 from steer_llm_sdk.testing import LoopbackServer, Script, ScriptedToolCall
 
 FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk import SteerLLMClient
+from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
     StreamDeltaEvent,
@@ -30,18 +31,17 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.pipeline.passage import Passage
+from steer_llm_sdk.pipeline.redaction import RedactTransformer
+from steer_llm_sdk.pipeline.transformers import TransformerChain
 from steer_llm_sdk.streaming.manager import EventManager
-from steer_llm_sdk.streaming.passage import Passage
 from steer_llm_sdk.streaming.processor import (
     BatchedEventProcessor,
     EventProcessor,
     EventTransformer,
     create_event_processor,
 )
-from steer_llm_sdk.streaming.pump import Pump
-from steer_llm_sdk.streaming.redaction import RedactTransformer
 from steer_llm_sdk.streaming.stream import EventStream
-from steer_llm_sdk.streaming.transformers import TransformerChain
 from steer_llm_sdk.testing import Delay, ManualClock, RecordedRequest, Script, ScriptedProvider
 from support import long_stream
 from support.events import BEGAN

@@ -13,8 +13,8 @@ from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.errors import ConnectionLostError, OverloadedError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.pipeline.transformers import EventTransformer
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.streaming.transformers import EventTransformer
 from steer_llm_sdk.testing import (
     Close,
     ErrorInStream,

@@ -20,6 +20,8 @@ from steer_llm_sdk.errors import FrameTooLargeError, ProviderError
 from steer_llm_sdk.models.events import StreamEvent, StreamUsageEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.pipeline.redaction import RedactTransformer
+from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter, SamplingFilter
 from steer_llm_sdk.streaming.processor import (
     BatchedEventProcessor,
     EventProcessor,
@@ -27,8 +29,6 @@ from steer_llm_sdk.streaming.processor import (
     MetricsTransformer,
     create_event_processor,
 )
-from steer_llm_sdk.streaming.redaction import RedactTransformer
-from steer_llm_sdk.streaming.shaping import CoalesceTransformer, RateLimiter, SamplingFilter
 from steer_llm_sdk.testing import HTTPError, ManualClock, Pace, Script, ScriptedProvider
 from support.events import complete, delta, start, texts
 

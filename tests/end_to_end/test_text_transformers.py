@@ -12,9 +12,9 @@ from steer_llm_sdk import SteerError, SteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions, Transformer
+from steer_llm_sdk.pipeline.redaction import RedactTransformer
+from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter
 from steer_llm_sdk.streaming.processor import EventProcessor
-from steer_llm_sdk.streaming.redaction import RedactTransformer
-from steer_llm_sdk.streaming.shaping import CoalesceTransformer, RateLimiter
 from steer_llm_sdk.testing import (
     EndEarly,
     ErrorInStream,

@@ -9,11 +9,11 @@ import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import (
-    ImagePart,
+    InputImage,
+    InputPart,
+    InputRaw,
+    InputText,
     Message,
-    Part,
-    RawPart,
-    TextPart,
     ToolCall,
     read_messages,
     split_system,
@@ -25,7 +25,7 @@ def read_one(**fields: Any) -> Message:
     return message
 
 
-def part_of(block: object) -> Part:
+def part_of(block: object) -> InputPart:
     (part,) = read_one(role="user", content=[block]).parts
     return part
 
@@ -34,12 +34,12 @@ def part_of(block: object) -> Part:
 
 
 def test_a_string_is_one_message_of_the_user() -> None:
-    assert read_messages("Hi") == (Message("user", (TextPart("Hi"),)),)
+    assert read_messages("Hi") == (Message("user", (InputText("Hi"),)),)
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
 def test_a_mapping_with_role_and_content_is_a_message(role: str) -> None:
-    assert read_messages([{"role": role, "content": "Hi"}]) == (Message(role, (TextPart("Hi"),)),)
+    assert read_messages([{"role": role, "content": "Hi"}]) == (Message(role, (InputText("Hi"),)),)
 
 
 def test_any_iterable_of_messages_will_do() -> None:
@@ -47,7 +47,7 @@ def test_any_iterable_of_messages_will_do() -> None:
 
 
 def test_a_message_that_has_been_read_is_taken_as_it_is() -> None:
-    message = Message("user", (TextPart("Hi"),), extra={"n": 1})
+    message = Message("user", (InputText("Hi"),), extra={"n": 1})
 
     assert read_messages([message]) == (message,)
 
@@ -64,7 +64,7 @@ def test_an_object_with_role_and_content_is_a_message() -> None:
     call = {"id": "c", "function": {"name": "add", "arguments": "{}"}}
 
     assert read_messages([Turn("assistant", "Hi", [call], "bob")]) == (
-        Message("assistant", (TextPart("Hi"),), (ToolCall("c", "add", "{}"),), name="bob"),
+        Message("assistant", (InputText("Hi"),), (ToolCall("c", "add", "{}"),), name="bob"),
     )
 
 
@@ -105,43 +105,43 @@ PNG = "data:image/png;base64,aGk="
 @pytest.mark.parametrize(
     ("block", "part"),
     [
-        ("Hi", TextPart("Hi")),
-        ({"type": "text", "text": "Hi"}, TextPart("Hi")),
-        ({"type": "input_text", "text": "Hi"}, TextPart("Hi")),
-        ({"text": "Hi"}, TextPart("Hi")),
-        (TextPart("Hi"), TextPart("Hi")),
-        (ImagePart("u"), ImagePart("u")),
-        (RawPart({"n": 1}), RawPart({"n": 1})),
+        ("Hi", InputText("Hi")),
+        ({"type": "text", "text": "Hi"}, InputText("Hi")),
+        ({"type": "input_text", "text": "Hi"}, InputText("Hi")),
+        ({"text": "Hi"}, InputText("Hi")),
+        (InputText("Hi"), InputText("Hi")),
+        (InputImage("u"), InputImage("u")),
+        (InputRaw({"n": 1}), InputRaw({"n": 1})),
         (
             {"type": "image_url", "image_url": {"url": "https://x/a.png", "detail": "low"}},
-            ImagePart("https://x/a.png", detail="low"),
+            InputImage("https://x/a.png", detail="low"),
         ),
-        ({"type": "image_url", "image_url": PNG}, ImagePart(data="aGk=")),
+        ({"type": "image_url", "image_url": PNG}, InputImage(data="aGk=")),
         (
             {"type": "input_image", "image_url": "https://x/a.png", "detail": "low"},
-            ImagePart("https://x/a.png", detail="low"),
+            InputImage("https://x/a.png", detail="low"),
         ),
         (
             {"type": "image_url", "image_url": {"url": "data:image/jpeg;q=1;base64,aGk="}},
-            ImagePart(data="aGk=", media_type="image/jpeg"),
+            InputImage(data="aGk=", media_type="image/jpeg"),
         ),
-        ({"type": "image_url", "image_url": "data:;base64,aGk="}, ImagePart(data="aGk=")),
-        ({"type": "image_url", "image_url": "data:,plain"}, ImagePart("data:,plain")),
+        ({"type": "image_url", "image_url": "data:;base64,aGk="}, InputImage(data="aGk=")),
+        ({"type": "image_url", "image_url": "data:,plain"}, InputImage("data:,plain")),
         (
             {"type": "image", "source": {"type": "url", "url": "https://x/a.png"}},
-            ImagePart("https://x/a.png"),
+            InputImage("https://x/a.png"),
         ),
         (
             {
                 "type": "image",
                 "source": {"type": "base64", "media_type": "image/gif", "data": "aGk="},
             },
-            ImagePart(data="aGk=", media_type="image/gif"),
+            InputImage(data="aGk=", media_type="image/gif"),
         ),
-        ({"type": "image", "data": "aGk="}, ImagePart(data="aGk=")),
+        ({"type": "image", "data": "aGk="}, InputImage(data="aGk=")),
     ],
 )
-def test_parts_in_the_spellings_of_several_providers_are_read(block: Any, part: Part) -> None:
+def test_parts_in_the_spellings_of_several_providers_are_read(block: Any, part: InputPart) -> None:
     assert part_of(block) == part
 
 
@@ -163,17 +163,17 @@ def test_parts_in_the_spellings_of_several_providers_are_read(block: Any, part: 
     ],
 )
 def test_a_part_that_says_more_passes_unchanged(block: Any) -> None:
-    assert part_of(block) == RawPart(block)
+    assert part_of(block) == InputRaw(block)
 
 
 def test_an_image_has_a_url_in_either_case() -> None:
-    assert ImagePart("https://x/a.png").as_url == "https://x/a.png"
-    assert ImagePart(data="aGk=").as_url == PNG
+    assert InputImage("https://x/a.png").as_url == "https://x/a.png"
+    assert InputImage(data="aGk=").as_url == PNG
 
 
 def test_a_message_knows_its_words_and_whether_there_is_more() -> None:
-    words = Message("user", (TextPart("a"), TextPart("b")))
-    mixed = Message("user", (TextPart("a"), ImagePart("u")))
+    words = Message("user", (InputText("a"), InputText("b")))
+    mixed = Message("user", (InputText("a"), InputImage("u")))
 
     assert (words.text, words.only_text) == ("ab", "ab")
     assert (mixed.text, mixed.only_text) == ("a", None)
@@ -230,18 +230,18 @@ CALL = ToolCall("c", "add", '{"a":1}')
 def test_a_block_that_is_a_call_is_one_of_the_messages_calls() -> None:
     message = read_one(role="assistant", content=["Let me see.", {**USE, "cache_control": {}}])
 
-    assert message.parts == (TextPart("Let me see."),)
+    assert message.parts == (InputText("Let me see."),)
     assert message.tool_calls == (ToolCall("c", "add", '{"a":1}', extra={"cache_control": {}}),)
     assert message.order == ()
 
 
 def test_parts_come_before_calls_unless_the_caller_had_another_order() -> None:
-    usual = Message("assistant", (TextPart("a"),), (CALL,))
+    usual = Message("assistant", (InputText("a"),), (CALL,))
     other = read_one(role="assistant", content=[USE, "a"], tool_calls=[ToolCall("d", "sub", "")])
 
-    assert usual.blocks == (TextPart("a"), CALL)
-    assert other.blocks == (CALL, TextPart("a"), ToolCall("d", "sub", ""))
-    assert (other.parts, len(other.tool_calls)) == ((TextPart("a"),), 2)
+    assert usual.blocks == (InputText("a"), CALL)
+    assert other.blocks == (CALL, InputText("a"), ToolCall("d", "sub", ""))
+    assert (other.parts, len(other.tool_calls)) == ((InputText("a"),), 2)
 
 
 # --- answers to calls -------------------------------------------------------------------------
@@ -250,7 +250,7 @@ def test_parts_come_before_calls_unless_the_caller_had_another_order() -> None:
 def test_an_answer_in_openais_spelling_names_its_call() -> None:
     message = read_one(role="tool", tool_call_id="c", content="5", is_error=True)
 
-    assert message == Message("tool", (TextPart("5"),), tool_call_id="c", is_error=True)
+    assert message == Message("tool", (InputText("5"),), tool_call_id="c", is_error=True)
 
 
 def test_answers_in_anthropics_spelling_are_messages_of_their_own() -> None:
@@ -261,8 +261,8 @@ def test_answers_in_anthropics_spelling_are_messages_of_their_own() -> None:
     ]
 
     assert read_messages([{"role": "user", "content": content}]) == (
-        Message("tool", (TextPart("5"),), tool_call_id="c"),
-        Message("tool", (TextPart("6"), RawPart({"type": "x"})), tool_call_id="d"),
+        Message("tool", (InputText("5"),), tool_call_id="c"),
+        Message("tool", (InputText("6"), InputRaw({"type": "x"})), tool_call_id="d"),
         Message("tool", (), tool_call_id="e", is_error=True),
     )
 
@@ -296,11 +296,11 @@ def test_an_answer_holds_no_calls_and_no_answers(inner: object) -> None:
 
 
 def test_system_prompts_are_joined_by_blank_lines_and_the_rest_follows() -> None:
-    user = Message("user", (TextPart("Hi"),))
+    user = Message("user", (InputText("Hi"),))
     messages = [
-        Message("system", (TextPart("Be "), TextPart("brief."))),
+        Message("system", (InputText("Be "), InputText("brief."))),
         user,
-        Message("developer", (TextPart("In French."),)),
+        Message("developer", (InputText("In French."),)),
         Message("system"),
     ]
 
@@ -309,7 +309,7 @@ def test_system_prompts_are_joined_by_blank_lines_and_the_rest_follows() -> None
 
 
 def test_a_marked_block_of_a_system_prompt_is_read_for_its_words() -> None:
-    marked = RawPart({"type": "text", "text": "Be brief.", "cache_control": {}})
+    marked = InputRaw({"type": "text", "text": "Be brief.", "cache_control": {}})
 
     assert split_system([Message("system", (marked,))], None) == ("Be brief.", [])
 
@@ -317,11 +317,11 @@ def test_a_marked_block_of_a_system_prompt_is_read_for_its_words() -> None:
 @pytest.mark.parametrize(
     ("part", "found"),
     [
-        (ImagePart("u"), "'image'"),
-        (RawPart({"type": "document"}), "'document'"),
-        (RawPart({"type": "text", "text": None}), "'text'"),
+        (InputImage("u"), "'image'"),
+        (InputRaw({"type": "document"}), "'document'"),
+        (InputRaw({"type": "text", "text": None}), "'text'"),
     ],
 )
-def test_what_is_no_words_is_refused_rather_than_dropped(part: Part, found: str) -> None:
+def test_what_is_no_words_is_refused_rather_than_dropped(part: InputPart, found: str) -> None:
     with pytest.raises(ConfigurationError, match=f"words only in a system message, found {found}"):
-        split_system([Message("system", (TextPart("a"), part))], None)
+        split_system([Message("system", (InputText("a"), part))], None)

@@ -9,8 +9,8 @@ import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.streaming import Processor, StreamingOptions, Transformer
+from steer_llm_sdk.pipeline.transformers import EventTransformer
 from steer_llm_sdk.streaming.processor import EventProcessor
-from steer_llm_sdk.streaming.transformers import EventTransformer
 
 TIMEOUTS = (
     "connect_timeout",

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from steer_llm_sdk.errors import UnknownModelError, UnknownProviderError
-from steer_llm_sdk.providers.openai_chat import OpenAIChat
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.registry import (
     PROVIDERS,
     provider_row,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from steer_llm_sdk.errors import ProviderError
-from steer_llm_sdk.providers.anthropic_errors import ERROR_CODES as ANTHROPIC
+from steer_llm_sdk.providers.anthropic.errors import ERROR_CODES as ANTHROPIC
 from steer_llm_sdk.providers.failures import BY_STATUS
-from steer_llm_sdk.providers.gemini_errors import ERROR_CODES as GEMINI
-from steer_llm_sdk.providers.openai_codes import OPENAI_CODES
+from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GEMINI
+from steer_llm_sdk.providers.openai_chat.errors import OPENAI_CODES
 
 _WORDS: Mapping[str, Mapping[str, type[ProviderError]]] = {
     "OpenAI, and the servers that copy it": OPENAI_CODES,

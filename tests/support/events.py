@@ -10,7 +10,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.streaming.transformers import EventTransformer
+from steer_llm_sdk.pipeline.transformers import EventTransformer
 
 BEGAN = 1_700_000_000.0
 

@@ -19,13 +19,13 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamUsageEvent
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.providers.anthropic import AnthropicMessages
+from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
-from steer_llm_sdk.providers.gemini import Gemini
-from steer_llm_sdk.providers.mistral import Mistral
-from steer_llm_sdk.providers.ollama import Ollama
-from steer_llm_sdk.providers.openai_chat import OpenAIChat
-from steer_llm_sdk.providers.openai_responses import OpenAIResponses
+from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.ollama.decoder import Ollama
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
+from steer_llm_sdk.providers.openai_chat.mistral import Mistral
+from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 from steer_llm_sdk.testing import RecordedRequest, Script, ScriptedToolCall, check_stream
 from steer_llm_sdk.testing.formats import FORMATS
 from support.pure_road import Travelled, travel

@@ -24,6 +24,8 @@ from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.pipeline.redaction import RedactTransformer
+from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter
 from steer_llm_sdk.streaming.processor import (
     BatchedEventProcessor,
     CorrelationTransformer,
@@ -33,8 +35,6 @@ from steer_llm_sdk.streaming.processor import (
     TimestampTransformer,
     TypeFilter,
 )
-from steer_llm_sdk.streaming.redaction import RedactTransformer
-from steer_llm_sdk.streaming.shaping import CoalesceTransformer, RateLimiter
 
 # The frames of one network read.
 _FRAMES = 200

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from steer_llm_sdk.answer.lifecycle import Lifecycle
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.fragments import Fragment
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, Estimate
 from steer_llm_sdk.providers.base import Decoder, WireFormat
-from steer_llm_sdk.streaming.lifecycle import Lifecycle
 from steer_llm_sdk.wire.frame import Framing
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from steer_llm_sdk.providers.anthropic import AnthropicMessages
+from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import WireFormat
-from steer_llm_sdk.providers.gemini import Gemini
-from steer_llm_sdk.providers.mistral import Mistral
-from steer_llm_sdk.providers.ollama import Ollama
-from steer_llm_sdk.providers.openai_chat import OpenAIChat
-from steer_llm_sdk.providers.openai_responses import OpenAIResponses
+from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.ollama.decoder import Ollama
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
+from steer_llm_sdk.providers.openai_chat.mistral import Mistral
+from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 
 WIRES: Mapping[str, type[WireFormat]] = {
     "openai-chat": OpenAIChat,

@@ -19,7 +19,7 @@ from steer_llm_sdk import (
     TruncatedJSONError,
 )
 from steer_llm_sdk.models.events import StreamDeltaEvent
-from steer_llm_sdk.streaming.incremental_json import JSONPathEvent
+from steer_llm_sdk.structured.parser import JSONPathEvent
 from steer_llm_sdk.testing import LoopbackServer, Script, ScriptedToolCall, Stall
 
 FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 
 from steer_llm_sdk.local.weights import EMBEDDED_MODEL, weights_path
+from steer_llm_sdk.providers.dialects import ProviderRow
 from steer_llm_sdk.providers.registry import PROVIDERS
-from steer_llm_sdk.providers.rows import ProviderRow
 
 _HEADINGS = ("PROVIDER", "KEY", "STATE")
 

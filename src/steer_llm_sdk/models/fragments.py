@@ -1,7 +1,7 @@
 """What a decoder finds in a provider's frame, before it is an event.
 
 Text is by far the most frequent fragment, so a bare `str` stands for it. Everything else is a small
-typed value. `steer_llm_sdk.streaming.lifecycle` alone turns fragments into events.
+typed value. `steer_llm_sdk.answer.lifecycle` alone turns fragments into events.
 """
 
 from __future__ import annotations

@@ -32,14 +32,14 @@ _RESULT_KEYS = frozenset({"type", "tool_use_id", "tool_call_id", "content", "is_
 
 
 @dataclass(frozen=True, slots=True)
-class TextPart:
+class InputText:
     """Words."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePart:
+class InputImage:
     """An image: by `url`, or as base64 `data` with its `media_type`."""
 
     url: str | None = None
@@ -54,13 +54,13 @@ class ImagePart:
 
 
 @dataclass(frozen=True, slots=True)
-class RawPart:
+class InputRaw:
     """A part in the provider's own spelling, passed to it unchanged."""
 
     value: Mapping[str, Any]
 
 
-Part: TypeAlias = TextPart | ImagePart | RawPart
+InputPart: TypeAlias = InputText | InputImage | InputRaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +84,28 @@ class Message:
     """
 
     role: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[InputPart, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
     is_error: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
-    order: tuple[Part | ToolCall, ...] = ()
+    order: tuple[InputPart | ToolCall, ...] = ()
 
     @property
-    def blocks(self) -> tuple[Part | ToolCall, ...]:
+    def blocks(self) -> tuple[InputPart | ToolCall, ...]:
         """Parts and calls in their order; the calls last, where nothing else was said."""
         return self.order or (*self.parts, *self.tool_calls)
 
     @property
     def text(self) -> str:
         """The words of all text parts, joined."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        return "".join(part.text for part in self.parts if isinstance(part, InputText))
 
     @property
     def only_text(self) -> str | None:
         """The words, when the message is nothing but words; else None."""
-        if all(isinstance(part, TextPart) for part in self.parts):
+        if all(isinstance(part, InputText) for part in self.parts):
             return self.text
         return None
 
@@ -121,7 +121,7 @@ def read_messages(messages: object) -> tuple[Message, ...]:
         ConfigurationError: There is no message, or one is not of a known form; says which.
     """
     if isinstance(messages, str):
-        return (Message("user", (TextPart(messages),)),)
+        return (Message("user", (InputText(messages),)),)
     if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
         raise ConfigurationError(
             f"messages: expected a string or a list of messages, found {type(messages).__name__}"
@@ -155,17 +155,17 @@ def _only_words(message: Message) -> str:
     return "".join(_words_of(part, message.role) for part in message.parts)
 
 
-def _words_of(part: Part, role: str) -> str:
-    if isinstance(part, TextPart):
+def _words_of(part: InputPart, role: str) -> str:
+    if isinstance(part, InputText):
         return part.text
-    text = part.value.get("text") if isinstance(part, RawPart) else None
+    text = part.value.get("text") if isinstance(part, InputRaw) else None
     if (
-        isinstance(part, RawPart)
+        isinstance(part, InputRaw)
         and part.value.get("type") in _TEXT_KINDS
         and isinstance(text, str)
     ):
         return text
-    found = part.value.get("type") if isinstance(part, RawPart) else "image"
+    found = part.value.get("type") if isinstance(part, InputRaw) else "image"
     raise ConfigurationError(
         f"messages: this provider takes words only in a {role} message, found {found!r}"
     )
@@ -181,9 +181,9 @@ def _read_message(item: object, where: str) -> Iterable[Message]:
     content = fields.pop("content", None)
     calls = fields.pop("tool_calls", None) or ()
     answers: list[Message] = []
-    parts: list[Part] = []
+    parts: list[InputPart] = []
     blocks: list[ToolCall] = []
-    order: list[Part | ToolCall] = []
+    order: list[InputPart | ToolCall] = []
     for block in _blocks_of(content, where):
         found = _read_block(block, where)
         if isinstance(found, Message):
@@ -242,11 +242,11 @@ def _blocks_of(content: object, where: str) -> Iterable[object]:
     )
 
 
-def _read_block(block: object, where: str) -> Part | ToolCall | Message:
+def _read_block(block: object, where: str) -> InputPart | ToolCall | Message:
     """Read one content block: a part, a call, or an answer to a call."""
     if isinstance(block, str):
-        return TextPart(block)
-    if isinstance(block, TextPart | ImagePart | RawPart | ToolCall):
+        return InputText(block)
+    if isinstance(block, InputText | InputImage | InputRaw | ToolCall):
         return block
     if not isinstance(block, Mapping):
         raise ConfigurationError(
@@ -261,37 +261,37 @@ def _read_block(block: object, where: str) -> Part | ToolCall | Message:
     return _read_part(block, kind)
 
 
-def _read_part(block: Mapping[str, Any], kind: object) -> Part:
+def _read_part(block: Mapping[str, Any], kind: object) -> InputPart:
     if not isinstance(kind, str):
-        return RawPart(block)
+        return InputRaw(block)
     if kind in _TEXT_KINDS and isinstance(block.get("text"), str):
-        return TextPart(block["text"]) if set(block) <= {"type", "text"} else RawPart(block)
+        return InputText(block["text"]) if set(block) <= {"type", "text"} else InputRaw(block)
     if not set(block) <= _IMAGE_KEYS.get(kind, frozenset()):
-        return RawPart(block)
+        return InputRaw(block)
     if kind in {"image_url", "input_image"}:
         given = block.get("image_url")
         source = given if isinstance(given, Mapping) else {**block, "url": given}
-        return _image(source.get("url"), source.get("detail")) or RawPart(block)
-    return _read_image(block) or RawPart(block)
+        return _image(source.get("url"), source.get("detail")) or InputRaw(block)
+    return _read_image(block) or InputRaw(block)
 
 
-def _read_image(block: Mapping[str, Any]) -> ImagePart | None:
+def _read_image(block: Mapping[str, Any]) -> InputImage | None:
     source = block.get("source", block)
     if not isinstance(source, Mapping):
         return None
     if isinstance(source.get("data"), str):
-        return ImagePart(data=source["data"], media_type=source.get("media_type", "image/png"))
+        return InputImage(data=source["data"], media_type=source.get("media_type", "image/png"))
     return _image(source.get("url"), None)
 
 
-def _image(url: object, detail: object) -> ImagePart | None:
+def _image(url: object, detail: object) -> InputImage | None:
     if not isinstance(url, str):
         return None
     wanted = detail if isinstance(detail, str) else None
     if match := _DATA_URL.fullmatch(url):
         media_type = match["media_type"] or "image/png"
-        return ImagePart(data=match["data"], media_type=media_type, detail=wanted)
-    return ImagePart(url=url, detail=wanted)
+        return InputImage(data=match["data"], media_type=media_type, detail=wanted)
+    return InputImage(url=url, detail=wanted)
 
 
 def _read_tool_call(call: object, where: str) -> ToolCall:
@@ -320,7 +320,7 @@ def _read_tool_call(call: object, where: str) -> ToolCall:
 
 
 def _read_tool_result(block: Mapping[str, Any], where: str) -> Message:
-    parts: list[Part] = []
+    parts: list[InputPart] = []
     for inner in _blocks_of(block.get("content"), where):
         found = _read_block(inner, where)
         if isinstance(found, ToolCall | Message):

@@ -70,7 +70,7 @@ class StreamingResponse:
         """How fast the stream was: computed when it is read.
 
         ``ttft_ms``, ``duration_ms``, ``chunks``, ``tokens_per_second`` and more, by the formulas of
-        `steer_llm_sdk.streaming.metrics`. Values that are not known, or not yet, are None.
+        `steer_llm_sdk.answer.metrics`. Values that are not known, or not yet, are None.
         """
         return self.measure()
 

@@ -6,9 +6,9 @@ requests differ. What differs in the answers, the decoder reads from everyone.
 
 from __future__ import annotations
 
-from steer_llm_sdk.providers.rows import Dialect, Prefill, ProviderRow
+from steer_llm_sdk.providers.dialects import Dialect, Prefill, ProviderRow
 
-_WIRE = "steer_llm_sdk.providers.openai_chat:OpenAIChat"
+_WIRE = "steer_llm_sdk.providers.openai_chat.decoder:OpenAIChat"
 
 COMMON = Dialect()
 OPENAI = Dialect(

@@ -16,7 +16,7 @@ from typing import cast
 from steer_llm_sdk.errors import UnknownModelError, UnknownProviderError
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.compatible import ROWS
-from steer_llm_sdk.providers.rows import ProviderRow
+from steer_llm_sdk.providers.dialects import ProviderRow
 
 _PACKAGE = "steer_llm_sdk.providers"
 
@@ -26,14 +26,14 @@ PROVIDERS: Mapping[str, ProviderRow] = {
         *ROWS,
         ProviderRow(
             "openai-responses",
-            f"{_PACKAGE}.openai_responses:OpenAIResponses",
+            f"{_PACKAGE}.openai_responses.decoder:OpenAIResponses",
             "https://api.openai.com/v1",
             key_env=("OPENAI_API_KEY",),
             base_url_env=("OPENAI_BASE_URL",),
         ),
         ProviderRow(
             "anthropic",
-            f"{_PACKAGE}.anthropic:AnthropicMessages",
+            f"{_PACKAGE}.anthropic.decoder:AnthropicMessages",
             "https://api.anthropic.com",
             key_env=("ANTHROPIC_API_KEY",),
             base_url_env=("ANTHROPIC_BASE_URL",),
@@ -41,7 +41,7 @@ PROVIDERS: Mapping[str, ProviderRow] = {
         ),
         ProviderRow(
             "gemini",
-            f"{_PACKAGE}.gemini:Gemini",
+            f"{_PACKAGE}.gemini.decoder:Gemini",
             "https://generativelanguage.googleapis.com",
             key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
             base_url_env=("GEMINI_BASE_URL",),
@@ -49,14 +49,14 @@ PROVIDERS: Mapping[str, ProviderRow] = {
         ),
         ProviderRow(
             "mistral",
-            f"{_PACKAGE}.mistral:Mistral",
+            f"{_PACKAGE}.openai_chat.mistral:Mistral",
             "https://api.mistral.ai/v1",
             key_env=("MISTRAL_API_KEY",),
             base_url_env=("MISTRAL_BASE_URL",),
         ),
         ProviderRow(
             "ollama",
-            f"{_PACKAGE}.ollama:Ollama",
+            f"{_PACKAGE}.ollama.decoder:Ollama",
             "http://localhost:11434",
             key_env=("OLLAMA_API_KEY",),
             base_url_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),

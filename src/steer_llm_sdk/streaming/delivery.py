@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 
+from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import ProcessorStream
-from steer_llm_sdk.streaming.pump import Pump
 
 _AFTER_DELTAS = frozenset({"usage", "complete", "error"})
 

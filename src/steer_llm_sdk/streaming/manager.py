@@ -32,7 +32,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.streaming.faults import FaultLog
+from steer_llm_sdk.pipeline.user_errors import FaultLog
 from steer_llm_sdk.streaming.legacy import adapt_callback
 
 _log = logging.getLogger("steer_llm_sdk")

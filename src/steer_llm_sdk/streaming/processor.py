@@ -14,11 +14,10 @@ from typing import Any
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.streaming import Transformer
-from steer_llm_sdk.streaming.background import BackgroundQueue
-from steer_llm_sdk.streaming.batching import Batcher, BatchHandler, BatchOptions, BatchOverflow
-from steer_llm_sdk.streaming.chain import settle
-from steer_llm_sdk.streaming.faults import FaultLog
-from steer_llm_sdk.streaming.filters import (
+from steer_llm_sdk.pipeline.background import BackgroundQueue
+from steer_llm_sdk.pipeline.batching import Batcher, BatchHandler, BatchOptions, BatchOverflow
+from steer_llm_sdk.pipeline.chain import settle
+from steer_llm_sdk.pipeline.filters import (
     CompositeFilter,
     EventFilter,
     EventType,
@@ -27,16 +26,20 @@ from steer_llm_sdk.streaming.filters import (
     TypeFilter,
     refuse_coroutine,
 )
-from steer_llm_sdk.streaming.passage import Passage, ProcessorMetrics
-from steer_llm_sdk.streaming.transformers import (
+from steer_llm_sdk.pipeline.passage import Passage, ProcessorMetrics
+from steer_llm_sdk.pipeline.redaction import RedactTransformer
+from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter, SamplingFilter
+from steer_llm_sdk.pipeline.transformers import (
     CorrelationTransformer,
     EventTransformer,
     MetricsTransformer,
     TimestampTransformer,
 )
+from steer_llm_sdk.pipeline.user_errors import FaultLog
 
 __all__ = [
     "BatchedEventProcessor",
+    "CoalesceTransformer",
     "CompositeFilter",
     "CorrelationTransformer",
     "EventFilter",
@@ -46,6 +49,9 @@ __all__ = [
     "PredicateFilter",
     "ProcessorMetrics",
     "ProviderFilter",
+    "RateLimiter",
+    "RedactTransformer",
+    "SamplingFilter",
     "TimestampTransformer",
     "TypeFilter",
     "create_event_processor",

@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.errors import (
     CallbackError,
     ConfigurationError,
@@ -19,13 +20,11 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
-from steer_llm_sdk.streaming.abandoned import abandon
 from steer_llm_sdk.streaming.delivery import Delivery
-from steer_llm_sdk.streaming.incremental_json import JSONEvent
+from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.manager import EventManager
-from steer_llm_sdk.streaming.observers import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
-from steer_llm_sdk.streaming.pump import Pump
-from steer_llm_sdk.streaming.structured.output import StructuredOutput
+from steer_llm_sdk.structured.output import StructuredOutput
+from steer_llm_sdk.structured.parser import JSONEvent
 
 _log = logging.getLogger("steer_llm_sdk")
 
@@ -329,3 +328,32 @@ class EventStream:
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         abandon(self, self._pump, self._loop, _warn)
+
+
+def abandon(
+    source: object,
+    pump: Pump | None,
+    loop: asyncio.AbstractEventLoop | None,
+    warn: Callable[..., None],
+) -> None:
+    """Called by the garbage collector, from whichever thread it runs in.
+
+    Args:
+        source: The stream.
+        pump: What drove it; None where it was never begun.
+        loop: Where its socket lives.
+        warn: `warnings.warn`, passed since the module may be gone when the interpreter ends.
+    """
+    if pump is None or (pump.is_over and not pump.is_open):
+        return
+    if not pump.is_over and not pump.is_stopped:
+        warn(
+            f"a stream was abandoned before its end ({pump.response.stream_id}): iterate it to the "
+            "end, call cancel(), or use 'async with'",
+            ResourceWarning,
+            source=source,
+            stacklevel=3,
+        )
+    if loop is not None and not loop.is_closed():
+        error = StreamCancelledError("the stream was abandoned")
+        loop.call_soon_threadsafe(pump.discard, error)

@@ -10,7 +10,7 @@ from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.streaming.stream import EventStream
-from steer_llm_sdk.streaming.structured import ItemStream
+from steer_llm_sdk.structured import ItemStream
 
 
 class _View:

@@ -11,6 +11,7 @@ from steer_llm_sdk.calls import CallKeywords, ItemKeywords
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
+from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
@@ -22,8 +23,7 @@ from steer_llm_sdk.models.callbacks import (
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.stats import ClientStats
-from steer_llm_sdk.streaming.structured import ItemStream, read_item_type
+from steer_llm_sdk.structured import ItemStream, read_item_type
 from steer_llm_sdk.sync.callbacks import BlockingManager
 from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
 from steer_llm_sdk.sync.thread import LoopThread

@@ -10,9 +10,9 @@ from typing import Any, Self
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.streaming.incremental_json import JSONEvent
 from steer_llm_sdk.streaming.stream import EventStream
-from steer_llm_sdk.streaming.structured import ItemStream
+from steer_llm_sdk.structured import ItemStream
+from steer_llm_sdk.structured.parser import JSONEvent
 from steer_llm_sdk.sync.feed import Feed
 from steer_llm_sdk.sync.thread import LoopThread
 

@@ -1,0 +1,1 @@
+"""What the model said: fragments become events, and events become the response."""

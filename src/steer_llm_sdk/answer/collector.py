@@ -1,0 +1,136 @@
+"""Events to a response: what has been delivered so far, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.strict_json import strict_loads
+from steer_llm_sdk.structured.partial import PartialJSON, TextPieces
+
+
+class CallInProgress:
+    """One tool call while its pieces arrive."""
+
+    __slots__ = ("arguments", "extra", "id", "name", "partial", "type")
+
+    def __init__(self, identifier: str, name: str, kind: str) -> None:
+        self.id = identifier
+        self.name = name
+        self.type = kind
+        self.arguments = TextPieces()
+        self.extra: dict[str, Any] = {}
+        self.partial = PartialJSON(self.arguments) if kind != "custom" else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The call as `StreamingResponse.tool_calls` shows it."""
+        call: dict[str, Any] = {"id": self.id, "name": self.name}
+        call["arguments"] = str(self.arguments)
+        if self.type != "function":
+            call["type"] = self.type
+        return call | self.extra
+
+
+class Collector:
+    """Puts one stream's deltas together into a `StreamingResponse`.
+
+    Text goes straight to ``response.text_parts``; everything else through here.
+    """
+
+    def __init__(self, response: StreamingResponse) -> None:
+        self.response = response
+        self.calls: dict[int, CallInProgress] = {}
+        self._closed: set[int] = set()  # by the provider; perhaps before their pieces are added
+        self._reasoning = TextPieces()
+        self._refusal = TextPieces()
+
+    def add(self, event: StreamDeltaEvent) -> None:
+        """Take one delta."""
+        delta = event.delta
+        if isinstance(delta, str):
+            self.response.text_parts.append(delta)
+            return
+        kind = delta.get("type")
+        if kind == "reasoning":
+            self._reasoning.append(_words(delta, "text"))
+        elif kind == "refusal":
+            self._refusal.append(_words(delta, "text"))
+        elif kind == "tool_call":
+            event._arguments = self._add_call(delta)  # noqa: SLF001 - its one writer
+
+    def close_call(self, index: int) -> None:
+        """The provider closed this call."""
+        self._closed.add(index)
+
+    def _add_call(self, delta: dict[str, Any]) -> PartialJSON | None:
+        index = delta.get("index")
+        index = index if isinstance(index, int) else 0
+        call = self.calls.get(index)
+        if call is None:
+            kind = _words(delta, "call_type") or "function"
+            call = self.calls[index] = CallInProgress("", "", kind)
+        call.id = _words(delta, "id") or call.id
+        call.name = _words(delta, "name") or call.name
+        call.arguments.append(_words(delta, "arguments"))
+        known = {"type", "index", "id", "name", "arguments", "call_type"}
+        call.extra.update((key, value) for key, value in delta.items() if key not in known)
+        return call.partial
+
+    def settle(self, *, has_finished: bool, was_cut: bool) -> None:
+        """Write what has been put together into the response.
+
+        Args:
+            has_finished: The provider said that the answer had finished, by a reason or by its
+                terminal marker: calls without a close are closed.
+            was_cut: It stopped in the middle (for length, by a filter): the last call may be cut.
+        """
+        response = self.response
+        response.reasoning = str(self._reasoning)
+        response.refusal = str(self._refusal)
+        response.tool_calls = []
+        response.incomplete_tool_calls = []
+        last = max(self.calls, default=-1)
+        for index in sorted(self.calls):
+            call = self.calls[index]
+            is_whole = index in self._closed
+            is_closed = is_whole or (has_finished and not (was_cut and index == last))
+            done = _finished(call, is_closed=is_closed, has_finished=has_finished)
+            kept = response.incomplete_tool_calls if done is None else response.tool_calls
+            kept.append(call.as_dict() if done is None else done)
+
+
+def _finished(
+    call: CallInProgress, *, is_closed: bool, has_finished: bool
+) -> dict[str, Any] | None:
+    """The call when it may be run, else None.
+
+    A JSON object shows its own end, so one that parses is whole even where the answer was cut just
+    after it. Free text and bare values do not, so they need the provider's close. Nothing at all
+    stands for an object without members, and so does ``null``, as some models write it.
+    """
+    done = call.as_dict()
+    if not call.name:
+        return None
+    if call.type == "custom":
+        return done if is_closed else None
+    if done["arguments"].strip() in {"", "null"}:
+        return {**done, "arguments": "{}"} if is_closed else None
+    value = _parsed(done["arguments"])
+    if value is None:
+        return None
+    return done if is_closed or (has_finished and isinstance(value, dict)) else None
+
+
+def _parsed(arguments: str) -> Any:
+    """The arguments' value; None where they are not JSON."""
+    try:
+        return strict_loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _words(delta: dict[str, Any], key: str) -> str:
+    """The text at a key of a delta; empty where a transformer left something else there."""
+    found = delta.get(key)
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,380 @@
+"""Fragments to deltas, and what else they said.
+
+The first half of the lifecycle: what the provider says, piece by piece. `Lifecycle` gives it its
+beginning and its end. Pure: times come in as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from steer_llm_sdk.answer.collector import Collector
+from steer_llm_sdk.errors import ProtocolError, SteerError
+from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.fragments import (
+    End,
+    Extras,
+    Failure,
+    Finish,
+    Fragment,
+    Identity,
+    OtherChoice,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCallPiece,
+    Usage,
+)
+from steer_llm_sdk.models.responses import StreamingResponse
+
+
+class Intake:
+    """What one stream has said so far.
+
+    Args:
+        response: Where the answer is put together; its names are those of the events.
+        wall_offset: What to add to a monotonic time to have the Unix time, in seconds.
+        is_json: Whether text deltas are JSON that was asked for.
+        defers: Whether deltas only count once `adopt` has been called with them, because text
+            transformers may still change or drop them.
+        conceals: Whether the provider's lists and objects (log probabilities, citations, further
+            choices) are left out of the metadata: they may repeat words that are redacted.
+    """
+
+    def __init__(
+        self,
+        response: StreamingResponse,
+        *,
+        wall_offset: float,
+        is_json: bool = False,
+        defers: bool = False,
+        conceals: bool = False,
+    ) -> None:
+        self.response = response
+        self.collector = Collector(response)
+        self.wall_offset = wall_offset
+        self.failure: SteerError | None = None
+        self.has_ended = False  # the provider's own terminal marker has come
+        self.has_cut_tail = False  # the body ended inside a frame
+        self.chunks = 0  # deltas that were emitted
+        self.fragments = 0  # rarer fragments: with `chunks`, a measure of progress
+        self.sequence = 0  # of the next event
+        self.usage: Usage | None = None
+        self.finish: Finish | None = None
+        self.metadata: dict[str, Any] = {}  # for the terminal event
+        self.firsts: dict[str, float] = {}  # when each kind of rarer delta first came (monotonic)
+        self.others = OtherChoices()
+        self.conceals = conceals
+        self._is_json = is_json
+        self._defers = defers
+        self._pending: dict[str, Any] = {}  # for the metadata of the next event
+        self._reasoning_part: int | str | None = None
+        self._calls: dict[int, tuple[str, str | None]] = {}  # identifier and name, by index
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether anything that came can only be of an answer."""
+        named = {"response_id", "response_model"} & self.metadata.keys()
+        return bool(self.chunks or self.usage or self.finish or named)
+
+    def forget(self) -> None:
+        """Forget what an attempt that failed has said. What it has delivered stays."""
+        self.failure = None
+        self.has_ended = False
+        self.has_cut_tail = False
+        self.usage = None
+        self.finish = None
+        self.metadata = {}
+        self.others = OtherChoices()
+        self._pending = {}
+        self._reasoning_part = None
+        self._calls = {}
+        if not self.chunks:
+            self.collector = Collector(self.response)
+            self.fragments = 0
+            self.firsts = {}
+
+    def feed(self, fragments: Iterable[Fragment], now: float) -> Iterable[StreamDeltaEvent]:
+        """The deltas of these fragments, one by one as they are asked for.
+
+        Stops at the provider's terminal marker or failure; `fragments` may raise `ProtocolError`,
+        which is a failure of the stream.
+
+        Args:
+            fragments: What a decoder found in the frames of one network read.
+            now: The monotonic time of that read, in seconds.
+        """
+        if fragments.__class__ is tuple and len(fragments) == 1 and not self._defers:
+            (words,) = fragments
+            if words.__class__ is str and words:
+                # What `_deltas` does to words, written out: a call that both made would cost a
+                # burst a twentieth, and a generator what comes alone a tenth.
+                response = self.response
+                metadata = self._pending
+                self._pending = {}
+                sequence = self.sequence
+                index = self.chunks
+                self.sequence = sequence + 1
+                self.chunks = index + 1
+                response.text_parts.append(words)
+                return (
+                    StreamDeltaEvent(
+                        response.provider,
+                        response.model,
+                        response.request_id,
+                        response.stream_id,
+                        now + self.wall_offset,
+                        metadata,
+                        sequence,
+                        words,
+                        index,
+                        self._is_json,
+                    ),
+                )
+        return self._deltas(fragments, now)
+
+    def _deltas(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
+        response = self.response
+        provider, model = response.provider, response.model
+        request_id, stream_id = response.request_id, response.stream_id
+        timestamp = now + self.wall_offset
+        is_json, defers = self._is_json, self._defers
+        keep = response.text_parts.append
+        try:
+            for fragment in fragments:
+                if fragment.__class__ is not str or defers or not fragment:
+                    event = _TAKE[fragment.__class__](self, fragment, timestamp)
+                    if event is not None:
+                        yield event
+                    if self.has_ended or self.failure is not None:
+                        return
+                    continue
+                # Nine fragments of ten are words: no call, no keyword, no copy.
+                metadata = self._pending
+                self._pending = {}
+                sequence = self.sequence
+                index = self.chunks
+                self.sequence = sequence + 1
+                self.chunks = index + 1
+                keep(fragment)
+                yield StreamDeltaEvent(
+                    provider,
+                    model,
+                    request_id,
+                    stream_id,
+                    timestamp,
+                    metadata,
+                    sequence,
+                    fragment,
+                    index,
+                    is_json,
+                )
+        except ProtocolError as error:
+            self.failure = error
+
+    def feed_tail(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
+        """What the end of the body completes. A frame that was cut by it is no frame."""
+        yield from self.feed(fragments, now)
+        if isinstance(self.failure, ProtocolError):
+            self.failure = None
+            self.has_cut_tail = True
+
+    def adopt(self, event: StreamDeltaEvent) -> None:
+        """Number a delta, and take it into the response."""
+        event.sequence = self.sequence
+        event.chunk_index = self.chunks
+        self.sequence += 1
+        self.chunks += 1
+        self.collector.add(event)
+
+    def take_pending(self) -> dict[str, Any]:
+        """What waits for the metadata of the next event."""
+        pending, self._pending = self._pending, {}
+        return pending
+
+    # --- what a fragment does -----------------------------------------------------------------
+
+    def _take_words(self, words: str, timestamp: float) -> StreamDeltaEvent | None:
+        return self._delta(words, timestamp) if words else None
+
+    def _take_text(self, fragment: Text, timestamp: float) -> StreamDeltaEvent | None:
+        self._add_pending(fragment.metadata)
+        return self._delta(fragment.text, timestamp) if fragment.text else None
+
+    def _take_reasoning(self, fragment: Reasoning, timestamp: float) -> StreamDeltaEvent | None:
+        text = fragment.text
+        if not text and not fragment.extra:
+            return None
+        if text:
+            if self._reasoning_part not in {None, fragment.part}:
+                text = "\n\n" + text
+            self._reasoning_part = fragment.part
+        return self._delta({"type": "reasoning", "text": text, **(fragment.extra or {})}, timestamp)
+
+    def _take_refusal(self, fragment: Refusal, timestamp: float) -> StreamDeltaEvent | None:
+        if not fragment.text:
+            return None
+        return self._delta({"type": "refusal", "text": fragment.text}, timestamp)
+
+    def _take_tool_call(self, piece: ToolCallPiece, timestamp: float) -> StreamDeltaEvent | None:
+        index = piece.index
+        earlier = self._calls.get(index)
+        known = earlier or (f"call_{self.response.stream_id[-12:]}_{index}", None)
+        if piece.id or piece.name:
+            known = (piece.id or known[0], piece.name or known[1])
+        has_news = bool(piece.arguments or piece.extra) or known != earlier
+        self._calls[index] = known
+        event = self._delta(_call_delta(piece, *known), timestamp) if has_news else None
+        if piece.is_whole:
+            self.collector.close_call(index)
+        return event
+
+    def _take_usage(self, usage: Usage, _timestamp: float) -> None:
+        counts = self.usage.counts if self.usage is not None else {}
+        self.usage = Usage(counts | usage.counts, usage.raw)
+
+    def _take_finish(self, finish: Finish, _timestamp: float) -> None:
+        self.finish = finish
+
+    def _take_end(self, _end: End, _timestamp: float) -> None:
+        self.has_ended = True
+
+    def _take_failure(self, failure: Failure, _timestamp: float) -> None:
+        self.failure = failure.error
+
+    def _take_identity(self, identity: Identity, _timestamp: float) -> None:
+        if identity.response_id or identity.model:
+            self.fragments += 1  # somebody is there, and at work
+        if identity.response_id:
+            self.metadata["response_id"] = identity.response_id
+        if identity.model:
+            self.metadata["response_model"] = identity.model
+
+    def _take_extras(self, extras: Extras, _timestamp: float) -> None:
+        self._add_pending(extras.metadata)
+
+    def _take_other_choice(self, other: OtherChoice, _timestamp: float) -> None:
+        self._add_pending({"choices": [self.others.take(other)]})
+
+    def _delta(self, delta: str | dict[str, Any], timestamp: float) -> StreamDeltaEvent:
+        response = self.response
+        self.fragments += 1
+        if delta.__class__ is dict:
+            what = "tool_argument" if delta.get("arguments") else str(delta["type"])
+            self.firsts.setdefault(what, timestamp - self.wall_offset)
+        event = StreamDeltaEvent(
+            response.provider,
+            response.model,
+            response.request_id,
+            response.stream_id,
+            timestamp,
+            self.take_pending(),
+            delta=delta,
+            is_json=self._is_json and delta.__class__ is str,
+        )
+        if not self._defers:
+            self.adopt(event)
+        return event
+
+    def _add_pending(self, metadata: dict[str, Any]) -> None:
+        """Keep for the next event: lists under one key are joined, other values replaced."""
+        self.fragments += 1
+        pending = self._pending
+        for key, value in metadata.items():
+            if self.conceals and isinstance(value, list | dict):
+                continue
+            earlier = pending.get(key)
+            both = isinstance(earlier, list) and isinstance(value, list)
+            pending[key] = [*earlier, *value] if both and earlier else value
+
+
+def _call_delta(piece: ToolCallPiece, identifier: str, name: str | None) -> dict[str, Any]:
+    delta: dict[str, Any] = {
+        "type": "tool_call",
+        "index": piece.index,
+        "id": identifier,
+        "name": name,
+        "arguments": piece.arguments,
+    }
+    if piece.type != "function":
+        delta["call_type"] = piece.type
+    return delta | piece.extra if piece.extra else delta
+
+
+_Take: TypeAlias = Callable[[Intake, Any, float], StreamDeltaEvent | None]
+
+# ruff: noqa: SLF001 - the table belongs to the class: it stands below only to name its methods
+_TAKE: dict[type, _Take] = {
+    str: Intake._take_words,
+    Text: Intake._take_text,
+    Reasoning: Intake._take_reasoning,
+    Refusal: Intake._take_refusal,
+    ToolCallPiece: Intake._take_tool_call,
+    Usage: Intake._take_usage,
+    Finish: Intake._take_finish,
+    End: Intake._take_end,
+    Failure: Intake._take_failure,
+    Identity: Intake._take_identity,
+    Extras: Intake._take_extras,
+    OtherChoice: Intake._take_other_choice,
+}
+
+
+class OtherChoices:
+    """Puts further choices together, each as ``{"text", "tool_calls", "finish_reason"}``."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, list[str]] = {}
+        self._calls: dict[int, dict[int, dict[str, Any]]] = {}
+        self._reasons: dict[int, str] = {}
+        self._seen: set[int] = set()
+
+    def take(self, other: OtherChoice) -> dict[str, Any]:
+        """Add a piece; gives it as an event's ``metadata["choices"]`` shows it."""
+        index, fragment = other.index, other.fragment
+        self._seen.add(index)
+        piece: dict[str, Any] = {"index": index}
+        match fragment:
+            case str() | Text():
+                text = fragment if isinstance(fragment, str) else fragment.text
+                self._texts.setdefault(index, []).append(text)
+                piece["delta"] = text
+            case Reasoning():
+                piece["delta"] = {"type": "reasoning", "text": fragment.text}
+            case Refusal():
+                piece["delta"] = {"type": "refusal", "text": fragment.text}
+            case ToolCallPiece():
+                piece["delta"] = self._add_call(index, fragment)
+            case _:
+                self._reasons[index] = fragment.provider_reason
+                piece["finish_reason"] = fragment.reason
+        return piece
+
+    def as_dict(self) -> dict[int, dict[str, Any]]:
+        """The choices by their index; the finish reason in the provider's word."""
+        return {
+            index: {
+                "text": "".join(self._texts.get(index, ())),
+                "tool_calls": [
+                    call | {"arguments": "".join(call["arguments"])}
+                    for _, call in sorted(self._calls.get(index, {}).items())
+                ],
+                "finish_reason": self._reasons.get(index),
+            }
+            for index in sorted(self._seen)
+        }
+
+    def _add_call(self, index: int, piece: ToolCallPiece) -> dict[str, Any]:
+        calls = self._calls.setdefault(index, {})
+        call = calls.setdefault(piece.index, {"id": None, "name": None, "arguments": []})
+        call["id"] = piece.id or call["id"]
+        call["name"] = piece.name or call["name"]
+        call["arguments"].append(piece.arguments)
+        return {
+            "type": "tool_call",
+            "index": piece.index,
+            "id": call["id"],
+            "name": call["name"],
+            "arguments": piece.arguments,
+        }

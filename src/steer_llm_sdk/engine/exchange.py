@@ -1,0 +1,325 @@
+"""One exchange with a provider: the request goes out, and its body comes in as fragments.
+
+A response that is no stream is read as far as it may be, and turned into the error that it tells.
+An answer that is taken up again passes the seam: no character twice, none lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.engine.plan import Target
+from steer_llm_sdk.engine.scrubbing import Secrets
+from steer_llm_sdk.errors import (
+    ConnectError,
+    ConnectionLostError,
+    IncompleteStreamError,
+    ProtocolError,
+    ProviderError,
+    SteerError,
+)
+from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, Usage
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.base import ErrorAnswer, Resumption, WireFormat
+from steer_llm_sdk.providers.failures import describe_body, retry_after_seconds
+from steer_llm_sdk.transport.base import Transport, TransportResponse
+from steer_llm_sdk.wire.frame import Frame
+
+
+async def open_body(
+    target: Target,
+    transport: Transport,
+    options: StreamingOptions,
+    clock: Clock,
+    resumption: Resumption | None = None,
+) -> Body:
+    """Send the request of a target, or the one that takes its answer up again.
+
+    Raises:
+        SteerError: There is no connection, or the provider answers with an error.
+    """
+    if target.endpoint is None:
+        await target.prepare()
+    request = target.request() if resumption is None else resumption.request
+    secrets = Secrets(request)
+    try:
+        response = await transport.open(request, connect_timeout=options.connect_timeout)
+        if response.status not in STREAMING_STATUSES:
+            raise await _refusal(response, target, options, clock)
+    except SteerError as error:
+        secrets.conceal_in(error)
+        raise
+    return Body(response, target, options, secrets, resumption)
+
+
+async def _refusal(
+    response: TransportResponse, target: Target, options: StreamingOptions, clock: Clock
+) -> SteerError:
+    error: SteerError | None = None
+    try:
+        error = await read_refusal(
+            response,
+            target.wire,
+            target.provider,
+            max_bytes=options.max_error_body_bytes,
+            clock=clock,
+        )
+    finally:
+        if error is None:  # cancelled: nothing of the body is waited for any more
+            response.abort(IncompleteStreamError("the stream was stopped while an error was read"))
+        await response.release()
+    return error
+
+
+class Body:
+    """The answer of a provider that has begun.
+
+    Args:
+        response: Where its bytes come from.
+        target: Whose wire format reads them.
+        options: The limits.
+        secrets: What no error may tell.
+        resumption: How this answer continues an earlier one; None when it does not.
+
+    Attributes:
+        decoder: What reads the frames.
+    """
+
+    def __init__(
+        self,
+        response: TransportResponse,
+        target: Target,
+        options: StreamingOptions,
+        secrets: Secrets,
+        resumption: Resumption | None,
+    ) -> None:
+        self.read = response.read
+        self.abort = response.abort
+        self.release = response.release
+        self.headers = response.headers
+        self._status = response.status
+        self._target = target
+        self._secrets = secrets
+        self._framing = target.wire.framing(options.max_frame_bytes)
+        # The beginning of what may turn out to be no stream.
+        self._document = None if is_stream_type(response.headers) else bytearray()
+        self._max_document_bytes = options.max_error_body_bytes
+        self._overlap: Overlap | None = None
+        if resumption is None:
+            self.decoder = target.wire.decoder(target.provider)
+            return
+        self.decoder = resumption.decoder
+        if resumption.echo or resumption.trimmed:
+            self._overlap = Overlap(resumption.echo, resumption.trimmed)
+
+    def fragments(self, chunk: bytes) -> Iterable[Fragment]:
+        """What these bytes complete; decoded as it is asked for.
+
+        Raises:
+            ProtocolError: While it is asked for: the bytes are not what the format allows.
+        """
+        document = self._document
+        if document is not None and len(document) < self._max_document_bytes:
+            document += chunk[: self._max_document_bytes]
+        frames = self._framing.feed(chunk)
+        # A chunk that comes alone brings one frame: that needs no chain of iterators.
+        if frames.__class__ is tuple and len(frames) == 1 and self._overlap is None:
+            try:
+                return self.decoder.decode(frames[0])
+            except ProtocolError as error:
+                return _failing(error)
+        return self._decoded(frames)
+
+    def tail(self) -> Iterable[Fragment]:
+        """What the end of the body completes, as `fragments` gives it."""
+        return self._decoded(self._framing.feed_eof())
+
+    def _decoded(self, frames: Iterable[Frame]) -> Iterable[Fragment]:
+        found = chain.from_iterable(map(self.decoder.decode, frames))
+        return found if self._overlap is None else self._overlap.pass_through(found)
+
+    def held(self) -> Iterable[Fragment]:
+        """What had been held back until the end."""
+        yield from self.decoder.decode_eof()
+
+    def explain(self, error: SteerError, *, has_answer: bool) -> SteerError:
+        """The error that this body ends in.
+
+        Args:
+            error: What became of it, as a stream.
+            has_answer: Whether it brought anything of one. If not, it may be no stream at all.
+        """
+        is_unread = isinstance(error, IncompleteStreamError | ProtocolError) and not has_answer
+        if is_unread and self._document and self._document.strip():
+            answer = ErrorAnswer(
+                self._target.provider, self._status, self.headers, bytes(self._document)
+            )
+            error = not_a_stream(self._target.wire, answer)
+        self._secrets.conceal_in(error)
+        return error
+
+    def discard(self) -> None:
+        """Close a response that came after nobody wanted it."""
+        self.abort(IncompleteStreamError("the stream was stopped while its connection was made"))
+
+
+def _failing(error: ProtocolError) -> Iterator[Fragment]:
+    """Raises when it is asked for its first fragment."""
+    raise error
+    yield  # makes it a generator
+
+
+# How long the body of an error is waited for: its status alone is worth telling.
+_BODY_SECONDS = 10.0
+
+# Successes that may carry a stream: some gateways answer every POST with 201 or 202.
+STREAMING_STATUSES = frozenset({200, 201, 202, 203})
+
+# Content types that do not rule a stream out: its own, and those of servers that do not care.
+_STREAM_TYPES = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/x-")
+
+
+async def read_refusal(
+    response: TransportResponse,
+    wire: WireFormat,
+    provider: str,
+    *,
+    max_bytes: int,
+    clock: Clock,
+) -> SteerError:
+    """Read an error out of a response. The response is still to be released.
+
+    Args:
+        response: The response; its status is none of `STREAMING_STATUSES`.
+        wire: How the provider tells errors.
+        provider: The provider's name.
+        max_bytes: How much of the body is read at the most; unpacked, where it is compressed.
+        clock: By which the body is waited for, and from which a ``Retry-After`` date counts.
+    """
+    if response.status == 407:
+        return _proxy_refused(provider)
+    if 300 <= response.status < 400:
+        return _redirect(response, provider)
+    late = ConnectionLostError("the body of an error did not come to its end in time")
+    timer = clock.call_later(_BODY_SECONDS, lambda: response.abort(late))
+    try:
+        body = await _read_body(response, max_bytes)
+    finally:
+        timer.cancel()
+    answer = ErrorAnswer(provider, response.status, response.headers, body)
+    if response.status < 300:
+        return not_a_stream(wire, answer)
+    error = wire.read_error(answer)
+    asked = retry_after_seconds(response.headers, clock.time())
+    error.retry_after = error.retry_after if asked is None else asked
+    return error
+
+
+def is_stream_type(headers: Mapping[str, str]) -> bool:
+    """Whether the headers announce a stream, rather than a document or nothing in particular."""
+    return headers.get("content-type", "").strip().lower().startswith(_STREAM_TYPES)
+
+
+def not_a_stream(wire: WireFormat, answer: ErrorAnswer) -> ProviderError:
+    """The error of a success that brought something else than a stream.
+
+    A proxy's login page, a gateway that does not stream, an error under the wrong status.
+    """
+    error = wire.read_error(answer)
+    if error.code is not None or type(error) is not ProviderError:
+        return error
+    is_json = answer.body.lstrip()[:1] in {b"{", b"["}
+    what = "a JSON document" if is_json else describe_body(answer)
+    what = what if len(what) <= _SHOWN_CHARS else what[:_SHOWN_CHARS] + "…"
+    return ProviderError(
+        f"{answer.provider} ({answer.status}): expected a stream, found {what}; check the base URL",
+        status=answer.status,
+        provider=answer.provider,
+        request_id=error.request_id,
+        body=error.body,
+    )
+
+
+_SHOWN_CHARS = 120
+
+
+async def _read_body(response: TransportResponse, max_bytes: int) -> bytes:
+    """What there is of the body: a status is worth telling even when its body breaks off."""
+    body = bytearray()
+    try:
+        while len(body) < max_bytes and (chunk := await response.read()):
+            body += chunk
+    except SteerError:
+        pass
+    return bytes(body[:max_bytes])
+
+
+def _redirect(response: TransportResponse, provider: str) -> ProviderError:
+    return ProviderError(
+        f"{provider} ({response.status}): the server redirects elsewhere; redirects are not "
+        "followed, since the key would go along: check the base URL",
+        status=response.status,
+        provider=provider,
+    )
+
+
+def _proxy_refused(provider: str) -> ConnectError:
+    return ConnectError(
+        f"{provider}: a proxy on the way wants a user and password (407): check the proxy's URL",
+        is_retryable=False,
+    )
+
+
+# What a server says beside the answer, in the midst of it too.
+_ASIDE = (Identity, Usage, Extras)
+
+
+class Overlap:
+    """Takes away what a server sends again before it goes on.
+
+    Args:
+        echo: What the server repeats, whole or not at all: text that only begins like it is held
+            until it differs, or until the answer is finished, and then let through. A body that is
+            cut before that was cut in the echo.
+        trimmed: White space that was not sent along and that the model may write once more: as much
+            of it as comes is taken away.
+    """
+
+    def __init__(self, echo: str = "", trimmed: str = "") -> None:
+        self._echo = echo
+        self._trimmed = trimmed
+        self._held = ""
+
+    def pass_through(self, fragments: Iterable[Fragment]) -> Iterator[Fragment]:
+        """The fragments without what is repeated."""
+        for fragment in fragments:
+            if isinstance(fragment, str) and (self._echo or self._trimmed):
+                if text := self._without_repeated(fragment):
+                    yield text
+            else:
+                if not isinstance(fragment, _ASIDE):
+                    yield from self._release()
+                yield fragment
+
+    def _release(self) -> Iterator[Fragment]:
+        """What was held because it began like the echo, and is now known to be none."""
+        held, self._held = self._held, ""
+        if held:
+            self._echo = ""
+            yield held
+
+    def _without_repeated(self, text: str) -> str:
+        if self._echo:
+            text, self._held = self._held + text, ""
+            if len(text) < len(self._echo) and self._echo.startswith(text):
+                self._held = text
+                return ""
+            text, self._echo = text.removeprefix(self._echo), ""
+            return text
+        same = 0
+        while same < min(len(text), len(self._trimmed)) and text[same] == self._trimmed[same]:
+            same += 1
+        self._trimmed = self._trimmed[same:] if same == len(text) else ""
+        return text[same:]

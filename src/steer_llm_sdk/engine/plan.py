@@ -1,0 +1,91 @@
+"""What a stream is to do: which model to ask, how, and which to ask when that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.base import Decoder, Endpoint, Resumption, WireFormat
+from steer_llm_sdk.structured.output import StructuredOutput
+
+
+@dataclass(slots=True)
+class Target:
+    """One model at one provider.
+
+    `find_endpoint` is called once, before the first attempt: the embedded model is started there.
+    """
+
+    provider: str
+    chat: ChatRequest
+    wire: WireFormat
+    find_endpoint: Callable[[], Awaitable[Endpoint]]
+    proxy: str | None = field(default=None, repr=False)
+    verify: bool = True
+    endpoint: Endpoint | None = None
+    _spelled: HTTPRequest | None = field(default=None, repr=False)  # and not yet sent
+
+    @property
+    def name(self) -> str:
+        """Which endpoint and model this is, among the targets of one client."""
+        where = self.endpoint.base_url if self.endpoint is not None else ""
+        return f"{self.provider} {where} {self.chat.model}"
+
+    def ask_without_usage(self) -> None:
+        """Do not ask for usage any more: the endpoint refuses that."""
+        self.chat = replace(self.chat, include_usage=False)
+        self._spelled = None
+
+    async def prepare(self) -> None:
+        """Find the endpoint, and spell the request once, so that an impossible one is refused.
+
+        Raises:
+            ConfigurationError: The request cannot be made.
+        """
+        self.endpoint = await self.find_endpoint()
+        self._spelled = self.request()
+
+    def request(self) -> HTTPRequest:
+        """The HTTP request; `prepare` has been called."""
+        assert self.endpoint is not None  # noqa: S101 - see the docstring
+        spelled, self._spelled = self._spelled, None
+        return spelled or self._by_its_way(self.wire.request(self.chat, self.endpoint))
+
+    def resume(self, written: str | None, decoder: Decoder) -> Resumption | None:
+        """How to take up an answer that was cut: see `WireFormat.resume`."""
+        assert self.endpoint is not None  # noqa: S101 - an answer has been cut
+        resumption = self.wire.resume(self.chat, self.endpoint, written, decoder)
+        if resumption is None:
+            return None
+        return replace(resumption, request=self._by_its_way(resumption.request))
+
+    def _by_its_way(self, request: HTTPRequest) -> HTTPRequest:
+        if self.proxy is None and self.verify:
+            return request
+        return replace(request, proxy=self.proxy, verify=self.verify)
+
+
+@dataclass(slots=True)
+class Plan:
+    """One call.
+
+    Attributes:
+        targets: The model that was asked for, then the fallbacks.
+        options: How the stream is run.
+        request_id: The caller's identifier, or one made by the client.
+        stream_id: The identifier of the stream.
+        metadata: The caller's metadata, for the start event.
+        is_json: Whether text is JSON that was asked for.
+        structured: Reads and checks the JSON that was asked for, and the tools' arguments.
+    """
+
+    targets: list[Target]
+    options: StreamingOptions
+    request_id: str
+    stream_id: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    is_json: bool = False
+    structured: StructuredOutput | None = None

@@ -1,0 +1,314 @@
+"""Redaction: what must not be seen is replaced before anyone sees it.
+
+A secret may be cut anywhere by the pieces it comes in, so text is held back exactly as long as more
+text could make it part of a match: see `partial_match`. What comes out, joined, is what
+``pattern.sub(replacement, text)`` gives for the whole text, one pattern after another.
+
+One thing cannot be both checked and shown in time: text that could still become a match when more
+than `max_length` characters of it are held. It is replaced at once, whether it turns out to be a
+match or not (closed on failure), and so is what follows it as long as that is not settled.
+Everything else stays exact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar, Protocol
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.pipeline.lanes import Lane, continued, lane_of, put_text, text_in
+from steer_llm_sdk.pipeline.partial_match import is_undecided, partial_pattern, reach_of
+from steer_llm_sdk.pipeline.transformers import EventTransformer
+
+Finder = Callable[[str], Iterable[tuple[int, int]]]
+Secret = str | re.Pattern[str] | Finder
+
+# A candidate that is over the limit is looked at again when it has grown by this share, so that the
+# work stays in proportion to the text.
+_GROWTH = 8
+
+
+class RedactTransformer(EventTransformer):
+    """Replaces what matches, across the borders of the pieces in which it comes.
+
+    It reads the text, the reasoning, the refusal and the arguments of each tool call, each for
+    itself. What is held back comes out with the next piece that settles it, or at the end, in the
+    order in which the kinds first came. When it raises, the piece is dropped. Deltas of a kind that
+    it does not know are dropped: it cannot check them.
+
+    In a tool call's arguments it reads the JSON as it is written: a secret spelled with escapes is
+    not found. A reasoning signature does not hold for a text that was changed.
+    An answer that is cut is redacted as far as it came: the beginning of what would have become a
+    match is shown at its end, unless the pattern matches that, too.
+
+    Among the `StreamingOptions.text_transformers` it also keeps out of all metadata what repeats
+    the words and cannot be checked: log probabilities, citations, further choices.
+
+    Args:
+        patterns: Regular expressions, compiled or as strings, or functions; one or more, applied in
+            order, each to what the one before it made of the text. A function is given text and
+            returns the places of what is to be replaced, as pairs of start and end. It must decide
+            by what is within `max_length` characters of the place.
+        replacement: What stands for each match, as it is: no group references.
+        max_length: The most characters that each pattern holds back; what could be a longer match
+            is replaced unseen. Needed for patterns without a longest match, and for functions.
+
+    Raises:
+        ConfigurationError: A pattern has no longest match, or there is a function, and `max_length`
+            is not given; or a pattern cannot be decided piece by piece (a back-reference), or
+            matches the empty text.
+    """
+
+    fails_closed: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        patterns: Secret | Iterable[Secret],
+        replacement: str = "[REDACTED]",
+        max_length: int | None = None,
+    ) -> None:
+        if max_length is not None and max_length < 1:
+            raise ConfigurationError(f"max_length: expected a number above 0, found {max_length!r}")
+        is_one = isinstance(patterns, str | re.Pattern) or callable(patterns)
+        given: Iterable[Secret] = [patterns] if is_one else patterns  # type: ignore[list-item, assignment]  # checked just now
+        self._rules = tuple(_rule(one, replacement, max_length) for one in given)
+        self._lanes: dict[Lane, _LaneState] = {}
+
+    @property
+    def held(self) -> int:
+        """How many characters are held back now, of all kinds together."""
+        return sum(lane.held for lane in self._lanes.values())
+
+    def for_stream(self) -> RedactTransformer:
+        """An instance that holds back the text of one stream."""
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(self.__dict__, _lanes={})
+        return fresh
+
+    def transform(self, event: StreamEvent) -> StreamEvent | None:
+        """The event with what is settled of its text; None when nothing is."""
+        if not isinstance(event, StreamDeltaEvent):
+            return event
+        lane = lane_of(event.delta)
+        if lane is None:
+            return None
+        state = self._lanes.get(lane)
+        if state is None:
+            state = self._lanes[lane] = _LaneState([rule() for rule in self._rules])
+        state.last = event
+        return put_text(event, lane, state.feed(text_in(event.delta, lane)))
+
+    def finish(self) -> list[StreamEvent]:
+        """What is held back, settled as the end of its text."""
+        lanes, self._lanes = self._lanes, {}
+        released = [
+            (lane, state.last, state.feed("", is_last=True)) for lane, state in lanes.items()
+        ]
+        return [continued(last, lane, text) for lane, last, text in released if text]
+
+
+class _Stage(Protocol):
+    """One pattern's way through one text."""
+
+    @property
+    def held(self) -> int: ...
+
+    def feed(self, text: str, is_last: bool) -> str: ...
+
+
+class _LaneState:
+    """One text, through all patterns."""
+
+    last: StreamDeltaEvent
+
+    def __init__(self, stages: Sequence[_Stage]) -> None:
+        self._stages = stages
+
+    @property
+    def held(self) -> int:
+        return sum(stage.held for stage in self._stages)
+
+    def feed(self, text: str, is_last: bool = False) -> str:
+        for stage in self._stages:
+            if text or is_last:
+                text = stage.feed(text, is_last)
+        return text
+
+
+class _Window:
+    """The part of a text that is still needed: some that is behind us, and what is held back.
+
+    Attributes:
+        text: That part.
+        at: Where in it what is held back begins.
+    """
+
+    def __init__(self, replacement: str, behind: int) -> None:
+        self.text = ""
+        self.at = 0
+        self._replacement = replacement
+        self._behind = behind
+        self._replaced_to = 0
+        self._out: list[str] = []
+
+    @property
+    def held(self) -> int:
+        """The characters that are held back and not replaced already."""
+        return len(self.text) - max(self.at, self._replaced_to)
+
+    def pass_to(self, end: int) -> None:
+        """Let the text up to `end` go, but for what has been replaced."""
+        begin = max(self.at, self._replaced_to)
+        if begin < end:
+            self._out.append(self.text[begin:end])
+        self.at = max(self.at, end)
+
+    def replace(self, begin: int, end: int) -> None:
+        """Replace a place, once: where it touches what was replaced unseen, that stands for it."""
+        self.pass_to(begin)
+        if begin >= self._replaced_to:
+            self._out.append(self._replacement)
+        self._replaced_to = max(self._replaced_to, end)
+
+    def take(self) -> str:
+        """What may go; and forget what is no longer needed."""
+        out = "".join(self._out)
+        self._out.clear()
+        surplus = self.at - self._behind
+        if surplus > 0:
+            self.text = self.text[surplus:]
+            self.at -= surplus
+            self._replaced_to = max(0, self._replaced_to - surplus)
+        return out
+
+
+class _PatternStage:
+    """Replaces the matches of one pattern in one text."""
+
+    def __init__(self, rule: _PatternRule) -> None:
+        self._rule = rule
+        self._window = _Window(rule.replacement, rule.behind)
+        self._skip = 0
+
+    @property
+    def held(self) -> int:
+        return self._window.held
+
+    def feed(self, text: str, is_last: bool) -> str:
+        window = self._window
+        window.text += text
+        if is_last:
+            self._settle_all(window)
+            return window.take()
+        self._skip -= len(text)
+        if self._skip <= 0:
+            self._settle(window)
+        return window.take()
+
+    def _settle_all(self, window: _Window) -> None:
+        for match in self._rule.pattern.finditer(window.text, window.at):
+            window.replace(*match.span())
+            window.at = match.end()
+        window.pass_to(len(window.text))
+
+    def _settle(self, window: _Window) -> None:
+        """Replace what matches for certain; hold back from where that is not known."""
+        while (match := self._rule.partial.search(window.text, window.at)) is not None:
+            if is_undecided(match):
+                self._hold_from(match.start(), window)
+                return
+            window.replace(*match.span())
+            window.at = match.end()
+        window.pass_to(len(window.text))
+
+    def _hold_from(self, begin: int, window: _Window) -> None:
+        window.pass_to(begin)
+        length = len(window.text) - begin
+        if length > self._rule.most_held:
+            window.replace(begin, len(window.text))
+            self._skip = length // _GROWTH
+
+
+class _PatternRule:
+    """One pattern, for any number of texts."""
+
+    def __init__(self, pattern: re.Pattern[str], replacement: str, max_length: int | None) -> None:
+        reach = reach_of(pattern)
+        most_held = max_length if max_length is not None else reach.ahead
+        if most_held is None:
+            raise ConfigurationError(
+                f"patterns: {pattern.pattern!r} has no longest match: give max_length, the most "
+                "characters that may be held back for it"
+            )
+        self.pattern = pattern
+        self.partial = partial_pattern(pattern)
+        self.replacement = replacement
+        self.most_held = most_held
+        # One more than it looks at, so that the beginning of the text is not taken for another.
+        self.behind = reach.behind + 1
+
+    def __call__(self) -> _Stage:
+        return _PatternStage(self)
+
+
+class _FinderRule:
+    """One function, for any number of texts."""
+
+    def __init__(self, find: Finder, replacement: str, max_length: int | None) -> None:
+        if max_length is None:
+            raise ConfigurationError(
+                f"patterns: the function {find!r} needs max_length, the most characters that a "
+                "place which it finds may have"
+            )
+        self.find = find
+        self.replacement = replacement
+        self.max_length = max_length
+
+    def __call__(self) -> _Stage:
+        return _FinderStage(self)
+
+
+class _FinderStage:
+    """Replaces what a function finds in one text."""
+
+    def __init__(self, rule: _FinderRule) -> None:
+        self._rule = rule
+        self._window = _Window(rule.replacement, rule.max_length)
+
+    @property
+    def held(self) -> int:
+        return self._window.held
+
+    def feed(self, text: str, is_last: bool) -> str:
+        window = self._window
+        window.text += text
+        try:
+            places = sorted(self._rule.find(window.text))
+        except BaseException:
+            # Never seen, never shown; it stays as what is behind the text to come.
+            window.at = len(window.text)
+            window.take()
+            raise
+        self._settle(window, places, len(window.text) if is_last else self._settled_to(window))
+        return window.take()
+
+    def _settled_to(self, window: _Window) -> int:
+        """Whatever begins before this is there as a whole, with what it is to be decided by."""
+        return len(window.text) - 2 * self._rule.max_length
+
+    def _settle(self, window: _Window, places: list[tuple[int, int]], settled_to: int) -> None:
+        for begin, end in places:
+            if end > window.at and begin < settled_to:
+                window.replace(max(begin, window.at), end)
+                window.at = end
+        window.pass_to(settled_to)
+
+
+def _rule(one: Secret, replacement: str, max_length: int | None) -> Callable[[], _Stage]:
+    if isinstance(one, str | re.Pattern):
+        return _PatternRule(re.compile(one), replacement, max_length)
+    if callable(one):
+        return _FinderRule(one, replacement, max_length)
+    raise ConfigurationError(f"patterns: expected a pattern or a function, found {one!r}")

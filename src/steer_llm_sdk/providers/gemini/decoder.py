@@ -1,0 +1,347 @@
+"""Gemini's ``streamGenerateContent``: https://ai.google.dev/api/generate-content.
+
+Each frame is a whole response object that holds only what is new, except for its usage, which is a
+snapshot. Nothing marks the end but a finish reason and the end of the body; some servers give the
+reason in every frame.
+
+Strategy. Nearly every frame is one part of text; one typed decoding tries just that, and makes
+nothing but the fields that are needed. Whatever it does not accept is read again as plain JSON and
+with patience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.models.fragments import (
+    Extras,
+    Finish,
+    FinishReason,
+    Fragment,
+    Identity,
+    OtherChoice,
+    Reasoning,
+    Usage,
+)
+from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
+from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
+from steer_llm_sdk.providers.gemini.errors import (
+    blocked_prompt,
+    failure_in_stream,
+    read_gemini_error,
+)
+from steer_llm_sdk.providers.gemini.framing import GeminiFraming
+from steer_llm_sdk.providers.gemini.parts import JSONObject, PartReader
+from steer_llm_sdk.providers.gemini.request import spell_request
+from steer_llm_sdk.providers.lenient_json import parse
+from steer_llm_sdk.wire.frame import Frame, Framing
+
+# https://ai.google.dev/api/generate-content#FinishReason; a word that is not here is "other".
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "MALFORMED_FUNCTION_CALL": "other",
+    "UNEXPECTED_TOOL_CALL": "other",
+    "OTHER": "other",
+}
+
+# Some servers number the words. Google's two APIs agree on the first five only; 6 to 8 are filters
+# in both, under different names.
+_NUMBERED: Mapping[int, str] = {
+    1: "STOP",
+    2: "MAX_TOKENS",
+    3: "SAFETY",
+    4: "RECITATION",
+    5: "OTHER",
+}
+_NUMBERED_FILTERS = frozenset({"6", "7", "8"})
+_NO_REASON = frozenset({"", "0", "FINISH_REASON_UNSPECIFIED"})
+
+# What a candidate says beside its content, kept under the provider's own keys.
+_CANDIDATE_EXTRAS = (
+    "safetyRatings",
+    "citationMetadata",
+    "groundingMetadata",
+    "urlContextMetadata",
+    "logprobsResult",
+    "avgLogprobs",
+    "finishMessage",
+)
+
+NOTHING: tuple[Fragment, ...] = ()
+
+
+class Gemini:
+    """The wire format ``gemini``: Google's AI Studio, and the same API on Vertex AI.
+
+    There is no marker of the end: a finish reason and a clean end of the body complete a stream.
+    """
+
+    markers = TerminalMarkers(end=False, finish=True)
+
+    def framing(self, max_frame_bytes: int) -> Framing:
+        """Server-sent events; or one JSON array, from servers that pass over ``alt=sse``."""
+        return GeminiFraming(max_frame_bytes)
+
+    def decoder(self, provider: str) -> GeminiDecoder:
+        """A fresh decoder for one stream."""
+        return GeminiDecoder(provider)
+
+    def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Spell a request: see `steer_llm_sdk.providers.gemini.request`.
+
+        Raises:
+            ConfigurationError: The request asks for what this format has no way to say.
+        """
+        return spell_request(chat, endpoint)
+
+    def read_error(self, answer: ErrorAnswer) -> ProviderError:
+        """Read the provider's error out of a response that is not a stream."""
+        return read_gemini_error(answer)
+
+    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
+        """None: usage comes unasked."""
+        del chat, error
+        return None
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """None: Gemini begins a new answer, whatever stands last."""
+        del chat, endpoint, written, decoder
+        return None
+
+
+class _Part(msgspec.Struct, gc=False):
+    text: str
+    thought: bool = False
+    thoughtSignature: None = None  # noqa: N815 - the words of the wire
+    functionCall: None = None  # noqa: N815
+
+
+class _Content(msgspec.Struct, gc=False):
+    parts: tuple[_Part]
+
+
+class _Candidate(msgspec.Struct, gc=False):
+    content: _Content
+    index: Literal[0] = 0
+    finishReason: None = None  # noqa: N815
+    safetyRatings: None = None  # noqa: N815
+    citationMetadata: None = None  # noqa: N815
+    groundingMetadata: None = None  # noqa: N815
+    urlContextMetadata: None = None  # noqa: N815
+    logprobsResult: None = None  # noqa: N815
+    avgLogprobs: None = None  # noqa: N815
+    finishMessage: None = None  # noqa: N815
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    candidates: tuple[_Candidate]
+    usageMetadata: dict[str, Any] | None = None  # noqa: N815
+    promptFeedback: None = None  # noqa: N815
+    error: None = None
+
+
+_read_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+class _Choice:
+    """What is known of one candidate."""
+
+    def __init__(self, provider: str) -> None:
+        self.parts = PartReader(provider)
+        self.finish_word = ""
+
+
+class GeminiDecoder:
+    """Turns the frames of one answer into fragments.
+
+    Args:
+        provider: The name that errors carry.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._is_opening = True
+        self._identity = Identity()
+        self._usage: JSONObject = {}
+        self._has_untold_usage = False
+        self._choices: dict[int, _Choice] = {0: _Choice(provider)}
+
+    def decode(self, frame: Frame) -> Sequence[Fragment]:
+        """The fragments of one frame.
+
+        Raises:
+            ProtocolError: The frame is not a JSON object, or a function call in it makes no sense.
+        """
+        if self._is_opening:
+            return self._decode_rare(frame)
+        try:
+            chunk = _read_chunk(frame.data)
+        except (ValueError, RecursionError):
+            return self._decode_rare(frame)
+        if chunk.usageMetadata:
+            self._see_usage(chunk.usageMetadata)
+        part = chunk.candidates[0].content.parts[0]
+        if not part.text:
+            return NOTHING
+        return (Reasoning(part.text),) if part.thought else (part.text,)
+
+    def decode_eof(self) -> Sequence[Fragment]:
+        """The usage as it stands, where no finish reason came to tell it with."""
+        if not self._has_untold_usage:
+            return NOTHING
+        return self._tell_usage(has_output="candidatesTokenCount" in self._usage)
+
+    def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
+        payload = parse(frame.data, self._provider)
+        objects = payload if isinstance(payload, list) else [payload]
+        for found in objects:
+            if not isinstance(found, dict):
+                raise ProtocolError(
+                    f"{self._provider}: expected a JSON object in a frame, "
+                    f"found one of type {type(found).__name__}"
+                )
+        self._is_opening = False
+        return [fragment for found in objects for fragment in self._read(found)]
+
+    def _read(self, payload: JSONObject) -> Iterator[Fragment]:
+        if payload.get("error"):
+            yield failure_in_stream(self._provider, payload["error"])
+            return
+        yield from self._identify(payload)
+        self._see_usage(_object(payload.get("usageMetadata")))
+        feedback = _object(payload.get("promptFeedback"))
+        if blocked := blocked_prompt(self._provider, feedback):
+            yield from self._tell_usage(has_output=True)
+            yield blocked
+            return
+        if any(feedback.values()):
+            yield Extras({"promptFeedback": feedback})
+        for candidate in _objects(payload.get("candidates")):
+            yield from self._read_candidate(candidate)
+        if self._has_untold_usage:
+            yield from self._tell_usage(has_output=bool(self._choices[0].finish_word))
+
+    def _identify(self, payload: JSONObject) -> Iterator[Fragment]:
+        seen = self._identity
+        now = Identity(
+            _string(payload.get("responseId")) or seen.response_id,
+            _string(payload.get("modelVersion")) or seen.model,
+        )
+        if now != seen:
+            self._identity = now
+            yield now
+
+    def _read_candidate(self, candidate: JSONObject) -> Iterator[Fragment]:
+        index = candidate.get("index")
+        if not isinstance(index, int) or index == 0:
+            found = {key: candidate[key] for key in _CANDIDATE_EXTRAS if candidate.get(key)}
+            if found:
+                yield Extras(found)
+            yield from self._read_content(self._choices[0], candidate)
+            return
+        choice = self._choices.setdefault(index, _Choice(self._provider))
+        for fragment in self._read_content(choice, candidate):
+            if not isinstance(fragment, Extras):
+                yield OtherChoice(index, fragment)
+
+    def _read_content(self, choice: _Choice, candidate: JSONObject) -> Iterator[Any]:
+        """The candidate's parts, and why it stopped."""
+        had_calls = choice.parts.has_calls
+        for part in _objects(_object(candidate.get("content")).get("parts")):
+            yield from choice.parts.read(part)
+        word = _finish_word(candidate.get("finishReason"))
+        choice.finish_word = word or choice.finish_word
+        # A call may come after a frame that said STOP: then the reason is another.
+        if word or (choice.finish_word and choice.parts.has_calls != had_calls):
+            yield _finish(choice.finish_word, has_calls=choice.parts.has_calls)
+
+    def _see_usage(self, usage: JSONObject) -> None:
+        """Each is a snapshot and stands for itself: a number that it leaves out is zero.
+
+        Some say nothing of tokens (Vertex's ``trafficType``): they add to the one before.
+        """
+        if usage:
+            has_counts = "promptTokenCount" in usage or "totalTokenCount" in usage
+            self._usage = usage if has_counts else self._usage | usage
+            self._has_untold_usage = True
+
+    def _tell_usage(self, *, has_output: bool) -> Sequence[Fragment]:
+        """The usage so far; its counts of the output only where the output has ended.
+
+        A stream that breaks off has more words than the last snapshot counted.
+        """
+        counts = _counts(self._usage, has_output=has_output)
+        if not counts:
+            return NOTHING
+        self._has_untold_usage = not has_output
+        raw = {key: value for key, value in self._usage.items() if value is not None}
+        return (Usage(counts, raw),)
+
+
+def _counts(raw: JSONObject, *, has_output: bool) -> dict[str, int]:
+    """The library's counts.
+
+    https://ai.google.dev/api/generate-content#UsageMetadata: the total is the sum of the prompt,
+    what tools added to it, the thoughts and the candidates; a number that is zero is left out.
+    """
+    prompt = count_at(raw, "promptTokenCount")
+    from_tools = count_at(raw, "toolUsePromptTokenCount")
+    thoughts = count_at(raw, "thoughtsTokenCount")
+    output = (count_at(raw, "candidatesTokenCount") or 0) + (thoughts or 0)
+    total = count_at(raw, "totalTokenCount")
+    if prompt is None and total is None and not output:
+        return {}
+    counts = usage_counts(
+        prompt=None if prompt is None else prompt + (from_tools or 0),
+        completion=output if has_output else None,
+        total=total if has_output else None,
+        cached=count_at(raw, "cachedContentTokenCount"),
+        reasoning=thoughts if has_output else None,
+    )
+    return with_total(counts)
+
+
+def _finish_word(said: object) -> str:
+    """The provider's word; empty where it says none."""
+    if isinstance(said, int):
+        said = _NUMBERED.get(said, str(said))
+    return said if isinstance(said, str) and said not in _NO_REASON else ""
+
+
+def _finish(word: str, *, has_calls: bool) -> Finish:
+    if word == "STOP" and has_calls:
+        return Finish("tool_calls", word)
+    if word in _NUMBERED_FILTERS:
+        return Finish("content_filter", word)
+    return Finish(FINISH_REASONS.get(word, "other"), word)
+
+
+def _object(value: object) -> JSONObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> Iterable[JSONObject]:
+    found = value if isinstance(value, list) else ()
+    return (item for item in found if isinstance(item, dict))
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

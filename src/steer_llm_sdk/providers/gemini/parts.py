@@ -1,0 +1,117 @@
+"""The parts of a Gemini candidate, and the fragments that they are.
+
+https://ai.google.dev/api/caching#Part: a part holds one of several things, each under its own key.
+Text and function calls are what the stream is about; thoughts are text with a flag. Everything else
+(code that the provider ran, its output, images, searches) is kept as it came, in metadata.
+
+A ``thoughtSignature`` can hang on any part, and has to come back with it in the next request:
+https://ai.google.dev/gemini-api/docs/thought-signatures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+from steer_llm_sdk.models.fragments import Extras, Reasoning, Text, ToolCallPiece
+from steer_llm_sdk.providers.call_arguments import arguments_text
+from steer_llm_sdk.providers.gemini.arguments import PartialArguments
+
+JSONObject: TypeAlias = dict[str, Any]
+PartFragment: TypeAlias = str | Text | Reasoning | ToolCallPiece | Extras
+
+_SIGNATURE = "thoughtSignature"
+
+
+class PartReader:
+    """Reads the parts of one candidate, in their order.
+
+    Args:
+        provider: The name that errors carry.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._calls = 0  # calls that have begun
+        self._open: PartialArguments | None = None  # of the last call, while it goes on
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether the candidate has called a function."""
+        return self._calls > 0
+
+    def read(self, part: JSONObject) -> Iterator[PartFragment]:
+        """The fragments of one part.
+
+        Raises:
+            ProtocolError: The arguments of a function call make no sense.
+        """
+        signature = part.get(_SIGNATURE)
+        extra = {_SIGNATURE: signature} if isinstance(signature, str) and signature else None
+        text = part.get("text")
+        call = part.get("functionCall")
+        if isinstance(call, dict):
+            yield from self._read_call(call, extra)
+        elif isinstance(text, str):
+            yield from _read_text(text, extra, is_thought=bool(part.get("thought")))
+        elif part:
+            yield Extras({"parts": [part]})
+
+    def _read_call(self, call: JSONObject, extra: JSONObject | None) -> Iterator[ToolCallPiece]:
+        """A whole call, or a piece of one: only its first piece has a name."""
+        name = call.get("name")
+        is_whole = not call.get("willContinue")
+        if isinstance(name, str) and name:
+            self._calls += 1
+            identifier = call.get("id")
+            call_id = identifier if isinstance(identifier, str) and identifier else None
+            if is_whole and not call.get("partialArgs"):
+                self._open = None
+                text = arguments_text(call.get("args") or {}, self._provider)
+                yield self._piece(call_id, name, text, extra, is_whole=True)
+                return
+            self._open = PartialArguments(self._provider, _object(call.get("args")))
+            yield self._piece(call_id, name, "", extra)
+        if self._open is not None:
+            yield from self._continue(self._open, call, is_whole=is_whole)
+
+    def _continue(
+        self, arguments: PartialArguments, call: JSONObject, *, is_whole: bool
+    ) -> Iterator[ToolCallPiece]:
+        pieces = call.get("partialArgs")
+        for piece in pieces if isinstance(pieces, list) else ():
+            arguments.add(_object(piece))
+        if is_whole:
+            self._open = None
+            text = arguments_text(arguments.finish(), self._provider)
+            yield self._piece(None, None, text, None, is_whole=True)
+
+    def _piece(
+        self,
+        call_id: str | None,
+        name: str | None,
+        arguments: str,
+        extra: JSONObject | None,
+        *,
+        is_whole: bool = False,
+    ) -> ToolCallPiece:
+        index = self._calls - 1
+        return ToolCallPiece(index, call_id, name, arguments, is_whole=is_whole, extra=extra)
+
+
+def _read_text(
+    text: str, extra: JSONObject | None, *, is_thought: bool
+) -> Iterator[str | Text | Reasoning | Extras]:
+    if is_thought:
+        if text or extra:
+            yield Reasoning(text, extra=extra)
+    elif extra is None:
+        if text:
+            yield text
+    else:
+        # An empty delta is never emitted: a signature on no words rides on the next event.
+        yield Text(text, extra) if text else Extras(extra)
+
+
+def _object(value: object) -> JSONObject:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,265 @@
+"""A request as Gemini spells it: https://ai.google.dev/api/generate-content#request-body.
+
+What differs from the library's own form: the model stands in the URL; the system prompt stands
+outside of the contents; the assistant is called ``model``; a tool's answer names the function, and
+all answers to one turn stand in one turn; how to generate is an object of its own.
+
+What has no spelling: an image's ``detail``, a speaker's ``name``, a tool's ``strict`` and
+``metadata`` are hints for other providers, and are left out. Everything else can be said in
+``extra_body``, which is merged last; what it says in ``generationConfig`` is joined with what is
+said there already.
+
+A ``thoughtSignature`` has to come back as it was: it is read from a tool call's own keys, and from
+those of an assistant's message for its text.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.messages import (
+    InputImage,
+    InputPart,
+    InputRaw,
+    InputText,
+    Message,
+    ToolCall,
+    split_system,
+)
+from steer_llm_sdk.models.requests import (
+    ChatRequest,
+    HTTPRequest,
+    JSONFormat,
+    RawTool,
+    Tool,
+    ToolChoice,
+)
+from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.call_arguments import arguments_object
+
+_COLLECTIONS = ("models", "tunedModels")
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
+_SIGNATURE = "thoughtSignature"
+
+# https://ai.google.dev/gemini-api/docs/image-understanding#supported-formats. A file's type is told
+# where its name gives it away; the server looks for itself otherwise.
+_MEDIA_TYPES = {
+    ".gif": "image/gif",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+
+_Object = dict[str, Any]
+
+
+def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """The HTTP request that asks `endpoint` for a stream. The key is in a header only.
+
+    Raises:
+        ConfigurationError: A tool's answer belongs to no call, the arguments of an earlier call are
+            no JSON object, or something in the request cannot be written as JSON.
+    """
+    try:
+        body = msgspec.json.encode(_spell_body(chat, endpoint.provider), enc_hook=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{endpoint.provider}: the request cannot be written as JSON: {error}"
+        ) from None
+    return HTTPRequest(_url(chat.model, endpoint), body, _headers(chat, endpoint))
+
+
+def _url(model: str, endpoint: Endpoint) -> str:
+    collection, _, name = model.partition("/")
+    if collection not in _COLLECTIONS or not name:
+        collection, name = "models", model
+    place = f"{collection}/{quote(name, safe='')}"
+    return f"{endpoint.base_url.rstrip('/')}/v1beta/{place}:streamGenerateContent?alt=sse"
+
+
+def _headers(chat: ChatRequest, endpoint: Endpoint) -> dict[str, str]:
+    headers = {"content-type": "application/json", "accept": "text/event-stream"}
+    if endpoint.api_key is not None:
+        headers["x-goog-api-key"] = endpoint.api_key
+    for given in (endpoint.headers, chat.extra_headers):
+        headers |= {name.lower(): value for name, value in given.items()}
+    return headers
+
+
+def _spell_body(chat: ChatRequest, provider: str) -> _Object:
+    system, messages = split_system(chat.messages, chat.system)
+    said = {
+        "contents": _spell_contents(messages, provider),
+        "systemInstruction": {"parts": [{"text": system}]} if system else None,
+        "tools": _spell_tools(chat.tools) or None,
+        "toolConfig": _spell_tool_choice(chat.tool_choice),
+        "generationConfig": _spell_generation(chat) or None,
+    }
+    body = {key: value for key, value in said.items() if value is not None}
+    return _with_extra(body, chat.extra_body)
+
+
+def _with_extra(body: _Object, extra: Mapping[str, Any]) -> _Object:
+    """The caller's own fields last; those in ``generationConfig`` one by one.
+
+    Much that a caller wants to add stands there (``thinkingConfig``), and must not undo the rest.
+    """
+    config = extra.get("generationConfig")
+    if "generationConfig" in body and isinstance(config, Mapping):
+        extra = {**extra, "generationConfig": {**body["generationConfig"], **config}}
+    return {**body, **extra}
+
+
+def _spell_generation(chat: ChatRequest) -> _Object:
+    said = {
+        "temperature": chat.temperature,
+        "topP": chat.top_p,
+        "maxOutputTokens": chat.max_tokens,
+        "stopSequences": list(chat.stop) or None,
+        "seed": chat.seed,
+        **_spell_format(chat.response_format),
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _spell_format(wanted: JSONFormat | RawTool | None) -> _Object:
+    if wanted is None:
+        return {}
+    if isinstance(wanted, RawTool):
+        return dict(wanted.value)
+    return {"responseMimeType": "application/json", "responseJsonSchema": wanted.schema}
+
+
+def _spell_tools(tools: Sequence[Tool | RawTool]) -> list[_Object]:
+    declared = [_spell_function(tool) for tool in tools if isinstance(tool, Tool)]
+    functions = [{"functionDeclarations": declared}] if declared else []
+    return [*functions, *(dict(tool.value) for tool in tools if isinstance(tool, RawTool))]
+
+
+def _spell_function(tool: Tool) -> _Object:
+    said = {
+        "name": tool.name,
+        "description": tool.description,
+        "parametersJsonSchema": tool.parameters,
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _spell_tool_choice(choice: ToolChoice | RawTool | None) -> _Object | None:
+    if choice is None:
+        return None
+    if isinstance(choice, RawTool):
+        return dict(choice.value)
+    config: _Object = {"mode": _MODES[choice.mode]}
+    if choice.name is not None:
+        config["allowedFunctionNames"] = [choice.name]
+    return {"functionCallingConfig": config}
+
+
+def _spell_contents(messages: Iterable[Message], provider: str) -> list[_Object]:
+    contents: list[_Object] = []
+    names: dict[str, str] = {}  # of the functions, by the ids of their calls
+    answers: list[_Object] | None = None  # the parts of a turn of answers, while it goes on
+    for message in messages:
+        if message.role == "tool":
+            parts = list(_spell_answer(message, names, provider))
+            if answers is not None:
+                answers += parts
+                continue
+            answers = parts
+        else:
+            names |= {call.id: call.name for call in message.tool_calls}
+            parts = list(_spell_turn(message, provider))
+            answers = None
+        if parts:
+            contents.append(
+                {"role": "model" if message.role == "assistant" else "user", "parts": parts}
+            )
+    return contents
+
+
+def _spell_turn(message: Message, provider: str) -> Iterator[_Object]:
+    """Words and calls in their order; a signature of the whole turn stands on its last part."""
+    signature = message.extra.get(_SIGNATURE)
+    signed = message.parts[-1] if message.parts and signature is not None else None
+    for block in message.blocks:
+        if isinstance(block, ToolCall):
+            yield _spell_call(block, provider)
+            continue
+        for part in _spell_part(block):
+            yield {**part, _SIGNATURE: signature} if block is signed else part
+
+
+def _spell_part(part: InputPart) -> Iterator[_Object]:
+    if isinstance(part, InputText):
+        if part.text:
+            yield {"text": part.text}
+    elif isinstance(part, InputImage):
+        yield _spell_image(part)
+    else:
+        yield _without_type(part)
+
+
+def _without_type(part: InputRaw) -> _Object:
+    """A part in Gemini's own spelling; ``type`` is no word of it, and would be refused."""
+    return {key: value for key, value in part.value.items() if key != "type"}
+
+
+def _spell_image(image: InputImage) -> _Object:
+    if image.url is None:
+        return {"inlineData": {"mimeType": image.media_type, "data": image.data}}
+    suffix = posixpath.splitext(urlsplit(image.url).path)[1].lower()
+    media_type = _MEDIA_TYPES.get(suffix)
+    known = {"mimeType": media_type} if media_type else {}
+    return {"fileData": {**known, "fileUri": image.url}}
+
+
+def _spell_call(call: ToolCall, provider: str) -> _Object:
+    said = {"id": call.id or None, "name": call.name, "args": arguments_object(call, provider)}
+    part: _Object = {"functionCall": {k: v for k, v in said.items() if v is not None}}
+    signature = (call.extra or {}).get(_SIGNATURE)
+    return part if signature is None else {**part, _SIGNATURE: signature}
+
+
+def _spell_answer(message: Message, names: Mapping[str, str], provider: str) -> Iterator[_Object]:
+    """The answer to a call; images that it holds follow it as parts of their own."""
+    identifier = message.tool_call_id
+    name = message.name or names.get(identifier or "")
+    if not name:
+        raise ConfigurationError(
+            f"{provider}: no call before it has the id {identifier!r} of a tool's answer, and the "
+            "function's name is needed: pass it as the message's name"
+        )
+    said = {"id": identifier or None, "name": name, "response": _spell_result(message)}
+    yield {"functionResponse": {key: value for key, value in said.items() if value is not None}}
+    for part in message.parts:
+        if not isinstance(part, InputText):
+            yield from _spell_part(part)
+
+
+def _spell_result(message: Message) -> _Object:
+    """An object is wanted: the text, when it is one; else under the name that Google proposes."""
+    if message.is_error:
+        return {"error": message.text}
+    try:
+        result = msgspec.json.decode(message.text)
+    except (ValueError, RecursionError):
+        result = None
+    return result if isinstance(result, dict) else {"result": message.text}
+
+
+def _plain(value: object) -> object:
+    """For JSON: mappings of other kinds than `dict`, as schemas may be."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"no JSON for a value of type {type(value).__name__}")

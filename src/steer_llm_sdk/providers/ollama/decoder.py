@@ -1,0 +1,244 @@
+"""Ollama's native chat: https://docs.ollama.com/api/chat. One JSON object a line.
+
+Every line but the last carries a few words; the last says ``"done": true``, why, and the figures.
+An error in the middle of the stream is a line of its own.
+
+Strategy. One typed decoding tries the line with a few words, and makes nothing but the fields that
+are needed. Whatever it does not accept is read again as plain JSON and with patience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import msgspec
+
+from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.models.fragments import (
+    End,
+    Failure,
+    Finish,
+    FinishReason,
+    Fragment,
+    Identity,
+    Reasoning,
+    Text,
+    ToolCallPiece,
+    Usage,
+)
+from steer_llm_sdk.models.messages import InputText, Message
+from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
+from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
+from steer_llm_sdk.providers.call_arguments import arguments_text
+from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.lenient_json import parse
+from steer_llm_sdk.providers.ollama.request import spell_request
+from steer_llm_sdk.wire.frame import Frame, Framing
+from steer_llm_sdk.wire.ndjson import NDJSONFraming
+
+JSONObject: TypeAlias = dict[str, Any]
+
+# ``load`` and ``unload`` answer a request without messages: there was nothing to say.
+FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
+
+# The figures of the last line; durations are in nanoseconds.
+_FIGURES = (
+    "prompt_eval_count",
+    "eval_count",
+    "total_duration",
+    "load_duration",
+    "prompt_eval_duration",
+    "eval_duration",
+)
+
+NOTHING: tuple[Fragment, ...] = ()
+
+
+class Ollama:
+    """The wire format ``ollama``. Only the line that says ``"done": true`` completes a stream."""
+
+    markers = TerminalMarkers(end=True, finish=False)
+
+    def framing(self, max_frame_bytes: int) -> Framing:
+        """One JSON object a line."""
+        return NDJSONFraming(max_frame_bytes)
+
+    def decoder(self, provider: str) -> OllamaDecoder:
+        """A fresh decoder for one stream."""
+        return OllamaDecoder(provider)
+
+    def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Spell a request: see `steer_llm_sdk.providers.ollama.request`.
+
+        Raises:
+            ConfigurationError: The request asks for what this format has no way to say.
+        """
+        return spell_request(chat, endpoint)
+
+    def read_error(self, answer: ErrorAnswer) -> ProviderError:
+        """Read the provider's error out of a response that is not a stream."""
+        found = read_json_body(answer)
+        said = _error_text(found.get("error")) if isinstance(found, dict) else ""
+        return make_error(
+            answer.provider,
+            None,
+            said or describe_body(answer),
+            status=answer.status,
+            codes={},
+            body=answer.body.decode("utf-8", "replace"),
+            headers=answer.headers,
+        )
+
+    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
+        """None: usage comes unasked."""
+        del chat, error
+        return None
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """Send the answer so far along: Ollama goes on with an assistant's message that is last."""
+        del decoder
+        if not written:
+            return None
+        again = replace(
+            chat, messages=(*chat.messages, Message("assistant", (InputText(written),)))
+        )
+        return Resumption(self.request(again, endpoint), self.decoder(endpoint.provider))
+
+
+# --- the frequent line, typed -----------------------------------------------------------------
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str = ""
+    thinking: str | None = None
+    tool_calls: None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    message: _Message
+    done: bool = False
+    error: None = None
+    logprobs: None = None
+
+
+_read_line = msgspec.json.Decoder(_Line).decode
+
+
+class OllamaDecoder:
+    """Turns the lines of one answer into fragments.
+
+    Args:
+        provider: The name that errors carry.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._model: str | None = None
+        self._calls = 0
+
+    def decode(self, frame: Frame) -> Sequence[Fragment]:
+        """The fragments of one line.
+
+        Raises:
+            ProtocolError: The line is not a JSON object.
+        """
+        try:
+            line = _read_line(frame.data)
+        except (ValueError, RecursionError):
+            return self._decode_rare(frame)
+        if line.done or self._model is None:
+            return self._decode_rare(frame)
+        message = line.message
+        if not message.thinking:
+            return (message.content,) if message.content else NOTHING
+        if message.content:
+            return (Reasoning(message.thinking), message.content)
+        return (Reasoning(message.thinking),)
+
+    def decode_eof(self) -> Sequence[Fragment]:
+        """Nothing is ever held back."""
+        return NOTHING
+
+    def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
+        line = parse(frame.data, self._provider)
+        if not isinstance(line, dict):
+            raise ProtocolError(
+                f"{self._provider}: expected a JSON object on a line, "
+                f"found one of type {type(line).__name__}"
+            )
+        if line.get("error"):
+            return (_failure(self._provider, line["error"]),)
+        return [*self._identify(line), *self._read_message(line), *self._finish(line)]
+
+    def _identify(self, line: JSONObject) -> Iterator[Identity]:
+        if self._model is None:
+            self._model = _string(line.get("model"))
+            if self._model:
+                yield Identity(model=self._model)
+
+    def _read_message(self, line: JSONObject) -> Iterator[Fragment]:
+        """What is said: in the message, or beside it, as ``/api/generate`` has it."""
+        message = line.get("message")
+        said = message if isinstance(message, dict) else line
+        if thinking := _string(said.get("thinking")):
+            yield Reasoning(thinking)
+        if text := _string(said.get("content")) or _string(said.get("response")):
+            logprobs = line.get("logprobs")
+            yield Text(text, {"logprobs": logprobs}) if logprobs else text
+        calls = said.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            yield from self._read_call(call)
+
+    def _read_call(self, call: object) -> Iterator[ToolCallPiece]:
+        """A whole call. Its index says nothing: some versions give 0 to every one."""
+        function = call.get("function") if isinstance(call, dict) else None
+        name = _string(function.get("name")) if isinstance(function, dict) else None
+        if not isinstance(call, dict) or not isinstance(function, dict) or name is None:
+            return
+        arguments = function.get("arguments")
+        if not isinstance(arguments, str) or not arguments:
+            arguments = arguments_text(arguments or {}, self._provider)
+        index = self._calls
+        self._calls += 1
+        yield ToolCallPiece(index, _string(call.get("id")), name, arguments, is_whole=True)
+
+    def _finish(self, line: JSONObject) -> Iterator[Fragment]:
+        if line.get("done") is not True:
+            return
+        raw = {key: line[key] for key in _FIGURES if line.get(key) is not None}
+        if counts := _counts(raw):
+            yield Usage(counts, raw)
+        if word := _string(line.get("done_reason")):
+            reason = FINISH_REASONS.get(word, "other")
+            yield Finish("tool_calls" if self._calls and reason == "stop" else reason, word)
+        yield End()
+
+
+def _counts(raw: JSONObject) -> dict[str, int]:
+    """The library's counts; the prompt's is missing where the server had it all in its cache."""
+    return with_total(
+        usage_counts(
+            prompt=count_at(raw, "prompt_eval_count"), completion=count_at(raw, "eval_count")
+        )
+    )
+
+
+def _failure(provider: str, error: object) -> Failure:
+    """An error in mid-stream: the model's process failed, unless the words say something else."""
+    said = _error_text(error)
+    return Failure(make_error(provider, None, said, status=200, codes={}, body_status=500))
+
+
+def _error_text(error: object) -> str:
+    """From ``{"error": "…"}``, or ``{"error": {"message": "…"}}`` as its copy of OpenAI has it."""
+    said = error.get("message") if isinstance(error, dict) else error
+    return said if isinstance(said, str) else ""
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

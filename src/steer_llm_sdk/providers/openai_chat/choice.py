@@ -1,0 +1,181 @@
+"""What one choice of a chunk says, and what it has said before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steer_llm_sdk.models.fragments import (
+    Finish,
+    FinishReason,
+    Fragment,
+    Refusal,
+    Text,
+    ToolCallPiece,
+)
+from steer_llm_sdk.providers.openai_chat.content import json_text, read_content, read_reasoning
+from steer_llm_sdk.providers.openai_chat.errors import error_object
+from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "refusal": "refusal",
+    "insufficient_system_resource": "other",
+}
+
+# What is read here, or says nothing: roles, padding, numbers of tokens, the accumulated message.
+_CHOICE_FIELDS = frozenset(
+    {"index", "delta", "message", "text", "finish_reason", "error", "logprobs", "token_ids"}
+)
+_DELTA_FIELDS = frozenset(
+    {
+        "role",
+        "name",
+        "index",
+        "channel",
+        "token_id",
+        "content",
+        "reasoning",
+        "reasoning_content",
+        "reasoning_details",
+        "refusal",
+        "tool_calls",
+        "function_call",
+    }
+)
+_CALL_FIELDS = frozenset({"index", "id", "type", "function", "custom"})
+
+
+class ChoiceReader:
+    """Reads one choice through all its chunks.
+
+    Attributes:
+        calls: Its tool calls so far.
+    """
+
+    __slots__ = ("_finish", "_has_delta", "calls")
+
+    def __init__(self) -> None:
+        self.calls = ToolCallIndexes()
+        self._finish = ""
+        self._has_delta = False
+
+    def read(self, choice: dict[str, Any], extras: dict[str, Any]) -> list[Fragment]:
+        """The fragments of the choice in this chunk; what else it holds is put into `extras`."""
+        found: list[Fragment] = []
+        with_words = _with_words(choice)
+        delta = self._delta_of(choice)
+        extras.update(_unknown(choice, _CHOICE_FIELDS))
+        extras.update(_unknown(delta, _DELTA_FIELDS))
+        found += read_reasoning(delta)
+        words, others = read_content(delta.get("content"))
+        first = words[0] if words else None
+        if with_words and isinstance(first, str):
+            found += [Text(first, with_words), *words[1:]]
+        else:
+            extras.update(with_words)
+            found += words
+        if others:
+            extras["content_parts"] = others
+        if refusal := word(delta.get("refusal")):
+            found.append(Refusal(refusal))
+        found += self._pieces(delta)
+        found += self._finish_of(choice)
+        return found
+
+    def _delta_of(self, choice: dict[str, Any]) -> dict[str, Any]:
+        """The delta; or the message, where a server sends the whole answer at once.
+
+        Some servers repeat all that they have said as a message beside each delta.
+        """
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            self._has_delta = True
+            return delta
+        message = choice.get("message")
+        return message if isinstance(message, dict) and not self._has_delta else {}
+
+    def _pieces(self, delta: dict[str, Any]) -> list[ToolCallPiece]:
+        given = delta.get("tool_calls")
+        calls = (
+            [call for call in given if isinstance(call, dict)] if isinstance(given, list) else []
+        )
+        # The form that tool calls had before there could be several.
+        legacy = delta.get("function_call")
+        if isinstance(legacy, dict):
+            calls.append({"index": 0, "function": legacy})
+        pieces = (_read_call(call, self.calls) for call in calls)
+        return [piece for piece in pieces if piece is not None]
+
+    def _finish_of(self, choice: dict[str, Any]) -> list[Finish]:
+        """The finish reason, once: several servers repeat it in the chunk with the usage."""
+        given = choice.get("finish_reason")
+        reason = "" if given is None else str(given)
+        if reason in {"", "error", self._finish}:
+            return []
+        self._finish = reason
+        return [Finish(FINISH_REASONS.get(reason.lower(), "other"), reason)]
+
+
+def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
+    """The error that a choice carries, or of which its finish reason tells."""
+    error = error_object({"error": choice.get("error")})
+    if error is None and choice.get("finish_reason") == "error":
+        return {
+            "type": "server_error",
+            "message": "the answer ended with the finish reason 'error'",
+        }
+    return error
+
+
+def word(value: object) -> str | None:
+    """The value where it is a text that says something."""
+    return value if isinstance(value, str) and value else None
+
+
+def whole_number(value: object) -> int | None:
+    """The value where it is a whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _unknown(fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in known}
+
+
+def _with_words(choice: dict[str, Any]) -> dict[str, Any]:
+    """What belongs to the words of a choice: log-probabilities and the numbers of the tokens."""
+    metadata: dict[str, Any] = {}
+    logprobs = choice.get("logprobs")
+    if isinstance(logprobs, dict) and any(logprobs.values()):
+        metadata["logprobs"] = logprobs
+    if token_ids := choice.get("token_ids"):
+        metadata["token_ids"] = token_ids
+    return metadata
+
+
+def _read_call(call: dict[str, Any], calls: ToolCallIndexes) -> ToolCallPiece | None:
+    custom = call.get("custom")
+    is_custom = isinstance(custom, dict)
+    inner = custom if is_custom else call.get("function")
+    named = inner if isinstance(inner, dict) else {}
+    given = named.get("input" if is_custom else "arguments")
+    return calls.settle(
+        whole_number(call.get("index")),
+        word(call.get("id")),
+        word(named.get("name")),
+        given if isinstance(given, str) else json_text(given),
+        kind="custom" if is_custom else "function",
+        # Gemini's thought signatures come here, under `extra_content`.
+        extra={k: v for k, v in call.items() if k not in _CALL_FIELDS and v is not None} or None,
+    )

@@ -1,0 +1,185 @@
+"""One chunk of a chat completion, whatever it carries and however a server spells it.
+
+This is the slow road of `steer_llm_sdk.providers.openai_chat.decoder`: it decodes the whole object
+and looks at every field. What it does not know is kept, once for each value, in `Extras`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.models.fragments import (
+    End,
+    Extras,
+    Failure,
+    Finish,
+    Fragment,
+    Identity,
+    OtherChoice,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCallPiece,
+    Usage,
+)
+from steer_llm_sdk.providers.lenient_json import parse
+from steer_llm_sdk.providers.openai_chat.choice import (
+    ChoiceReader,
+    error_of,
+    whole_number,
+    word,
+)
+from steer_llm_sdk.providers.openai_chat.content import json_text
+from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
+from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
+from steer_llm_sdk.providers.openai_chat.usage import read_usage
+from steer_llm_sdk.wire.frame import Frame
+
+# What is read here, or says nothing of the answer: times, padding.
+_CHUNK_FIELDS = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "error", "p", "obfuscation"}
+)
+
+# Chunks that are read in full in the hope of an id and a model. Azure's first has neither; some
+# servers never send an id.
+_OPENING_CHOICES = 4
+
+# The names of events that must carry a chunk; one of another name (a ping) may.
+_NAMES = frozenset({"", "message", "data"})
+
+_OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Refusal, Finish)
+
+
+class ChunkReader:
+    """Reads the chunks of one stream, and remembers what must not be said twice.
+
+    Attributes:
+        is_opening: Whether the response has yet to say who it is.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self.is_opening = True
+        self._provider = provider
+        self._first = ChoiceReader()
+        self._choices = {0: self._first}
+        self._choices_read = 0
+        self._identity = Identity()
+        self._extras: dict[str, Any] = {}
+        self._usage: dict[str, Any] | None = None
+
+    @property
+    def calls(self) -> ToolCallIndexes:
+        """The tool calls of choice 0."""
+        return self._first.calls
+
+    def read(self, frame: Frame) -> Sequence[Fragment]:
+        """The fragments of one frame.
+
+        Raises:
+            ProtocolError: The frame is not JSON, or not an object, or nested without end.
+        """
+        data = frame.data.strip()
+        if data == b"[DONE]":
+            # A server that failed before its first word may still say so: that is no answer.
+            return (End(),) if self._choices_read else ()
+        try:
+            if frame.event == "error":
+                return self._read_error_event(data)
+            return self._read_chunk(self._parse_object(data))
+        except ProtocolError:
+            if frame.event in _NAMES:
+                raise
+            return ()
+        except RecursionError:
+            # What could just be parsed can be too deep to be compared or written again.
+            raise ProtocolError(f"{self._provider}: a chunk is nested too deeply") from None
+
+    def _parse_object(self, data: bytes) -> dict[str, Any]:
+        value = parse(data, self._provider)
+        if isinstance(value, dict):
+            return value
+        found = type(value).__name__
+        raise ProtocolError(f"{self._provider}: expected a JSON object, found {found}")
+
+    def _read_error_event(self, data: bytes) -> Sequence[Fragment]:
+        """An event that is named an error is one, whatever its data is."""
+        try:
+            value = parse(data, self._provider)
+        except ProtocolError:
+            value = data.decode("utf-8", "replace")
+        if not isinstance(value, dict):
+            value = {"error": value if isinstance(value, str) else json_text(value)}
+        return (self._failure(error_object(value) or value),)
+
+    def _read_chunk(self, chunk: dict[str, Any]) -> Sequence[Fragment]:
+        found = self._identify(chunk)
+        extras = {key: value for key, value in chunk.items() if key not in _CHUNK_FIELDS}
+        is_error = bool(chunk.get("error")) or chunk.get("object") == "error"
+        error = error_object(chunk) if is_error else None
+        given = chunk.get("choices")
+        for position, choice in enumerate(given if isinstance(given, list) else ()):
+            if isinstance(choice, dict):
+                found += self._read_choice(choice, position, extras)
+                error = error or error_of(choice)
+        if news := self._news(extras):
+            found.insert(0, Extras(news))
+        found += self._usage_of(chunk)
+        if error is not None:
+            found.append(self._failure(error))
+        return found
+
+    def _read_choice(
+        self, choice: dict[str, Any], position: int, extras: dict[str, Any]
+    ) -> list[Fragment]:
+        self._choices_read += 1
+        if self.is_opening:
+            known = self._identity.response_id and self._identity.model
+            self.is_opening = not known and self._choices_read < _OPENING_CHOICES
+        index = whole_number(choice.get("index"))
+        if index is None:
+            index = position
+        if index == 0:
+            return self._first.read(choice, extras)
+        reader = self._choices.setdefault(index, ChoiceReader())
+        # Extras of another choice have nowhere to go: its fragments pass in metadata themselves.
+        said = reader.read(choice, {})
+        return [OtherChoice(index, f) for f in said if isinstance(f, _OF_OTHER_CHOICES)]
+
+    def _identify(self, chunk: dict[str, Any]) -> list[Fragment]:
+        known = self._identity
+        if known.response_id and known.model:
+            return []
+        identity = Identity(
+            known.response_id or word(chunk.get("id")), known.model or word(chunk.get("model"))
+        )
+        if identity == known:
+            return []
+        self._identity = identity
+        return [identity]
+
+    def _news(self, extras: dict[str, Any]) -> dict[str, Any]:
+        """What says something, and something that it has not said before."""
+        news = {
+            key: value
+            for key, value in extras.items()
+            if value is not None and value not in ("", [], {}) and value != self._extras.get(key)
+        }
+        self._extras |= news
+        return news
+
+    def _usage_of(self, chunk: dict[str, Any]) -> list[Fragment]:
+        raw = chunk.get("usage")
+        if not raw and isinstance(groq := chunk.get("x_groq"), dict):
+            raw = groq.get("usage")
+        if not isinstance(raw, dict) or raw == self._usage:
+            return []
+        counts = read_usage(raw)
+        if not counts:
+            return []
+        self._usage = raw
+        return [Usage(counts, raw)]
+
+    def _failure(self, error: dict[str, Any]) -> Failure:
+        return Failure(read_failure(self._provider, error, self._identity.response_id))

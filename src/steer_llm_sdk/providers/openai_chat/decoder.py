@@ -1,0 +1,216 @@
+"""OpenAI's chat completions, as OpenAI and everyone who copies it streams them.
+
+https://platform.openai.com/docs/api-reference/chat-streaming
+
+Strategy. Nearly every chunk carries a few words, a piece of reasoning or a piece of a tool call,
+and nothing else that is news. `_Chunk` describes exactly that: the fields that matter, and the
+rarer ones as "must be null". What fits is read in well under a microsecond; what does not fit
+(usage, a finish reason, log-probabilities, several choices, an error, ``[DONE]``) takes the slower
+road, `steer_llm_sdk.providers.openai_chat.chunk`, which reads anything. The first chunks take it
+too, until the response has said who it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import msgspec
+
+from steer_llm_sdk.errors import ProviderError
+from steer_llm_sdk.models.fragments import Fragment, Reasoning
+from steer_llm_sdk.models.messages import InputText, Message
+from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
+from steer_llm_sdk.providers.dialects import Dialect
+from steer_llm_sdk.providers.openai_chat.chunk import ChunkReader
+from steer_llm_sdk.providers.openai_chat.errors import read_answer
+from steer_llm_sdk.providers.openai_chat.request import spell_request
+from steer_llm_sdk.wire.frame import Frame
+from steer_llm_sdk.wire.sse import SSEFraming
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct, gc=False):
+    function: _Function
+    index: int | None = None
+    id: str | None = None
+    type: Literal["function", ""] | None = None
+    extra_content: None = None
+
+
+class _PlainDetail(msgspec.Struct, gc=False):
+    """A detail of OpenRouter's that only repeats the words of ``reasoning``."""
+
+    signature: None = None
+    data: None = None
+
+
+class _NoLogprobs(msgspec.Struct, gc=False):
+    content: None = None
+    refusal: None = None
+    reasoning_content: None = None
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_Call] | None = None
+    reasoning_details: list[_PlainDetail] | None = None
+    refusal: Literal[""] | None = None
+    function_call: None = None
+    annotations: None = None
+    audio: None = None
+    citations: None = None
+    executed_tools: None = None
+    images: None = None
+    provider_metadata: None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta
+    index: Literal[0] = 0
+    finish_reason: Literal[""] | None = None
+    logprobs: _NoLogprobs | None = None
+    content_filter_results: None = None
+    token_ids: None = None
+    error: None = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: tuple[_Choice]
+    usage: None = None
+    error: None = None
+    citations: None = None
+    search_results: None = None
+    timings: None = None
+    x_groq: None = None
+
+
+_read_chunk = msgspec.json.Decoder(_Chunk).decode
+
+# What the quick reading may raise for a chunk that is out of the ordinary: it does not fit, its
+# UTF-8 is broken, or it is nested without end.
+_EXTRAORDINARY = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class ChatDecoder:
+    """Turns the chunks of one stream into fragments."""
+
+    def __init__(self, provider: str) -> None:
+        self._reader = ChunkReader(provider)
+
+    def decode(self, frame: Frame) -> Sequence[Fragment]:
+        """The fragments of one chunk.
+
+        Raises:
+            ProtocolError: The frame is not JSON, or not an object.
+        """
+        reader = self._reader
+        if reader.is_opening:
+            return reader.read(frame)
+        try:
+            (choice,) = _read_chunk(frame.data).choices
+        except _EXTRAORDINARY:
+            return reader.read(frame)
+        delta = choice.delta
+        text = delta.content
+        reasoning = delta.reasoning_content or delta.reasoning
+        calls = delta.tool_calls
+        if text and not reasoning and not calls and not delta.reasoning_details:
+            return (text,)
+        if reasoning and not text and not calls:
+            return (Reasoning(reasoning),)
+        if calls and not text and not reasoning:
+            return self._pieces(calls)
+        if not (text or reasoning or calls or delta.reasoning_details):
+            return ()
+        # Several things in one chunk.
+        return reader.read(frame)
+
+    def decode_eof(self) -> Sequence[Fragment]:
+        """Nothing is ever held back."""
+        return ()
+
+    def _pieces(self, calls: list[_Call]) -> Sequence[Fragment]:
+        settle = self._reader.calls.settle
+        found: list[Fragment] = []
+        for call in calls:
+            function = call.function
+            piece = settle(call.index, call.id, function.name, function.arguments or "")
+            if piece is not None:
+                found.append(piece)
+        return found
+
+
+class OpenAIChat:
+    """The wire format, in the dialect of one server.
+
+    A stream is whole when ``[DONE]`` has come after some choice, or when a finish reason has come
+    and the body ends cleanly: some servers leave the one out, some the other.
+    """
+
+    markers = TerminalMarkers(end=True, finish=True)
+
+    def __init__(self, dialect: Dialect | None = None) -> None:
+        self._dialect = dialect or Dialect()
+
+    def framing(self, max_frame_bytes: int) -> SSEFraming:
+        """Server-sent events."""
+        return SSEFraming(max_frame_bytes)
+
+    def decoder(self, provider: str) -> ChatDecoder:
+        """A fresh decoder for one stream."""
+        return ChatDecoder(provider)
+
+    def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Spell a request.
+
+        Raises:
+            ConfigurationError: The server has no way to say what is asked for.
+        """
+        return spell_request(chat, endpoint, self._dialect)
+
+    def read_error(self, answer: ErrorAnswer) -> ProviderError:
+        """Read the error out of a response that is not a stream."""
+        return read_answer(answer)
+
+    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
+        """The request without ``stream_options``, when the server refuses that field."""
+        if not (self._dialect.asks_for_usage and chat.include_usage):
+            return None
+        said = f"{error} {error.body or ''}".lower()
+        if error.status not in {400, 422} or not _names_usage_option(said):
+            return None
+        return replace(chat, include_usage=False)
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """Ask the server to go on with the message so far, where it knows how to.
+
+        https://docs.mistral.ai/guides/prefix/ and the like: the answer so far is sent along as an
+        assistant's message that stands last.
+        """
+        del decoder
+        prefill = self._dialect.prefill
+        if prefill is None or not written:
+            return None
+        begun = Message("assistant", (InputText(written),), extra=prefill.message)
+        again = replace(
+            chat,
+            messages=(*chat.messages, begun),
+            extra_body={**prefill.body, **chat.extra_body},
+        )
+        echo = written if prefill.is_echoed else ""
+        return Resumption(self.request(again, endpoint), self.decoder(endpoint.provider), echo)
+
+
+def _names_usage_option(said: str) -> bool:
+    return "stream_options" in said or "include_usage" in said

@@ -1,0 +1,192 @@
+"""Errors in the form of OpenAI, and in the forms that its copies give them.
+
+==================================================  =========================================
+``{"error": {"message", "type", "code", …}}``       OpenAI, and most others
+``{"error": "…", "code" or "error_type": "…"}``     xAI, Hugging Face
+``{"object": "error", "message", "type", "code"}``  vLLM, Mistral
+``{"message", "type", "code"}``                     Cerebras, Mistral
+``{"detail": "…"}``, ``{"detail": [{"msg": …}]}``   servers made with FastAPI
+==================================================  =========================================
+
+``error.code`` is the precise word and ``error.type`` the coarse one; some servers fill in only the
+latter, and some put the HTTP status into ``code``, as a number or as text.
+https://platform.openai.com/docs/guides/error-codes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from steer_llm_sdk.errors import (
+    AuthenticationError,
+    ContentFilterError,
+    ContextLengthError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+)
+from steer_llm_sdk.providers.base import ErrorAnswer
+from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+
+
+def read_answer(answer: ErrorAnswer) -> ProviderError:
+    """The error of a response whose status is not 200."""
+    found = read_json_body(answer)
+    # Gemini's copy of this format wraps the object in a list.
+    first = found[0] if isinstance(found, list) and found else found
+    value = (error_object(first) or {}) if isinstance(first, dict) else {}
+    return make_error(
+        answer.provider,
+        code_of(value),
+        message_of(value) or describe_body(answer),
+        status=answer.status,
+        body_status=_status_in(value) if answer.status < 400 else None,
+        codes=OPENAI_CODES,
+        body=answer.body.decode("utf-8", "replace"),
+        headers=answer.headers,
+        request_id=_text(value.get("request_id")),
+    )
+
+
+def read_failure(provider: str, value: Mapping[str, Any], request_id: str | None) -> ProviderError:
+    """The error that a stream carries; `value` is what `error_object` found."""
+    return make_error(
+        provider,
+        code_of(value),
+        message_of(value),
+        status=200,
+        body_status=_status_in(value),
+        codes=OPENAI_CODES,
+        body=msgspec.json.encode(value).decode(),
+        request_id=request_id,
+    )
+
+
+def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The error in a body, as one mapping with ``message``, ``code`` and ``type``; or None."""
+    error = body.get("error")
+    if isinstance(error, dict):
+        return error
+    if error:
+        message = error if isinstance(error, str) else message_of(body)
+        return {**body, "message": message, "type": body.get("type") or body.get("error_type")}
+    if body.get("object") == "error" or "detail" in body or isinstance(body.get("message"), str):
+        return dict(body)
+    return None
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """What the error says in words, with what stands behind it where a gateway tells."""
+    message = _text(error.get("message")) or _detail_of(error.get("detail"))
+    metadata = error.get("metadata")
+    # OpenRouter says "Provider returned error" and keeps the provider's words apart.
+    raw = _text(metadata.get("raw")) if isinstance(metadata, dict) else None
+    return f"{message}: {raw}" if raw and raw not in message else message
+
+
+def _detail_of(detail: object) -> str:
+    if isinstance(detail, str) or not detail:
+        return detail if isinstance(detail, str) else ""
+    return msgspec.json.encode(detail).decode()
+
+
+def _status_in(error: Mapping[str, Any]) -> int | None:
+    status = error.get("status_code", error.get("status"))
+    return status_of(error) or status_of({"code": status})
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+OPENAI_CODES: Mapping[str, type[ProviderError]] = {
+    "account_deactivated": AuthenticationError,
+    "authentication_error": AuthenticationError,
+    "AuthenticationError": AuthenticationError,
+    "BadRequestError": InvalidRequestError,
+    "billing_hard_limit_reached": QuotaExceededError,
+    "billing_not_active": QuotaExceededError,
+    "bio_policy": ContentFilterError,
+    "content_filter": ContentFilterError,
+    "content_policy_violation": ContentFilterError,
+    "context_length_exceeded": ContextLengthError,
+    "cyber_policy": ContentFilterError,
+    "deployment_not_found": NotFoundError,
+    "DeploymentNotFound": NotFoundError,
+    "engine_overloaded": OverloadedError,
+    "engine_overloaded_error": OverloadedError,
+    "exceed_context_size_error": ContextLengthError,
+    "exceeded_current_quota_error": QuotaExceededError,
+    "generation": ServerError,
+    "image_content_policy_violation": ContentFilterError,
+    "insufficient_balance": QuotaExceededError,
+    "insufficient_quota": QuotaExceededError,
+    "internal_error": ServerError,
+    "internal_server_error": ServerError,
+    "InternalServerError": ServerError,
+    "invalid_api_key": AuthenticationError,
+    "invalid_authentication": AuthenticationError,
+    "invalid_authentication_error": AuthenticationError,
+    "invalid_prompt": InvalidRequestError,
+    "invalid_request_error": InvalidRequestError,
+    "json_validate_failed": InvalidRequestError,
+    "model_not_found": NotFoundError,
+    "not_found_error": NotFoundError,
+    "NotFoundError": NotFoundError,
+    "overloaded": OverloadedError,
+    "overloaded_error": OverloadedError,
+    "permission_denied": PermissionDeniedError,
+    "permission_error": PermissionDeniedError,
+    "PermissionDeniedError": PermissionDeniedError,
+    "previous_response_not_found": NotFoundError,
+    "rate_limit_error": RateLimitError,
+    "rate_limit_exceeded": RateLimitError,
+    "rate_limit_reached_error": RateLimitError,
+    "RateLimitError": RateLimitError,
+    "requests": RateLimitError,
+    "ResponsibleAIPolicyViolation": ContentFilterError,
+    "server_error": ServerError,
+    "server_is_overloaded": OverloadedError,
+    "service_unavailable": OverloadedError,
+    "service_unavailable_error": OverloadedError,
+    "ServiceUnavailableError": OverloadedError,
+    "slow_down": OverloadedError,
+    "string_above_max_length": InvalidRequestError,
+    "tokens": RateLimitError,
+    "too_many_requests_error": RateLimitError,
+    "tool_use_failed": InvalidRequestError,
+    "unavailable_error": OverloadedError,
+    "unsupported_country_region_territory": PermissionDeniedError,
+    "usage_limit_reached": QuotaExceededError,
+    "validation": InvalidRequestError,
+    "vector_store_timeout": ServerError,
+    "wrong_api_key": AuthenticationError,
+}
+
+
+def code_of(error: Mapping[str, Any]) -> str | None:
+    """The most precise word of an error object that is in the table, else the first that is there.
+
+    ``code`` is looked at before ``type``. A number is no word: see `status_of`.
+    """
+    words = [w for w in (error.get("code"), error.get("type")) if isinstance(w, str) and w]
+    known = (word for word in words if word in OPENAI_CODES)
+    return next(known, words[0] if words else None)
+
+
+def status_of(error: Mapping[str, Any]) -> int | None:
+    """The HTTP status that some servers put into ``code``, as a number or as text; else None."""
+    code = error.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code[:4])
+    if isinstance(code, bool) or not isinstance(code, int):
+        return None
+    return code if 400 <= code < 600 else None

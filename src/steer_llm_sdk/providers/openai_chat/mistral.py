@@ -1,0 +1,28 @@
+"""Mistral's chat completions: OpenAI's with a few words of their own.
+
+https://docs.mistral.ai/api/endpoint/chat
+
+The differences lie in the request: usage comes unasked and ``stream_options`` is refused (422), the
+seed is ``random_seed``, and the tool choice that OpenAI calls ``required`` is ``any``. In the
+answer, content may be a list with parts of thinking; the decoder reads that from everyone.
+"""
+
+from __future__ import annotations
+
+from steer_llm_sdk.providers.dialects import Dialect, Prefill
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
+
+MISTRAL = Dialect(
+    asks_for_usage=False,
+    seed_field="random_seed",
+    required_tool_choice="any",
+    # https://docs.mistral.ai/guides/prefix/: the prefix comes back before its continuation.
+    prefill=Prefill(message={"prefix": True}, is_echoed=True),
+)
+
+
+class Mistral(OpenAIChat):
+    """The wire format of Mistral."""
+
+    def __init__(self) -> None:
+        super().__init__(MISTRAL)

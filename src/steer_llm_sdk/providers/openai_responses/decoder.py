@@ -1,0 +1,349 @@
+"""OpenAI's Responses API, and the servers that copy it.
+
+https://platform.openai.com/docs/api-reference/responses-streaming
+
+A response is a list of *items* (messages, reasoning, calls), numbered by ``output_index``; a
+message is a list of parts, numbered by ``content_index``. Each item is opened, streamed in deltas,
+and closed. ``response.completed``, ``.incomplete`` or ``.failed`` ends the stream; ``[DONE]`` says
+nothing, though some copies send it.
+
+Strategy. Nearly every event is a delta, and a delta is read straight into the few fields that it
+needs. What does not fit there, and every rarer event, is read again as plain JSON, with patience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import msgspec
+
+from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.models.fragments import (
+    End,
+    Extras,
+    Failure,
+    Fragment,
+    Identity,
+    Reasoning,
+    Refusal,
+    Text,
+)
+from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
+from steer_llm_sdk.models.usage import count_at
+from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
+from steer_llm_sdk.providers.lenient_json import parse
+from steer_llm_sdk.providers.openai_chat.errors import error_object, read_answer, read_failure
+from steer_llm_sdk.providers.openai_responses.calls import ItemKey
+from steer_llm_sdk.providers.openai_responses.end import (
+    read_failed,
+    read_finish,
+    read_status,
+    read_usage,
+)
+from steer_llm_sdk.providers.openai_responses.items import Items, mapping_at, text_at, thought_part
+from steer_llm_sdk.providers.openai_responses.request import resume_request, spell_request
+from steer_llm_sdk.wire.frame import Frame
+from steer_llm_sdk.wire.sse import SSEFraming
+
+_TEXT_DELTA = "response.output_text.delta"
+
+
+class _Delta(msgspec.Struct, gc=False):
+    """The fields of the deltas; in other events they are absent, or of another type."""
+
+    type: str = ""
+    delta: str = ""
+    sequence_number: int | None = None
+    item_id: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    summary_index: int | None = None
+    logprobs: list[Any] | None = None
+
+    @property
+    def item_key(self) -> ItemKey:
+        """What tells the item from the others."""
+        return self.item_id if self.output_index is None else self.output_index
+
+
+_read_delta = msgspec.json.Decoder(_Delta).decode
+
+_Event: TypeAlias = Mapping[str, Any]
+
+
+class OpenAIResponses:
+    """The wire format ``openai-responses``.
+
+    Only a final event completes a stream: every recorded one that was not cut has it, and the
+    finish reason stands nowhere else.
+    """
+
+    markers = TerminalMarkers(end=True, finish=False)
+
+    def framing(self, max_frame_bytes: int) -> SSEFraming:
+        """Server-sent events."""
+        return SSEFraming(max_frame_bytes)
+
+    def decoder(self, provider: str) -> ResponsesDecoder:
+        """A fresh decoder for one stream."""
+        return ResponsesDecoder(provider)
+
+    def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Spell a request: see `steer_llm_sdk.providers.openai_responses.request`.
+
+        Raises:
+            ConfigurationError: The request asks for what this format has no way to say.
+        """
+        return spell_request(chat, endpoint)
+
+    def read_error(self, answer: ErrorAnswer) -> ProviderError:
+        """Read the error out of a response that is not a stream."""
+        return read_answer(answer)
+
+    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
+        """None: usage comes without being asked for."""
+        del chat, error
+        return None
+
+    def resume(
+        self, chat: ChatRequest, endpoint: Endpoint, _: str | None, decoder: Decoder
+    ) -> Resumption | None:
+        """Ask for the rest of a response that is made in the background (``extra_body``).
+
+        https://platform.openai.com/docs/guides/background#streaming-a-background-response
+        """
+        assert isinstance(decoder, ResponsesDecoder)  # noqa: S101 - it is the one made above
+        after, response_id = decoder.last_sequence_number, decoder.identity.response_id
+        if not chat.extra_body.get("background") or after is None or response_id is None:
+            return None
+        return Resumption(resume_request(chat, endpoint, response_id, after), decoder)
+
+
+class ResponsesDecoder:
+    """Turns the events of one stream into fragments.
+
+    Attributes:
+        identity: The response's id and model, as last named.
+        last_sequence_number: Of the last event that has one: a response that the server stores can
+            be taken up again behind it.
+    """
+
+    def __init__(self, provider: str) -> None:
+        self.identity = Identity()
+        self.last_sequence_number: int | None = None
+        self._provider = provider
+        self._items = Items()
+        # The part whose text is being streamed: most deltas belong to the same as the one before.
+        self._output_index: int | None = -1
+        self._content_index: int | None = -1
+
+    def decode(self, frame: Frame) -> Sequence[Fragment]:
+        """The fragments of one event.
+
+        Raises:
+            ProtocolError: The frame is not a JSON object.
+        """
+        try:
+            delta = _read_delta(frame.data)
+        except (ValueError, RecursionError):  # it does not fit, is not UTF-8, or has no bottom
+            return self._decode_event(frame)
+        if delta.type != _TEXT_DELTA:
+            read = self._DELTAS.get(delta.type)
+            if read is None:
+                return self._decode_event(frame)
+            self.last_sequence_number = delta.sequence_number
+            return (read(self, delta),) if delta.delta else ()
+        self.last_sequence_number = delta.sequence_number
+        if delta.output_index != self._output_index or delta.content_index != self._content_index:
+            self._enter_part(delta)
+        text = delta.delta
+        if delta.logprobs:
+            return (Text(text, {"logprobs": delta.logprobs}),)
+        return (text,) if text else ()
+
+    def decode_eof(self) -> Sequence[Fragment]:
+        """Nothing is ever held back."""
+        return ()
+
+    # --- deltas -------------------------------------------------------------------------------
+
+    def _enter_part(self, delta: _Delta) -> None:
+        if delta.delta:
+            self._output_index = delta.output_index
+            self._content_index = delta.content_index
+            self._items.mark("text", delta.item_key, delta.content_index)
+
+    def _leave_part(self) -> None:
+        """Another item: where items have no numbers, its first delta looks like all the others."""
+        self._output_index = -1
+
+    def _summary_delta(self, delta: _Delta) -> Fragment:
+        return self._thought(delta, "summary", delta.summary_index)
+
+    def _thought_delta(self, delta: _Delta) -> Fragment:
+        return self._thought(delta, "content", delta.content_index)
+
+    def _thought(self, delta: _Delta, kind: str, index: int | None) -> Fragment:
+        self._items.mark(kind, delta.item_key, index)
+        return Reasoning(delta.delta, thought_part(delta.item_key, kind, index))
+
+    def _refusal_delta(self, delta: _Delta) -> Fragment:
+        self._items.mark("refusal", delta.item_key, delta.content_index)
+        return Refusal(delta.delta)
+
+    def _arguments_delta(self, delta: _Delta) -> Fragment:
+        return self._items.calls.delta(delta.item_key, delta.delta, "function")
+
+    def _input_delta(self, delta: _Delta) -> Fragment:
+        return self._items.calls.delta(delta.item_key, delta.delta, "custom")
+
+    # --- every other event --------------------------------------------------------------------
+
+    def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
+        if frame.data.strip() == b"[DONE]":
+            return ()
+        event = parse(frame.data, self._provider)
+        if not isinstance(event, dict):
+            raise ProtocolError(
+                f"{self._provider}: expected an event, found JSON of type {type(event).__name__}"
+            )
+        kind = text_at(event, "type") or frame.event or ("error" if event.get("error") else "")
+        event["type"] = kind
+        number = count_at(event, "sequence_number")
+        self.last_sequence_number = self.last_sequence_number if number is None else number
+        if kind == _TEXT_DELTA or kind in self._DELTAS:
+            return self._decode_leniently(kind, event)
+        read = self._EVENTS.get(kind)
+        return tuple(read(self, event)) if read is not None else ()
+
+    def _decode_leniently(self, kind: str, event: _Event) -> Sequence[Fragment]:
+        """A delta that the quick road refused: a broken character, a field of another type."""
+        text, logprobs = text_at(event, "delta"), event.get("logprobs")
+        if not text:
+            return ()
+        delta = _Delta(
+            delta=text,
+            item_id=text_at(event, "item_id") or None,
+            output_index=count_at(event, "output_index"),
+            content_index=count_at(event, "content_index"),
+            summary_index=count_at(event, "summary_index"),
+        )
+        if kind != _TEXT_DELTA:
+            return (self._DELTAS[kind](self, delta),)
+        self._enter_part(delta)
+        return (Text(text, {"logprobs": logprobs}) if logprobs else text,)
+
+    def _begun(self, event: _Event) -> Iterator[Fragment]:
+        response = mapping_at(event, "response")
+        named = Identity(
+            text_at(response, "id") or self.identity.response_id,
+            text_at(response, "model") or self.identity.model,
+        )
+        if named != self.identity:
+            self.identity = named
+            yield named
+
+    def _item_added(self, event: _Event) -> Iterator[Fragment]:
+        self._leave_part()
+        return self._items.calls.open(_key_of(event), mapping_at(event, "item"))
+
+    def _item_done(self, event: _Event) -> Iterator[Fragment]:
+        self._leave_part()
+        return self._items.whole_item(_key_of(event), mapping_at(event, "item"))
+
+    def _arguments_done(self, event: _Event) -> Iterator[Fragment]:
+        arguments = text_at(event, "arguments")
+        return self._items.calls.arguments(_key_of(event), arguments, "function")
+
+    def _input_done(self, event: _Event) -> Iterator[Fragment]:
+        return self._items.calls.arguments(_key_of(event), text_at(event, "input"), "custom")
+
+    def _text_done(self, event: _Event) -> Iterator[Fragment]:
+        part = {"type": "output_text", "text": event.get("text")}
+        return self._items.whole_part(*_place_of(event), part)
+
+    def _refusal_done(self, event: _Event) -> Iterator[Fragment]:
+        return self._items.whole_part(*_place_of(event), {"refusal": event.get("refusal")})
+
+    def _part_done(self, event: _Event) -> Iterator[Fragment]:
+        return self._items.whole_part(*_place_of(event), mapping_at(event, "part"))
+
+    def _summary_done(self, event: _Event) -> Iterator[Fragment]:
+        key, index = _key_of(event), count_at(event, "summary_index")
+        return self._items.whole_thought(key, "summary", index, text_at(event, "text"))
+
+    def _thought_done(self, event: _Event) -> Iterator[Fragment]:
+        key, index = _place_of(event)
+        return self._items.whole_thought(key, "content", index, text_at(event, "text"))
+
+    def _annotation_added(self, event: _Event) -> Iterator[Fragment]:
+        self._items.mark("annotations", *_place_of(event))
+        yield Extras({"annotations": [event.get("annotation")]})
+
+    # --- the end ------------------------------------------------------------------------------
+
+    def _ended(self, event: _Event) -> Iterator[Fragment]:
+        """The response is whole, cut, failed or cancelled, by its own word where it has one."""
+        response = mapping_at(event, "response")
+        status = read_status(response, text_at(event, "type"))
+        yield from self._begun(event)
+        yield from self._items.unsaid(response, is_whole=status == "completed")
+        if status in {"failed", "cancelled"}:
+            yield from read_usage(response)
+            yield read_failed(self._provider, response, status)
+            return
+        yield read_finish(response, status, self._items)
+        yield from read_usage(response)
+        yield End()
+
+    def _error(self, event: _Event) -> Iterator[Fragment]:
+        """``error``: its fields lie in the event itself, or under ``error``."""
+        said = {key: value for key, value in event.items() if key != "type"}
+        yield Failure(read_failure(self._provider, error_object(said) or said, None))
+
+    # Deltas of text are not here: they have the quickest road.
+    _DELTAS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Delta], Fragment]]] = {
+        "response.reasoning_summary_text.delta": _summary_delta,
+        "response.reasoning_text.delta": _thought_delta,
+        "response.refusal.delta": _refusal_delta,
+        "response.function_call_arguments.delta": _arguments_delta,
+        "response.custom_tool_call_input.delta": _input_delta,
+    }
+
+    # Whatever is not here passes by: the progress of what the provider runs itself, audio, and
+    # what opens a part, which says nothing that its deltas do not.
+    _EVENTS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Event], Iterator[Fragment]]]] = {
+        "response.queued": _begun,
+        "response.created": _begun,
+        "response.in_progress": _begun,
+        "response.output_item.added": _item_added,
+        "response.output_item.done": _item_done,
+        "response.content_part.done": _part_done,
+        "response.output_text.done": _text_done,
+        "response.output_text.annotation.added": _annotation_added,
+        "response.refusal.done": _refusal_done,
+        "response.reasoning_summary_text.done": _summary_done,
+        "response.reasoning_text.done": _thought_done,
+        "response.function_call_arguments.done": _arguments_done,
+        "response.custom_tool_call_input.done": _input_done,
+        "response.completed": _ended,
+        "response.incomplete": _ended,
+        "response.failed": _ended,
+        "response.cancelled": _ended,
+        "error": _error,
+    }
+
+
+def _place_of(event: _Event) -> tuple[ItemKey, int | None]:
+    return _key_of(event), count_at(event, "content_index")
+
+
+def _key_of(event: _Event) -> ItemKey:
+    """What tells the item of an event from the others."""
+    index = count_at(event, "output_index")
+    return _id_of(event) if index is None else index
+
+
+def _id_of(event: _Event) -> str | None:
+    return text_at(event, "item_id") or text_at(mapping_at(event, "item"), "id") or None

@@ -1,0 +1,63 @@
+"""What the final response says of how it ended, and what it cost.
+
+https://platform.openai.com/docs/api-reference/responses/object
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from steer_llm_sdk.models.fragments import Failure, Finish, FinishReason, Usage
+from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
+from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
+from steer_llm_sdk.providers.openai_responses.items import Items, mapping_at, text_at
+
+_FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
+
+# Why a response is incomplete: `incomplete_details.reason`.
+_INCOMPLETE: Mapping[str, FinishReason] = {
+    "max_output_tokens": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+}
+
+
+def read_status(response: Mapping[str, Any], event_type: str) -> str:
+    """The response's own word for how it ended; without one, the event's."""
+    status = text_at(response, "status")
+    return status if status in _FINAL_STATUSES else event_type.removeprefix("response.")
+
+
+def read_finish(response: Mapping[str, Any], status: str, items: Items) -> Finish:
+    """Why the model stopped. The provider says no more than "completed": the items say the rest."""
+    if status == "incomplete":
+        why = text_at(mapping_at(response, "incomplete_details"), "reason")
+        return Finish(_INCOMPLETE.get(why, "other"), f"{status}:{why}" if why else status)
+    if len(items.calls):
+        return Finish("tool_calls", status)
+    is_refusal = items.has("refusal") and not items.has("text")
+    return Finish("refusal" if is_refusal else "stop", status)
+
+
+def read_failed(provider: str, response: Mapping[str, Any], status: str) -> Failure:
+    """The error of a response that failed or was cancelled."""
+    unsaid = {"code": status, "message": f"the response is {status}, and does not say why"}
+    error = error_object({"error": response.get("error")}) or unsaid
+    return Failure(read_failure(provider, error, None))
+
+
+def read_usage(response: Mapping[str, Any]) -> Iterator[Usage]:
+    """The tokens, where they are told."""
+    usage = response.get("usage")
+    if not isinstance(usage, dict) or not usage:
+        return
+    counts = usage_counts(
+        prompt=count_at(usage, "input_tokens"),
+        completion=count_at(usage, "output_tokens"),
+        total=count_at(usage, "total_tokens"),
+        cached=count_at(usage, "input_tokens_details", "cached_tokens"),
+        cache_write=count_at(usage, "input_tokens_details", "cache_write_tokens"),
+        reasoning=count_at(usage, "output_tokens_details", "reasoning_tokens"),
+    )
+    yield Usage(with_total(counts), usage)

@@ -1,0 +1,318 @@
+"""A request as the Responses API spells it: https://platform.openai.com/docs/api-reference/responses.
+
+What differs from the library's own form: the system prompt is ``instructions``; the conversation is
+a flat list of *items*, in which calls and the answers to them stand beside the messages; functions
+are spelled flat; the format of the answer is ``text.format``.
+
+What has no spelling: ``stop`` and ``seed`` are refused with an error. A speaker's ``name``, and
+what other providers keep in a message or a call of theirs, is left out. Everything else can be said
+in ``extra_body``, which is merged last (``store``, ``include``, ``reasoning``, ``text`` …).
+
+A part in this API's own spelling is passed unchanged: inside its message when it is content
+(``input_file``), as an item of its own otherwise (``reasoning``, with its encrypted content).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.messages import (
+    InputPart,
+    InputRaw,
+    InputText,
+    Message,
+    ToolCall,
+    split_system,
+)
+from steer_llm_sdk.models.requests import (
+    ChatRequest,
+    HTTPRequest,
+    JSONFormat,
+    RawTool,
+    Tool,
+    ToolChoice,
+)
+from steer_llm_sdk.providers.base import Endpoint
+
+_Item = dict[str, Any]
+
+# Parts that stand inside a message; whatever else comes as a part is an item of its own.
+_CONTENT_TYPES = frozenset(
+    {"input_text", "input_image", "input_file", "input_audio", "output_text", "refusal"}
+)
+
+# What a call of this API may have beside its id, name and arguments, and wants back.
+_KEPT_OF_CALLS = ("caller", "namespace", "status")
+
+
+def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """The HTTP request that asks `endpoint` for a stream.
+
+    Raises:
+        ConfigurationError: A stop sequence or a seed is asked for, the arguments of an earlier
+            shell or patch call are not JSON, or something cannot be written as JSON.
+    """
+    _refuse_unspeakable(chat, endpoint.provider)
+    body = _with_extra(_spell_body(chat, endpoint.provider), chat.extra_body)
+    try:
+        encoded = msgspec.json.encode(body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{endpoint.provider}: the request cannot be written as JSON: {error}"
+        ) from None
+    return HTTPRequest(_url(endpoint.base_url), encoded, _headers(chat, endpoint))
+
+
+def resume_request(
+    chat: ChatRequest, endpoint: Endpoint, response_id: str, after: int
+) -> HTTPRequest:
+    """The HTTP request for the rest of a stream that the server keeps.
+
+    Args:
+        chat: The request that was being answered.
+        endpoint: Where it went.
+        response_id: The response's identifier.
+        after: The sequence number of the last event that came.
+    """
+    parts = urlsplit(_url(endpoint.base_url))
+    query = "&".join(filter(None, (parts.query, f"stream=true&starting_after={after}")))
+    path = f"{parts.path}/{quote(response_id, safe='')}"
+    url = urlunsplit(parts._replace(path=path, query=query))
+    return HTTPRequest(url, b"", _headers(chat, endpoint), method="GET")
+
+
+def _url(base_url: str) -> str:
+    """The endpoint under a base URL; a query (Azure's ``api-version``) stays behind the path."""
+    parts = urlsplit(base_url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/responses"))
+
+
+def _headers(chat: ChatRequest, endpoint: Endpoint) -> dict[str, str]:
+    """The headers, their names in lower case, so that the caller's replace the library's."""
+    headers = {"content-type": "application/json", "accept": "text/event-stream"}
+    if endpoint.api_key:
+        headers["authorization"] = f"Bearer {endpoint.api_key}"
+    for given in (endpoint.headers, chat.extra_headers):
+        headers |= {name.lower(): value for name, value in given.items()}
+    return headers
+
+
+def _refuse_unspeakable(chat: ChatRequest, provider: str) -> None:
+    asked = {"stop": bool(chat.stop), "seed": chat.seed is not None}
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise ConfigurationError(
+                f"{provider}: {name} has no spelling in the Responses API; if the server "
+                "understands one, pass it in extra_body"
+            )
+
+
+def _spell_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
+    instructions, messages = split_system(chat.messages, chat.system)
+    return {"model": chat.model, "input": _spell_items(messages, provider), "stream": True} | _said(
+        instructions=instructions or None,
+        temperature=chat.temperature,
+        top_p=chat.top_p,
+        max_output_tokens=chat.max_tokens,
+        tools=[_spell_tool(tool) for tool in chat.tools] or None,
+        tool_choice=_spell_tool_choice(chat.tool_choice, chat.tools),
+        text=_spell_format(chat.response_format),
+        metadata=chat.metadata,
+    )
+
+
+def _with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The caller's own fields last; ``text`` holds more than the format, so the two are joined."""
+    text = extra.get("text")
+    if "text" in body and isinstance(text, Mapping):
+        extra = {**extra, "text": {**body["text"], **text}}
+    return {**body, **extra}
+
+
+def _said(**fields: object) -> dict[str, Any]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+# --- the conversation -------------------------------------------------------------------------
+
+
+def _spell_items(messages: Sequence[Message], provider: str) -> list[_Item]:
+    calls = {call.id: call for message in messages for call in message.tool_calls}
+    items: list[_Item] = []
+    for message in messages:
+        if message.role == "tool":
+            call = calls.get(message.tool_call_id or "")
+            items.append(_spell_answer(message, call))
+        else:
+            items += _spell_message(message)
+            items += [_spell_call(call, provider) for call in message.tool_calls]
+    return items
+
+
+def _spell_message(message: Message) -> Iterator[_Item]:
+    """The message, and the items that stood among its parts, in their order."""
+    text = message.only_text
+    if text is not None:
+        if text or not message.tool_calls:
+            yield _message(message, text)
+        return
+    content: list[_Item] = []
+    for part in message.parts:
+        spelled = _spell_part(part, message.role)
+        if spelled.get("type") in _CONTENT_TYPES:
+            content.append(spelled)
+            continue
+        if content:
+            yield _message(message, content)
+        content = []
+        yield spelled
+    if content:
+        yield _message(message, content)
+
+
+def _message(message: Message, content: str | list[_Item]) -> _Item:
+    # llama.cpp tells the items apart by their type alone, so it is said where it could be left out.
+    phase = message.extra.get("phase")
+    about = {"type": "message", "role": message.role, "content": content}
+    return about if phase is None else {**about, "phase": phase}
+
+
+def _spell_part(part: InputPart, role: str) -> _Item:
+    if isinstance(part, InputText):
+        return {"type": _text_type(role), "text": part.text}
+    if isinstance(part, InputRaw):
+        return _spell_raw(part.value, role)
+    # The official types require `detail`, and some copies check it.
+    return {"type": "input_image", "image_url": part.as_url, "detail": part.detail or "auto"}
+
+
+def _spell_raw(value: Mapping[str, Any], role: str) -> _Item:
+    """A part of the caller's own: unchanged, but for what chat completions spells otherwise."""
+    kind, file = value.get("type"), value.get("file")
+    if kind == "text":
+        return {**value, "type": _text_type(role)}
+    if kind == "file" and isinstance(file, Mapping):
+        return {"type": "input_file", **file}
+    return dict(value)
+
+
+def _text_type(role: str) -> str:
+    return "output_text" if role == "assistant" else "input_text"
+
+
+# --- calls and the answers to them ------------------------------------------------------------
+
+
+def _spell_call(call: ToolCall, provider: str) -> _Item:
+    kept = {key: value for key, value in (call.extra or {}).items() if key in _KEPT_OF_CALLS}
+    if call.type == "custom":
+        about = {"type": "custom_tool_call", "name": call.name, "input": call.arguments}
+    elif call.type in {"shell", "apply_patch"}:
+        about = _spell_action(call, provider)
+    else:
+        # A call without arguments is an empty object: an empty text would not be JSON.
+        arguments = call.arguments or "{}"
+        about = {"type": "function_call", "name": call.name, "arguments": arguments}
+    return {**about, "call_id": call.id, **kept}
+
+
+def _spell_action(call: ToolCall, provider: str) -> _Item:
+    try:
+        action = msgspec.json.decode(call.arguments)
+    except (ValueError, RecursionError):
+        raise ConfigurationError(
+            f"{provider}: the arguments of the {call.type} call {call.id!r} are not JSON"
+        ) from None
+    if call.type == "apply_patch":
+        return {"type": "apply_patch_call", "status": "completed", "operation": action}
+    return {"type": f"{_shell(call)}_call", "status": "completed", "action": action}
+
+
+def _spell_answer(message: Message, call: ToolCall | None) -> _Item:
+    """An answer to `call`; to a function, when the conversation does not show the call."""
+    kind = call.type if call is not None else "function"
+    answered = {"call_id": message.tool_call_id}
+    if kind == "custom":
+        return {"type": "custom_tool_call_output", **answered, "output": _output(message)}
+    if kind == "apply_patch":
+        status = "failed" if message.is_error else "completed"
+        about = {"type": "apply_patch_call_output", "status": status}
+        return {**about, **answered, "output": message.text}
+    if call is not None and kind == "shell":
+        return _spell_shell_output(message, call)
+    return {"type": "function_call_output", **answered, "output": _output(message)}
+
+
+def _spell_shell_output(message: Message, call: ToolCall) -> _Item:
+    """What the commands said: the caller's own list of outcomes, or all of it as one."""
+    if _shell(call) == "local_shell":
+        return {"type": "local_shell_call_output", "id": call.id, "output": message.text}
+    outcome = {"type": "exit", "exit_code": int(message.is_error)}
+    whole = [{"stdout": message.text, "stderr": "", "outcome": outcome}]
+    output = _outcomes(message.text) or whole
+    return {"type": "shell_call_output", "call_id": call.id, "output": output}
+
+
+def _outcomes(text: str) -> list[Any] | None:
+    try:
+        return msgspec.json.decode(text, type=list[dict[str, Any]])
+    except (ValueError, RecursionError):
+        return None
+
+
+def _shell(call: ToolCall) -> str:
+    return "local_shell" if call.name == "local_shell" else "shell"
+
+
+def _output(message: Message) -> str | list[_Item]:
+    text = message.only_text
+    return text if text is not None else [_spell_part(part, "tool") for part in message.parts]
+
+
+# --- tools and formats ------------------------------------------------------------------------
+
+
+def _spell_tool(tool: Tool | RawTool) -> _Item:
+    if isinstance(tool, RawTool):
+        return dict(tool.value)
+    return {**tool.extra, "type": "function", "name": tool.name} | _said(
+        description=tool.description, parameters=tool.parameters, strict=tool.strict
+    )
+
+
+def _spell_tool_choice(
+    choice: ToolChoice | RawTool | None, tools: Sequence[Tool | RawTool]
+) -> object:
+    if choice is None:
+        return None
+    if isinstance(choice, RawTool):
+        return choice.value
+    return _choose(choice.name, tools) if choice.mode == "tool" else choice.mode
+
+
+def _choose(name: str | None, tools: Sequence[Tool | RawTool]) -> _Item:
+    """One tool: a function or a custom tool by its name, one of the provider's by its type."""
+    for tool in tools:
+        if isinstance(tool, RawTool) and tool.value.get("name") == name:
+            return {"type": tool.value.get("type"), "name": name}
+        if isinstance(tool, RawTool) and tool.value.get("type") == name:
+            return {"type": name}
+    return {"type": "function", "name": name}
+
+
+def _spell_format(wanted: JSONFormat | RawTool | None) -> _Item | None:
+    if wanted is None:
+        return None
+    if isinstance(wanted, RawTool):
+        return {"format": wanted.value}
+    if wanted.schema is None:
+        return {"format": {"type": "json_object"}}
+    about = _said(description=wanted.description, strict=wanted.strict)
+    schema = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
+    return {"format": schema | about}

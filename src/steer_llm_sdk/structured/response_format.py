@@ -1,0 +1,195 @@
+"""What a caller passes as ``response_format``, read once: what to ask for, and how to check it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.requests import JSONFormat, RawTool
+from steer_llm_sdk.structured.schemas import strict_schema, with_object_at_root
+from steer_llm_sdk.structured.validators import (
+    ObjectValidator,
+    PydanticValidator,
+    SchemaValidator,
+    TypeValidator,
+    Validator,
+)
+
+_LONGEST_NAME = 64  # as OpenAI has it, and its pattern: letters, digits, underscores, dashes
+_NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseFormat:
+    """What is asked of the provider, and what becomes of the answer.
+
+    Attributes:
+        request: For `ChatRequest.response_format`.
+        validator: Checks the answer's value, and makes the typed object; None where nothing is to
+            be checked.
+        is_typed: Whether `validator` makes an object of the caller's type.
+    """
+
+    request: JSONFormat | RawTool | None = None
+    validator: Validator | None = None
+    is_typed: bool = False
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the answer has to be JSON."""
+        return isinstance(self.request, JSONFormat)
+
+    @property
+    def root_starts(self) -> str:
+        """The characters that the answer can start with: of any container, or of an object."""
+        schema = self.request.schema if isinstance(self.request, JSONFormat) else None
+        kind = "object" if schema is None else schema.get("type")
+        return {"object": "{", "array": "["}.get(kind if isinstance(kind, str) else "", "{[")
+
+
+def read_response_format(
+    response_format: object, *, validate_schema: bool = True
+) -> ResponseFormat:
+    """Read what a caller passed as ``response_format``.
+
+    Args:
+        response_format: None; ``{"type": "text"}``, ``{"type": "json_object"}`` or
+            ``{"type": "json_schema", …}`` in the nested spelling of OpenAI's chat completions or
+            the flat one of its Responses and of Anthropic; a JSON Schema of an object; or a type:
+            a msgspec Struct, a dataclass, a TypedDict, a pydantic model. Any other mapping is
+            taken for the provider's own spelling, and passes unchanged and unchecked.
+        validate_schema: Whether an answer is checked against a schema. A type checks it always.
+
+    Raises:
+        ConfigurationError: It is none of these, the schema is not valid, or its validator is not
+            installed.
+    """
+    if response_format is None:
+        return ResponseFormat()
+    if isinstance(response_format, RawTool):
+        return ResponseFormat(response_format)
+    if isinstance(response_format, JSONFormat):
+        return _checked(response_format, validate_schema=validate_schema)
+    if isinstance(response_format, Mapping):
+        return _read_mapping(response_format, validate_schema=validate_schema)
+    if isinstance(response_format, str | bytes | int | float | list | tuple):
+        raise ConfigurationError(f"response_format: {_WANTED}, found {response_format!r}")
+    return _read_type(response_format)
+
+
+_WANTED = (
+    'expected {"type": "json_object"}, {"type": "json_schema", …} or a class with fields '
+    "(a msgspec Struct, a dataclass, a TypedDict, a pydantic model)"
+)
+
+
+def _read_mapping(given: Mapping[str, Any], *, validate_schema: bool) -> ResponseFormat:
+    kind = given.get("type")
+    if kind == "text":
+        return ResponseFormat()
+    if kind == "json_object":
+        # llama.cpp's and Together's spelling of a schema: beside the type.
+        schema = given.get("schema")
+        request = JSONFormat(schema if isinstance(schema, Mapping) else None)
+        return _checked(request, validate_schema=validate_schema)
+    if kind == "json_schema":
+        return _checked(_read_schema_mapping(given), validate_schema=validate_schema)
+    if kind == "object" and "properties" in given:
+        return _checked(JSONFormat(given), validate_schema=validate_schema)
+    return ResponseFormat(RawTool(given))
+
+
+def _read_schema_mapping(given: Mapping[str, Any]) -> JSONFormat:
+    inner = given.get("json_schema", given)
+    schema = inner.get("schema") if isinstance(inner, Mapping) else None
+    if not isinstance(schema, Mapping):
+        raise ConfigurationError(
+            'response_format: expected {"type": "json_schema", "json_schema": {"name": …, '
+            f'"schema": {{…}}}}}}, found no mapping under "schema" in {dict(given)!r}'
+        )
+    name = inner.get("name") or JSONFormat.__dataclass_fields__["name"].default
+    return JSONFormat(schema, str(name), inner.get("strict"), inner.get("description"))
+
+
+def _checked(request: JSONFormat, *, validate_schema: bool) -> ResponseFormat:
+    if not validate_schema:
+        return ResponseFormat(request)
+    if request.schema is None:
+        return ResponseFormat(request, ObjectValidator())
+    return ResponseFormat(request, SchemaValidator(request.schema, "response_format"))
+
+
+def _read_type(wanted: Any) -> ResponseFormat:
+    schema, validator = describe_type(wanted, "response_format")
+    if schema.get("type") != "object":
+        raise ConfigurationError(
+            f"response_format: {_WANTED}, found {_name_of(wanted)}, whose JSON is no object; "
+            "for a list, use client.stream_items(item_type=…)"
+        )
+    return ResponseFormat(request_for(schema, _name_of(wanted)), validator, is_typed=True)
+
+
+def request_for(schema: Mapping[str, Any], name: str) -> JSONFormat:
+    """Ask for JSON by a schema made of a type: strictly, where that changes nothing it means."""
+    strict = strict_schema(schema)
+    tidy = _NOT_IN_NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or "response"
+    return JSONFormat(schema if strict is None else strict, tidy, None if strict is None else True)
+
+
+def describe_type(wanted: Any, where: str) -> tuple[dict[str, Any], Validator]:
+    """The JSON Schema of a type, with no reference at its root, and the type's validator.
+
+    Raises:
+        ConfigurationError: Neither msgspec nor pydantic knows the type.
+    """
+    if _is_of_pydantic(wanted):
+        schema, fault = _schema_by_pydantic(wanted)
+        validator: Validator = PydanticValidator(wanted)
+    else:
+        schema, fault = _schema_by_msgspec(wanted)
+        validator = TypeValidator(wanted)
+    if fault:
+        raise ConfigurationError(
+            f"{where}: expected a type that msgspec or pydantic knows, "
+            f"found {_name_of(wanted)}: {fault}"
+        )
+    return with_object_at_root(schema), validator
+
+
+def _schema_by_msgspec(wanted: Any) -> tuple[dict[str, Any], str]:
+    import msgspec
+
+    try:
+        return msgspec.json.schema(wanted), ""
+    except (TypeError, NameError) as error:  # NameError: an annotation that can't be resolved
+        return {}, str(error).replace("\n", " ")
+
+
+def _schema_by_pydantic(wanted: Any) -> tuple[dict[str, Any], str]:
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return TypeAdapter(wanted).json_schema(), ""
+    except PydanticUserError as error:
+        return {}, str(error).partition("\n")[0]
+
+
+def _is_of_pydantic(wanted: Any) -> bool:
+    """Whether pydantic made the type. It is then imported already, so it is not imported here."""
+    pydantic = sys.modules.get("pydantic")
+    if pydantic is None:
+        return False
+    if arguments := get_args(wanted):
+        return any(map(_is_of_pydantic, arguments))
+    if not isinstance(wanted, type):
+        return False
+    return issubclass(wanted, pydantic.BaseModel) or "__pydantic_validator__" in vars(wanted)
+
+
+def _name_of(wanted: Any) -> str:
+    return wanted.__name__ if isinstance(wanted, type) else repr(wanted)

@@ -1,0 +1,147 @@
+""""""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from steer_llm_sdk.engine.exchange import Overlap, is_stream_type, not_a_stream
+from steer_llm_sdk.errors import OverloadedError, ProviderError
+from steer_llm_sdk.models.fragments import End, Extras, Finish, Fragment, Identity, Usage
+from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
+from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
+
+FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "mistral")
+
+
+def format_of(name: str) -> WireFormat:
+    return wire_format(PROVIDERS[name])
+
+
+def answer(body: bytes, status: int = 200) -> ErrorAnswer:
+    return ErrorAnswer("test", status, {"x-request-id": "r1"}, body)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    ("status", "body", "found"),
+    [
+        (204, b"", "an empty body"),
+        (206, b"<html><title>Sign in</title>", "an HTML page: Sign in"),
+        (200, b'{"ok": true}', "a JSON document"),
+        (200, b"[1, 2]", "a JSON document"),
+        (200, b"plain words", "plain words"),
+    ],
+)
+def test_a_success_without_a_stream_says_what_came_instead(
+    name: str, status: int, body: bytes, found: str
+) -> None:
+    error = not_a_stream(format_of(name), answer(body, status))
+
+    assert type(error) is ProviderError
+    assert str(error) == f"test ({status}): expected a stream, found {found}; check the base URL"
+    assert (error.status, error.provider, error.request_id) == (status, "test", "r1")
+    assert not error.is_retryable
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("openai", b'{"error": {"code": "engine_overloaded", "message": "later"}}'),
+        ("openai-responses", b'{"error": {"code": "server_is_overloaded", "message": "later"}}'),
+        ("anthropic", b'{"error": {"type": "overloaded_error", "message": "later"}}'),
+        ("gemini", b'[{"error": {"code": 503, "status": "UNAVAILABLE", "message": "later"}}]'),
+        ("mistral", b'{"object": "error", "message": "x", "type": "service_unavailable"}'),
+    ],
+)
+def test_an_error_under_a_success_is_that_error(name: str, body: bytes) -> None:
+    assert isinstance(not_a_stream(format_of(name), answer(body)), OverloadedError)
+
+
+def test_a_long_document_is_shown_in_its_beginning() -> None:
+    error = not_a_stream(format_of("openai"), answer(b"word " * 1_000))
+
+    assert len(str(error)) < 200
+    assert "word …" in str(error) or "wo…" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_stream"),
+    [
+        ("text/event-stream", True),
+        ("text/event-stream; charset=utf-8", True),
+        ("Text/Event-Stream", True),
+        ("application/x-ndjson", True),
+        ("text/html", False),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+def test_a_stream_is_known_by_its_content_type(content_type: str, is_stream: bool) -> None:
+    assert is_stream_type({"content-type": content_type}) == is_stream
+    assert not is_stream_type({})
+
+
+def passed(overlap: Overlap, *fragments: Fragment) -> list[Fragment]:
+    """What comes through, each fragment in a read of its own."""
+    return list(itertools.chain.from_iterable(overlap.pass_through([each]) for each in fragments))
+
+
+def text_of(fragments: list[Fragment]) -> str:
+    return "".join(each for each in fragments if isinstance(each, str))
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_an_echo_is_taken_away_however_it_is_cut(size: int) -> None:
+    whole = "no no Grüße, 世界"
+    pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+
+    assert text_of(passed(Overlap("no no "), *pieces)) == "Grüße, 世界"
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_a_server_that_does_not_echo_loses_nothing(size: int) -> None:
+    whole = "no, Grüße"
+    pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+
+    assert text_of(passed(Overlap("no no "), *pieces)) == whole
+
+
+def test_an_echo_is_taken_away_once() -> None:
+    assert text_of(passed(Overlap("no "), "no ", "no ", "no")) == "no no"
+
+
+def test_words_that_begin_like_the_echo_are_let_through_when_the_answer_is_finished() -> None:
+    finish = Finish("stop", "stop")
+
+    assert passed(Overlap("no no "), "no", finish, End()) == ["no", finish, End()]
+
+
+@pytest.mark.parametrize(
+    "aside", [Identity("r1", "m"), Usage({}, {}), Extras({"a": 1})], ids=["id", "usage", "extras"]
+)
+def test_what_is_said_beside_the_answer_does_not_end_the_echo(aside: Fragment) -> None:
+    assert passed(Overlap("no no"), "no", aside, " no", aside, "!") == [aside, aside, "!"]
+
+
+def test_a_body_that_is_cut_in_the_echo_brings_nothing() -> None:
+    assert passed(Overlap("no no"), "no", " ") == []
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kept"),
+    [
+        (["two"], "two"),
+        ([" \n two"], "two"),
+        ([" ", "\n", " ", "two"], "two"),
+        ([" \n", "two"], "two"),
+        ([" \n  two"], " two"),
+        (["\n two"], "\n two"),
+        ([" ", "two", " \n "], "two \n "),
+    ],
+)
+def test_as_much_of_the_trimmed_white_space_as_comes_is_taken_away(
+    pieces: list[str], kept: str
+) -> None:
+    assert text_of(passed(Overlap(trimmed=" \n "), *pieces)) == kept

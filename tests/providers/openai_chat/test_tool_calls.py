@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from steer_llm_sdk.models.fragments import ToolCallPiece
+from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
+
+Piece = tuple[int | None, str | None, str | None, str]
+
+
+def settle(*pieces: Piece) -> list[tuple[int, str | None, str | None, str]]:
+    calls = ToolCallIndexes()
+    settled = [calls.settle(*piece) for piece in pieces]
+    return [(p.index, p.id, p.name, p.arguments) for p in settled if p is not None]
+
+
+def test_the_pieces_of_one_call_share_its_number() -> None:
+    settled = settle((0, "a", "f", ""), (0, None, None, "{"), (0, None, None, "}"))
+
+    assert settled == [(0, "a", "f", ""), (0, None, None, "{"), (0, None, None, "}")]
+
+
+def test_parallel_calls_are_told_apart_by_their_index() -> None:
+    settled = settle((0, "a", "f", ""), (1, "b", "g", ""), (0, None, None, "1"), (1, None, "", "2"))
+
+    assert [(index, text) for index, _, _, text in settled] == [
+        (0, ""),
+        (1, ""),
+        (0, "1"),
+        (1, "2"),
+    ]
+
+
+def test_an_index_that_starts_at_one_is_counted_from_zero() -> None:
+    settled = settle((1, "a", "f", ""), (2, "b", "g", ""), (1, None, None, "{}"))
+
+    assert [index for index, *_ in settled] == [0, 1, 0]
+
+
+def test_whole_calls_without_an_index_are_told_apart_by_their_ids() -> None:
+    settled = settle((None, "a", "f", "{}"), (None, "b", "f", "{}"))
+
+    assert [index for index, *_ in settled] == [0, 1]
+
+
+def test_whole_calls_without_index_and_id_are_told_apart_by_their_names() -> None:
+    settled = settle((None, None, "f", "{}"), (None, None, "f", "{}"))
+
+    assert [index for index, *_ in settled] == [0, 1]
+
+
+def test_a_new_id_is_a_new_call_even_at_the_same_index() -> None:
+    settled = settle((0, "a", "f", "{}"), (0, "b", "f", "{}"), (0, None, None, " "))
+
+    assert [index for index, *_ in settled] == [0, 1, 1]
+
+
+def test_a_new_name_without_an_id_at_the_same_index_is_a_new_call() -> None:
+    settled = settle((0, None, "f", "{}"), (0, None, "g", "{}"))
+
+    assert [index for index, *_ in settled] == [0, 1]
+
+
+def test_an_id_and_a_name_that_are_repeated_are_given_once() -> None:
+    settled = settle((0, "a", "f", "{"), (0, "a", "f", "}"), (0, "a", "f", ""))
+
+    assert settled == [(0, "a", "f", "{"), (0, None, None, "}")]
+
+
+def test_a_name_that_is_repeated_without_an_id_continues_the_call_at_its_index() -> None:
+    settled = settle((0, None, "f", "{"), (0, None, "f", "}"))
+
+    assert settled == [(0, None, "f", "{"), (0, None, None, "}")]
+
+
+def test_an_id_that_comes_back_is_believed_before_the_index() -> None:
+    settled = settle((0, "a", "f", ""), (1, "b", "g", ""), (1, "a", None, "x"), (7, "b", None, "y"))
+
+    assert [(index, text) for index, _, _, text in settled[2:]] == [(0, "x"), (1, "y")]
+
+
+def test_arguments_at_an_index_that_has_drifted_continue_the_last_call() -> None:
+    settled = settle((0, "a", "f", ""), (1, None, None, "{"), (2, None, None, "}"))
+
+    assert [index for index, *_ in settled] == [0, 0, 0]
+
+
+def test_arguments_without_an_index_continue_the_last_call() -> None:
+    settled = settle((0, "a", "f", ""), (1, "b", "g", ""), (None, None, None, "{}"))
+
+    assert settled[-1] == (1, None, None, "{}")
+
+
+def test_an_id_that_comes_after_its_call_has_begun_belongs_to_it() -> None:
+    settled = settle((0, None, "f", ""), (0, "a", "f", "{}"))
+
+    assert settled == [(0, None, "f", ""), (0, "a", None, "{}")]
+
+
+def test_an_id_with_another_name_does_not_belong_to_the_call_that_waits_for_one() -> None:
+    settled = settle((0, None, "f", ""), (0, "a", "g", "{}"))
+
+    assert settled == [(0, None, "f", ""), (1, "a", "g", "{}")]
+
+
+def test_a_name_that_comes_after_the_id_belongs_to_the_call() -> None:
+    settled = settle((0, "a", None, ""), (0, None, "f", ""))
+
+    assert settled == [(0, "a", None, ""), (0, None, "f", "")]
+
+
+def test_ids_that_are_invented_for_every_piece_do_not_make_calls() -> None:
+    settled = settle((0, "a", "f", ""), (0, "b", None, "{"), (0, "c", None, "}"), (1, "d", "g", ""))
+
+    assert [(index, known) for index, known, _, _ in settled] == [
+        (0, "a"),
+        (0, None),
+        (0, None),
+        (1, "d"),
+    ]
+
+
+def test_an_empty_piece_opens_no_call() -> None:
+    settled = settle((0, None, None, ""), (0, "", "", ""), (3, "a", "f", ""))
+
+    assert settled == [(0, "a", "f", "")]
+
+
+def test_arguments_alone_open_a_call_when_there_is_none() -> None:
+    assert settle((None, None, None, "{}")) == [(0, None, None, "{}")]
+
+
+def test_the_kind_and_the_extra_of_a_piece_pass() -> None:
+    calls = ToolCallIndexes()
+
+    piece = calls.settle(0, "a", "f", "text", kind="custom", extra={"signature": "s"})
+
+    assert piece == ToolCallPiece(0, "a", "f", "text", "custom", extra={"signature": "s"})

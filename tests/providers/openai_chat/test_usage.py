@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.providers.openai_chat.usage import read_usage
+
+
+@pytest.mark.parametrize(
+    ("raw", "counts"),
+    [
+        (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 5,
+                "total_tokens": 15,
+                "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
+                "completion_tokens_details": {"reasoning_tokens": 3},
+            },
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 5,
+                "total_tokens": 15,
+                "cached_tokens": 4,
+                "cache_write_tokens": 2,
+                "reasoning_tokens": 3,
+            },
+        ),
+        (
+            {"input_tokens": 1, "output_tokens": 2, "input_tokens_details": {"cached_tokens": 0}},
+            {"prompt_tokens": 1, "completion_tokens": 2, "cached_tokens": 0},
+        ),
+        ({"prompt_cache_hit_tokens": 7}, {"cached_tokens": 7}),
+        ({"cached_tokens": 7}, {"cached_tokens": 7}),
+        (
+            {"cache_read_input_tokens": 7, "cache_creation_input_tokens": 1},
+            {"cached_tokens": 7, "cache_write_tokens": 1},
+        ),
+        (
+            {"reasoning_tokens": 2, "completion_tokens_details": None},
+            {"reasoning_tokens": 2},
+        ),
+        ({"prompt_tokens": None, "completion_tokens": "5", "total_tokens": -1}, {}),
+    ],
+)
+def test_counts_are_found_in_all_spellings(raw: dict[str, Any], counts: dict[str, int]) -> None:
+    assert read_usage(raw) == counts
+
+
+def test_reasoning_that_is_counted_beside_the_completion_becomes_part_of_it() -> None:
+    raw = {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": 35,
+        "completion_tokens_details": {"reasoning_tokens": 20},
+    }
+
+    assert read_usage(raw)["completion_tokens"] == 25
+
+
+def test_reasoning_that_is_part_of_the_completion_stays_so() -> None:
+    raw = {
+        "prompt_tokens": 10,
+        "completion_tokens": 25,
+        "total_tokens": 35,
+        "reasoning_tokens": 20,
+    }
+
+    assert read_usage(raw)["completion_tokens"] == 25

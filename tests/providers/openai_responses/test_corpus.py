@@ -1,0 +1,156 @@
+"""The recorded streams of the Responses API, against what the official SDK made of them."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.errors import QuotaExceededError, RateLimitError
+from steer_llm_sdk.models.fragments import Failure, ToolCallPiece
+from steer_llm_sdk.models.usage import TOTAL
+from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
+from support.corpus import Folded, Recorded, corpus_params, cut, fold, recorded
+
+WIRE = OpenAIResponses()
+
+# Streams of at most so many bytes are also fed byte by byte.
+SMALL_BYTES = 12_000
+
+# The oracle lists functions only. These two calls are for the caller to run as well: a shell
+# command on its own machine, and a patch to its own files.
+SHELL, PATCH = "81c9e5a84cfaf907", "f733fe37aade84ff"
+ACTIONS: dict[str, dict[str, Any]] = {
+    SHELL: {
+        "name": "shell",
+        "id": "call_pbxjNs1tMJUahLZKAS9qLtvw",
+        "arguments": {
+            "commands": ["ls -a ~/Desktop"],
+            "max_output_length": 8912,
+            "timeout_ms": None,
+        },
+    },
+    PATCH: {
+        "name": "apply_patch",
+        "id": "call_kA46f91ZwocQyMCKyyZqRyC5",
+        "arguments": {
+            "type": "create_file",
+            "diff": "+## Shopping Checklist\n+\n+- [ ] Milk\n+- [ ] Bread\n+- [ ] Eggs\n"
+            "+- [ ] Fresh fruit\n+- [ ] Coffee\n",
+            "path": "shopping-checklist.md",
+        },
+    },
+}
+
+# Where the oracle's answer is not ours, by stream: the field, and our answer. The final response of
+# this one (a body written by hand) has no status, and the oracle knows no other place for the
+# finish reason; the event's own name, `response.completed`, says it too.
+DIFFERENCES: dict[str, dict[str, Any]] = {"e8ba1c45868892df": {"finish_reason": "completed"}}
+
+# What the failed streams failed of, as the official SDK's bare `APIError` does not say.
+FAILURES = {
+    "ce62faea01a1ba20": QuotaExceededError,
+    "faf76981d1317fa9": RateLimitError,
+}
+
+STREAMS = corpus_params("openai-responses")
+SMALL = [p for p in STREAMS if p.id == "no-corpus" or len(p.values[0].body) <= SMALL_BYTES]
+
+
+def expected(stream: Recorded) -> dict[str, Any]:
+    words = {key: stream.oracle.get(key) or "" for key in ("text", "reasoning", "refusal")}
+    rest = {key: stream.oracle.get(key) for key in ("finish_reason", "usage")}
+    calls = {"tool_calls": stream.oracle["tool_calls"]}
+    return words | rest | calls | DIFFERENCES.get(stream.id, {})
+
+
+def found(stream: Folded) -> dict[str, Any]:
+    return {
+        "text": stream.text,
+        "reasoning": stream.reasoning,
+        "refusal": stream.refusal,
+        "tool_calls": stream.calls,
+        "finish_reason": stream.finish.provider_reason if stream.finish else None,
+        "usage": stream.usage.raw if stream.usage else None,
+    }
+
+
+def said(stream: Folded) -> list[object]:
+    """The fragments; an error, which equals nothing but itself, by its words."""
+    return [
+        repr(fragment.error) if isinstance(fragment, Failure) else fragment
+        for fragment in stream.fragments
+    ]
+
+
+def without_actions(stream: Folded) -> list[dict[str, Any]]:
+    actions = {p.index for p in pieces(stream) if p.type in {"shell", "apply_patch"}}
+    return [call for index, call in stream.tool_calls.items() if index not in actions]
+
+
+def pieces(stream: Folded) -> list[ToolCallPiece]:
+    return [piece for piece in stream.fragments if isinstance(piece, ToolCallPiece)]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> None:
+    folded = fold(WIRE, [stream.body])
+
+    calls = without_actions(folded) if stream.id in ACTIONS else folded.calls
+    assert found(folded) | {"tool_calls": calls} == expected(stream)
+
+
+@pytest.mark.parametrize("stream", [p for p in STREAMS if p.id in {*ACTIONS, "no-corpus"}])
+def test_a_recorded_shell_or_patch_call_is_for_the_caller(stream: Recorded) -> None:
+    (call,) = fold(WIRE, [stream.body]).calls
+
+    assert call | {"arguments": json.loads(call["arguments"])} == ACTIONS[stream.id]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_recorded_stream_ends_by_its_own_marker_or_fails(stream: Recorded) -> None:
+    folded = fold(WIRE, [stream.body])
+
+    assert folded.ended == (stream.id not in FAILURES)
+    assert type(folded.error) is FAILURES.get(stream.id, type(None))
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
+    folded = fold(WIRE, [stream.body])
+
+    if folded.usage is not None:
+        assert folded.usage.counts[TOTAL] == folded.usage.raw["total_tokens"]
+    reason = folded.finish.reason if folded.finish else None
+    assert reason in {None, "stop", "length", "tool_calls", "refusal"}
+    if reason in {"stop", "tool_calls", "refusal"}:
+        assert (reason == "tool_calls") == bool(folded.calls)
+        closed = [piece.index for piece in pieces(folded) if piece.is_whole]
+        assert closed == sorted(folded.tool_calls)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_recorded_stream_is_the_same_however_it_is_cut(stream: Recorded) -> None:
+    whole = said(fold(WIRE, [stream.body]))
+    places = random.Random(stream.id)
+    for count in (1, 7, 60):
+        at = [places.randrange(len(stream.body)) for _ in range(count)]
+
+        assert said(fold(WIRE, cut(stream.body, at))) == whole
+
+
+@pytest.mark.parametrize("stream", SMALL)
+def test_a_small_recorded_stream_is_the_same_byte_by_byte(stream: Recorded) -> None:
+    single = [stream.body[at : at + 1] for at in range(len(stream.body))]
+
+    assert said(fold(WIRE, single)) == said(fold(WIRE, [stream.body]))
+
+
+def test_every_listed_exception_is_a_recorded_stream() -> None:
+    known = {stream.id for stream in recorded("openai-responses")}
+    if not known:
+        pytest.skip("the recorded streams are not here: set STEER_CORPUS to run")
+
+    assert {*ACTIONS, *DIFFERENCES, *FAILURES} <= known

@@ -1,0 +1,389 @@
+"""What a caller passes as `response_format`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Literal, NotRequired, TypedDict
+
+import jsonschema_rs
+import msgspec
+import pydantic
+import pytest
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from steer_llm_sdk.errors import ConfigurationError, SchemaError
+from steer_llm_sdk.models.requests import JSONFormat, RawTool
+from steer_llm_sdk.structured import ResponseFormat, read_response_format
+
+
+class City(msgspec.Struct):
+    name: str
+    people: int
+    mayor: str | None = None
+
+
+class Country(msgspec.Struct):
+    capital: City
+    cities: list[City]
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+    y: float
+
+
+class Movie(TypedDict):
+    title: str
+    year: NotRequired[int]
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    age: int = pydantic.Field(ge=0)
+
+
+class Node(pydantic.BaseModel):
+    name: str
+    children: list[Node]
+
+
+@pydantic_dataclass
+class Pair:
+    left: int
+    right: int
+
+
+class _WithDefault(msgspec.Struct):
+    size: int = 3
+
+
+class _WithOpenObject(msgspec.Struct):
+    counts: dict[str, int]
+
+
+class _WithAnything(msgspec.Struct):
+    value: Any
+
+
+class _WithPair(msgspec.Struct):
+    pair: tuple[int, str]
+
+
+class _WithDecimal(msgspec.Struct):
+    price: Decimal
+
+
+class _WithArrayOfAnything(pydantic.BaseModel):
+    values: list  # type: ignore[type-arg] # the bare one is meant
+
+
+class _WithOddFormat(pydantic.BaseModel):
+    where: str = pydantic.Field(json_schema_extra={"format": "uri"})
+
+
+def _without_items(schema: dict[str, Any]) -> None:
+    del schema["items"]
+
+
+class _WithUnsaidArray(pydantic.BaseModel):
+    values: list[int] = pydantic.Field(json_schema_extra=_without_items)
+
+
+class _WithCode(pydantic.BaseModel):
+    code: Callable[[], int]
+
+
+class _WithLength(pydantic.BaseModel):
+    name: str = pydantic.Field(max_length=3)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"type": "array", "items": {"type": "integer"}}},
+    "required": ["n"],
+}
+
+
+def _request(response_format: object) -> JSONFormat:
+    request = read_response_format(response_format).request
+    assert isinstance(request, JSONFormat)
+    return request
+
+
+def _schema(response_format: object) -> dict[str, Any]:
+    schema = _request(response_format).schema
+    assert schema is not None
+    return dict(schema)
+
+
+def _check(response_format: object, value: Any) -> Any:
+    validator = read_response_format(response_format).validator
+    assert validator is not None
+    return validator.check(value)
+
+
+@pytest.mark.parametrize("given", [None, {"type": "text"}])
+def test_plain_text_asks_for_nothing(given: object) -> None:
+    assert read_response_format(given) == ResponseFormat()
+    assert not read_response_format(given).is_json
+
+
+def test_json_object_asks_for_any_object() -> None:
+    read = read_response_format({"type": "json_object"})
+
+    assert read.request == JSONFormat()
+    assert read.is_json
+    assert not read.is_typed
+
+
+def test_json_object_with_a_schema_beside_it_asks_for_the_schema() -> None:
+    assert _request({"type": "json_object", "schema": SCHEMA}).schema == SCHEMA
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "strict": True}},
+        {"type": "json_schema", "name": "n", "schema": SCHEMA, "strict": True},
+        JSONFormat(SCHEMA, "n", strict=True),
+    ],
+)
+def test_a_schema_passes_unchanged_in_every_spelling(given: object) -> None:
+    assert _request(given) == JSONFormat(SCHEMA, "n", strict=True)
+
+
+def test_a_bare_schema_of_an_object_is_understood() -> None:
+    assert _request(SCHEMA) == JSONFormat(SCHEMA)
+
+
+def test_a_schema_needs_no_name() -> None:
+    assert _request({"type": "json_schema", "schema": SCHEMA}).name == "response"
+
+
+def test_another_mapping_is_the_providers_own() -> None:
+    given = {"type": "grammar", "value": "root ::= [0-9]+"}
+
+    assert read_response_format(given) == ResponseFormat(RawTool(given))
+    assert read_response_format(RawTool(given)) == ResponseFormat(RawTool(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("json", "expected .*found 'json'"),
+        (["json"], "expected"),
+        (5, "found 5"),
+        ({"type": "json_schema"}, "no mapping under"),
+        ({"type": "json_schema", "json_schema": {"name": "x"}}, "no mapping under"),
+        ({"type": "json_schema", "schema": {"type": "objekt"}}, r"valid JSON Schema.*at \$\.type"),
+        (int, "no object"),
+        (list[City], "stream_items"),
+        (pydantic.RootModel[list[int]], "no object"),
+        (_WithCode, "msgspec or pydantic"),
+        (list[Person], "stream_items"),
+        (object(), "msgspec or pydantic"),
+        (type("Odd", (), {}), "Odd"),
+    ],
+)
+def test_anything_else_is_a_configuration_error(given: object, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read_response_format(given)
+
+
+def test_without_its_validator_a_schema_is_a_configuration_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+
+    with pytest.raises(ConfigurationError, match=r"steer-llm-sdk\[jsonschema\].*validate_schema"):
+        read_response_format({"type": "json_schema", "schema": SCHEMA})
+
+
+def test_validate_schema_off_needs_no_validator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+
+    read = read_response_format({"type": "json_schema", "schema": SCHEMA}, validate_schema=False)
+
+    assert read.is_json
+    assert read.validator is None
+
+
+def test_types_of_msgspec_do_not_need_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pydantic")
+
+    assert _check(City, {"name": "Ulm", "people": 5}) == City("Ulm", 5)
+    assert "pydantic" not in sys.modules
+
+
+def test_a_type_needs_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
+
+    assert _check(Point, {"x": 1, "y": 2.5}) == Point(1.0, 2.5)
+
+
+def test_a_schema_never_reaches_for_the_network() -> None:
+    with pytest.raises(ConfigurationError, match="valid JSON Schema"):
+        read_response_format({"type": "json_schema", "schema": {"$ref": "http://127.0.0.1:9/x"}})
+
+
+@pytest.mark.parametrize("wanted", [City, Country, Point, Movie, Person, Node, Pair])
+def test_a_type_asks_for_an_object_at_the_root(wanted: Any) -> None:
+    read = read_response_format(wanted)
+
+    assert read.is_typed
+    assert _schema(wanted)["type"] == "object"
+    assert "$ref" not in _schema(wanted)
+    assert _request(wanted).name == wanted.__name__
+
+
+@pytest.mark.parametrize("wanted", [City, Country, Point, Person, Node, Pair])
+def test_a_type_is_asked_for_strictly_where_that_changes_nothing(wanted: Any) -> None:
+    assert _request(wanted).strict is True
+    for part in [_schema(wanted), *_schema(wanted).get("$defs", {}).values()]:
+        assert part["additionalProperties"] is False
+        assert part["required"] == list(part["properties"])
+
+
+def test_a_field_that_may_be_null_is_required_as_null() -> None:
+    assert _schema(City)["required"] == ["name", "people", "mayor"]
+    assert "default" not in _schema(City)["properties"]["mayor"]
+    assert _check(City, {"name": "Ulm", "people": 1, "mayor": None}) == City("Ulm", 1)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Movie,
+        _WithDefault,
+        _WithOpenObject,
+        _WithAnything,
+        _WithPair,
+        _WithDecimal,
+        _WithLength,
+        _WithArrayOfAnything,
+        _WithOddFormat,
+        _WithUnsaidArray,
+    ],
+)
+def test_what_strict_mode_cannot_say_is_not_asked_for_strictly(wanted: Any) -> None:
+    assert _request(wanted).strict is None
+
+
+def test_a_described_reference_keeps_its_description() -> None:
+    class Inner(pydantic.BaseModel):
+        n: int
+
+    class Outer(pydantic.BaseModel):
+        inner: Inner = pydantic.Field(description="what is inside")
+
+    assert _schema(Outer)["properties"]["inner"] == {
+        "anyOf": [{"$ref": "#/$defs/Inner"}],
+        "description": "what is inside",
+    }
+
+
+def test_a_recursive_type_keeps_its_definition() -> None:
+    schema = _schema(Node)
+
+    assert schema["properties"]["children"]["items"] == {"$ref": "#/$defs/Node"}
+    tree = {"name": "a", "children": [{"name": "b", "children": []}]}
+    assert jsonschema_rs.validator_for(schema).is_valid(tree)
+
+
+def test_names_are_tidied_for_the_provider() -> None:
+    named = msgspec.defstruct("Größe & Form", [("n", int)])
+
+    assert _request(named).name == "Gr_e_Form"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "typed"),
+    [
+        (City, {"name": "Ulm", "people": 5}, City("Ulm", 5)),
+        (Point, {"x": 1, "y": 2}, Point(1.0, 2.0)),
+        (Movie, {"title": "M"}, {"title": "M"}),
+        (Person, {"name": "Ada", "age": 36}, Person(name="Ada", age=36)),
+        (Pair, {"left": 1, "right": 2}, Pair(left=1, right=2)),
+    ],
+)
+def test_a_type_gives_its_object(wanted: Any, value: Any, typed: Any) -> None:
+    assert _check(wanted, value) == typed
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value", "path", "reason"),
+    [
+        (City, {"name": "Ulm", "people": "many"}, "$.people", "Expected `int`, got `str`"),
+        (City, {"name": "Ulm"}, "$", "missing required field `people`"),
+        (Country, {"capital": {"name": 1}, "cities": []}, "$.capital.name", "Expected `str`"),
+        (Person, {"name": "Ada", "age": -1}, "$.age", "greater than or equal to 0"),
+        (Node, {"name": "a", "children": [{"name": "b"}]}, "$.children[0].children", "required"),
+        (SCHEMA, {"n": [1, "secret"]}, "$.n[1]", 'the value is not of type "integer"'),
+        (SCHEMA, {}, "$", '"n" is a required property'),
+        ({"type": "json_object"}, [1], "$", "expected an object, found an array"),
+        ({"type": "json_object"}, True, "$", "expected an object, found a boolean"),
+        ({"type": "json_object"}, 1, "$", "expected an object, found a number"),
+    ],
+)
+def test_a_misfit_says_where_and_why(wanted: Any, value: Any, path: str, reason: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        _check(wanted, value)
+
+    assert caught.value.path == path
+    assert reason in caught.value.reason
+    assert path in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_code_of_the_users_type_that_fails_is_a_schema_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Picky(pydantic.BaseModel):
+        n: int
+
+        @pydantic.field_validator("n")
+        @classmethod
+        def _look(cls, n: int) -> int:
+            return [5][n]
+
+    with pytest.raises(SchemaError, match="the code of Picky raised IndexError"):
+        _check(Picky, {"n": 1})
+    assert "Picky" in caplog.text
+
+
+def test_code_of_the_users_struct_that_fails_is_a_schema_error() -> None:
+    class Picky(msgspec.Struct):
+        n: int
+
+        def __post_init__(self) -> None:
+            raise LookupError
+
+    with pytest.raises(SchemaError, match="the code of Picky raised LookupError"):
+        _check(Picky, {"n": 1})
+
+
+def test_a_strict_model_takes_dates_from_strings() -> None:
+    class Event(pydantic.BaseModel, strict=True):
+        kind: Literal["birth"]
+        price: Decimal
+
+    assert _check(Event, {"kind": "birth", "price": "1.50"}).price == Decimal("1.50")
+
+
+@pytest.mark.parametrize(
+    ("given", "starts"),
+    [
+        ({"type": "json_object"}, "{"),
+        (City, "{"),
+        ({"type": "json_schema", "schema": {"type": "array"}}, "["),
+        ({"type": "json_schema", "schema": {}}, "{["),
+    ],
+)
+def test_what_an_answer_can_start_with(given: object, starts: str) -> None:
+    assert read_response_format(given).root_starts == starts
