@@ -104,7 +104,7 @@ PAGES = {
             Part("models.streaming", ("StreamingOptions",)),
             Part("", ("ProviderSettings",)),
             Part("", ("StreamingResponse", "EventStream"), is_made_for_users=False),
-            Part("streaming.observers", ("Observer",), is_made_for_users=False),
+            Part("streaming.fanout", ("Observer",), is_made_for_users=False),
             Part("streaming.views", ("TextStream", "ItemsStream"), is_made_for_users=False),
         ),
     ),
