@@ -7,7 +7,7 @@ from typing import TextIO
 
 import pytest
 
-from steer_llm_sdk.cli.prompt import choose_target, keys_that_are_set, read_prompt
+from steer_llm_sdk.cli.prompt import choose_model, keys_that_are_set, read_prompt
 from steer_llm_sdk.errors import ConfigurationError
 
 
@@ -45,17 +45,17 @@ def test_nothing_said_is_an_error(argument: str | None) -> None:
 
 
 def test_a_named_model_is_taken() -> None:
-    target = choose_target("gpt-4o-mini", None, {"OPENAI_API_KEY": "sk-1"})
+    choice = choose_model("gpt-4o-mini", None, {"OPENAI_API_KEY": "sk-1"})
 
-    assert (target.model, target.provider, target.settings) == ("gpt-4o-mini", None, None)
+    assert (choice.model, choice.provider, choice.settings) == ("gpt-4o-mini", None, None)
 
 
 def test_without_model_and_key_the_embedded_model_answers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    target = choose_target(None, None, {"OPENAI_API_KEY": " "})
+    choice = choose_model(None, None, {"OPENAI_API_KEY": " "})
 
-    assert target.model == "local:smollm2"
+    assert choice.model == "local:smollm2"
     assert "local:smollm2 answers" in capsys.readouterr().err
 
 
@@ -63,22 +63,22 @@ def test_with_a_key_and_no_model_nothing_is_guessed() -> None:
     keys = {"XAI_API_KEY": "secret-value", "HF_TOKEN": "secret-value"}
 
     with pytest.raises(ConfigurationError, match=r"XAI_API_KEY.* is set: .* with -m") as caught:
-        choose_target(None, None, keys)
+        choose_model(None, None, keys)
 
     assert "secret-value" not in str(caught.value)
 
 
 def test_a_file_is_a_model_of_the_embedded_server() -> None:
-    target = choose_target(None, "/models/tiny.gguf", {"OPENAI_API_KEY": "sk-1"})
+    choice = choose_model(None, "/models/tiny.gguf", {"OPENAI_API_KEY": "sk-1"})
 
-    assert target.provider == "local"
-    assert target.settings is not None
-    assert target.settings["local"].model_path == "/models/tiny.gguf"
+    assert choice.provider == "local"
+    assert choice.settings is not None
+    assert choice.settings["local"].model_path == "/models/tiny.gguf"
 
 
 def test_a_file_and_a_name_are_one_model_too_many() -> None:
     with pytest.raises(ConfigurationError, match="two models"):
-        choose_target("gpt-4o-mini", "/models/tiny.gguf", {})
+        choose_model("gpt-4o-mini", "/models/tiny.gguf", {})
 
 
 def test_a_key_that_two_providers_share_is_named_once() -> None:

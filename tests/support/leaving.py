@@ -28,7 +28,7 @@ from steer_llm_sdk.streaming.processor import BatchedEventProcessor, EventTransf
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.testing import HTTPError, LoopbackServer, Script, Stall, check_stream
 from steer_llm_sdk.testing.plan import Ending, Exchange, Plan
-from steer_llm_sdk.testing.scripts import Answer
+from steer_llm_sdk.testing.scripts import ScriptLike
 
 # A provider's socket is closed this soon, in seconds.
 SOON = 0.1
@@ -102,7 +102,7 @@ class State:
         is_silent: The server never answers the TLS handshake.
     """
 
-    answer: Answer = field(default_factory=Script)
+    answer: ScriptLike = field(default_factory=Script)
     waits: str = ""
     holds_socket: bool = True
     has_text: bool = False

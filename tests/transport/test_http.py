@@ -40,7 +40,7 @@ from steer_llm_sdk.testing import (
     Stall,
 )
 from steer_llm_sdk.testing.plan import Ending, Exchange, Fault, Plan
-from steer_llm_sdk.testing.scripts import Answer
+from steer_llm_sdk.testing.scripts import ScriptLike
 from steer_llm_sdk.transport.http import HTTPTransport
 from support.tls import make_contexts
 
@@ -91,7 +91,7 @@ async def test_streams_one_after_another_share_a_connection() -> None:
 
 
 async def test_a_connection_is_kept_after_an_error_too() -> None:
-    answers: list[Answer] = [
+    answers: list[ScriptLike] = [
         HTTPError(400),
         HTTPError(401, body="html"),
         HTTPError(404, body="empty"),

@@ -15,7 +15,7 @@ from steer_llm_sdk.local.weights import EMBEDDED_MODEL
 from steer_llm_sdk.providers.registry import PROVIDERS
 
 
-class Target(NamedTuple):
+class ModelChoice(NamedTuple):
     """The model to ask, and how it is reached. `provider` is None where the name says it."""
 
     model: str
@@ -51,9 +51,9 @@ def _is_piped(pipe: TextIO) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
-def choose_target(
+def choose_model(
     model: str | None, model_path: str | None, environment: Mapping[str, str]
-) -> Target:
+) -> ModelChoice:
     """Whom to ask.
 
     Args:
@@ -68,9 +68,9 @@ def choose_target(
         if model is not None:
             raise ConfigurationError("-m and --model-path name two models: give one of them")
         settings = {"local": ProviderSettings(model_path=model_path)}
-        return Target(Path(model_path).stem, "local", settings)
+        return ModelChoice(Path(model_path).stem, "local", settings)
     if model is not None:
-        return Target(model)
+        return ModelChoice(model)
     found = keys_that_are_set(environment)
     if found:
         raise ConfigurationError(
@@ -78,7 +78,7 @@ def choose_target(
             f"(-m local:{EMBEDDED_MODEL} is the embedded one)"
         )
     print(f"No model is named and no key is set: local:{EMBEDDED_MODEL} answers.", file=sys.stderr)
-    return Target(f"local:{EMBEDDED_MODEL}")
+    return ModelChoice(f"local:{EMBEDDED_MODEL}")
 
 
 def keys_that_are_set(environment: Mapping[str, str]) -> list[str]:

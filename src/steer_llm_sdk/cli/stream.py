@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from steer_llm_sdk.cli.prompt import Target, choose_target, read_prompt
+from steer_llm_sdk.cli.prompt import ModelChoice, choose_model, read_prompt
 from steer_llm_sdk.cli.screen import EventLines, Screen, TextScreen, figures
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _run(arguments: argparse.Namespace) -> int:
     prompt = read_prompt(arguments.prompt, sys.stdin)
-    target = choose_target(arguments.model, arguments.model_path, os.environ)
+    choice = choose_model(arguments.model, arguments.model_path, os.environ)
     screen = (EventLines if arguments.events else TextScreen)(sys.stdout, sys.stderr)
     try:
-        response = asyncio.run(_stream(prompt, target, arguments, screen))
+        response = asyncio.run(_stream(prompt, choice, arguments, screen))
     finally:
         screen.close()
     print(screen.dim(figures(response)), file=sys.stderr)
@@ -46,16 +46,16 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _stream(
-    prompt: str, target: Target, arguments: argparse.Namespace, screen: Screen
+    prompt: str, choice: ModelChoice, arguments: argparse.Namespace, screen: Screen
 ) -> StreamingResponse:
     from steer_llm_sdk import SteerLLMClient
 
     async with (
-        SteerLLMClient(providers=target.settings) as client,
+        SteerLLMClient(providers=choice.settings) as client,
         client.stream_events(
             prompt,
-            target.model,
-            provider=target.provider,
+            choice.model,
+            provider=choice.provider,
             system=arguments.system,
             max_tokens=arguments.max_tokens,
             temperature=arguments.temperature,

@@ -60,8 +60,8 @@ class _Stream:
         return [at for at, event in enumerate(self.events) if isinstance(event, kind)]
 
 
-# A rule gives the place and the fault of each event that breaks it.
-_Faults: TypeAlias = Iterable[tuple[int, str]]
+# A rule yields the place of each event that breaks it, and what is wrong with it.
+_Violations: TypeAlias = Iterable[tuple[int, str]]
 
 
 def check_stream(events: Iterable[StreamEvent], *, is_filtered: bool = False) -> StreamSummary:
@@ -85,12 +85,12 @@ def check_stream(events: Iterable[StreamEvent], *, is_filtered: bool = False) ->
     """
     stream = _Stream(list(events), is_filtered)
     for rule in _RULES:
-        for at, fault in rule(stream):
-            raise AssertionError(f"{fault}\n{_shown(stream.events, at)}")
+        for at, violation in rule(stream):
+            raise AssertionError(f"{violation}\n{_shown(stream.events, at)}")
     return _summary(stream)
 
 
-def _all_are_events(stream: _Stream) -> _Faults:
+def _all_are_events(stream: _Stream) -> _Violations:
     if not stream.events:
         yield 0, "a stream has at least a start and a terminal event; found no events"
     for at, event in enumerate(stream.events):
@@ -98,14 +98,14 @@ def _all_are_events(stream: _Stream) -> _Faults:
             yield at, f"expected an event, found {type(event).__name__}"
 
 
-def _starts_once(stream: _Stream) -> _Faults:
+def _starts_once(stream: _Stream) -> _Violations:
     starts = stream.of(StreamStartEvent)
     if not starts and not stream.is_filtered:
         yield 0, "expected a start event at the beginning"
     yield from ((at, "a start event stands at the beginning only") for at in starts if at > 0)
 
 
-def _ends_once(stream: _Stream) -> _Faults:
+def _ends_once(stream: _Stream) -> _Violations:
     last = len(stream.events) - 1
     for at, event in enumerate(stream.events):
         if isinstance(event, _TERMINAL) and at < last:
@@ -114,7 +114,7 @@ def _ends_once(stream: _Stream) -> _Faults:
         yield last, "expected a complete or error event at the end"
 
 
-def _reports_usage_once(stream: _Stream) -> _Faults:
+def _reports_usage_once(stream: _Stream) -> _Violations:
     found = stream.of(StreamUsageEvent)
     yield from ((at, "expected one usage event, found another") for at in found[1:])
     if found and found[0] != len(stream.events) - 2:
@@ -124,12 +124,12 @@ def _reports_usage_once(stream: _Stream) -> _Faults:
         yield len(stream.events) - 1, "expected a usage event before complete"
 
 
-def _counts_up(stream: _Stream) -> _Faults:
+def _counts_up(stream: _Stream) -> _Violations:
     yield from _numbers(stream, range(len(stream.events)), "sequence")
     yield from _numbers(stream, stream.of(StreamDeltaEvent), "chunk_index")
 
 
-def _numbers(stream: _Stream, places: Sequence[int], name: str) -> _Faults:
+def _numbers(stream: _Stream, places: Sequence[int], name: str) -> _Violations:
     previous = -1
     for expected, at in enumerate(places):
         number = getattr(stream.events[at], name)
@@ -140,14 +140,14 @@ def _numbers(stream: _Stream, places: Sequence[int], name: str) -> _Faults:
         previous = number
 
 
-def _time_never_goes_back(stream: _Stream) -> _Faults:
+def _time_never_goes_back(stream: _Stream) -> _Violations:
     for at in range(1, len(stream.events)):
         before, now = stream.events[at - 1].timestamp, stream.events[at].timestamp
         if now < before:
             yield at, f"timestamp: expected at least {before!r}, found {now!r}"
 
 
-def _belongs_together(stream: _Stream) -> _Faults:
+def _belongs_together(stream: _Stream) -> _Violations:
     last = stream.events[-1]
     for at, event in enumerate(stream.events):
         # The start tells who was asked first; where a fallback answered, it is the only one to.
@@ -158,7 +158,7 @@ def _belongs_together(stream: _Stream) -> _Faults:
                 yield at, f"{name}: expected {expected!r} as in the last event, found {found!r}"
 
 
-def _deltas_say_something(stream: _Stream) -> _Faults:
+def _deltas_say_something(stream: _Stream) -> _Violations:
     for at in stream.of(StreamDeltaEvent):
         event = stream.events[at]
         if isinstance(event, StreamDeltaEvent) and not event.delta:
@@ -167,7 +167,7 @@ def _deltas_say_something(stream: _Stream) -> _Faults:
             yield at, f"kind: expected one of {sorted(_KINDS)}, found {event.kind!r}"
 
 
-def _totals_agree(stream: _Stream) -> _Faults:
+def _totals_agree(stream: _Stream) -> _Violations:
     last = stream.events[-1]
     if not isinstance(last, StreamCompleteEvent):
         return
@@ -187,7 +187,7 @@ def _totals_agree(stream: _Stream) -> _Faults:
         yield at, f"duration_ms: expected at least 0, found {last.duration_ms}"
 
 
-def _error_agrees(stream: _Stream) -> _Faults:
+def _error_agrees(stream: _Stream) -> _Violations:
     last = stream.events[-1]
     if not isinstance(last, StreamErrorEvent):
         return
@@ -202,7 +202,7 @@ def _error_agrees(stream: _Stream) -> _Faults:
 
 
 # In an order in which a later rule may rely on the earlier ones.
-_RULES: tuple[Callable[[_Stream], _Faults], ...] = (
+_RULES: tuple[Callable[[_Stream], _Violations], ...] = (
     _all_are_events,
     _starts_once,
     _ends_once,
@@ -247,8 +247,8 @@ def _row(event: object) -> str:
     if not isinstance(event, StreamEvent):
         return repr(event)
     # The fields that differ from a fresh event's are what there is to see.
-    told = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
-    told.pop("metadata")
+    shown = {f.name: getattr(event, f.name) for f in dataclasses.fields(event)}
+    shown.pop("metadata")
     return (
-        f"{event.type}({', '.join(f'{name}={value!r}' for name, value in told.items() if value)})"
+        f"{event.type}({', '.join(f'{name}={value!r}' for name, value in shown.items() if value)})"
     )

@@ -52,7 +52,7 @@ class ManualClock:
         self._lock = threading.RLock()
         self._watchers: set[asyncio.Future[None]] = set()
 
-    # --- what a clock is ------------------------------------------------------------------------
+    # --- as the library uses it -----------------------------------------------------------------
 
     def monotonic(self) -> float:
         """The time in seconds; it moves by `advance` and `jump` only."""

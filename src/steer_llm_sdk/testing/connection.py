@@ -1,4 +1,4 @@
-"""One connection of the loopback server, and the books it keeps of all of them."""
+"""The connections of the loopback server: each one served, and a record of all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROUNDS_TO_READ = 10
 
 @dataclass(slots=True)
 class ConnectionRecord:
-    """What is known of one connection. Times are of `time.monotonic`.
+    """The record of one connection. Times are of `time.monotonic`.
 
     Attributes:
         number: From 1, in the order of acceptance.
@@ -58,7 +58,7 @@ class Connections:
 
     @property
     def opened(self) -> int:
-        """How many there were."""
+        """How many were ever accepted."""
         return len(self._records)
 
     @property
@@ -72,14 +72,14 @@ class Connections:
         return sum(record.closed_by == "client" for record in self)
 
     def accept(self, connection: Connection) -> ConnectionRecord:
-        """Enter a new connection."""
+        """Record a new connection."""
         record = ConnectionRecord(len(self._records) + 1, time.monotonic())
         self._records.append(record)
         self._live.add(connection)
         return record
 
     def discard(self, connection: Connection) -> None:
-        """A connection is gone."""
+        """Forget a connection that is closed."""
         self._live.discard(connection)
 
     async def close(self) -> None:
@@ -87,22 +87,22 @@ class Connections:
         live = tuple(self._live)
         for connection in live:
             connection.hang_up()
-        await asyncio.gather(*(connection.gone() for connection in live))
+        await asyncio.gather(*(connection.wait_closed() for connection in live))
 
 
 class Host(Protocol):
-    """What a connection needs of its server."""
+    """The part of the server that a connection uses."""
 
     connections: Connections
     requests: list[RecordedRequest]
 
     @property
     def clock(self) -> Clock:
-        """By which delays are waited for."""
+        """The clock for delays."""
         ...
 
     async def plan(self, request: RecordedRequest) -> Plan:
-        """The answer to a request."""
+        """Return the answer to a request."""
         ...
 
     async def stall(self) -> None:
@@ -110,11 +110,11 @@ class Host(Protocol):
         ...
 
     def note_change(self) -> None:
-        """Something happened."""
+        """Wake those who wait for a condition."""
         ...
 
     def note_error(self, error: BaseException) -> None:
-        """Answering failed: the test's own function, or a script, is wrong."""
+        """Keep an error of the function that answers, or of a script, for `close` to raise."""
         ...
 
 
@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
     # --- called by the event loop -------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to serve."""
+        """Start the task that serves this connection."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type)
         self._transport = transport
         # So that what was written has left this process, whenever writing is allowed. (Not 0: at
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
         self._host.note_change()
 
     def data_received(self, data: bytes) -> None:
-        """Keep what arrived."""
+        """Buffer the bytes, and wake the task."""
         self._reader.feed(data)
         self._arrived.set()
 
@@ -175,7 +175,7 @@ class Connection(asyncio.Protocol):
         self._closed_by("server")
         self._transport.abort()
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the connection is closed and its task has ended."""
         await self._lost.wait()
         await asyncio.wait([self._task])
@@ -226,7 +226,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(head % len(text) + text)
 
     async def _answer(self, plan: Plan) -> bool:
-        """Carry a plan out; whether the connection is kept for another request."""
+        """Send an answer; return whether the connection is kept for another request."""
         for write in render(plan):
             # Even without a wait, the other side gets its turn: so cuts arrive as cuts.
             await self._host.clock.sleep(write.wait) if write.wait else await asyncio.sleep(0)

@@ -1,8 +1,8 @@
-"""What is to be sent back for one request: a value, before anything is sent.
+"""The answer to one request as a value, before anything of it is sent.
 
-A format writes a script as a `Plan`; each fault changes the plan; then a `LoopbackServer` carries
-it out over a socket, or a `ScriptedProvider` without one. So every fault is a pure function from
-plan to plan, and both players understand all of them.
+A format writes a script as a `Plan`; each fault changes the plan; then a `LoopbackServer` sends it
+over a socket, or a `ScriptedProvider` without one. So every fault is a pure function from plan to
+plan, and works with both of them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RecordedRequest:
         json: The body as JSON, None when it is something else.
         number: Counts the requests from 1.
         connection: The number of the connection it came on, from 1; 0 without a socket.
-        is_dropped: It was read and left without a byte of an answer (`DropReused`).
+        is_dropped: The connection was closed without a byte of an answer (`CloseIdle`).
     """
 
     method: str
@@ -82,20 +82,20 @@ class Piece:
 
 
 class Ending(enum.Enum):
-    """What happens after the last piece."""
+    """How an answer ends after its last piece."""
 
     WHOLE = "the body ends as it should"
     CLOSE = "the connection is closed, the body without its end"
     RESET = "the connection is reset"
-    STALL = "nothing more is said"
+    STALL = "nothing more is sent"
 
 
 class Reuse(enum.Enum):
-    """What becomes of the connection after a whole answer."""
+    """Whether the connection is kept after a whole answer."""
 
     KEEP = "it is kept for the next request"
     ANNOUNCED = "it is closed, as `Connection: close` says"
-    CLOSE_AT_ONCE = "it is closed without a word"
+    CLOSE_AT_ONCE = "it is closed, without having said so"
     DROP_NEXT = "it is closed when the next request arrives, without an answer"
 
 
@@ -117,7 +117,7 @@ class Plan:
         drip: The most bytes that are written at once; None for no limit.
         drip_wait: Seconds to wait between two such writes; 0 lets the other side run.
         is_compressed: Whether the body is sent with gzip.
-        reuse: What becomes of the connection.
+        reuse: Whether the connection is kept.
         is_abrupt: Whether the ending follows the last bytes at once, so that both may reach the
             client together; else it first gets a chance to read them.
         error: What a `ScriptedProvider` raises in place of the ending.
@@ -141,7 +141,9 @@ class Plan:
     error: SteerError | None = None
 
     def position(self, after: Point) -> int:
-        """How many pieces come up to and with a point; after the last delta where it lies beyond.
+        """Count the pieces up to a point, that point's delta included.
+
+        A point beyond the last delta counts as the last delta.
 
         Args:
             after: The point.
@@ -156,7 +158,7 @@ class Plan:
     def cut(
         self, after: Point, ending: Ending, *, mid_chunk: bool = False, is_abrupt: bool = False
     ) -> Plan:
-        """The plan up to a point, where it ends otherwise.
+        """Return the plan up to a point, with another ending there.
 
         Args:
             after: The point.
@@ -176,36 +178,36 @@ class Plan:
         )
 
     def then(self, *pieces: Piece) -> Plan:
-        """The plan with more pieces at its end."""
+        """Return the plan with more pieces at its end."""
         return replace(self, pieces=self.pieces + pieces)
 
 
 class ErrorSpelling(Protocol):
-    """How a format spells what is not an answer."""
+    """How a format spells errors and keep-alives."""
 
-    # What is sent to keep a connection alive, without saying anything.
+    # Sent to keep a connection alive; it has no meaning.
     keep_alive: bytes
 
     def error_in_stream(self, report: Report) -> list[Piece]:
-        """An error inside a body that has begun with status 200."""
+        """Write an error inside a body that has begun with status 200."""
         ...
 
     def error_body(self, report: Report) -> Any:
-        """The JSON of a response whose status says that it failed."""
+        """Build the JSON body of a response whose status is an error."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a fault may look at: the request, and the format of its answer."""
+    """The request, and the format of its answer: what a fault may depend on."""
 
     request: RecordedRequest
     spelling: ErrorSpelling
 
 
 class Fault(Protocol):
-    """Something that goes wrong with an answer (or goes slowly)."""
+    """One thing that goes wrong with an answer, or slows it down."""
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
-        """The plan, spoilt."""
+        """Return the plan with this fault in it."""
         ...

@@ -1,4 +1,4 @@
-"""HTTP/1.1 requests out of bytes."""
+"""Read HTTP/1.1 requests from bytes."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ MAX_HEAD_BYTES = 256 * 1024
 
 
 class BadRequestError(ValueError):
-    """What arrived is not an HTTP/1.1 request."""
+    """The bytes that arrived are not an HTTP/1.1 request."""
 
 
 class RequestReader:
-    """Gathers the bytes of one connection, and gives its requests one by one."""
+    """Buffers the bytes of one connection, and reads its requests one by one."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take bytes as they arrived."""
+        """Append bytes as they arrived."""
         self._buffer += data
 
     def next_request(self, number: int, connection: int) -> RecordedRequest | None:
-        """The next whole request; None while there is none.
+        """Read the next request; None while it is not whole.
 
         Args:
             number: The number it gets.

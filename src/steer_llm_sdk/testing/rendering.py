@@ -25,7 +25,7 @@ class Write:
 
 
 def render(plan: Plan) -> Iterator[Write]:
-    """All the writes of an answer; what happens after them is its ending.
+    """Yield the writes of an answer. What follows them is the plan's ending.
 
     Args:
         plan: The answer.
@@ -38,14 +38,14 @@ def render(plan: Plan) -> Iterator[Write]:
 
 
 def body_pieces(plan: Plan) -> Iterator[Piece]:
-    """The body's pieces one by one, repeats and cuts applied, before any compression."""
+    """Yield the body's pieces, repeats and cuts applied, before any compression."""
     if plan.cuts:
         return _cut(plan)
     return _each(plan.pieces)
 
 
 def body_writes(plan: Plan) -> Iterator[Write]:
-    """The body as it is after HTTP: neither chunked nor compressed.
+    """Yield the body as an HTTP client gives it out: neither chunked nor compressed.
 
     Args:
         plan: The answer.
@@ -85,7 +85,7 @@ def _head(plan: Plan) -> Iterator[Write]:
 
 
 def all_headers(plan: Plan) -> Mapping[str, str]:
-    """The headers of a plan with those of the framing."""
+    """Return the headers of a plan with those of the framing."""
     headers = dict(plan.headers)
     if plan.is_compressed:
         headers["content-encoding"] = "gzip"
@@ -131,10 +131,10 @@ def _gzip(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def drip(writes: Iterable[Write], size: int, wait: float) -> Iterator[Write]:
-    """The same bytes in smaller writes.
+    """Split writes into smaller ones.
 
     Args:
-        writes: What is to be written.
+        writes: The writes to split.
         size: The most bytes of one write.
         wait: Seconds between writes.
 

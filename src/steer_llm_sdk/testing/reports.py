@@ -61,7 +61,7 @@ MESSAGE_OF: Mapping[ErrorKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An error to be written: what it is, its status, and its words."""
+    """An error to be written: its kind, its status, and its message."""
 
     kind: ErrorKind
     status: int
@@ -71,7 +71,7 @@ class Report:
 def make_report(
     kind: ErrorKind | None = None, status: int | None = None, message: str | None = None
 ) -> Report:
-    """Fill in what is not said: the kind from the status, the status and words from the kind."""
+    """Fill in what is not given: the kind from the status, the status and words from the kind."""
     if kind is None:
         kind = "server" if status is None else KIND_OF.get(status, _kind_of_range(status))
     return Report(kind, status or STATUS_OF[kind], message or MESSAGE_OF[kind])

@@ -1,4 +1,4 @@
-"""A provider without a network: an ordinary `Transport` that says what it is told to."""
+"""A provider without a network: an ordinary `Transport` that answers by a script."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from urllib.parse import urlsplit
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.errors import ConnectionLostError, ProtocolError, SteerError
 from steer_llm_sdk.models.requests import HTTPRequest
-from steer_llm_sdk.testing.answers import Answers
 from steer_llm_sdk.testing.faults import ErrorInStream, HTTPError, Raise
+from steer_llm_sdk.testing.picking import ScriptPicker
 from steer_llm_sdk.testing.plan import Ending, Fault, Plan, RecordedRequest
 from steer_llm_sdk.testing.rendering import Write, body_writes
 from steer_llm_sdk.testing.reports import make_report
-from steer_llm_sdk.testing.scripts import Answer, Answering, Responder, Script
+from steer_llm_sdk.testing.scripts import Answering, Responder, Script, ScriptLike
 
 
 class ScriptedProvider:
-    """Says these deltas, then fails so: for any provider, in its own wire format.
+    """Answers with these deltas, then fails as told, in the wire format of any provider.
 
     ::
 
@@ -35,11 +35,11 @@ class ScriptedProvider:
         then: How the answer fails after its deltas: an error to raise; a status (before any delta
             it is the response's own, later an error inside the stream); or a fault.
         format: A wire format's name; ``"auto"``: the one that a request's path asks for.
-        clock: By which delays are waited for.
+        clock: The clock for delays.
 
     Attributes:
         requests: All requests so far.
-        responses: All responses so far, with what became of them.
+        responses: All responses so far; each tells whether it was aborted and released.
 
     Raises:
         TypeError: `says` mixes deltas with something else.
@@ -47,14 +47,14 @@ class ScriptedProvider:
 
     def __init__(
         self,
-        *says: str | Answer | Responder,
+        *says: str | ScriptLike | Responder,
         then: SteerError | Fault | int | None = None,
         format: str = "auto",  # noqa: A002 (the word of the documentation)
         clock: Clock | None = None,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.responses: list[ScriptedResponse] = []
-        self._answers = Answers(_answering(says, then), format)
+        self._picker = ScriptPicker(_answering(says, then), format)
         self._clock = clock or SystemClock()
         self._closed: SteerError | None = None
 
@@ -64,7 +64,7 @@ class ScriptedProvider:
         *,
         connect_timeout: float | None,  # noqa: ARG002 (nothing to connect to)
     ) -> ScriptedResponse:
-        """Record the request, and begin its answer.
+        """Record the request, and start its answer.
 
         Raises:
             ConnectionLostError: The script says so, or the provider was closed meanwhile.
@@ -73,7 +73,7 @@ class ScriptedProvider:
         """
         recorded = _record(request, len(self.requests) + 1)
         self.requests.append(recorded)
-        plan = await self._answers.plan(recorded)
+        plan = await self._picker.plan(recorded)
         response = ScriptedResponse(plan, self._clock)
         if self._closed is not None:
             response.abort(self._closed)
@@ -89,7 +89,7 @@ class ScriptedProvider:
 
 
 class ScriptedResponse:
-    """One answer under way.
+    """One answer that is being read.
 
     Attributes:
         status: The HTTP status.
@@ -111,7 +111,7 @@ class ScriptedResponse:
         self._waiting: asyncio.Future[None] | None = None
 
     async def begin(self) -> None:
-        """Wait as the script does before its status line, and fail where it fails there."""
+        """Wait until the status line is due; raise what the script raises before it."""
         await self._wait(self._plan.head_wait)
         if self._plan.head is not None:
             raise ProtocolError("the server's answer is not HTTP (scripted)")
@@ -119,7 +119,7 @@ class ScriptedResponse:
             await self._end()
 
     async def read(self) -> bytes:
-        """The next piece of the body; ``b""`` at its end.
+        """Read the next piece of the body; ``b""`` at its end.
 
         Raises:
             ConnectionLostError: The script breaks the connection here.
@@ -144,7 +144,7 @@ class ScriptedResponse:
             self._waiting.set_exception(error)
 
     async def release(self) -> None:
-        """The body is not wanted any further."""
+        """Note that the rest of the body is not wanted."""
         self.was_released = True
 
     async def _end(self) -> None:
@@ -182,7 +182,7 @@ def _wake(waiting: asyncio.Future[None]) -> None:
 
 
 def _answering(
-    says: tuple[str | Answer | Responder, ...], then: SteerError | Fault | int | None
+    says: tuple[str | ScriptLike | Responder, ...], then: SteerError | Fault | int | None
 ) -> Answering:
     deltas = [said for said in says if isinstance(said, str)]
     if deltas or not says:

@@ -1,4 +1,4 @@
-"""What a scripted server or provider says: one form for all wire formats."""
+"""The answer of a scripted server or provider, in one form for all wire formats."""
 
 from __future__ import annotations
 
@@ -104,17 +104,17 @@ class Script:
         return "tool_calls" if self.tool_calls else "stop"
 
 
-# What one request is answered with: a script; a fault, which spoils the default script; or several
-# faults.
-Answer: TypeAlias = Script | Fault | Sequence[Fault]
-Responder: TypeAlias = Callable[[RecordedRequest], Answer | Awaitable[Answer]]
-# What all requests are answered with: always the same; a list in order, of which the last repeats;
-# what a function says; or, for None, the default script.
-Answering: TypeAlias = Script | Fault | Sequence[Answer] | Responder | None
+# What stands for a script, as the answer to one request: itself; or a fault or several, which are
+# applied to the default script.
+ScriptLike: TypeAlias = Script | Fault | Sequence[Fault]
+Responder: TypeAlias = Callable[[RecordedRequest], ScriptLike | Awaitable[ScriptLike]]
+# How all requests are answered: always the same; a list in order, of which the last repeats; what a
+# function returns; or, for None, the default script.
+Answering: TypeAlias = Script | Fault | Sequence[ScriptLike] | Responder | None
 
 
-def as_script(answer: Answer) -> Script:
-    """The script that an answer means.
+def as_script(answer: ScriptLike) -> Script:
+    """Return the script that an answer stands for.
 
     Raises:
         TypeError: It is neither a script nor a fault.

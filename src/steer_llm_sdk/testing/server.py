@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from steer_llm_sdk.clock import Clock, SystemClock
-from steer_llm_sdk.testing.answers import Answers
 from steer_llm_sdk.testing.connection import Connection, Connections
+from steer_llm_sdk.testing.picking import ScriptPicker
 from steer_llm_sdk.testing.plan import Plan, RecordedRequest
 from steer_llm_sdk.testing.scripts import Answering
 
@@ -38,7 +38,7 @@ class LoopbackServer:
         answers: One answer; a list, taken in order, of which the last repeats; or a function of
             the request (it may be async). None: the default `Script`.
         format: A wire format's name; ``"auto"``: the one that a request's path asks for.
-        clock: By which delays are waited for.
+        clock: The clock for delays.
         ssl: A server's TLS context; the URLs are then https.
 
     Attributes:
@@ -56,7 +56,7 @@ class LoopbackServer:
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.connections = Connections()
-        self._answers = Answers(answers, format)
+        self._picker = ScriptPicker(answers, format)
         self._clock = clock or SystemClock()
         self._ssl = ssl
         self._server: asyncio.Server | None = None
@@ -81,12 +81,12 @@ class LoopbackServer:
         return self.url + _BASE_PATHS.get(provider, "/v1")
 
     def answer_with(self, answers: Answering) -> None:
-        """Answer so from the next request on.
+        """Replace the answers from the next request on.
 
         Args:
             answers: As for the class.
         """
-        self._answers.set(answers)
+        self._picker.set(answers)
 
     async def start(self) -> Self:
         """Listen. `async with` does it.
@@ -132,12 +132,12 @@ class LoopbackServer:
         await self.close()
 
     async def wait_for(self, condition: Callable[[], object], timeout: float = 5.0) -> None:  # noqa: ASYNC109
-        """Wait until something holds: it is looked at whenever the server saw something happen.
+        """Wait until a condition holds; it is tried again after everything that the server sees.
 
         ``await server.wait_for(lambda: server.connections.open == 0)``
 
         Args:
-            condition: What is to hold.
+            condition: It is called without arguments.
             timeout: Seconds after which the wait is given up.
 
         Raises:
@@ -148,7 +148,7 @@ class LoopbackServer:
                 pass
 
     async def _holds(self, condition: Callable[[], object]) -> bool:
-        """Whether it holds now; else wait until something happens."""
+        """Return whether it holds now; if not, first wait until something happens."""
         waiter = asyncio.get_running_loop().create_future()
         # Entered before it is looked at: the server may run in another thread.
         self._waiters.add(waiter)
@@ -164,7 +164,7 @@ class LoopbackServer:
         """`wait_for`, blocking: for a server that runs `in_thread`.
 
         Args:
-            condition: What is to hold.
+            condition: It is called without arguments.
             timeout: Seconds after which the wait is given up.
 
         Raises:
@@ -210,19 +210,19 @@ class LoopbackServer:
 
     @property
     def clock(self) -> Clock:
-        """By which delays are waited for."""
+        """The clock for delays."""
         return self._clock
 
     async def plan(self, request: RecordedRequest) -> Plan:
-        """The answer to a request."""
-        return await self._answers.plan(request)
+        """Return the answer to a request."""
+        return await self._picker.plan(request)
 
     async def stall(self) -> None:
         """Wait until the server is closed."""
         await self._closing.wait()
 
     def note_change(self) -> None:
-        """Something happened: those who wait for a condition look again."""
+        """Wake those who wait for a condition, so that they try it again."""
         for waiter in tuple(self._waiters):
             # Refused where the waiter's loop is closed: then nobody waits any more.
             with contextlib.suppress(RuntimeError):
@@ -231,7 +231,7 @@ class LoopbackServer:
             self._changed.notify_all()
 
     def note_error(self, error: BaseException) -> None:
-        """Answering failed: `close` raises it."""
+        """Keep an error of the function that answers, or of a script, for `close` to raise."""
         self._errors.append(error)
 
 

@@ -1,4 +1,6 @@
-"""What can go wrong with an answer. Faults compose: each changes the plan that the last one left.
+"""Everything that can go wrong with an answer.
+
+Faults compose: each changes the plan that the one before it left.
 
 ``after`` says where: ``"request"`` (the request has been read, the status line not sent),
 ``"headers"``, or a number of deltas (0: after whatever the format sends before the first).

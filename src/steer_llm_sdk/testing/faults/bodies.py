@@ -1,4 +1,4 @@
-"""Bodies that are not the whole answer, or not what they seem."""
+"""Bodies that are cut, garbled, endless or compressed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ErrorInStream:
     message: str | None = None
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
-        """The answer up to the point, then the error."""
+        """Cut the answer at the point, and append the error."""
         report = make_report(self.kind, None, self.message)
         error = exchange.spelling.error_in_stream(report)
         return plan.cut(self.after, Ending.WHOLE).then(*error)
@@ -33,7 +33,7 @@ class EndEarly:
     after: Literal["headers"] | int = 0
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The answer up to the point."""
+        """Cut the answer at the point."""
         return plan.cut(self.after, Ending.WHOLE)
 
 
@@ -45,7 +45,7 @@ class GarbageBody:
     after: Literal["headers"] | int = 0
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The answer up to the point, then the garbage."""
+        """Cut the answer at the point, and append the garbage."""
         return plan.cut(self.after, Ending.WHOLE).then(Piece(self.data))
 
 
@@ -57,7 +57,7 @@ class EndlessLine:
     size: int | None = None
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The answer up to the point, then the line."""
+        """Cut the answer at the point, and append the line."""
         blocks = None if self.size is None else max(1, self.size // _BLOCK)
         line = Piece(b"x" * _BLOCK, repeat=blocks)
         return plan.cut(self.after, Ending.WHOLE).then(Piece(b'data: {"a":"'), line)
@@ -68,7 +68,7 @@ class Gzip:
     """The same body, compressed: nothing is wrong with it."""
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The same answer, compressed."""
+        """Compress the body."""
         return replace(plan, is_compressed=True, is_chunked=True)
 
 
@@ -79,7 +79,7 @@ class GzipBomb:
     size: int = 64 * 1024 * 1024
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """One endless line, compressed."""
+        """Replace the body by one long line, compressed."""
         line = Piece(b"0" * _BLOCK, repeat=max(1, self.size // _BLOCK))
         return replace(plan, pieces=(Piece(b"data: "), line), is_compressed=True, is_chunked=True)
 
@@ -91,5 +91,5 @@ class CutAt:
     offsets: tuple[int, ...]
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The same bytes, in other chunks."""
+        """Set the cuts."""
         return replace(plan, cuts=tuple(sorted(set(self.offsets))))

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.testing.plan import Ending, Exchange, Plan, Point, Reuse
 
 
 @dataclass(frozen=True, slots=True)
-class Reset:
-    """The connection is reset (RST).
+class _Break:
+    """The connection ends at a point; how it does is the subclass's ending."""
 
-    Attributes:
-        after: Where.
-        mid_chunk: Whether a chunk has begun that is then not finished.
-        is_abrupt: Whether it follows the last bytes so closely that the client may see both at
-            once; else the client first gets a chance to read.
-    """
+    _ending: ClassVar[Ending]
 
     after: Point = "request"
     mid_chunk: bool = False
     is_abrupt: bool = False
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The answer up to the point."""
+        """Cut the answer at the point."""
         return plan.cut(
-            self.after, Ending.RESET, mid_chunk=self.mid_chunk, is_abrupt=self.is_abrupt
+            self.after, self._ending, mid_chunk=self.mid_chunk, is_abrupt=self.is_abrupt
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Reset(_Break):
+    """The connection is reset (RST); the arguments are those of `Close`."""
+
+    __slots__ = ()
+    _ending = Ending.RESET
+
+
+class Close(_Break):
     """The connection is closed (FIN) before the body's end.
 
     Attributes:
@@ -41,15 +43,8 @@ class Close:
             once; else the client first gets a chance to read.
     """
 
-    after: Point = "request"
-    mid_chunk: bool = False
-    is_abrupt: bool = False
-
-    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The answer up to the point."""
-        return plan.cut(
-            self.after, Ending.CLOSE, mid_chunk=self.mid_chunk, is_abrupt=self.is_abrupt
-        )
+    __slots__ = ()
+    _ending = Ending.CLOSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +54,7 @@ class GarbageStatus:
     line: bytes = b"\x16\x03\x01 garbage, not HTTP\r\n\r\n"
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The garbage alone."""
+        """Replace the answer by the garbage."""
         return replace(plan, head=self.line, pieces=(), torn=None, ending=Ending.CLOSE)
 
 
@@ -76,7 +71,7 @@ class CloseIdle:
     on_next_request: bool = True
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The same answer on a connection that does not last."""
+        """Close the connection after the answer."""
         how = Reuse.DROP_NEXT if self.on_next_request else Reuse.CLOSE_AT_ONCE
         return replace(plan, reuse=how)
 
@@ -86,7 +81,7 @@ class AnnounceClose:
     """The answer is whole, and says ``Connection: close``: nothing is wrong with it."""
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The same answer on a connection of its own."""
+        """Announce the close in the headers."""
         return replace(plan, reuse=Reuse.ANNOUNCED)
 
 
@@ -98,5 +93,5 @@ class Raise:
     after: Point = "request"
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The answer up to the point."""
+        """Cut the answer at the point."""
         return replace(plan.cut(self.after, Ending.RESET), error=self.error)

@@ -34,7 +34,7 @@ class HTTPError:
     body: Literal["json", "html", "empty"] | bytes = "json"
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
-        """The answer is replaced by the error."""
+        """Replace the answer by the error."""
         content_type, data = self._content(exchange)
         headers = {"content-type": content_type} if content_type else {}
         return replace(
@@ -65,7 +65,7 @@ class Redirect:
     status: int = 307
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
-        """The redirect alone."""
+        """Replace the answer by the redirect."""
         error = HTTPError(self.status, headers={"location": self.location}, body="empty")
         return error.apply(plan, exchange)
 
@@ -77,7 +77,7 @@ class ProxyAuthRequired:
     realm: str = "proxy"
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
-        """The proxy's page."""
+        """Replace the answer by the proxy's page."""
         wanted = {"proxy-authenticate": f'Basic realm="{self.realm}"'}
         message = "Proxy Authentication Required"
         return HTTPError(407, message=message, headers=wanted, body="html").apply(plan, exchange)
@@ -90,7 +90,7 @@ class UsageRefused:
     message: str = "Unrecognized request argument supplied: stream_options"
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
-        """The refusal, or the answer unchanged where the request does not ask for usage."""
+        """Replace the answer by the refusal where the request asks for usage."""
         asked = exchange.request.json
         if not isinstance(asked, Mapping) or "stream_options" not in asked:
             return plan

@@ -16,7 +16,7 @@ class Stall:
     mid_chunk: bool = False
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The answer up to the point."""
+        """Cut the answer at the point."""
         return plan.cut(self.after, Ending.STALL, mid_chunk=self.mid_chunk)
 
 
@@ -35,7 +35,7 @@ class KeepAlives:
     count: int | None = None
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
-        """The answer with keep-alives in it, or up to them."""
+        """Insert the keep-alives; where they never end, cut the answer before them."""
         signs = Piece(exchange.spelling.keep_alive, wait=self.interval, repeat=self.count)
         if self.count is None:
             return plan.cut(self.after, Ending.STALL).then(signs)
@@ -51,7 +51,7 @@ class Delay:
     after: Point = "request"
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The same answer, later."""
+        """Add the pause at the point."""
         at = plan.position(self.after)
         if self.after == "request" or at >= len(plan.pieces):
             return replace(plan, head_wait=plan.head_wait + self.seconds)
@@ -66,7 +66,7 @@ class Pace:
     interval: float
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The same answer, slower."""
+        """Add the pause to each delta."""
         paced = (replace(p, wait=self.interval) if p.is_delta else p for p in plan.pieces)
         return replace(plan, pieces=tuple(paced))
 
@@ -84,5 +84,5 @@ class Drip:
     interval: float = 0.0
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """The same bytes, in small writes."""
+        """Set the size of the writes."""
         return replace(plan, drip=self.size, drip_wait=self.interval)

@@ -1,4 +1,4 @@
-"""Which answer a request gets: the list in its order, or a function; then its plan."""
+"""Pick the script that a request is answered with, from a list or by a function, and plan it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from steer_llm_sdk.testing.plan import Exchange, Plan, RecordedRequest
 from steer_llm_sdk.testing.scripts import Answering, Responder, Script, as_script
 
 
-class Answers:
-    """Gives each request its plan.
+class ScriptPicker:
+    """Picks the script of each request, and plans its answer.
 
     Args:
         answers: One answer; a list of them, taken in order, of which the last repeats; or a
@@ -38,7 +38,7 @@ class Answers:
         self.set(answers)
 
     def set(self, answers: Answering) -> None:
-        """Answer so from now on.
+        """Replace the answers from the next request on.
 
         Args:
             answers: As for the class; None: the default script.
@@ -55,13 +55,13 @@ class Answers:
             raise ValueError("answers: expected at least one, found an empty list")
 
     async def plan(self, request: RecordedRequest) -> Plan:
-        """The plan for a request; 404 where its path is nobody's."""
-        spoken = self._format_for(request)
-        if spoken is None:
+        """Return the plan for a request: 404 where no format has its path."""
+        chosen = self._format_for(request)
+        if chosen is None:
             where = f"no wire format has the path {request.path!r}"
             error = HTTPError(404, message=where)
             return error.apply(Plan(), Exchange(request, FORMATS["openai"]))
-        return plan_script(await self._script(request), request, spoken)
+        return plan_script(await self._script(request), request, chosen)
 
     def _format_for(self, request: RecordedRequest) -> Format | None:
         if self._format != "auto":
@@ -78,14 +78,14 @@ class Answers:
         return self._scripts[at]
 
 
-def plan_script(script: Script, request: RecordedRequest, spoken: Format) -> Plan:
-    """Write a script in a format, and let its faults change it."""
+def plan_script(script: Script, request: RecordedRequest, format_: Format) -> Plan:
+    """Write a script in a format, and apply its faults."""
     plan = Plan(
         status=script.status,
-        headers={"content-type": spoken.content_type} | dict(script.headers),
-        pieces=tuple(spoken.pieces(script, request)),
+        headers={"content-type": format_.content_type} | dict(script.headers),
+        pieces=tuple(format_.pieces(script, request)),
     )
-    exchange = Exchange(request, spoken)
+    exchange = Exchange(request, format_)
     for fault in script.faults:
         plan = fault.apply(plan, exchange)
     return plan
