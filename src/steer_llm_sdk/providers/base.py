@@ -1,11 +1,12 @@
 """What a provider's wire format is to the rest of the library.
 
-A new wire format is one file with a class that satisfies `WireFormat`, its test, and one row in
+A new wire format is a folder with a class derived from `WireFormat`, its tests, and one row in
 `steer_llm_sdk.providers.registry`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,7 +55,7 @@ class Decoder(Protocol):
     """Turns the frames of one stream into fragments. One instance serves one stream."""
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
-        """The fragments of one frame, in their order; empty for a frame that says nothing.
+        """Read one frame into its fragments, in their order; none where it says nothing.
 
         Raises:
             ProtocolError: The frame is not what the format allows. Nothing else is ever raised.
@@ -62,7 +63,7 @@ class Decoder(Protocol):
         ...
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """The body has ended: what had been held back."""
+        """Give what had been held back: the body has ended."""
         ...
 
 
@@ -84,42 +85,51 @@ class Resumption:
     trimmed: str = ""
 
 
-class WireFormat(Protocol):
-    """One provider's way of asking and answering."""
+class WireFormat(ABC):
+    """One provider's way of asking and answering.
+
+    Attributes:
+        markers: What makes a stream of this format complete.
+    """
 
     markers: TerminalMarkers
 
     def framing(self, max_frame_bytes: int) -> Framing:
-        """A fresh framing for one body."""
-        ...
+        """Make the framing of one body: server-sent events, where a format has no other."""
+        # Imported here: the registry reads this file, and loads no wire format.
+        from steer_llm_sdk.wire.sse import SSEFraming
 
+        return SSEFraming(max_frame_bytes)
+
+    @abstractmethod
     def decoder(self, provider: str) -> Decoder:
-        """A fresh decoder for one stream; `provider` is the name that errors will carry."""
-        ...
+        """Make the decoder of one stream; `provider` is the name that errors will carry."""
 
+    @abstractmethod
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-        """Spell a request.
+        """Build the HTTP request that asks `endpoint` for a stream.
 
         Raises:
-            ConfigurationError: The request asks for what this format has no way to say.
+            ConfigurationError: The request asks for what this format has no way to say, or
+                something in it cannot be written as JSON.
         """
-        ...
 
+    @abstractmethod
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the provider's error out of a response that is not a stream."""
-        ...
 
     def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
-        """The request without what asks for usage, when `error` says that the server refuses it.
+        """Return the request without what asks for usage, when `error` says that it is refused.
 
-        None where the error is about something else, or nothing asks for usage.
+        None where the error is about something else, and where usage comes without being asked for.
         """
-        ...
+        del chat, error
+        return None
 
     def resume(
         self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
     ) -> Resumption | None:
-        """How to take up an answer that was cut; None where the format has no way to.
+        """Build what takes up an answer that was cut; None where the format has no way to.
 
         Args:
             chat: The request that was being answered.
@@ -127,4 +137,5 @@ class WireFormat(Protocol):
             written: The text so far; None when something other than text has come too.
             decoder: What has read the answer so far.
         """
-        ...
+        del chat, endpoint, written, decoder
+        return None

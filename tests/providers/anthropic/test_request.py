@@ -17,14 +17,14 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
     read_tools,
 )
-from steer_llm_sdk.providers.anthropic.request import DEFAULT_MAX_TOKENS, spell_request
+from steer_llm_sdk.providers.anthropic.request import DEFAULT_MAX_TOKENS, build_request
 from steer_llm_sdk.providers.base import Endpoint
 
 ENDPOINT = Endpoint("anthropic", "https://api.anthropic.com", "sk-test")
 
 
 def spell(messages: object = "Hi", endpoint: Endpoint = ENDPOINT, **said: Any) -> HTTPRequest:
-    return spell_request(ChatRequest("claude-x", read_messages(messages), **said), endpoint)
+    return build_request(ChatRequest("claude-x", read_messages(messages), **said), endpoint)
 
 
 def body(messages: object = "Hi", **said: Any) -> dict[str, Any]:
@@ -84,7 +84,6 @@ def test_what_the_caller_asks_for_is_spelled() -> None:
         top_p=0.9,
         max_tokens=10,
         stop=("END", "STOP"),
-        metadata={"user_id": "u1", "trace": "t"},
     )
 
     assert spelled | {"messages": None} == {
@@ -96,12 +95,7 @@ def test_what_the_caller_asks_for_is_spelled() -> None:
         "temperature": 0.5,
         "top_p": 0.9,
         "stop_sequences": ["END", "STOP"],
-        "metadata": {"user_id": "u1"},
     }
-
-
-def test_metadata_without_a_user_is_not_for_the_provider() -> None:
-    assert "metadata" not in body(metadata={"trace": "t"})
 
 
 def test_a_seed_cannot_be_said() -> None:
@@ -293,7 +287,7 @@ def test_the_fields_of_a_call_that_only_the_provider_knows_come_back() -> None:
 def test_a_call_whose_arguments_are_no_object_cannot_be_sent_back(arguments: str) -> None:
     message = Message("assistant", (), (ToolCall("a", "add", arguments),))
 
-    with pytest.raises(ConfigurationError, match=r"'add' \('a'\) in the messages are no JSON"):
+    with pytest.raises(ConfigurationError, match="the call of 'add' to be a JSON object"):
         spell([message])
 
 

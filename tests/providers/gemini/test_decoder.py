@@ -28,7 +28,7 @@ from steer_llm_sdk.models.fragments import (
     Usage,
 )
 from steer_llm_sdk.models.requests import ChatRequest
-from steer_llm_sdk.providers.base import TerminalMarkers
+from steer_llm_sdk.providers.base import Endpoint, TerminalMarkers
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import fold
@@ -579,3 +579,9 @@ def test_usage_needs_no_option() -> None:
     error = InvalidRequestError("stream_options")
 
     assert WIRE.without_usage_option(ChatRequest("m", ()), error) is None
+
+
+def test_an_answer_that_was_cut_cannot_be_taken_up() -> None:
+    endpoint, decoder = Endpoint("gemini", "https://x", "key"), WIRE.decoder("gemini")
+
+    assert WIRE.resume(ChatRequest("m", ()), endpoint, "Hal", decoder) is None

@@ -8,14 +8,13 @@ is gathered, and kept whole in the events' metadata under ``content_blocks`` whe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import msgspec
 
 from steer_llm_sdk.errors import ProtocolError
 from steer_llm_sdk.models.fragments import Extras, Fragment, Reasoning, ToolCallPiece
-
-JSONObject: TypeAlias = dict[str, Any]
+from steer_llm_sdk.providers.reading import JSONObject, as_string, text_at
 
 NOTHING: tuple[Fragment, ...] = ()
 
@@ -132,7 +131,7 @@ class ContentBlocks:
         call = _OpenCall(self._calls_seen, self._input_text(block.get("input")))
         self._calls[index] = call
         self._calls_seen += 1
-        name, call_id = text_at(block, "name") or None, text_at(block, "id") or None
+        name, call_id = as_string(block.get("name")), as_string(block.get("id"))
         extra = {key: block[key] for key in block if key not in _CALL_FIELDS}
         return (ToolCallPiece(call.number, call_id, name, extra=extra or None),)
 
@@ -181,12 +180,6 @@ class ContentBlocks:
         "citations_delta": _change_citations,
         "input_json_delta": _change_input,
     }
-
-
-def text_at(holder: JSONObject, key: str) -> str:
-    """The string under a key; empty where there is none, or something else."""
-    value = holder.get(key)
-    return value if isinstance(value, str) else ""
 
 
 _Reader: TypeAlias = Callable[[ContentBlocks, int, JSONObject], Sequence[Fragment]]

@@ -1,8 +1,8 @@
 """Anthropic's messages: https://platform.claude.com/docs/en/build-with-claude/streaming.
 
-A message is a list of content blocks, told one after another (`anthropic_blocks`); around them
-stand ``message_start``, ``message_delta`` (why it stopped, and the usage) and ``message_stop``,
-without which the answer is not whole.
+A message is a list of content blocks (`steer_llm_sdk.providers.anthropic.blocks`), sent one after
+another; around them stand ``message_start``, ``message_delta`` (why it stopped, and the usage) and
+``message_stop``, without which the answer is not whole.
 
 Strategy. Nearly every frame is a delta of text, so one typed decoding tries just the three frequent
 deltas, and makes nothing but the fields that are needed. Whatever it does not accept (another kind
@@ -31,13 +31,28 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.messages import InputText, Message
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
-from steer_llm_sdk.providers.anthropic.blocks import NOTHING, ContentBlocks, JSONObject, text_at
+from steer_llm_sdk.providers.anthropic.blocks import NOTHING, ContentBlocks
 from steer_llm_sdk.providers.anthropic.errors import failure_in_stream, read_anthropic_error
-from steer_llm_sdk.providers.anthropic.request import spell_request
-from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
-from steer_llm_sdk.providers.lenient_json import parse
-from steer_llm_sdk.wire.frame import Frame, Framing
-from steer_llm_sdk.wire.sse import SSEFraming
+from steer_llm_sdk.providers.anthropic.request import build_request
+from steer_llm_sdk.providers.base import (
+    Decoder,
+    Endpoint,
+    ErrorAnswer,
+    Resumption,
+    TerminalMarkers,
+    WireFormat,
+)
+from steer_llm_sdk.providers.reading import (
+    JSONObject,
+    as_list,
+    as_object,
+    as_string,
+    expect_object,
+    object_at,
+    parse_json,
+    text_at,
+)
+from steer_llm_sdk.wire.frame import Frame
 
 # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. A paused turn
 # (`pause_turn`) is not finished: the caller has to send it back, so it is no "stop".
@@ -58,7 +73,7 @@ _CUT_SHORT = frozenset({"length", "refusal"})
 _END_EXTRAS = ("stop_sequence", "stop_details", "container")
 
 
-class AnthropicMessages:
+class AnthropicMessages(WireFormat):
     """The wire format ``anthropic``: Anthropic's own API, and the servers that copy it.
 
     Only ``message_stop`` completes a stream: a finish reason stands in the frame before it.
@@ -66,30 +81,17 @@ class AnthropicMessages:
 
     markers = TerminalMarkers(end=True, finish=False)
 
-    def framing(self, max_frame_bytes: int) -> Framing:
-        """Server-sent events."""
-        return SSEFraming(max_frame_bytes)
-
     def decoder(self, provider: str) -> AnthropicDecoder:
-        """A fresh decoder for one stream."""
+        """Make the decoder of one stream."""
         return AnthropicDecoder(provider)
 
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-        """Spell a request: see `steer_llm_sdk.providers.anthropic.request`.
-
-        Raises:
-            ConfigurationError: The request asks for what this format has no way to say.
-        """
-        return spell_request(chat, endpoint)
+        """Build the HTTP request: see `steer_llm_sdk.providers.anthropic.request`."""
+        return build_request(chat, endpoint)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the provider's error out of a response that is not a stream."""
         return read_anthropic_error(answer)
-
-    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
-        """None: usage comes unasked."""
-        del chat, error
-        return None
 
     def resume(
         self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
@@ -171,36 +173,31 @@ class AnthropicDecoder:
         if frame.data.strip() == b"[DONE]":  # OpenRouter sends it after `message_stop`
             return NOTHING
         try:
-            payload = parse(frame.data, self._provider)
+            payload = parse_json(frame.data, self._provider)
         except ProtocolError:
             if frame.event != "error":
                 raise
             payload = {"error": frame.data.decode("utf-8", "replace")}
-        if not isinstance(payload, dict):
-            raise ProtocolError(
-                f"{self._provider}: expected a JSON object in a frame, "
-                f"found one of type {type(payload).__name__}"
-            )
-        read = self._readers.get(_kind(payload, frame.event))
-        return read(self, payload) if read is not None else NOTHING
+        event = expect_object(payload, self._provider)
+        read = self._readers.get(_kind(event, frame.event))
+        return read(self, event) if read is not None else NOTHING
 
     def _start_message(self, payload: JSONObject) -> Sequence[Fragment]:
         """Who answers, and the usage so far; from some servers the whole answer at once."""
-        message = _object(payload.get("message"))
-        response_id, model = text_at(message, "id") or None, text_at(message, "model") or None
-        fragments: list[Fragment] = [Identity(response_id, model)]
-        content = message.get("content")
-        for index, block in enumerate(content if isinstance(content, list) else ()):
-            fragments += self._blocks.open(index, _object(block))
+        message = object_at(payload, "message")
+        identity = Identity(as_string(message.get("id")), as_string(message.get("model")))
+        fragments: list[Fragment] = [identity]
+        for index, block in enumerate(as_list(message.get("content"))):
+            fragments += self._blocks.open(index, as_object(block))
             fragments += self._blocks.close(index)
         self._see_usage(message)
         return [*fragments, *self._finish(message)]
 
     def _open_block(self, payload: JSONObject) -> Sequence[Fragment]:
-        return self._blocks.open(_index(payload), _object(payload.get("content_block")))
+        return self._blocks.open(_index(payload), object_at(payload, "content_block"))
 
     def _change_block(self, payload: JSONObject) -> Sequence[Fragment]:
-        return self._blocks.change(_index(payload), _object(payload.get("delta")))
+        return self._blocks.change(_index(payload), object_at(payload, "delta"))
 
     def _close_block(self, payload: JSONObject) -> Sequence[Fragment]:
         return self._blocks.close(_index(payload))
@@ -210,7 +207,7 @@ class AnthropicDecoder:
         self._see_usage(payload)
         edits = payload.get("context_management")
         fragments: list[Fragment] = [Extras({"context_management": edits})] if edits else []
-        return [*fragments, *self._finish(_object(payload.get("delta")), is_final=True)]
+        return [*fragments, *self._finish(object_at(payload, "delta"), is_final=True)]
 
     def _stop_message(self, payload: JSONObject) -> Sequence[Fragment]:
         del payload  # some servers put their own figures there
@@ -229,10 +226,10 @@ class AnthropicDecoder:
         "error": _fail,
     }
 
-    def _finish(self, said: JSONObject, *, is_final: bool = False) -> list[Fragment]:
-        """What a message says of its end, and the usage as it stands."""
-        word = text_at(said, "stop_reason")
-        extras = {key: said[key] for key in _END_EXTRAS if said.get(key) is not None}
+    def _finish(self, message: JSONObject, *, is_final: bool = False) -> list[Fragment]:
+        """Read what a message says of its end; add the usage as it stands."""
+        word = text_at(message, "stop_reason")
+        extras = {key: message[key] for key in _END_EXTRAS if message.get(key) is not None}
         fragments: list[Fragment] = [Extras(extras)] if extras else []
         if self._usage:
             counts = _counts(self._usage, has_output=is_final or bool(word))
@@ -245,7 +242,7 @@ class AnthropicDecoder:
 
     def _see_usage(self, holder: JSONObject) -> None:
         # Each is a snapshot, and leaves out or nulls what has not changed: never add them up.
-        usage = _object(holder.get("usage"))
+        usage = object_at(holder, "usage")
         self._usage |= {key: value for key, value in usage.items() if value is not None}
 
 
@@ -280,10 +277,6 @@ def _kind(payload: JSONObject, event: str) -> str:
     if event == "error" or (payload.get("error") and "type" not in payload):
         return "error"
     return text_at(payload, "type") or event
-
-
-def _object(value: object) -> JSONObject:
-    return value if isinstance(value, dict) else {}
 
 
 def _index(payload: Mapping[str, Any]) -> int:

@@ -19,6 +19,7 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.reading import as_object, as_string, text_at
 
 # https://platform.claude.com/docs/en/api/errors. The prose of an `invalid_request_error` tells a
 # prompt that is too long and an empty account from the rest: see `failures`.
@@ -38,8 +39,7 @@ ERROR_CODES: Mapping[str, type[ProviderError]] = {
 
 def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
     """The error of a response that is not a stream: Anthropic's JSON, or what came instead."""
-    found = read_json_body(answer)
-    payload = found if isinstance(found, dict) else {}
+    payload = as_object(read_json_body(answer))
     code, message = _code_and_message(payload)
     return make_error(
         answer.provider,
@@ -49,7 +49,7 @@ def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
         codes=ERROR_CODES,
         body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
-        request_id=_string(payload.get("request_id")),
+        request_id=as_string(payload.get("request_id")),
     )
 
 
@@ -62,7 +62,7 @@ def failure_in_stream(provider: str, payload: Mapping[str, Any]) -> Failure:
         message,
         status=200,
         codes=ERROR_CODES,
-        request_id=_string(payload.get("request_id")),
+        request_id=as_string(payload.get("request_id")),
     )
     return Failure(error)
 
@@ -73,10 +73,6 @@ def _code_and_message(payload: Mapping[str, Any]) -> tuple[str | None, str]:
     if isinstance(error, str):
         return None, error
     if isinstance(error, dict):
-        return _string(error.get("type")), _string(error.get("message")) or ""
-    kind = _string(payload.get("type"))
-    return kind if kind != "error" else None, _string(payload.get("message")) or ""
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+        return as_string(error.get("type")), text_at(error, "message")
+    kind = as_string(payload.get("type"))
+    return kind if kind != "error" else None, text_at(payload, "message")

@@ -1,13 +1,13 @@
-"""A request as Anthropic's messages API spells it: https://platform.claude.com/docs/en/api/messages.
+"""Builds a request for Anthropic's messages API: https://platform.claude.com/docs/en/api/messages.
 
 What differs from the library's own form: the system prompt stands outside of the messages, turns
 alternate (answers to tool calls are blocks of the user's next turn, and come first in it), images
 and tool calls are content blocks, and ``max_tokens`` must be said.
 
 What has no spelling: ``seed`` is refused with an error. An image's ``detail``, a speaker's ``name``
-and the name of a JSON format are hints for other providers, and are left out; of ``metadata`` only
-``user_id`` is sent. JSON without a schema is no mode of this API: nothing is sent for it, and the
-library checks what arrives. Everything else can be said in ``extra_body``, which is merged last.
+and the name of a JSON format are hints for other providers, and are left out. JSON without a schema
+is no mode of this API: nothing is sent for it, and the library checks what arrives. Everything else
+can be said in ``extra_body``, which is merged last.
 
 Reasoning has to come back as it was: pass it as the ``thinking_blocks`` of an assistant's message,
 or as its content blocks.
@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Message, ToolCall
@@ -31,6 +29,12 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.writing import (
+    arguments_object,
+    build_headers,
+    encode_body,
+    without_none,
+)
 
 API_VERSION = "2023-06-01"
 
@@ -52,59 +56,41 @@ _EMPTY = InputText("")
 _Block = dict[str, Any]
 
 
-def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-    """The HTTP request that asks `endpoint` for a stream.
+def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """Build the HTTP request that asks `endpoint` for a stream.
 
     Raises:
         ConfigurationError: A seed is asked for, the arguments of an earlier tool call are no JSON
             object, or something in the request cannot be written as JSON.
     """
-    try:
-        encoded = msgspec.json.encode(_spell_body(chat, endpoint.provider), enc_hook=_plain)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"{endpoint.provider}: the request cannot be written as JSON: {error}"
-        ) from None
+    body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     url = f"{endpoint.base_url.rstrip('/')}/v1/messages"
-    return HTTPRequest(url, encoded, _headers(chat, endpoint))
+    own = {"anthropic-version": API_VERSION}
+    if endpoint.api_key:
+        own["x-api-key"] = endpoint.api_key
+    return HTTPRequest(url, body, build_headers(endpoint, chat.extra_headers, own))
 
 
-def _headers(chat: ChatRequest, endpoint: Endpoint) -> dict[str, str]:
-    headers = {
-        "content-type": "application/json",
-        "accept": "text/event-stream",
-        "anthropic-version": API_VERSION,
-    }
-    if endpoint.api_key is not None:
-        headers["x-api-key"] = endpoint.api_key
-    for given in (endpoint.headers, chat.extra_headers):
-        headers |= {name.lower(): value for name, value in given.items()}
-    return headers
-
-
-def _spell_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
+def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
     if chat.seed is not None:
         raise ConfigurationError(
             f"{provider}: seed has no spelling in the messages API; if the server understands one, "
             "pass it in extra_body"
         )
-    user_id = (chat.metadata or {}).get("user_id")
-    said = {
+    fields = {
         "model": chat.model,
         "max_tokens": _max_tokens(chat),
         "stream": True,
-        "system": _spell_system(chat),
-        "messages": _spell_turns(chat.messages, provider),
+        "system": _build_system(chat),
+        "messages": _build_turns(chat.messages, provider),
         "temperature": chat.temperature,
         "top_p": chat.top_p,
         "stop_sequences": list(chat.stop) or None,
-        "tools": [_spell_tool(tool) for tool in chat.tools] or None,
-        "tool_choice": _spell_tool_choice(chat.tool_choice),
-        "output_config": _spell_format(chat.response_format),
-        "metadata": None if user_id is None else {"user_id": user_id},
+        "tools": [_build_tool(tool) for tool in chat.tools] or None,
+        "tool_choice": _build_tool_choice(chat.tool_choice),
+        "output_config": _build_format(chat.response_format, provider),
     }
-    body = {key: value for key, value in said.items() if value is not None}
-    return _with_extra(body, chat.extra_body)
+    return _with_extra(without_none(fields), chat.extra_body)
 
 
 def _with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,47 +110,47 @@ def _max_tokens(chat: ChatRequest) -> int:
     return DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)
 
 
-def _spell_system(chat: ChatRequest) -> str | list[_Block] | None:
+def _build_system(chat: ChatRequest) -> str | list[_Block] | None:
     """One text, or blocks where the caller's messages have blocks of their own (cache control)."""
     blocks = [{"type": "text", "text": chat.system}] if chat.system else []
     for message in chat.messages:
         if message.role in _SYSTEM_ROLES:
             text = message.only_text
             parts = message.parts if text is None else (InputText(text),)
-            blocks += _marked(_spell_parts(parts), message)
+            blocks += _marked(_build_parts(parts), message)
     return _text_alone(blocks, "\n\n") or blocks or None
 
 
 # --- the turns --------------------------------------------------------------------------------
 
 
-def _spell_turns(messages: Iterable[Message], provider: str) -> list[dict[str, Any]]:
+def _build_turns(messages: Iterable[Message], provider: str) -> list[dict[str, Any]]:
     turns: list[tuple[str, list[_Block]]] = []
     for message in messages:
         if message.role in _SYSTEM_ROLES:
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = _marked(_spell_message(message, provider), message)
+        blocks = _marked(_build_message(message, provider), message)
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
         else:
             turns.append((role, blocks))
-    return [{"role": role, "content": _spell_content(blocks)} for role, blocks in turns]
+    return [{"role": role, "content": _build_content(blocks)} for role, blocks in turns]
 
 
-def _spell_content(blocks: list[_Block]) -> str | list[_Block]:
+def _build_content(blocks: list[_Block]) -> str | list[_Block]:
     if len(blocks) > 1:
         return blocks
     return _text_alone(blocks, "") if not blocks or _is_plain(blocks[0]) else blocks
 
 
-def _spell_message(message: Message, provider: str) -> list[_Block]:
+def _build_message(message: Message, provider: str) -> list[_Block]:
     if message.role == "tool":
-        return [_spell_answer(message)]
+        return [_build_answer(message)]
     if message.role != "assistant":
-        return _spell_parts(message.parts)
+        return _build_parts(message.parts)
     blocks = [
-        _spell_call(block, provider) if isinstance(block, ToolCall) else _spell_part(block)
+        _build_call(block, provider) if isinstance(block, ToolCall) else _build_part(block)
         for block in message.blocks
         if block != _EMPTY
     ]
@@ -186,8 +172,8 @@ def _thinking_blocks(message: Message, provider: str) -> list[_Block]:
     )
 
 
-def _spell_answer(message: Message) -> _Block:
-    content = _spell_content(_spell_parts(message.parts))
+def _build_answer(message: Message) -> _Block:
+    content = _build_content(_build_parts(message.parts))
     answer: _Block = {"type": "tool_result", "tool_use_id": message.tool_call_id}
     if content:
         answer["content"] = content
@@ -196,33 +182,25 @@ def _spell_answer(message: Message) -> _Block:
     return answer
 
 
-def _spell_call(call: ToolCall, provider: str) -> _Block:
-    try:
-        arguments = msgspec.json.decode(call.arguments.strip() or "{}")
-    except (ValueError, RecursionError):
-        arguments = None
-    if not isinstance(arguments, dict):
-        raise ConfigurationError(
-            f"{provider}: the arguments of the tool call {call.name!r} ({call.id!r}) in the "
-            f"messages are no JSON object: {call.arguments[:80]!r}"
-        )
+def _build_call(call: ToolCall, provider: str) -> _Block:
+    arguments = arguments_object(call, provider)
     block = {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
     return {**(call.extra or {}), **block}
 
 
-def _spell_parts(parts: Sequence[InputPart]) -> list[_Block]:
-    return [_spell_part(part) for part in parts if part != _EMPTY]
+def _build_parts(parts: Sequence[InputPart]) -> list[_Block]:
+    return [_build_part(part) for part in parts if part != _EMPTY]
 
 
-def _spell_part(part: InputPart) -> _Block:
+def _build_part(part: InputPart) -> _Block:
     if isinstance(part, InputText):
         return {"type": "text", "text": part.text}
     if isinstance(part, InputImage):
-        return {"type": "image", "source": _spell_source(part)}
+        return {"type": "image", "source": _build_source(part)}
     return dict(part.value)
 
 
-def _spell_source(image: InputImage) -> _Block:
+def _build_source(image: InputImage) -> _Block:
     if image.data is not None:
         return {"type": "base64", "media_type": image.media_type, "data": image.data}
     return {"type": "url", "url": image.url}
@@ -247,19 +225,19 @@ def _is_plain(block: _Block) -> bool:
 # --- tools and formats ------------------------------------------------------------------------
 
 
-def _spell_tool(tool: Tool | RawTool) -> Mapping[str, Any]:
+def _build_tool(tool: Tool | RawTool) -> Mapping[str, Any]:
     if isinstance(tool, RawTool):
         return tool.value
-    said = {
+    fields = {
         "name": tool.name,
         "description": tool.description,
         "input_schema": tool.parameters,
         "strict": tool.strict,
     }
-    return {**tool.extra, **{key: value for key, value in said.items() if value is not None}}
+    return {**tool.extra, **without_none(fields)}
 
 
-def _spell_tool_choice(choice: ToolChoice | RawTool | None) -> Mapping[str, Any] | None:
+def _build_tool_choice(choice: ToolChoice | RawTool | None) -> Mapping[str, Any] | None:
     if choice is None:
         return None
     if isinstance(choice, RawTool):
@@ -269,13 +247,18 @@ def _spell_tool_choice(choice: ToolChoice | RawTool | None) -> Mapping[str, Any]
     return {"type": _MODES[choice.mode]}
 
 
-def _spell_format(wanted: JSONFormat | RawTool | None) -> dict[str, Any] | None:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> dict[str, Any] | None:
     """https://platform.claude.com/docs/en/build-with-claude/structured-outputs."""
     if isinstance(wanted, RawTool):
         return {"format": wanted.value}
     if wanted is None or wanted.schema is None:
         return None
-    schema = _closed(wanted.schema)
+    try:
+        schema = _closed(wanted.schema)
+    except RecursionError:
+        raise ConfigurationError(
+            f"{provider}: the request cannot be written as JSON: the schema has no end"
+        ) from None
     if wanted.description:
         schema = {"description": wanted.description, **schema}
     return {"format": {"type": "json_schema", "schema": schema}}
@@ -300,9 +283,3 @@ def _closed_at(key: str, value: Any) -> Any:
     if key in _NAMED_SCHEMAS and isinstance(value, Mapping):
         return {name: _closed(each) for name, each in value.items()}
     return _closed(value) if key in _DIRECT_SCHEMAS else value
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"found a value of the type {type(value).__name__}")

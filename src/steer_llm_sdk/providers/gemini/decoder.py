@@ -11,12 +11,12 @@ with patience.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     Extras,
     Finish,
@@ -29,16 +29,23 @@ from steer_llm_sdk.models.fragments import (
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
-from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
+from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers, WireFormat
 from steer_llm_sdk.providers.gemini.errors import (
     blocked_prompt,
     failure_in_stream,
     read_gemini_error,
 )
 from steer_llm_sdk.providers.gemini.framing import GeminiFraming
-from steer_llm_sdk.providers.gemini.parts import JSONObject, PartReader
-from steer_llm_sdk.providers.gemini.request import spell_request
-from steer_llm_sdk.providers.lenient_json import parse
+from steer_llm_sdk.providers.gemini.parts import PartReader
+from steer_llm_sdk.providers.gemini.request import build_request
+from steer_llm_sdk.providers.reading import (
+    JSONObject,
+    as_string,
+    expect_object,
+    object_at,
+    objects_at,
+    parse_json,
+)
 from steer_llm_sdk.wire.frame import Frame, Framing
 
 # https://ai.google.dev/api/generate-content#FinishReason; a word that is not here is "other".
@@ -86,45 +93,33 @@ _CANDIDATE_EXTRAS = (
 NOTHING: tuple[Fragment, ...] = ()
 
 
-class Gemini:
+class Gemini(WireFormat):
     """The wire format ``gemini``: Google's AI Studio, and the same API on Vertex AI.
 
     There is no marker of the end: a finish reason and a clean end of the body complete a stream.
+    An answer that was cut cannot be taken up: Gemini begins a new one, whatever stands last.
     """
 
     markers = TerminalMarkers(end=False, finish=True)
 
     def framing(self, max_frame_bytes: int) -> Framing:
-        """Server-sent events; or one JSON array, from servers that pass over ``alt=sse``."""
+        """Make the framing of one body: events, or one array where ``alt=sse`` is passed over."""
         return GeminiFraming(max_frame_bytes)
 
     def decoder(self, provider: str) -> GeminiDecoder:
-        """A fresh decoder for one stream."""
+        """Make the decoder of one stream."""
         return GeminiDecoder(provider)
 
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-        """Spell a request: see `steer_llm_sdk.providers.gemini.request`.
-
-        Raises:
-            ConfigurationError: The request asks for what this format has no way to say.
-        """
-        return spell_request(chat, endpoint)
+        """Build the HTTP request: see `steer_llm_sdk.providers.gemini.request`."""
+        return build_request(chat, endpoint)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the provider's error out of a response that is not a stream."""
         return read_gemini_error(answer)
 
-    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
-        """None: usage comes unasked."""
-        del chat, error
-        return None
 
-    def resume(
-        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
-    ) -> Resumption | None:
-        """None: Gemini begins a new answer, whatever stands last."""
-        del chat, endpoint, written, decoder
-        return None
+# --- the frequent frame, typed ----------------------------------------------------------------
 
 
 class _Part(msgspec.Struct, gc=False):
@@ -181,7 +176,7 @@ class GeminiDecoder:
         self._is_opening = True
         self._identity = Identity()
         self._usage: JSONObject = {}
-        self._has_untold_usage = False
+        self._has_unsent_usage = False
         self._choices: dict[int, _Choice] = {0: _Choice(provider)}
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
@@ -204,20 +199,15 @@ class GeminiDecoder:
         return (Reasoning(part.text),) if part.thought else (part.text,)
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """The usage as it stands, where no finish reason came to tell it with."""
-        if not self._has_untold_usage:
+        """Give the usage as it stands, where no finish reason came to send it with."""
+        if not self._has_unsent_usage:
             return NOTHING
-        return self._tell_usage(has_output="candidatesTokenCount" in self._usage)
+        return self._send_usage(has_output="candidatesTokenCount" in self._usage)
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        payload = parse(frame.data, self._provider)
-        objects = payload if isinstance(payload, list) else [payload]
-        for found in objects:
-            if not isinstance(found, dict):
-                raise ProtocolError(
-                    f"{self._provider}: expected a JSON object in a frame, "
-                    f"found one of type {type(found).__name__}"
-                )
+        payload = parse_json(frame.data, self._provider)
+        values = payload if isinstance(payload, list) else [payload]
+        objects = [expect_object(value, self._provider) for value in values]
         self._is_opening = False
         return [fragment for found in objects for fragment in self._read(found)]
 
@@ -226,24 +216,24 @@ class GeminiDecoder:
             yield failure_in_stream(self._provider, payload["error"])
             return
         yield from self._identify(payload)
-        self._see_usage(_object(payload.get("usageMetadata")))
-        feedback = _object(payload.get("promptFeedback"))
+        self._see_usage(object_at(payload, "usageMetadata"))
+        feedback = object_at(payload, "promptFeedback")
         if blocked := blocked_prompt(self._provider, feedback):
-            yield from self._tell_usage(has_output=True)
+            yield from self._send_usage(has_output=True)
             yield blocked
             return
         if any(feedback.values()):
             yield Extras({"promptFeedback": feedback})
-        for candidate in _objects(payload.get("candidates")):
+        for candidate in objects_at(payload, "candidates"):
             yield from self._read_candidate(candidate)
-        if self._has_untold_usage:
-            yield from self._tell_usage(has_output=bool(self._choices[0].finish_word))
+        if self._has_unsent_usage:
+            yield from self._send_usage(has_output=bool(self._choices[0].finish_word))
 
     def _identify(self, payload: JSONObject) -> Iterator[Fragment]:
         seen = self._identity
         now = Identity(
-            _string(payload.get("responseId")) or seen.response_id,
-            _string(payload.get("modelVersion")) or seen.model,
+            as_string(payload.get("responseId")) or seen.response_id,
+            as_string(payload.get("modelVersion")) or seen.model,
         )
         if now != seen:
             self._identity = now
@@ -265,7 +255,7 @@ class GeminiDecoder:
     def _read_content(self, choice: _Choice, candidate: JSONObject) -> Iterator[Any]:
         """The candidate's parts, and why it stopped."""
         had_calls = choice.parts.has_calls
-        for part in _objects(_object(candidate.get("content")).get("parts")):
+        for part in objects_at(object_at(candidate, "content"), "parts"):
             yield from choice.parts.read(part)
         word = _finish_word(candidate.get("finishReason"))
         choice.finish_word = word or choice.finish_word
@@ -281,9 +271,9 @@ class GeminiDecoder:
         if usage:
             has_counts = "promptTokenCount" in usage or "totalTokenCount" in usage
             self._usage = usage if has_counts else self._usage | usage
-            self._has_untold_usage = True
+            self._has_unsent_usage = True
 
-    def _tell_usage(self, *, has_output: bool) -> Sequence[Fragment]:
+    def _send_usage(self, *, has_output: bool) -> Sequence[Fragment]:
         """The usage so far; its counts of the output only where the output has ended.
 
         A stream that breaks off has more words than the last snapshot counted.
@@ -291,7 +281,7 @@ class GeminiDecoder:
         counts = _counts(self._usage, has_output=has_output)
         if not counts:
             return NOTHING
-        self._has_untold_usage = not has_output
+        self._has_unsent_usage = not has_output
         raw = {key: value for key, value in self._usage.items() if value is not None}
         return (Usage(counts, raw),)
 
@@ -319,11 +309,11 @@ def _counts(raw: JSONObject, *, has_output: bool) -> dict[str, int]:
     return with_total(counts)
 
 
-def _finish_word(said: object) -> str:
-    """The provider's word; empty where it says none."""
-    if isinstance(said, int):
-        said = _NUMBERED.get(said, str(said))
-    return said if isinstance(said, str) and said not in _NO_REASON else ""
+def _finish_word(given: object) -> str:
+    """Return the provider's word; an empty one where it gives none."""
+    if isinstance(given, int):
+        given = _NUMBERED.get(given, str(given))
+    return given if isinstance(given, str) and given not in _NO_REASON else ""
 
 
 def _finish(word: str, *, has_calls: bool) -> Finish:
@@ -332,16 +322,3 @@ def _finish(word: str, *, has_calls: bool) -> Finish:
     if word in _NUMBERED_FILTERS:
         return Finish("content_filter", word)
     return Finish(FINISH_REASONS.get(word, "other"), word)
-
-
-def _object(value: object) -> JSONObject:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> Iterable[JSONObject]:
-    found = value if isinstance(value, list) else ()
-    return (item for item in found if isinstance(item, dict))
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

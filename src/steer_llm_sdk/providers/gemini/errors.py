@@ -27,6 +27,7 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.reading import as_int, as_object, as_string, objects_at
 
 ERROR_CODES: Mapping[str, type[ProviderError]] = {
     "INVALID_ARGUMENT": InvalidRequestError,
@@ -56,10 +57,9 @@ def read_gemini_error(answer: ErrorAnswer) -> ProviderError:
     """The error of a response that is not a stream: Google's JSON, or what came instead."""
     found = read_json_body(answer)
     payload = found[0] if isinstance(found, list) and found else found
-    error = payload.get("error") if isinstance(payload, dict) else None
     return _make(
         answer.provider,
-        error,
+        as_object(payload).get("error"),
         status=answer.status,
         otherwise=describe_body(answer),
         body=answer.body.decode("utf-8", "replace"),
@@ -93,13 +93,13 @@ def _make(
     headers: Mapping[str, str] | None = None,
 ) -> ProviderError:
     found: Mapping[str, Any] = error if isinstance(error, dict) else {"message": error}
-    details = [detail for detail in _list(found.get("details")) if isinstance(detail, dict)]
+    details = objects_at(found, "details")
     delay = next(_delays(details), None)
     code = _code(found, details)
     return make_error(
         provider,
         code,
-        _string(found.get("message")) or otherwise,
+        as_string(found.get("message")) or otherwise,
         status=status,
         codes=ERROR_CODES,
         body=body,
@@ -124,7 +124,7 @@ def _kind_of_limit(
 
 def _violations(details: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for detail in details:
-        yield from (v for v in _list(detail.get("violations")) if isinstance(v, dict))
+        yield from objects_at(detail, "violations")
 
 
 def _delays(details: list[dict[str, Any]]) -> Iterator[float]:
@@ -135,19 +135,11 @@ def _delays(details: list[dict[str, Any]]) -> Iterator[float]:
 
 
 def _code(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str | None:
-    reasons = (_string(detail.get("reason")) for detail in details)
+    reasons = (as_string(detail.get("reason")) for detail in details)
     known = (reason for reason in reasons if reason in ERROR_CODES)
-    return next(known, _string(error.get("status")))
+    return next(known, as_string(error.get("status")))
 
 
 def _status(code: object) -> int | None:
-    is_status = isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600
-    return code if is_status and isinstance(code, int) else None
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    number = as_int(code)
+    return number if number is not None and 400 <= number < 600 else None

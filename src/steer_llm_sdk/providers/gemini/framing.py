@@ -34,6 +34,3 @@ class GeminiFraming:
     def feed_eof(self) -> Iterator[Frame]:
         """The body has ended: give what can still be taken for a frame."""
         return iter(()) if self._chosen is None else self._chosen.feed_eof()
-
-
-# --- the frequent frame, typed ----------------------------------------------------------------

@@ -11,13 +11,19 @@ https://ai.google.dev/gemini-api/docs/thought-signatures.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from steer_llm_sdk.models.fragments import Extras, Reasoning, Text, ToolCallPiece
-from steer_llm_sdk.providers.call_arguments import arguments_text
 from steer_llm_sdk.providers.gemini.arguments import PartialArguments
+from steer_llm_sdk.providers.reading import (
+    JSONObject,
+    arguments_text,
+    as_list,
+    as_object,
+    as_string,
+    object_at,
+)
 
-JSONObject: TypeAlias = dict[str, Any]
 PartFragment: TypeAlias = str | Text | Reasoning | ToolCallPiece | Extras
 
 _SIGNATURE = "thoughtSignature"
@@ -59,18 +65,16 @@ class PartReader:
 
     def _read_call(self, call: JSONObject, extra: JSONObject | None) -> Iterator[ToolCallPiece]:
         """A whole call, or a piece of one: only its first piece has a name."""
-        name = call.get("name")
+        name, call_id = as_string(call.get("name")), as_string(call.get("id"))
         is_whole = not call.get("willContinue")
-        if isinstance(name, str) and name:
+        if name is not None:
             self._calls += 1
-            identifier = call.get("id")
-            call_id = identifier if isinstance(identifier, str) and identifier else None
             if is_whole and not call.get("partialArgs"):
                 self._open = None
                 text = arguments_text(call.get("args") or {}, self._provider)
                 yield self._piece(call_id, name, text, extra, is_whole=True)
                 return
-            self._open = PartialArguments(self._provider, _object(call.get("args")))
+            self._open = PartialArguments(self._provider, object_at(call, "args"))
             yield self._piece(call_id, name, "", extra)
         if self._open is not None:
             yield from self._continue(self._open, call, is_whole=is_whole)
@@ -78,9 +82,8 @@ class PartReader:
     def _continue(
         self, arguments: PartialArguments, call: JSONObject, *, is_whole: bool
     ) -> Iterator[ToolCallPiece]:
-        pieces = call.get("partialArgs")
-        for piece in pieces if isinstance(pieces, list) else ():
-            arguments.add(_object(piece))
+        for piece in as_list(call.get("partialArgs")):
+            arguments.add(as_object(piece))
         if is_whole:
             self._open = None
             text = arguments_text(arguments.finish(), self._provider)
@@ -111,7 +114,3 @@ def _read_text(
     else:
         # An empty delta is never emitted: a signature on no words rides on the next event.
         yield Text(text, extra) if text else Extras(extra)
-
-
-def _object(value: object) -> JSONObject:
-    return value if isinstance(value, dict) else {}

@@ -1,13 +1,12 @@
-"""A request as Gemini spells it: https://ai.google.dev/api/generate-content#request-body.
+"""Builds a request for Gemini: https://ai.google.dev/api/generate-content#request-body.
 
 What differs from the library's own form: the model stands in the URL; the system prompt stands
 outside of the contents; the assistant is called ``model``; a tool's answer names the function, and
 all answers to one turn stand in one turn; how to generate is an object of its own.
 
-What has no spelling: an image's ``detail``, a speaker's ``name``, a tool's ``strict`` and
-``metadata`` are hints for other providers, and are left out. Everything else can be said in
-``extra_body``, which is merged last; what it says in ``generationConfig`` is joined with what is
-said there already.
+What has no spelling: an image's ``detail``, a speaker's ``name`` and a tool's ``strict`` are hints
+for other providers, and are left out. Everything else can be said in ``extra_body``, which is
+merged last; what it says in ``generationConfig`` is joined with what is said there already.
 
 A ``thoughtSignature`` has to come back as it was: it is read from a tool call's own keys, and from
 those of an assistant's message for its text.
@@ -41,7 +40,12 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.providers.call_arguments import arguments_object
+from steer_llm_sdk.providers.writing import (
+    arguments_object,
+    build_headers,
+    encode_body,
+    without_none,
+)
 
 _COLLECTIONS = ("models", "tunedModels")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
@@ -63,20 +67,17 @@ _MEDIA_TYPES = {
 _Object = dict[str, Any]
 
 
-def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-    """The HTTP request that asks `endpoint` for a stream. The key is in a header only.
+def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """Build the HTTP request that asks `endpoint` for a stream. The key is in a header only.
 
     Raises:
         ConfigurationError: A tool's answer belongs to no call, the arguments of an earlier call are
             no JSON object, or something in the request cannot be written as JSON.
     """
-    try:
-        body = msgspec.json.encode(_spell_body(chat, endpoint.provider), enc_hook=_plain)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"{endpoint.provider}: the request cannot be written as JSON: {error}"
-        ) from None
-    return HTTPRequest(_url(chat.model, endpoint), body, _headers(chat, endpoint))
+    body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
+    own = {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
+    headers = build_headers(endpoint, chat.extra_headers, own)
+    return HTTPRequest(_url(chat.model, endpoint), body, headers)
 
 
 def _url(model: str, endpoint: Endpoint) -> str:
@@ -87,26 +88,16 @@ def _url(model: str, endpoint: Endpoint) -> str:
     return f"{endpoint.base_url.rstrip('/')}/v1beta/{place}:streamGenerateContent?alt=sse"
 
 
-def _headers(chat: ChatRequest, endpoint: Endpoint) -> dict[str, str]:
-    headers = {"content-type": "application/json", "accept": "text/event-stream"}
-    if endpoint.api_key is not None:
-        headers["x-goog-api-key"] = endpoint.api_key
-    for given in (endpoint.headers, chat.extra_headers):
-        headers |= {name.lower(): value for name, value in given.items()}
-    return headers
-
-
-def _spell_body(chat: ChatRequest, provider: str) -> _Object:
+def _build_body(chat: ChatRequest, provider: str) -> _Object:
     system, messages = split_system(chat.messages, chat.system)
-    said = {
-        "contents": _spell_contents(messages, provider),
+    fields = {
+        "contents": _build_contents(messages, provider),
         "systemInstruction": {"parts": [{"text": system}]} if system else None,
-        "tools": _spell_tools(chat.tools) or None,
-        "toolConfig": _spell_tool_choice(chat.tool_choice),
-        "generationConfig": _spell_generation(chat) or None,
+        "tools": _build_tools(chat.tools) or None,
+        "toolConfig": _build_tool_choice(chat.tool_choice),
+        "generationConfig": _build_generation(chat) or None,
     }
-    body = {key: value for key, value in said.items() if value is not None}
-    return _with_extra(body, chat.extra_body)
+    return _with_extra(without_none(fields), chat.extra_body)
 
 
 def _with_extra(body: _Object, extra: Mapping[str, Any]) -> _Object:
@@ -120,19 +111,20 @@ def _with_extra(body: _Object, extra: Mapping[str, Any]) -> _Object:
     return {**body, **extra}
 
 
-def _spell_generation(chat: ChatRequest) -> _Object:
-    said = {
-        "temperature": chat.temperature,
-        "topP": chat.top_p,
-        "maxOutputTokens": chat.max_tokens,
-        "stopSequences": list(chat.stop) or None,
-        "seed": chat.seed,
-        **_spell_format(chat.response_format),
-    }
-    return {key: value for key, value in said.items() if value is not None}
+def _build_generation(chat: ChatRequest) -> _Object:
+    return without_none(
+        {
+            "temperature": chat.temperature,
+            "topP": chat.top_p,
+            "maxOutputTokens": chat.max_tokens,
+            "stopSequences": list(chat.stop) or None,
+            "seed": chat.seed,
+            **_build_format(chat.response_format),
+        }
+    )
 
 
-def _spell_format(wanted: JSONFormat | RawTool | None) -> _Object:
+def _build_format(wanted: JSONFormat | RawTool | None) -> _Object:
     if wanted is None:
         return {}
     if isinstance(wanted, RawTool):
@@ -140,22 +132,23 @@ def _spell_format(wanted: JSONFormat | RawTool | None) -> _Object:
     return {"responseMimeType": "application/json", "responseJsonSchema": wanted.schema}
 
 
-def _spell_tools(tools: Sequence[Tool | RawTool]) -> list[_Object]:
-    declared = [_spell_function(tool) for tool in tools if isinstance(tool, Tool)]
+def _build_tools(tools: Sequence[Tool | RawTool]) -> list[_Object]:
+    declared = [_build_function(tool) for tool in tools if isinstance(tool, Tool)]
     functions = [{"functionDeclarations": declared}] if declared else []
     return [*functions, *(dict(tool.value) for tool in tools if isinstance(tool, RawTool))]
 
 
-def _spell_function(tool: Tool) -> _Object:
-    said = {
-        "name": tool.name,
-        "description": tool.description,
-        "parametersJsonSchema": tool.parameters,
-    }
-    return {key: value for key, value in said.items() if value is not None}
+def _build_function(tool: Tool) -> _Object:
+    return without_none(
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "parametersJsonSchema": tool.parameters,
+        }
+    )
 
 
-def _spell_tool_choice(choice: ToolChoice | RawTool | None) -> _Object | None:
+def _build_tool_choice(choice: ToolChoice | RawTool | None) -> _Object | None:
     if choice is None:
         return None
     if isinstance(choice, RawTool):
@@ -166,20 +159,20 @@ def _spell_tool_choice(choice: ToolChoice | RawTool | None) -> _Object | None:
     return {"functionCallingConfig": config}
 
 
-def _spell_contents(messages: Iterable[Message], provider: str) -> list[_Object]:
+def _build_contents(messages: Iterable[Message], provider: str) -> list[_Object]:
     contents: list[_Object] = []
     names: dict[str, str] = {}  # of the functions, by the ids of their calls
     answers: list[_Object] | None = None  # the parts of a turn of answers, while it goes on
     for message in messages:
         if message.role == "tool":
-            parts = list(_spell_answer(message, names, provider))
+            parts = list(_build_answer(message, names, provider))
             if answers is not None:
                 answers += parts
                 continue
             answers = parts
         else:
             names |= {call.id: call.name for call in message.tool_calls}
-            parts = list(_spell_turn(message, provider))
+            parts = list(_build_turn(message, provider))
             answers = None
         if parts:
             contents.append(
@@ -188,24 +181,24 @@ def _spell_contents(messages: Iterable[Message], provider: str) -> list[_Object]
     return contents
 
 
-def _spell_turn(message: Message, provider: str) -> Iterator[_Object]:
+def _build_turn(message: Message, provider: str) -> Iterator[_Object]:
     """Words and calls in their order; a signature of the whole turn stands on its last part."""
     signature = message.extra.get(_SIGNATURE)
     signed = message.parts[-1] if message.parts and signature is not None else None
     for block in message.blocks:
         if isinstance(block, ToolCall):
-            yield _spell_call(block, provider)
+            yield _build_call(block, provider)
             continue
-        for part in _spell_part(block):
+        for part in _build_part(block):
             yield {**part, _SIGNATURE: signature} if block is signed else part
 
 
-def _spell_part(part: InputPart) -> Iterator[_Object]:
+def _build_part(part: InputPart) -> Iterator[_Object]:
     if isinstance(part, InputText):
         if part.text:
             yield {"text": part.text}
     elif isinstance(part, InputImage):
-        yield _spell_image(part)
+        yield _build_image(part)
     else:
         yield _without_type(part)
 
@@ -215,7 +208,7 @@ def _without_type(part: InputRaw) -> _Object:
     return {key: value for key, value in part.value.items() if key != "type"}
 
 
-def _spell_image(image: InputImage) -> _Object:
+def _build_image(image: InputImage) -> _Object:
     if image.url is None:
         return {"inlineData": {"mimeType": image.media_type, "data": image.data}}
     suffix = posixpath.splitext(urlsplit(image.url).path)[1].lower()
@@ -224,14 +217,14 @@ def _spell_image(image: InputImage) -> _Object:
     return {"fileData": {**known, "fileUri": image.url}}
 
 
-def _spell_call(call: ToolCall, provider: str) -> _Object:
-    said = {"id": call.id or None, "name": call.name, "args": arguments_object(call, provider)}
-    part: _Object = {"functionCall": {k: v for k, v in said.items() if v is not None}}
+def _build_call(call: ToolCall, provider: str) -> _Object:
+    fields = {"id": call.id or None, "name": call.name, "args": arguments_object(call, provider)}
+    part: _Object = {"functionCall": without_none(fields)}
     signature = (call.extra or {}).get(_SIGNATURE)
     return part if signature is None else {**part, _SIGNATURE: signature}
 
 
-def _spell_answer(message: Message, names: Mapping[str, str], provider: str) -> Iterator[_Object]:
+def _build_answer(message: Message, names: Mapping[str, str], provider: str) -> Iterator[_Object]:
     """The answer to a call; images that it holds follow it as parts of their own."""
     identifier = message.tool_call_id
     name = message.name or names.get(identifier or "")
@@ -240,14 +233,14 @@ def _spell_answer(message: Message, names: Mapping[str, str], provider: str) -> 
             f"{provider}: no call before it has the id {identifier!r} of a tool's answer, and the "
             "function's name is needed: pass it as the message's name"
         )
-    said = {"id": identifier or None, "name": name, "response": _spell_result(message)}
-    yield {"functionResponse": {key: value for key, value in said.items() if value is not None}}
+    fields = {"id": identifier or None, "name": name, "response": _build_result(message)}
+    yield {"functionResponse": without_none(fields)}
     for part in message.parts:
         if not isinstance(part, InputText):
-            yield from _spell_part(part)
+            yield from _build_part(part)
 
 
-def _spell_result(message: Message) -> _Object:
+def _build_result(message: Message) -> _Object:
     """An object is wanted: the text, when it is one; else under the name that Google proposes."""
     if message.is_error:
         return {"error": message.text}
@@ -256,10 +249,3 @@ def _spell_result(message: Message) -> _Object:
     except (ValueError, RecursionError):
         result = None
     return result if isinstance(result, dict) else {"result": message.text}
-
-
-def _plain(value: object) -> object:
-    """For JSON: mappings of other kinds than `dict`, as schemas may be."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"no JSON for a value of type {type(value).__name__}")

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import msgspec
 
-from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     End,
     Failure,
@@ -31,15 +30,28 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.messages import InputText, Message
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
-from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
-from steer_llm_sdk.providers.call_arguments import arguments_text
+from steer_llm_sdk.providers.base import (
+    Decoder,
+    Endpoint,
+    ErrorAnswer,
+    Resumption,
+    TerminalMarkers,
+    WireFormat,
+)
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
-from steer_llm_sdk.providers.lenient_json import parse
-from steer_llm_sdk.providers.ollama.request import spell_request
+from steer_llm_sdk.providers.ollama.request import build_request
+from steer_llm_sdk.providers.reading import (
+    JSONObject,
+    arguments_text,
+    as_list,
+    as_object,
+    as_string,
+    object_at,
+    parse_object,
+    text_at,
+)
 from steer_llm_sdk.wire.frame import Frame, Framing
 from steer_llm_sdk.wire.ndjson import NDJSONFraming
-
-JSONObject: TypeAlias = dict[str, Any]
 
 # ``load`` and ``unload`` answer a request without messages: there was nothing to say.
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -57,45 +69,35 @@ _FIGURES = (
 NOTHING: tuple[Fragment, ...] = ()
 
 
-class Ollama:
+class Ollama(WireFormat):
     """The wire format ``ollama``. Only the line that says ``"done": true`` completes a stream."""
 
     markers = TerminalMarkers(end=True, finish=False)
 
     def framing(self, max_frame_bytes: int) -> Framing:
-        """One JSON object a line."""
+        """Make the framing of one body: a JSON object a line."""
         return NDJSONFraming(max_frame_bytes)
 
     def decoder(self, provider: str) -> OllamaDecoder:
-        """A fresh decoder for one stream."""
+        """Make the decoder of one stream."""
         return OllamaDecoder(provider)
 
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-        """Spell a request: see `steer_llm_sdk.providers.ollama.request`.
-
-        Raises:
-            ConfigurationError: The request asks for what this format has no way to say.
-        """
-        return spell_request(chat, endpoint)
+        """Build the HTTP request: see `steer_llm_sdk.providers.ollama.request`."""
+        return build_request(chat, endpoint)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the provider's error out of a response that is not a stream."""
-        found = read_json_body(answer)
-        said = _error_text(found.get("error")) if isinstance(found, dict) else ""
+        message = _error_text(as_object(read_json_body(answer)).get("error"))
         return make_error(
             answer.provider,
             None,
-            said or describe_body(answer),
+            message or describe_body(answer),
             status=answer.status,
             codes={},
             body=answer.body.decode("utf-8", "replace"),
             headers=answer.headers,
         )
-
-    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
-        """None: usage comes unasked."""
-        del chat, error
-        return None
 
     def resume(
         self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
@@ -165,47 +167,41 @@ class OllamaDecoder:
         return NOTHING
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        line = parse(frame.data, self._provider)
-        if not isinstance(line, dict):
-            raise ProtocolError(
-                f"{self._provider}: expected a JSON object on a line, "
-                f"found one of type {type(line).__name__}"
-            )
+        line = parse_object(frame.data, self._provider)
         if line.get("error"):
             return (_failure(self._provider, line["error"]),)
         return [*self._identify(line), *self._read_message(line), *self._finish(line)]
 
     def _identify(self, line: JSONObject) -> Iterator[Identity]:
         if self._model is None:
-            self._model = _string(line.get("model"))
+            self._model = as_string(line.get("model"))
             if self._model:
                 yield Identity(model=self._model)
 
     def _read_message(self, line: JSONObject) -> Iterator[Fragment]:
-        """What is said: in the message, or beside it, as ``/api/generate`` has it."""
+        """Read the message, or the line itself, as ``/api/generate`` has it."""
         message = line.get("message")
-        said = message if isinstance(message, dict) else line
-        if thinking := _string(said.get("thinking")):
+        holder = message if isinstance(message, dict) else line
+        if thinking := text_at(holder, "thinking"):
             yield Reasoning(thinking)
-        if text := _string(said.get("content")) or _string(said.get("response")):
+        if text := text_at(holder, "content") or text_at(holder, "response"):
             logprobs = line.get("logprobs")
             yield Text(text, {"logprobs": logprobs}) if logprobs else text
-        calls = said.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            yield from self._read_call(call)
+        for call in as_list(holder.get("tool_calls")):
+            yield from self._read_call(as_object(call))
 
-    def _read_call(self, call: object) -> Iterator[ToolCallPiece]:
-        """A whole call. Its index says nothing: some versions give 0 to every one."""
-        function = call.get("function") if isinstance(call, dict) else None
-        name = _string(function.get("name")) if isinstance(function, dict) else None
-        if not isinstance(call, dict) or not isinstance(function, dict) or name is None:
+    def _read_call(self, call: JSONObject) -> Iterator[ToolCallPiece]:
+        """Read a whole call. Its index says nothing: some versions give 0 to every one."""
+        function = object_at(call, "function")
+        name = as_string(function.get("name"))
+        if name is None:
             return
         arguments = function.get("arguments")
         if not isinstance(arguments, str) or not arguments:
             arguments = arguments_text(arguments or {}, self._provider)
         index = self._calls
         self._calls += 1
-        yield ToolCallPiece(index, _string(call.get("id")), name, arguments, is_whole=True)
+        yield ToolCallPiece(index, as_string(call.get("id")), name, arguments, is_whole=True)
 
     def _finish(self, line: JSONObject) -> Iterator[Fragment]:
         if line.get("done") is not True:
@@ -213,7 +209,7 @@ class OllamaDecoder:
         raw = {key: line[key] for key in _FIGURES if line.get(key) is not None}
         if counts := _counts(raw):
             yield Usage(counts, raw)
-        if word := _string(line.get("done_reason")):
+        if word := as_string(line.get("done_reason")):
             reason = FINISH_REASONS.get(word, "other")
             yield Finish("tool_calls" if self._calls and reason == "stop" else reason, word)
         yield End()
@@ -230,15 +226,10 @@ def _counts(raw: JSONObject) -> dict[str, int]:
 
 def _failure(provider: str, error: object) -> Failure:
     """An error in mid-stream: the model's process failed, unless the words say something else."""
-    said = _error_text(error)
-    return Failure(make_error(provider, None, said, status=200, codes={}, body_status=500))
+    message = _error_text(error)
+    return Failure(make_error(provider, None, message, status=200, codes={}, body_status=500))
 
 
 def _error_text(error: object) -> str:
     """From ``{"error": "…"}``, or ``{"error": {"message": "…"}}`` as its copy of OpenAI has it."""
-    said = error.get("message") if isinstance(error, dict) else error
-    return said if isinstance(said, str) else ""
-
-
-def _string(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return as_string(error.get("message") if isinstance(error, dict) else error) or ""

@@ -1,4 +1,4 @@
-"""A request as Ollama spells it: https://docs.ollama.com/api/chat.
+"""Builds a request for Ollama: https://docs.ollama.com/api/chat.
 
 What differs from the library's own form: a message is flat, its words one string and its images a
 list of base64; arguments of tool calls are objects; a tool's answer names the function; how to
@@ -6,10 +6,9 @@ generate stands in ``options``, and ``format`` is a schema or ``"json"``.
 
 What has no spelling: an image by URL, a part in another provider's spelling and the choice of a
 tool are refused with an error (that no tool be called is said by sending none). An image's
-``detail``, a speaker's ``name``, a tool's ``strict`` and ``metadata`` are hints for other
-providers, and are left out. Everything else (``think``, ``keep_alive``) can be said in
-``extra_body``, which is merged last; what it says in ``options`` is joined with what is said there
-already.
+``detail``, a speaker's ``name`` and a tool's ``strict`` are hints for other providers, and are left
+out. Everything else (``think``, ``keep_alive``) can be said in ``extra_body``, which is merged
+last; what it says in ``options`` is joined with what is said there already.
 """
 
 from __future__ import annotations
@@ -17,80 +16,74 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Message, ToolCall
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest, JSONFormat, RawTool, Tool
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.providers.call_arguments import arguments_object
+from steer_llm_sdk.providers.writing import (
+    arguments_object,
+    bearer,
+    build_headers,
+    encode_body,
+    without_none,
+)
 
 _ROLES = {"developer": "system"}
 
 _Object = dict[str, Any]
 
 
-def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-    """The HTTP request that asks `endpoint` for a stream.
+def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """Build the HTTP request that asks `endpoint` for a stream.
 
     Raises:
         ConfigurationError: An image is not base64, a message has a part that is neither words nor
             an image, a tool is to be chosen, the arguments of an earlier call are no JSON object,
             or something in the request cannot be written as JSON.
     """
-    try:
-        body = msgspec.json.encode(_spell_body(chat, endpoint.provider), enc_hook=_plain)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"{endpoint.provider}: the request cannot be written as JSON: {error}"
-        ) from None
+    body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     url = f"{endpoint.base_url.rstrip('/')}/api/chat"
-    return HTTPRequest(url, body, _headers(chat, endpoint))
+    headers = build_headers(
+        endpoint, chat.extra_headers, bearer(endpoint), accept="application/x-ndjson"
+    )
+    return HTTPRequest(url, body, headers)
 
 
-def _headers(chat: ChatRequest, endpoint: Endpoint) -> dict[str, str]:
-    headers = {"content-type": "application/json", "accept": "application/x-ndjson"}
-    if endpoint.api_key is not None:
-        headers["authorization"] = f"Bearer {endpoint.api_key}"
-    for given in (endpoint.headers, chat.extra_headers):
-        headers |= {name.lower(): value for name, value in given.items()}
-    return headers
-
-
-def _spell_body(chat: ChatRequest, provider: str) -> _Object:
-    said: _Object = {
+def _build_body(chat: ChatRequest, provider: str) -> _Object:
+    fields: _Object = {
         "model": chat.model,
-        "messages": list(_spell_messages(chat, provider)),
+        "messages": list(_build_messages(chat, provider)),
         "stream": True,
-        "tools": _spell_tools(chat, provider) or None,
-        "format": _spell_format(chat.response_format),
-        "options": _spell_options(chat) or None,
+        "tools": _build_tools(chat, provider) or None,
+        "format": _build_format(chat.response_format),
+        "options": _build_options(chat) or None,
     }
-    body = {key: value for key, value in said.items() if value is not None}
+    body = without_none(fields)
     options = chat.extra_body.get("options")
     if "options" in body and isinstance(options, Mapping):
         return {**body, **chat.extra_body, "options": {**body["options"], **options}}
     return {**body, **chat.extra_body}
 
 
-def _spell_options(chat: ChatRequest) -> _Object:
-    said = {
-        "temperature": chat.temperature,
-        "top_p": chat.top_p,
-        "num_predict": chat.max_tokens,
-        "stop": list(chat.stop) or None,
-        "seed": chat.seed,
-    }
-    return {key: value for key, value in said.items() if value is not None}
+def _build_options(chat: ChatRequest) -> _Object:
+    return without_none(
+        {
+            "temperature": chat.temperature,
+            "top_p": chat.top_p,
+            "num_predict": chat.max_tokens,
+            "stop": list(chat.stop) or None,
+            "seed": chat.seed,
+        }
+    )
 
 
-def _spell_format(wanted: JSONFormat | RawTool | None) -> object:
+def _build_format(wanted: JSONFormat | RawTool | None) -> object:
     if isinstance(wanted, JSONFormat):
         return "json" if wanted.schema is None else wanted.schema
     return None if wanted is None else wanted.value
 
 
-def _spell_tools(chat: ChatRequest, provider: str) -> list[object]:
+def _build_tools(chat: ChatRequest, provider: str) -> list[object]:
     choice = chat.tool_choice
     mode = "tool" if isinstance(choice, RawTool) else choice.mode if choice else "auto"
     if mode == "none":
@@ -99,40 +92,39 @@ def _spell_tools(chat: ChatRequest, provider: str) -> list[object]:
         raise ConfigurationError(
             f"{provider}: the choice of a tool has no spelling here: expected 'auto' or 'none'"
         )
-    return [_spell_tool(tool) for tool in chat.tools]
+    return [_build_tool(tool) for tool in chat.tools]
 
 
-def _spell_tool(tool: Tool | RawTool) -> object:
+def _build_tool(tool: Tool | RawTool) -> object:
     if isinstance(tool, RawTool):
         return tool.value
-    said = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    function = {key: value for key, value in said.items() if value is not None}
-    return {"type": "function", "function": function}
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": without_none(function)}
 
 
-def _spell_messages(chat: ChatRequest, provider: str) -> Iterator[_Object]:
+def _build_messages(chat: ChatRequest, provider: str) -> Iterator[_Object]:
     if chat.system:
         yield {"role": "system", "content": chat.system}
     names: dict[str, str] = {}  # of the functions, by the ids of their calls
     for message in chat.messages:
         names |= {call.id: call.name for call in message.tool_calls}
-        yield _spell_message(message, names, provider)
+        yield _build_message(message, names, provider)
 
 
-def _spell_message(message: Message, names: Mapping[str, str], provider: str) -> _Object:
+def _build_message(message: Message, names: Mapping[str, str], provider: str) -> _Object:
     images = [data for part in message.parts for data in _image_data(part, provider)]
     is_answer = message.role == "tool"
     identifier = message.tool_call_id or None
-    said = {
+    fields = {
         "role": _ROLES.get(message.role, message.role),
         "content": message.text,
         "thinking": message.extra.get("thinking"),
         "images": images or None,
-        "tool_calls": [_spell_call(call, provider) for call in message.tool_calls] or None,
+        "tool_calls": [_build_call(call, provider) for call in message.tool_calls] or None,
         "tool_name": message.name or names.get(identifier or "") if is_answer else None,
         "tool_call_id": identifier,
     }
-    return {key: value for key, value in said.items() if value is not None}
+    return without_none(fields)
 
 
 def _image_data(part: InputPart, provider: str) -> Iterator[str]:
@@ -150,13 +142,6 @@ def _image_data(part: InputPart, provider: str) -> Iterator[str]:
     yield part.data
 
 
-def _spell_call(call: ToolCall, provider: str) -> _Object:
+def _build_call(call: ToolCall, provider: str) -> _Object:
     function = {"name": call.name, "arguments": arguments_object(call, provider)}
     return {"id": call.id, "function": function} if call.id else {"function": function}
-
-
-def _plain(value: object) -> object:
-    """For JSON: mappings of other kinds than `dict`, as schemas may be."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"no JSON for a value of type {type(value).__name__}")

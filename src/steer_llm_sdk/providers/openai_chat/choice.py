@@ -12,9 +12,17 @@ from steer_llm_sdk.models.fragments import (
     Text,
     ToolCallPiece,
 )
-from steer_llm_sdk.providers.openai_chat.content import json_text, read_content, read_reasoning
+from steer_llm_sdk.providers.openai_chat.content import read_content, read_reasoning
 from steer_llm_sdk.providers.openai_chat.errors import error_object
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
+from steer_llm_sdk.providers.reading import (
+    as_int,
+    as_object,
+    as_string,
+    json_text,
+    objects_at,
+    text_at,
+)
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -88,7 +96,7 @@ class ChoiceReader:
             found += words
         if others:
             extras["content_parts"] = others
-        if refusal := word(delta.get("refusal")):
+        if refusal := text_at(delta, "refusal"):
             found.append(Refusal(refusal))
         found += self._pieces(delta)
         found += self._finish_of(choice)
@@ -107,10 +115,7 @@ class ChoiceReader:
         return message if isinstance(message, dict) and not self._has_delta else {}
 
     def _pieces(self, delta: dict[str, Any]) -> list[ToolCallPiece]:
-        given = delta.get("tool_calls")
-        calls = (
-            [call for call in given if isinstance(call, dict)] if isinstance(given, list) else []
-        )
+        calls = objects_at(delta, "tool_calls")
         # The form that tool calls had before there could be several.
         legacy = delta.get("function_call")
         if isinstance(legacy, dict):
@@ -139,16 +144,6 @@ def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
     return error
 
 
-def word(value: object) -> str | None:
-    """The value where it is a text that says something."""
-    return value if isinstance(value, str) and value else None
-
-
-def whole_number(value: object) -> int | None:
-    """The value where it is a whole number."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def _unknown(fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key not in known}
 
@@ -168,13 +163,12 @@ def _read_call(call: dict[str, Any], calls: ToolCallIndexes) -> ToolCallPiece | 
     custom = call.get("custom")
     is_custom = isinstance(custom, dict)
     inner = custom if is_custom else call.get("function")
-    named = inner if isinstance(inner, dict) else {}
-    given = named.get("input" if is_custom else "arguments")
+    named = as_object(inner)
     return calls.settle(
-        whole_number(call.get("index")),
-        word(call.get("id")),
-        word(named.get("name")),
-        given if isinstance(given, str) else json_text(given),
+        as_int(call.get("index")),
+        as_string(call.get("id")),
+        as_string(named.get("name")),
+        json_text(named.get("input" if is_custom else "arguments")),
         kind="custom" if is_custom else "function",
         # Gemini's thought signatures come here, under `extra_content`.
         extra={k: v for k, v in call.items() if k not in _CALL_FIELDS and v is not None} or None,

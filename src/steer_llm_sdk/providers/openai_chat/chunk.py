@@ -24,17 +24,19 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
     Usage,
 )
-from steer_llm_sdk.providers.lenient_json import parse
-from steer_llm_sdk.providers.openai_chat.choice import (
-    ChoiceReader,
-    error_of,
-    whole_number,
-    word,
-)
-from steer_llm_sdk.providers.openai_chat.content import json_text
+from steer_llm_sdk.providers.openai_chat.choice import ChoiceReader, error_of
 from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.openai_chat.usage import read_usage
+from steer_llm_sdk.providers.reading import (
+    as_int,
+    as_list,
+    as_string,
+    json_text,
+    object_at,
+    parse_json,
+    parse_object,
+)
 from steer_llm_sdk.wire.frame import Frame
 
 # What is read here, or says nothing of the answer: times, padding.
@@ -87,7 +89,7 @@ class ChunkReader:
         try:
             if frame.event == "error":
                 return self._read_error_event(data)
-            return self._read_chunk(self._parse_object(data))
+            return self._read_chunk(parse_object(data, self._provider))
         except ProtocolError:
             if frame.event in _NAMES:
                 raise
@@ -96,21 +98,14 @@ class ChunkReader:
             # What could just be parsed can be too deep to be compared or written again.
             raise ProtocolError(f"{self._provider}: a chunk is nested too deeply") from None
 
-    def _parse_object(self, data: bytes) -> dict[str, Any]:
-        value = parse(data, self._provider)
-        if isinstance(value, dict):
-            return value
-        found = type(value).__name__
-        raise ProtocolError(f"{self._provider}: expected a JSON object, found {found}")
-
     def _read_error_event(self, data: bytes) -> Sequence[Fragment]:
         """An event that is named an error is one, whatever its data is."""
         try:
-            value = parse(data, self._provider)
+            value = parse_json(data, self._provider)
         except ProtocolError:
             value = data.decode("utf-8", "replace")
         if not isinstance(value, dict):
-            value = {"error": value if isinstance(value, str) else json_text(value)}
+            value = {"error": json_text(value)}
         return (self._failure(error_object(value) or value),)
 
     def _read_chunk(self, chunk: dict[str, Any]) -> Sequence[Fragment]:
@@ -118,8 +113,7 @@ class ChunkReader:
         extras = {key: value for key, value in chunk.items() if key not in _CHUNK_FIELDS}
         is_error = bool(chunk.get("error")) or chunk.get("object") == "error"
         error = error_object(chunk) if is_error else None
-        given = chunk.get("choices")
-        for position, choice in enumerate(given if isinstance(given, list) else ()):
+        for position, choice in enumerate(as_list(chunk.get("choices"))):
             if isinstance(choice, dict):
                 found += self._read_choice(choice, position, extras)
                 error = error or error_of(choice)
@@ -137,22 +131,23 @@ class ChunkReader:
         if self.is_opening:
             known = self._identity.response_id and self._identity.model
             self.is_opening = not known and self._choices_read < _OPENING_CHOICES
-        index = whole_number(choice.get("index"))
+        index = as_int(choice.get("index"))
         if index is None:
             index = position
         if index == 0:
             return self._first.read(choice, extras)
         reader = self._choices.setdefault(index, ChoiceReader())
         # Extras of another choice have nowhere to go: its fragments pass in metadata themselves.
-        said = reader.read(choice, {})
-        return [OtherChoice(index, f) for f in said if isinstance(f, _OF_OTHER_CHOICES)]
+        found = reader.read(choice, {})
+        return [OtherChoice(index, f) for f in found if isinstance(f, _OF_OTHER_CHOICES)]
 
     def _identify(self, chunk: dict[str, Any]) -> list[Fragment]:
         known = self._identity
         if known.response_id and known.model:
             return []
         identity = Identity(
-            known.response_id or word(chunk.get("id")), known.model or word(chunk.get("model"))
+            known.response_id or as_string(chunk.get("id")),
+            known.model or as_string(chunk.get("model")),
         )
         if identity == known:
             return []
@@ -170,9 +165,7 @@ class ChunkReader:
         return news
 
     def _usage_of(self, chunk: dict[str, Any]) -> list[Fragment]:
-        raw = chunk.get("usage")
-        if not raw and isinstance(groq := chunk.get("x_groq"), dict):
-            raw = groq.get("usage")
+        raw = chunk.get("usage") or object_at(chunk, "x_groq").get("usage")
         if not isinstance(raw, dict) or raw == self._usage:
             return []
         counts = read_usage(raw)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from steer_llm_sdk.models.fragments import Reasoning
+from steer_llm_sdk.providers.reading import objects_at
 
 _WORDS = ("text", "output_text")
 _THINKING = ("thinking", "reasoning")
@@ -68,16 +67,10 @@ def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     """
     fields = (delta.get("reasoning_content"), delta.get("reasoning"))
     text = next((field for field in fields if isinstance(field, str) and field), "")
-    given = delta.get("reasoning_details")
-    details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
+    details = objects_at(delta, "reasoning_details")
     if not text:
         text = "".join(_text_of(d.get("text") or d.get("summary")) for d in details)
     sealed = [d for d in details if any(d.get(key) for key in _SEALS)]
     if not text and not sealed:
         return []
     return [Reasoning(text, extra={"reasoning_details": sealed} if sealed else None)]
-
-
-def json_text(value: object) -> str:
-    """A value as JSON; empty for none: some servers send arguments as an object."""
-    return "" if value is None else msgspec.json.encode(value).decode()

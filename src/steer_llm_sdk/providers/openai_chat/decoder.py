@@ -22,13 +22,19 @@ from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import Fragment, Reasoning
 from steer_llm_sdk.models.messages import InputText, Message
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
-from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
+from steer_llm_sdk.providers.base import (
+    Decoder,
+    Endpoint,
+    ErrorAnswer,
+    Resumption,
+    TerminalMarkers,
+    WireFormat,
+)
 from steer_llm_sdk.providers.dialects import Dialect
 from steer_llm_sdk.providers.openai_chat.chunk import ChunkReader
 from steer_llm_sdk.providers.openai_chat.errors import read_answer
-from steer_llm_sdk.providers.openai_chat.request import spell_request
+from steer_llm_sdk.providers.openai_chat.request import build_request
 from steer_llm_sdk.wire.frame import Frame
-from steer_llm_sdk.wire.sse import SSEFraming
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -149,7 +155,7 @@ class ChatDecoder:
         return found
 
 
-class OpenAIChat:
+class OpenAIChat(WireFormat):
     """The wire format, in the dialect of one server.
 
     A stream is whole when ``[DONE]`` has come after some choice, or when a finish reason has come
@@ -161,32 +167,24 @@ class OpenAIChat:
     def __init__(self, dialect: Dialect | None = None) -> None:
         self._dialect = dialect or Dialect()
 
-    def framing(self, max_frame_bytes: int) -> SSEFraming:
-        """Server-sent events."""
-        return SSEFraming(max_frame_bytes)
-
     def decoder(self, provider: str) -> ChatDecoder:
-        """A fresh decoder for one stream."""
+        """Make the decoder of one stream."""
         return ChatDecoder(provider)
 
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-        """Spell a request.
-
-        Raises:
-            ConfigurationError: The server has no way to say what is asked for.
-        """
-        return spell_request(chat, endpoint, self._dialect)
+        """Build the HTTP request: see `steer_llm_sdk.providers.openai_chat.request`."""
+        return build_request(chat, endpoint, self._dialect)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the error out of a response that is not a stream."""
         return read_answer(answer)
 
     def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
-        """The request without ``stream_options``, when the server refuses that field."""
+        """Return the request without ``stream_options``, when the server refuses that field."""
         if not (self._dialect.asks_for_usage and chat.include_usage):
             return None
-        said = f"{error} {error.body or ''}".lower()
-        if error.status not in {400, 422} or not _names_usage_option(said):
+        text = f"{error} {error.body or ''}".lower()
+        if error.status not in {400, 422} or not _names_usage_option(text):
             return None
         return replace(chat, include_usage=False)
 
@@ -212,5 +210,5 @@ class OpenAIChat:
         return Resumption(self.request(again, endpoint), self.decoder(endpoint.provider), echo)
 
 
-def _names_usage_option(said: str) -> bool:
-    return "stream_options" in said or "include_usage" in said
+def _names_usage_option(text: str) -> bool:
+    return "stream_options" in text or "include_usage" in text

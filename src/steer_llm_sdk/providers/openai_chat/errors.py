@@ -35,6 +35,7 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.reading import as_string
 
 
 def read_answer(answer: ErrorAnswer) -> ProviderError:
@@ -52,7 +53,7 @@ def read_answer(answer: ErrorAnswer) -> ProviderError:
         codes=OPENAI_CODES,
         body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
-        request_id=_text(value.get("request_id")),
+        request_id=as_string(value.get("request_id")),
     )
 
 
@@ -85,10 +86,10 @@ def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def message_of(error: Mapping[str, Any]) -> str:
     """What the error says in words, with what stands behind it where a gateway tells."""
-    message = _text(error.get("message")) or _detail_of(error.get("detail"))
+    message = as_string(error.get("message")) or _detail_of(error.get("detail"))
     metadata = error.get("metadata")
     # OpenRouter says "Provider returned error" and keeps the provider's words apart.
-    raw = _text(metadata.get("raw")) if isinstance(metadata, dict) else None
+    raw = as_string(metadata.get("raw")) if isinstance(metadata, dict) else None
     return f"{message}: {raw}" if raw and raw not in message else message
 
 
@@ -101,10 +102,6 @@ def _detail_of(detail: object) -> str:
 def _status_in(error: Mapping[str, Any]) -> int | None:
     status = error.get("status_code", error.get("status"))
     return status_of(error) or status_of({"code": status})
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 OPENAI_CODES: Mapping[str, type[ProviderError]] = {

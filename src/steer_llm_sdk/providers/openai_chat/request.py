@@ -1,15 +1,13 @@
-"""A chat-completions request, spelled from the library's form.
+"""Builds a chat-completions request from the library's form.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
-
-import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import InputPart, InputRaw, InputText, Message, ToolCall
@@ -23,26 +21,24 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.dialects import Dialect
+from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
 
 
-def spell_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HTTPRequest:
-    """Spell a request in a server's dialect.
+def build_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HTTPRequest:
+    """Build the HTTP request in a server's dialect.
 
     Raises:
         ConfigurationError: The server has no way to say what is asked for, or a value of the
             request cannot be written as JSON.
     """
     dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
-    body = _body(chat, endpoint.provider, dialect) | dict(chat.extra_body)
-    try:
-        encoded = msgspec.json.encode(body)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"the request cannot be written as JSON: {error}") from None
-    headers = _headers(endpoint, chat.extra_headers, dialect)
+    body = _build_body(chat, endpoint.provider, dialect) | dict(chat.extra_body)
+    encoded = encode_body(body, endpoint.provider)
+    headers = build_headers(endpoint, chat.extra_headers, _key_header(endpoint, dialect))
     return HTTPRequest(_url(endpoint.base_url, dialect), encoded, headers)
 
 
-def _body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str, Any]:
+def _build_body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str, Any]:
     asks_for_usage = dialect.asks_for_usage and chat.include_usage
     optional = {
         "stream_options": {"include_usage": True} if asks_for_usage else None,
@@ -51,16 +47,15 @@ def _body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str, Any]:
         "top_p": chat.top_p,
         "stop": list(chat.stop) or None,
         dialect.seed_field: chat.seed,
-        "tools": [_tool(tool) for tool in chat.tools] or None,
-        "tool_choice": _tool_choice(chat.tool_choice, dialect),
-        "response_format": _response_format(chat.response_format, provider, dialect),
+        "tools": [_build_tool(tool) for tool in chat.tools] or None,
+        "tool_choice": _build_tool_choice(chat.tool_choice, dialect),
+        "response_format": _build_format(chat.response_format, provider, dialect),
     }
-    said = {key: value for key, value in optional.items() if value is not None}
     return {
         "model": chat.model,
-        "messages": list(_messages(chat, dialect)),
+        "messages": list(_build_messages(chat, dialect)),
         "stream": True,
-        **said,
+        **without_none(optional),
     }
 
 
@@ -74,52 +69,45 @@ def _url(base_url: str, dialect: Dialect) -> str:
     return urlunsplit(parts._replace(path=f"{path}/chat/completions"))
 
 
-def _headers(endpoint: Endpoint, extra: Mapping[str, str], dialect: Dialect) -> dict[str, str]:
-    """The headers, their names in lower case, so that the caller's replace the library's."""
-    headers = {"content-type": "application/json", "accept": "text/event-stream"}
-    if endpoint.api_key:
-        is_bearer = dialect.key_header == "authorization"
-        headers[dialect.key_header] = (
-            f"Bearer {endpoint.api_key}" if is_bearer else endpoint.api_key
-        )
-    for given in (endpoint.headers, extra):
-        headers.update({name.lower(): value for name, value in given.items()})
-    return headers
+def _key_header(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
+    if dialect.key_header == "authorization":
+        return bearer(endpoint)
+    return {dialect.key_header: endpoint.api_key} if endpoint.api_key else {}
 
 
 # --- the conversation -------------------------------------------------------------------------
 
 
-def _messages(chat: ChatRequest, dialect: Dialect) -> Iterable[dict[str, Any]]:
+def _build_messages(chat: ChatRequest, dialect: Dialect) -> Iterable[dict[str, Any]]:
     if chat.system:
         yield {"role": "system", "content": chat.system}
     for message in chat.messages:
-        yield _message(message, dialect)
+        yield _build_message(message, dialect)
 
 
-def _message(message: Message, dialect: Dialect) -> dict[str, Any]:
+def _build_message(message: Message, dialect: Dialect) -> dict[str, Any]:
     knows_role = message.role != "developer" or dialect.knows_developer_role
-    spelled: dict[str, Any] = {
-        "role": message.role if knows_role else "system",
-        "content": _content(message),
+    fields = {
+        "name": message.name,
+        "tool_calls": [_build_call(call) for call in message.tool_calls] or None,
+        "tool_call_id": message.tool_call_id,
     }
-    if message.name is not None:
-        spelled["name"] = message.name
-    if message.tool_calls:
-        spelled["tool_calls"] = [_tool_call(call) for call in message.tool_calls]
-    if message.tool_call_id is not None:
-        spelled["tool_call_id"] = message.tool_call_id
-    return spelled | dict(message.extra)
+    return {
+        "role": message.role if knows_role else "system",
+        "content": _build_content(message),
+        **without_none(fields),
+        **message.extra,
+    }
 
 
-def _content(message: Message) -> str | list[dict[str, Any]] | None:
+def _build_content(message: Message) -> str | list[dict[str, Any]] | None:
     if not message.parts and message.tool_calls:
         return None
     words = message.only_text
-    return words if words is not None else [_part(part) for part in message.parts]
+    return words if words is not None else [_build_part(part) for part in message.parts]
 
 
-def _part(part: InputPart) -> dict[str, Any]:
+def _build_part(part: InputPart) -> dict[str, Any]:
     if isinstance(part, InputText):
         return {"type": "text", "text": part.text}
     if isinstance(part, InputRaw):
@@ -130,7 +118,7 @@ def _part(part: InputPart) -> dict[str, Any]:
     return {"type": "image_url", "image_url": image}
 
 
-def _tool_call(call: ToolCall) -> dict[str, Any]:
+def _build_call(call: ToolCall) -> dict[str, Any]:
     if call.type == "custom":
         inner: dict[str, Any] = {"custom": {"name": call.name, "input": call.arguments}}
     else:
@@ -142,7 +130,7 @@ def _tool_call(call: ToolCall) -> dict[str, Any]:
 # --- tools and formats ------------------------------------------------------------------------
 
 
-def _tool(tool: Tool | RawTool) -> dict[str, Any]:
+def _build_tool(tool: Tool | RawTool) -> dict[str, Any]:
     if isinstance(tool, RawTool):
         return dict(tool.value)
     function = {
@@ -151,11 +139,10 @@ def _tool(tool: Tool | RawTool) -> dict[str, Any]:
         "parameters": tool.parameters,
         "strict": tool.strict,
     }
-    said = {key: value for key, value in function.items() if value is not None}
-    return {**tool.extra, "type": "function", "function": said}
+    return {**tool.extra, "type": "function", "function": without_none(function)}
 
 
-def _tool_choice(choice: ToolChoice | RawTool | None, dialect: Dialect) -> object:
+def _build_tool_choice(choice: ToolChoice | RawTool | None, dialect: Dialect) -> object:
     if choice is None:
         return None
     if isinstance(choice, RawTool):
@@ -165,9 +152,7 @@ def _tool_choice(choice: ToolChoice | RawTool | None, dialect: Dialect) -> objec
     return dialect.required_tool_choice if choice.mode == "required" else choice.mode
 
 
-def _response_format(
-    wanted: JSONFormat | RawTool | None, provider: str, dialect: Dialect
-) -> object:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str, dialect: Dialect) -> object:
     if wanted is None:
         return None
     if isinstance(wanted, RawTool):
@@ -185,5 +170,4 @@ def _response_format(
         "schema": wanted.schema,
         "strict": wanted.strict,
     }
-    said = {key: value for key, value in schema.items() if value is not None}
-    return {"type": "json_schema", "json_schema": said}
+    return {"type": "json_schema", "json_schema": without_none(schema)}

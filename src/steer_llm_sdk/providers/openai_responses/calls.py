@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
+from steer_llm_sdk.providers.reading import as_string, json_text, object_at, text_at
 
 ItemKey: TypeAlias = int | str | None
 
@@ -136,7 +137,7 @@ class OpenCalls:
     def _last_piece(self, call: _Call, kind: _Kind, item: Mapping[str, Any]) -> ToolCallPiece:
         call.is_closed = True
         piece = self._piece(call, item, kind.name)
-        piece.arguments = "" if call.has_arguments else _as_text(item.get(kind.arguments))
+        piece.arguments = "" if call.has_arguments else json_text(item.get(kind.arguments))
         # The item of a call that the length limit cut is closed too, with this status.
         piece.is_whole = item.get("status") != "incomplete"
         return piece
@@ -148,7 +149,7 @@ class OpenCalls:
         if call.id is None:
             call.id = piece.id = _id_of(item)
         if call.name is None:
-            call.name = piece.name = name or _text_at(item, "name")
+            call.name = piece.name = name or as_string(item.get("name"))
         kept = {key: item[key] for key in _KEPT if item.get(key) is not None}
         if kept and not call.has_extra:
             call.has_extra = True
@@ -161,26 +162,14 @@ def is_call(item: Mapping[str, Any]) -> bool:
 
     A shell call in the provider's own container is not; one on the caller's machine has no such.
     """
-    environment = item.get("environment")
-    where = environment.get("type") if isinstance(environment, Mapping) else None
-    return _kind_of(item) is not None and not str(where).startswith("container")
+    where = text_at(object_at(item, "environment"), "type")
+    return _kind_of(item) is not None and not where.startswith("container")
 
 
 def _kind_of(item: Mapping[str, Any]) -> _Kind | None:
-    return CALL_ITEMS.get(_text_at(item, "type") or "")
+    return CALL_ITEMS.get(text_at(item, "type"))
 
 
 def _id_of(item: Mapping[str, Any]) -> str | None:
     """The id under which the answer is sent back; a copy that knows but one id uses that."""
-    return _text_at(item, "call_id") or _text_at(item, "id")
-
-
-def _text_at(item: Mapping[str, Any], key: str) -> str | None:
-    found = item.get(key)
-    return found if isinstance(found, str) and found else None
-
-
-def _as_text(arguments: object) -> str:
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else msgspec.json.encode(arguments).decode()
+    return as_string(item.get("call_id")) or as_string(item.get("id"))

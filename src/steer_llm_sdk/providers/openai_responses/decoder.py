@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     End,
     Extras,
@@ -31,8 +31,14 @@ from steer_llm_sdk.models.fragments import (
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at
-from steer_llm_sdk.providers.base import Decoder, Endpoint, ErrorAnswer, Resumption, TerminalMarkers
-from steer_llm_sdk.providers.lenient_json import parse
+from steer_llm_sdk.providers.base import (
+    Decoder,
+    Endpoint,
+    ErrorAnswer,
+    Resumption,
+    TerminalMarkers,
+    WireFormat,
+)
 from steer_llm_sdk.providers.openai_chat.errors import error_object, read_answer, read_failure
 from steer_llm_sdk.providers.openai_responses.calls import ItemKey
 from steer_llm_sdk.providers.openai_responses.end import (
@@ -41,10 +47,10 @@ from steer_llm_sdk.providers.openai_responses.end import (
     read_status,
     read_usage,
 )
-from steer_llm_sdk.providers.openai_responses.items import Items, mapping_at, text_at, thought_part
-from steer_llm_sdk.providers.openai_responses.request import resume_request, spell_request
+from steer_llm_sdk.providers.openai_responses.items import Items, thought_part
+from steer_llm_sdk.providers.openai_responses.request import build_request, resume_request
+from steer_llm_sdk.providers.reading import as_string, object_at, parse_object, text_at
 from steer_llm_sdk.wire.frame import Frame
-from steer_llm_sdk.wire.sse import SSEFraming
 
 _TEXT_DELTA = "response.output_text.delta"
 
@@ -72,7 +78,7 @@ _read_delta = msgspec.json.Decoder(_Delta).decode
 _Event: TypeAlias = Mapping[str, Any]
 
 
-class OpenAIResponses:
+class OpenAIResponses(WireFormat):
     """The wire format ``openai-responses``.
 
     Only a final event completes a stream: every recorded one that was not cut has it, and the
@@ -81,38 +87,26 @@ class OpenAIResponses:
 
     markers = TerminalMarkers(end=True, finish=False)
 
-    def framing(self, max_frame_bytes: int) -> SSEFraming:
-        """Server-sent events."""
-        return SSEFraming(max_frame_bytes)
-
     def decoder(self, provider: str) -> ResponsesDecoder:
-        """A fresh decoder for one stream."""
+        """Make the decoder of one stream."""
         return ResponsesDecoder(provider)
 
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-        """Spell a request: see `steer_llm_sdk.providers.openai_responses.request`.
-
-        Raises:
-            ConfigurationError: The request asks for what this format has no way to say.
-        """
-        return spell_request(chat, endpoint)
+        """Build the HTTP request: see `steer_llm_sdk.providers.openai_responses.request`."""
+        return build_request(chat, endpoint)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the error out of a response that is not a stream."""
         return read_answer(answer)
 
-    def without_usage_option(self, chat: ChatRequest, error: ProviderError) -> ChatRequest | None:
-        """None: usage comes without being asked for."""
-        del chat, error
-        return None
-
     def resume(
-        self, chat: ChatRequest, endpoint: Endpoint, _: str | None, decoder: Decoder
+        self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
     ) -> Resumption | None:
         """Ask for the rest of a response that is made in the background (``extra_body``).
 
         https://platform.openai.com/docs/guides/background#streaming-a-background-response
         """
+        del written
         assert isinstance(decoder, ResponsesDecoder)  # noqa: S101 - it is the one made above
         after, response_id = decoder.last_sequence_number, decoder.identity.response_id
         if not chat.extra_body.get("background") or after is None or response_id is None:
@@ -203,11 +197,7 @@ class ResponsesDecoder:
     def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
         if frame.data.strip() == b"[DONE]":
             return ()
-        event = parse(frame.data, self._provider)
-        if not isinstance(event, dict):
-            raise ProtocolError(
-                f"{self._provider}: expected an event, found JSON of type {type(event).__name__}"
-            )
+        event = parse_object(frame.data, self._provider)
         kind = text_at(event, "type") or frame.event or ("error" if event.get("error") else "")
         event["type"] = kind
         number = count_at(event, "sequence_number")
@@ -224,7 +214,7 @@ class ResponsesDecoder:
             return ()
         delta = _Delta(
             delta=text,
-            item_id=text_at(event, "item_id") or None,
+            item_id=as_string(event.get("item_id")),
             output_index=count_at(event, "output_index"),
             content_index=count_at(event, "content_index"),
             summary_index=count_at(event, "summary_index"),
@@ -235,7 +225,7 @@ class ResponsesDecoder:
         return (Text(text, {"logprobs": logprobs}) if logprobs else text,)
 
     def _begun(self, event: _Event) -> Iterator[Fragment]:
-        response = mapping_at(event, "response")
+        response = object_at(event, "response")
         named = Identity(
             text_at(response, "id") or self.identity.response_id,
             text_at(response, "model") or self.identity.model,
@@ -246,11 +236,11 @@ class ResponsesDecoder:
 
     def _item_added(self, event: _Event) -> Iterator[Fragment]:
         self._leave_part()
-        return self._items.calls.open(_key_of(event), mapping_at(event, "item"))
+        return self._items.calls.open(_key_of(event), object_at(event, "item"))
 
     def _item_done(self, event: _Event) -> Iterator[Fragment]:
         self._leave_part()
-        return self._items.whole_item(_key_of(event), mapping_at(event, "item"))
+        return self._items.whole_item(_key_of(event), object_at(event, "item"))
 
     def _arguments_done(self, event: _Event) -> Iterator[Fragment]:
         arguments = text_at(event, "arguments")
@@ -267,7 +257,7 @@ class ResponsesDecoder:
         return self._items.whole_part(*_place_of(event), {"refusal": event.get("refusal")})
 
     def _part_done(self, event: _Event) -> Iterator[Fragment]:
-        return self._items.whole_part(*_place_of(event), mapping_at(event, "part"))
+        return self._items.whole_part(*_place_of(event), object_at(event, "part"))
 
     def _summary_done(self, event: _Event) -> Iterator[Fragment]:
         key, index = _key_of(event), count_at(event, "summary_index")
@@ -285,10 +275,10 @@ class ResponsesDecoder:
 
     def _ended(self, event: _Event) -> Iterator[Fragment]:
         """The response is whole, cut, failed or cancelled, by its own word where it has one."""
-        response = mapping_at(event, "response")
+        response = object_at(event, "response")
         status = read_status(response, text_at(event, "type"))
         yield from self._begun(event)
-        yield from self._items.unsaid(response, is_whole=status == "completed")
+        yield from self._items.remaining(response, is_whole=status == "completed")
         if status in {"failed", "cancelled"}:
             yield from read_usage(response)
             yield read_failed(self._provider, response, status)
@@ -299,8 +289,8 @@ class ResponsesDecoder:
 
     def _error(self, event: _Event) -> Iterator[Fragment]:
         """``error``: its fields lie in the event itself, or under ``error``."""
-        said = {key: value for key, value in event.items() if key != "type"}
-        yield Failure(read_failure(self._provider, error_object(said) or said, None))
+        fields = {key: value for key, value in event.items() if key != "type"}
+        yield Failure(read_failure(self._provider, error_object(fields) or fields, None))
 
     # Deltas of text are not here: they have the quickest road.
     _DELTAS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Delta], Fragment]]] = {
@@ -346,4 +336,4 @@ def _key_of(event: _Event) -> ItemKey:
 
 
 def _id_of(event: _Event) -> str | None:
-    return text_at(event, "item_id") or text_at(mapping_at(event, "item"), "id") or None
+    return text_at(event, "item_id") or text_at(object_at(event, "item"), "id") or None

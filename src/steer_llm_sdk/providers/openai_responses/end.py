@@ -11,7 +11,8 @@ from typing import Any
 from steer_llm_sdk.models.fragments import Failure, Finish, FinishReason, Usage
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
-from steer_llm_sdk.providers.openai_responses.items import Items, mapping_at, text_at
+from steer_llm_sdk.providers.openai_responses.items import Items
+from steer_llm_sdk.providers.reading import object_at, text_at
 
 _FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
@@ -32,7 +33,7 @@ def read_status(response: Mapping[str, Any], event_type: str) -> str:
 def read_finish(response: Mapping[str, Any], status: str, items: Items) -> Finish:
     """Why the model stopped. The provider says no more than "completed": the items say the rest."""
     if status == "incomplete":
-        why = text_at(mapping_at(response, "incomplete_details"), "reason")
+        why = text_at(object_at(response, "incomplete_details"), "reason")
         return Finish(_INCOMPLETE.get(why, "other"), f"{status}:{why}" if why else status)
     if len(items.calls):
         return Finish("tool_calls", status)
@@ -42,8 +43,8 @@ def read_finish(response: Mapping[str, Any], status: str, items: Items) -> Finis
 
 def read_failed(provider: str, response: Mapping[str, Any], status: str) -> Failure:
     """The error of a response that failed or was cancelled."""
-    unsaid = {"code": status, "message": f"the response is {status}, and does not say why"}
-    error = error_object({"error": response.get("error")}) or unsaid
+    unexplained = {"code": status, "message": f"the response is {status}, and does not say why"}
+    error = error_object({"error": response.get("error")}) or unexplained
     return Failure(read_failure(provider, error, None))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from steer_llm_sdk.models.fragments import Extras, Fragment, Reasoning, Refusal
 from steer_llm_sdk.providers.openai_responses.calls import ItemKey, OpenCalls, is_call
+from steer_llm_sdk.providers.reading import objects_at, text_at
 
 # The lists of a reasoning item that hold its words.
 THOUGHTS = ("summary", "content")
@@ -49,7 +50,7 @@ class Items:
         """
         kind = item.get("type")
         if kind == "message":
-            for index, part in enumerate(mappings_at(item, "content")):
+            for index, part in enumerate(objects_at(item, "content")):
                 yield from self.whole_part(item_key, index, part)
         elif kind == "reasoning":
             yield from self._whole_reasoning(item_key, item)
@@ -80,8 +81,8 @@ class Items:
         if text and self._is_news(kind, item_key, index):
             yield Reasoning(text, thought_part(item_key, kind, index))
 
-    def unsaid(self, response: Mapping[str, Any], *, is_whole: bool) -> Iterator[Fragment]:
-        """What only the final response says.
+    def remaining(self, response: Mapping[str, Any], *, is_whole: bool) -> Iterator[Fragment]:
+        """Give what only the final response says.
 
         A kind of content is taken from it only where nothing of that kind came before: its items
         need not have the numbers under which they were streamed.
@@ -90,7 +91,7 @@ class Items:
             response: The final response.
             is_whole: Whether it was completed, so that a call left open is whole too.
         """
-        output = mappings_at(response, "output")
+        output = objects_at(response, "output")
         yield from self.calls.close_all(output, is_whole=is_whole)
         said = {kind for kind, _, _ in self._said}
         reasoning = set(THOUGHTS) if said & set(THOUGHTS) else set()
@@ -101,7 +102,7 @@ class Items:
 
     def _whole_reasoning(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[Fragment]:
         for kind in THOUGHTS:
-            for index, part in enumerate(mappings_at(item, kind)):
+            for index, part in enumerate(objects_at(item, kind)):
                 yield from self.whole_thought(item_key, kind, index, text_at(part, "text"))
         is_opaque = any(item.get(key) for key in _OPAQUE)
         if is_opaque and self._is_news("opaque", item_key, 0):
@@ -120,21 +121,3 @@ class Items:
 def thought_part(item_key: ItemKey, kind: str, index: int | None) -> str:
     """What tells the parts of the reasoning apart."""
     return f"{item_key}.{kind}.{index}"
-
-
-def text_at(value: Mapping[str, Any], key: str) -> str:
-    """The string at a key; empty where there is none."""
-    found = value.get(key)
-    return found if isinstance(found, str) else ""
-
-
-def mapping_at(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The mapping at a key; empty where there is none."""
-    found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
-
-
-def mappings_at(value: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """The mappings in the list at a key; empty where there is none."""
-    found = value.get(key)
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []

@@ -1,8 +1,10 @@
-"""A request as the Responses API spells it: https://platform.openai.com/docs/api-reference/responses.
+"""Builds a request for the Responses API.
+
+https://platform.openai.com/docs/api-reference/responses
 
 What differs from the library's own form: the system prompt is ``instructions``; the conversation is
 a flat list of *items*, in which calls and the answers to them stand beside the messages; functions
-are spelled flat; the format of the answer is ``text.format``.
+are written flat; the format of the answer is ``text.format``.
 
 What has no spelling: ``stop`` and ``seed`` are refused with an error. A speaker's ``name``, and
 what other providers keep in a message or a call of theirs, is left out. Everything else can be said
@@ -38,6 +40,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
 
 _Item = dict[str, Any]
 
@@ -50,28 +53,23 @@ _CONTENT_TYPES = frozenset(
 _KEPT_OF_CALLS = ("caller", "namespace", "status")
 
 
-def spell_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
-    """The HTTP request that asks `endpoint` for a stream.
+def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """Build the HTTP request that asks `endpoint` for a stream.
 
     Raises:
         ConfigurationError: A stop sequence or a seed is asked for, the arguments of an earlier
             shell or patch call are not JSON, or something cannot be written as JSON.
     """
-    _refuse_unspeakable(chat, endpoint.provider)
-    body = _with_extra(_spell_body(chat, endpoint.provider), chat.extra_body)
-    try:
-        encoded = msgspec.json.encode(body)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(
-            f"{endpoint.provider}: the request cannot be written as JSON: {error}"
-        ) from None
+    _refuse_unsupported(chat, endpoint.provider)
+    body = _with_extra(_build_body(chat, endpoint.provider), chat.extra_body)
+    encoded = encode_body(body, endpoint.provider)
     return HTTPRequest(_url(endpoint.base_url), encoded, _headers(chat, endpoint))
 
 
 def resume_request(
     chat: ChatRequest, endpoint: Endpoint, response_id: str, after: int
 ) -> HTTPRequest:
-    """The HTTP request for the rest of a stream that the server keeps.
+    """Build the HTTP request for the rest of a stream that the server keeps.
 
     Args:
         chat: The request that was being answered.
@@ -93,16 +91,10 @@ def _url(base_url: str) -> str:
 
 
 def _headers(chat: ChatRequest, endpoint: Endpoint) -> dict[str, str]:
-    """The headers, their names in lower case, so that the caller's replace the library's."""
-    headers = {"content-type": "application/json", "accept": "text/event-stream"}
-    if endpoint.api_key:
-        headers["authorization"] = f"Bearer {endpoint.api_key}"
-    for given in (endpoint.headers, chat.extra_headers):
-        headers |= {name.lower(): value for name, value in given.items()}
-    return headers
+    return build_headers(endpoint, chat.extra_headers, bearer(endpoint))
 
 
-def _refuse_unspeakable(chat: ChatRequest, provider: str) -> None:
+def _refuse_unsupported(chat: ChatRequest, provider: str) -> None:
     asked = {"stop": bool(chat.stop), "seed": chat.seed is not None}
     for name, is_asked in asked.items():
         if is_asked:
@@ -112,17 +104,21 @@ def _refuse_unspeakable(chat: ChatRequest, provider: str) -> None:
             )
 
 
-def _spell_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
+def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
     instructions, messages = split_system(chat.messages, chat.system)
-    return {"model": chat.model, "input": _spell_items(messages, provider), "stream": True} | _said(
-        instructions=instructions or None,
-        temperature=chat.temperature,
-        top_p=chat.top_p,
-        max_output_tokens=chat.max_tokens,
-        tools=[_spell_tool(tool) for tool in chat.tools] or None,
-        tool_choice=_spell_tool_choice(chat.tool_choice, chat.tools),
-        text=_spell_format(chat.response_format),
-        metadata=chat.metadata,
+    return without_none(
+        {
+            "model": chat.model,
+            "input": _build_items(messages, provider),
+            "stream": True,
+            "instructions": instructions or None,
+            "temperature": chat.temperature,
+            "top_p": chat.top_p,
+            "max_output_tokens": chat.max_tokens,
+            "tools": [_build_tool(tool) for tool in chat.tools] or None,
+            "tool_choice": _build_tool_choice(chat.tool_choice, chat.tools),
+            "text": _build_format(chat.response_format),
+        }
     )
 
 
@@ -134,28 +130,23 @@ def _with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any
     return {**body, **extra}
 
 
-def _said(**fields: object) -> dict[str, Any]:
-    """The fields that are not None."""
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 # --- the conversation -------------------------------------------------------------------------
 
 
-def _spell_items(messages: Sequence[Message], provider: str) -> list[_Item]:
+def _build_items(messages: Sequence[Message], provider: str) -> list[_Item]:
     calls = {call.id: call for message in messages for call in message.tool_calls}
     items: list[_Item] = []
     for message in messages:
         if message.role == "tool":
             call = calls.get(message.tool_call_id or "")
-            items.append(_spell_answer(message, call))
+            items.append(_build_answer(message, call))
         else:
-            items += _spell_message(message)
-            items += [_spell_call(call, provider) for call in message.tool_calls]
+            items += _build_message(message)
+            items += [_build_call(call, provider) for call in message.tool_calls]
     return items
 
 
-def _spell_message(message: Message) -> Iterator[_Item]:
+def _build_message(message: Message) -> Iterator[_Item]:
     """The message, and the items that stood among its parts, in their order."""
     text = message.only_text
     if text is not None:
@@ -164,14 +155,14 @@ def _spell_message(message: Message) -> Iterator[_Item]:
         return
     content: list[_Item] = []
     for part in message.parts:
-        spelled = _spell_part(part, message.role)
-        if spelled.get("type") in _CONTENT_TYPES:
-            content.append(spelled)
+        item = _build_part(part, message.role)
+        if item.get("type") in _CONTENT_TYPES:
+            content.append(item)
             continue
         if content:
             yield _message(message, content)
         content = []
-        yield spelled
+        yield item
     if content:
         yield _message(message, content)
 
@@ -183,16 +174,16 @@ def _message(message: Message, content: str | list[_Item]) -> _Item:
     return about if phase is None else {**about, "phase": phase}
 
 
-def _spell_part(part: InputPart, role: str) -> _Item:
+def _build_part(part: InputPart, role: str) -> _Item:
     if isinstance(part, InputText):
         return {"type": _text_type(role), "text": part.text}
     if isinstance(part, InputRaw):
-        return _spell_raw(part.value, role)
+        return _build_raw(part.value, role)
     # The official types require `detail`, and some copies check it.
     return {"type": "input_image", "image_url": part.as_url, "detail": part.detail or "auto"}
 
 
-def _spell_raw(value: Mapping[str, Any], role: str) -> _Item:
+def _build_raw(value: Mapping[str, Any], role: str) -> _Item:
     """A part of the caller's own: unchanged, but for what chat completions spells otherwise."""
     kind, file = value.get("type"), value.get("file")
     if kind == "text":
@@ -209,12 +200,12 @@ def _text_type(role: str) -> str:
 # --- calls and the answers to them ------------------------------------------------------------
 
 
-def _spell_call(call: ToolCall, provider: str) -> _Item:
+def _build_call(call: ToolCall, provider: str) -> _Item:
     kept = {key: value for key, value in (call.extra or {}).items() if key in _KEPT_OF_CALLS}
     if call.type == "custom":
         about = {"type": "custom_tool_call", "name": call.name, "input": call.arguments}
     elif call.type in {"shell", "apply_patch"}:
-        about = _spell_action(call, provider)
+        about = _build_action(call, provider)
     else:
         # A call without arguments is an empty object: an empty text would not be JSON.
         arguments = call.arguments or "{}"
@@ -222,7 +213,7 @@ def _spell_call(call: ToolCall, provider: str) -> _Item:
     return {**about, "call_id": call.id, **kept}
 
 
-def _spell_action(call: ToolCall, provider: str) -> _Item:
+def _build_action(call: ToolCall, provider: str) -> _Item:
     try:
         action = msgspec.json.decode(call.arguments)
     except (ValueError, RecursionError):
@@ -234,7 +225,7 @@ def _spell_action(call: ToolCall, provider: str) -> _Item:
     return {"type": f"{_shell(call)}_call", "status": "completed", "action": action}
 
 
-def _spell_answer(message: Message, call: ToolCall | None) -> _Item:
+def _build_answer(message: Message, call: ToolCall | None) -> _Item:
     """An answer to `call`; to a function, when the conversation does not show the call."""
     kind = call.type if call is not None else "function"
     answered = {"call_id": message.tool_call_id}
@@ -245,11 +236,11 @@ def _spell_answer(message: Message, call: ToolCall | None) -> _Item:
         about = {"type": "apply_patch_call_output", "status": status}
         return {**about, **answered, "output": message.text}
     if call is not None and kind == "shell":
-        return _spell_shell_output(message, call)
+        return _build_shell_output(message, call)
     return {"type": "function_call_output", **answered, "output": _output(message)}
 
 
-def _spell_shell_output(message: Message, call: ToolCall) -> _Item:
+def _build_shell_output(message: Message, call: ToolCall) -> _Item:
     """What the commands said: the caller's own list of outcomes, or all of it as one."""
     if _shell(call) == "local_shell":
         return {"type": "local_shell_call_output", "id": call.id, "output": message.text}
@@ -272,21 +263,25 @@ def _shell(call: ToolCall) -> str:
 
 def _output(message: Message) -> str | list[_Item]:
     text = message.only_text
-    return text if text is not None else [_spell_part(part, "tool") for part in message.parts]
+    return text if text is not None else [_build_part(part, "tool") for part in message.parts]
 
 
 # --- tools and formats ------------------------------------------------------------------------
 
 
-def _spell_tool(tool: Tool | RawTool) -> _Item:
+def _build_tool(tool: Tool | RawTool) -> _Item:
     if isinstance(tool, RawTool):
         return dict(tool.value)
-    return {**tool.extra, "type": "function", "name": tool.name} | _said(
-        description=tool.description, parameters=tool.parameters, strict=tool.strict
-    )
+    fields = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": tool.strict,
+    }
+    return {**tool.extra, "type": "function", **without_none(fields)}
 
 
-def _spell_tool_choice(
+def _build_tool_choice(
     choice: ToolChoice | RawTool | None, tools: Sequence[Tool | RawTool]
 ) -> object:
     if choice is None:
@@ -306,13 +301,18 @@ def _choose(name: str | None, tools: Sequence[Tool | RawTool]) -> _Item:
     return {"type": "function", "name": name}
 
 
-def _spell_format(wanted: JSONFormat | RawTool | None) -> _Item | None:
+def _build_format(wanted: JSONFormat | RawTool | None) -> _Item | None:
     if wanted is None:
         return None
     if isinstance(wanted, RawTool):
         return {"format": wanted.value}
     if wanted.schema is None:
         return {"format": {"type": "json_object"}}
-    about = _said(description=wanted.description, strict=wanted.strict)
-    schema = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
-    return {"format": schema | about}
+    fields = {
+        "type": "json_schema",
+        "name": wanted.name,
+        "schema": wanted.schema,
+        "description": wanted.description,
+        "strict": wanted.strict,
+    }
+    return {"format": without_none(fields)}

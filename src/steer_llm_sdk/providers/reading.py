@@ -1,0 +1,159 @@
+"""What the decoders of all wire formats need to read JSON that a server wrote.
+
+JSON is read as servers write it (broken UTF-8, half of a surrogate pair, ``NaN``), and a field is
+believed only where it has the type that it should have: these readers give nothing for anything
+else, and never raise for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.providers.failures import scrub, shorten
+
+JSONObject: TypeAlias = dict[str, Any]
+
+_SHOWN_CHARS = 80
+_NOTHING: Any = object()
+
+_read = msgspec.json.Decoder().decode
+
+
+# --- the value of a text ----------------------------------------------------------------------
+
+
+def parse_json(data: bytes, provider: str) -> Any:
+    """Parse a JSON text leniently.
+
+    Bytes that are not UTF-8 and lone surrogates become U+FFFD, as the WHATWG decodes
+    (https://encoding.spec.whatwg.org/#utf-8-decode).
+
+    Raises:
+        ProtocolError: `data` is not JSON, or is nested too deeply; says what was found.
+    """
+    try:
+        return _read(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        is_too_deep = False
+    except RecursionError:
+        is_too_deep = True
+    # Outside of the `except` block: Python's own errors hold the whole text, which may quote a key,
+    # and would stay reachable as the context of this one.
+    text = data.decode("utf-8", "replace")
+    found = _NOTHING if is_too_deep else _parse_leniently(text)
+    if found is _NOTHING:
+        raise _not_json(text, provider)
+    return found
+
+
+def parse_object(data: bytes, provider: str) -> JSONObject:
+    """Parse a JSON text that must be an object.
+
+    Raises:
+        ProtocolError: `data` is not JSON, or not an object, or is nested too deeply.
+    """
+    return expect_object(parse_json(data, provider), provider)
+
+
+def expect_object(value: object, provider: str) -> JSONObject:
+    """Return the value, which must be an object.
+
+    Raises:
+        ProtocolError: It is something else; says what.
+    """
+    if isinstance(value, dict):
+        return value
+    found = type(value).__name__
+    raise ProtocolError(f"{provider}: expected a JSON object, found one of type {found}")
+
+
+def _parse_leniently(text: str) -> Any:
+    try:
+        value = json.loads(text, strict=False)
+        return json.loads(_without_lone_surrogates(json.dumps(value, ensure_ascii=False)))
+    except (ValueError, RecursionError):
+        return _NOTHING
+
+
+def _without_lone_surrogates(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _not_json(text: str, provider: str) -> ProtocolError:
+    shown = shorten(scrub(text[: _SHOWN_CHARS * 4]), _SHOWN_CHARS)
+    return ProtocolError(f"{provider}: expected JSON, found {shown!r}")
+
+
+# --- a value, where it has the type that is expected --------------------------------------------
+
+
+def as_string(value: object) -> str | None:
+    """Return the value where it is a string that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def as_int(value: object) -> int | None:
+    """Return the value where it is a whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_object(value: object) -> JSONObject:
+    """Return the value where it is an object; an empty one otherwise."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return the value where it is a list; an empty one otherwise."""
+    return value if isinstance(value, list) else []
+
+
+def as_objects(value: object) -> list[JSONObject]:
+    """Return the objects in the value, where it is a list."""
+    return [item for item in as_list(value) if isinstance(item, dict)]
+
+
+def text_at(holder: Mapping[str, Any], key: str) -> str:
+    """Return the string under a key; an empty one where there is none."""
+    value = holder.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def object_at(holder: Mapping[str, Any], key: str) -> JSONObject:
+    """Return the object under a key; an empty one where there is none."""
+    return as_object(holder.get(key))
+
+
+def objects_at(holder: Mapping[str, Any], key: str) -> list[JSONObject]:
+    """Return the objects in the list under a key."""
+    return as_objects(holder.get(key))
+
+
+# --- a value as text --------------------------------------------------------------------------
+
+
+def json_text(value: object) -> str:
+    """Return a string as it is and anything else as JSON; an empty string for None."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def arguments_text(arguments: object, provider: str) -> str:
+    """Format arguments that came as an object as JSON text.
+
+    Their keys are sorted: their order on the wire means nothing.
+
+    Raises:
+        ProtocolError: They are nested too deeply to be written.
+    """
+    try:
+        return json.dumps(arguments, sort_keys=True, ensure_ascii=False)
+    except RecursionError:
+        raise ProtocolError(
+            f"{provider}: the arguments of a function call are nested too deeply"
+        ) from None

@@ -1,0 +1,81 @@
+"""What the requests of all wire formats have in common: JSON, headers, fields left unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.messages import ToolCall
+from steer_llm_sdk.providers.base import Endpoint
+
+
+def encode_body(body: Mapping[str, Any], provider: str) -> bytes:
+    """Encode a request's body; mappings of any kind are objects, as schemas may be.
+
+    Raises:
+        ConfigurationError: Something in it cannot be written as JSON.
+    """
+    try:
+        return msgspec.json.encode(body, enc_hook=_as_dict)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"{provider}: the request cannot be written as JSON: {error}"
+        ) from None
+
+
+def _as_dict(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"no JSON for a value of type {type(value).__name__}")
+
+
+def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def build_headers(
+    endpoint: Endpoint,
+    extra: Mapping[str, str],
+    own: Mapping[str, str],
+    *,
+    accept: str = "text/event-stream",
+) -> dict[str, str]:
+    """Build the headers, their names in lower case, so that the caller's replace the library's.
+
+    Args:
+        endpoint: Where the request goes: its own headers are added.
+        extra: The headers of this call, which are added last.
+        own: What the wire format adds: its key, its version.
+        accept: The media type that is asked for.
+    """
+    headers = {"content-type": "application/json", "accept": accept, **own}
+    for given in (endpoint.headers, extra):
+        headers |= {name.lower(): value for name, value in given.items()}
+    return headers
+
+
+def bearer(endpoint: Endpoint) -> dict[str, str]:
+    """Build the header of a bearer token; none where there is no key."""
+    return {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+
+
+def arguments_object(call: ToolCall, provider: str) -> dict[str, Any]:
+    """Parse the arguments of an earlier call, to be sent back as an object.
+
+    Raises:
+        ConfigurationError: They are not the text of a JSON object.
+    """
+    try:
+        arguments = msgspec.json.decode(call.arguments.strip() or "{}")
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ConfigurationError(
+            f"{provider}: expected the arguments of the call of {call.name!r} to be a JSON object, "
+            f"found {call.arguments[:80]!r} in the call {call.id!r}"
+        )
+    return arguments
