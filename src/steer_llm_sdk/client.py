@@ -18,6 +18,7 @@ from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.engine.underway import start_task
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -320,7 +321,7 @@ class SteerLLMClient:
         return self._pools[loop]
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
+        task = start_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task

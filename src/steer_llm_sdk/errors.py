@@ -3,7 +3,8 @@
 ::
 
     SteerError
-    ├── ConfigurationError            MissingAPIKeyError, UnknownModelError, UnknownProviderError
+    ├── ConfigurationError            MissingAPIKeyError, UnknownModelError, UnknownProviderError,
+    │                                 StreamInUseError
     ├── ProviderError                 status, code, provider, request_id, retry_after, body
     │   ├── AuthenticationError, PermissionDeniedError, NotFoundError
     │   ├── InvalidRequestError       ContextLengthError
@@ -89,6 +90,10 @@ class SteerError(Exception):
 
 class ConfigurationError(SteerError):
     """The call cannot be made as it was asked for: nothing was sent."""
+
+
+class StreamInUseError(ConfigurationError, RuntimeError):
+    """Two tasks asked one stream, or one observer, for its next event at the same time."""
 
 
 class MissingAPIKeyError(ConfigurationError):

@@ -1,26 +1,30 @@
 """The one loop that drives a stream: open, read, feed, judge, and always close.
 
-Strategy. A pump is a small machine of steps; `next_batch` takes one, which may have events to give.
+Strategy. A pump is a small machine; `Step` names where it stands, and `_FOLLOWS` what may come
+next. `next_batch` takes one step, which may have events to give.
 
 ::
 
-    begin ──▶ open ──▶ read ──▶ … ──▶ read ──▶ judge ──▶ conclude
-                ▲                                │
-                └────────── try again ◀──────────┘   only before the first delta
+    BEGIN ──▶ OPEN ──▶ READ ──▶ TAIL ──▶ JUDGE ──▶ CONCLUDE ──▶ OVER
+               ▲                           │
+               └──────── try again ◀───────┘       before the first delta, or to take up an answer
 
 It is pulled by its consumer, so a slow consumer slows the reading, and nothing is queued. The
-deltas of one network read come as a lazy iterator: they are decoded as they are asked for. Whatever
-a step waits for can be interrupted, by a limit that runs out or by `stop`; and a step that was
-cancelled while it waited can be run again.
+deltas of one network read come as a lazy iterator: they are decoded as they are asked for.
+
+A step that was begun belongs to the stream, not to the task that waits for it. Reading the body can
+be given up and asked again at no cost. Whatever else takes time (opening, a pause, the user's
+asynchronous text transformers, an estimate) is `Underway` in a task of the stream's: whoever asks
+next waits for that same work. A limit that runs out, or `stop`, interrupts whatever is awaited.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from enum import Enum
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from steer_llm_sdk.answer.lifecycle import Lifecycle
 from steer_llm_sdk.answer.metrics import Measuring
@@ -31,8 +35,9 @@ from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.retrying import Attempts, Recovery
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.timeouts import Deadlines, Supervisor
-from steer_llm_sdk.errors import IncompleteStreamError, SteerError
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
+from steer_llm_sdk.errors import IncompleteStreamError, SteerError, StreamCancelledError
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, Estimate
 from steer_llm_sdk.pipeline.text_stage import TextStage
@@ -43,7 +48,30 @@ _log = logging.getLogger("steer_llm_sdk")
 # Pieces of text that are kept apart before they are joined.
 _MOST_PIECES = 256
 
-_Step: TypeAlias = Callable[[], Awaitable[Iterable[StreamEvent]]]
+Events: TypeAlias = Iterable[StreamEvent]
+
+
+class Step(Enum):
+    """Where a stream stands: what is to be done next."""
+
+    BEGIN = "give the start event"
+    OPEN = "send the request and wait for the response"
+    READ = "read the body"
+    TAIL = "read what the end of the body completes"
+    JUDGE = "decide what the end of the body makes of the stream"
+    CONCLUDE = "give the usage and the terminal event"
+    OVER = "nothing: the terminal event has been given"
+
+
+_FOLLOWS: Mapping[Step, frozenset[Step]] = {
+    Step.BEGIN: frozenset({Step.OPEN, Step.CONCLUDE}),
+    Step.OPEN: frozenset({Step.OPEN, Step.READ, Step.CONCLUDE}),
+    Step.READ: frozenset({Step.TAIL, Step.JUDGE, Step.CONCLUDE}),
+    Step.TAIL: frozenset({Step.JUDGE, Step.CONCLUDE}),
+    Step.JUDGE: frozenset({Step.OPEN, Step.CONCLUDE}),
+    Step.CONCLUDE: frozenset({Step.CONCLUDE, Step.OVER}),
+    Step.OVER: frozenset(),
+}
 
 
 class Pump:
@@ -55,9 +83,12 @@ class Pump:
         clock: What time it is.
         attempts: How often, and whom, to ask.
         stats: Where the stream's end is counted.
-    """
 
-    _body: Body  # that is being read; set by `_open`, before any step that uses it
+    Attributes:
+        response: The answer, as far as it has arrived.
+        step: Where the stream stands.
+        is_stopped: Whether deltas that are still undelivered are to be dropped.
+    """
 
     def __init__(
         self,
@@ -100,15 +131,16 @@ class Pump:
         self._measuring = Measuring(self._intake, self.response, self._lifecycle.begun)
         if plan.structured is not None:
             plan.structured.watch(self.response)
-        self._step: _Step | None = self._begin
+        self.step = Step.BEGIN
+        self.is_stopped = False
+        self._underway: Underway[Events] = Underway()
+        self._body: Body | None = None  # the last one that was opened
+        self._is_open = False  # its socket is still held
+        self._is_flowing = False  # it has brought something of the answer
         self._progress = 0  # deltas and other fragments, as of the last read
-        self._is_flowing = False  # this body has brought something of the answer
-        self._is_open = False  # a body is being read
-        self._is_accepted = False  # a provider has begun to answer
-        self._lost: SteerError | None = None
-        self._held: list[StreamEvent] = []  # released by text transformers at the end
+        self._lost: SteerError | None = None  # how the body broke
         self._stop_error: SteerError | None = None
-        self.is_stopped = False  # deltas that are still undelivered are to be dropped
+        self._ending: SteerError | None = None  # in which `CONCLUDE` ends the stream
 
     @property
     def is_open(self) -> bool:
@@ -118,26 +150,33 @@ class Pump:
     @property
     def is_over(self) -> bool:
         """Whether the terminal event has been given."""
-        return self._step is None
+        return self.step is Step.OVER
 
-    def next_batch(self) -> Awaitable[Iterable[StreamEvent] | None]:
-        """Take the next step, to be awaited: its events, perhaps none; None after the last."""
-        return self._nothing() if self._step is None else self._step()
+    def next_batch(self) -> Awaitable[Events | None]:
+        """Take the next step, to be awaited: its events, perhaps none; None after the last.
+
+        Given up while it waits, it can be called again: nothing is lost, and nothing done twice.
+        """
+        if self._underway.is_busy:
+            return self._settle()
+        return _TAKE[self.step](self)
 
     def stop(self, error: SteerError) -> None:
         """End the stream in `error`: its socket is closed before this returns.
 
         Only the first call counts. Usage and the terminal event are still to be pulled.
         """
-        if self._stop_error is not None or self._step is None:
+        if self._stop_error is not None or self.step is Step.OVER:
             return
-        self._stop_error = error
+        self._stop_error = self.response.error = error
         self.is_stopped = True
         self._supervisor.interrupt(error)
         self._supervisor.close()
         self._close_body(error)
-        if self._step != self._begin:
-            self._step = partial(self._conclude, error)
+        if self.step in {Step.READ, Step.TAIL}:
+            self._underway.cancel()  # what text transformers make of deltas nobody gets
+        if self.step is not Step.BEGIN:
+            self._end_in(error)
 
     async def close(self, callback_errors: int) -> None:
         """After the terminal event: the connection is kept, where the rest of its body comes.
@@ -146,16 +185,17 @@ class Pump:
             callback_errors: How often callbacks have raised.
         """
         self._stats.note_callback_errors(self.response, callback_errors)
-        if self._is_open:
+        if self._is_open and self._body is not None:
             self._is_open = False
             await self._body.release()
 
     def discard(self, error: SteerError) -> None:
         """Nobody holds the stream any more: its socket is closed, and it counts as `error`."""
-        if self._step is None:
+        if self.step is Step.OVER:
             self._close_body(error)
             return
         self.stop(error)
+        self._underway.cancel()
         self.response.error = error
         self._attempts.count_into(self._stats, self.response)
 
@@ -164,13 +204,17 @@ class Pump:
     async def _nothing(self) -> None:
         """After the last step."""
 
-    async def _begin(self) -> Iterable[StreamEvent]:
-        self._step = self._open
-        if self._stop_error is not None:
-            self._step = partial(self._conclude, self._stop_error)
+    async def _begin(self) -> Events:
+        if self._stop_error is None:
+            self._go(Step.OPEN)
+        else:
+            self._end_in(self._stop_error)
         return [self._lifecycle.begin(dict(self._plan.metadata))]
 
-    async def _open(self) -> Iterable[StreamEvent]:
+    def _open(self) -> Awaitable[Events]:
+        return self._aside(self._send_request())
+
+    async def _send_request(self) -> Events:
         target = self._attempts.begin()
         resumption = self._recovery.take()
         if resumption is None:
@@ -180,51 +224,53 @@ class Pump:
         self._lost = None
         opening = open_body(target, self._transport, self._options, self._clock, resumption)
         try:
-            self._body = await self._supervisor.run(opening, Body.discard)
+            body = await self._supervisor.run(opening, Body.discard)
         except SteerError as error:
-            await self._try_again(error)
-            return ()
-        self._measuring.note_response(self._clock.monotonic())
-        self._is_open = self._is_accepted = True
-        self._note_headers()
+            return await self._try_again(error)
+        self._body = body
+        self._is_open = True
         self._is_flowing = False
+        self._measuring.note_response(self._clock.monotonic())
+        self._note_headers(body)
         self._progress = self._intake.chunks + self._intake.fragments
-        self._supervisor.watch(self._body.abort)
+        self._supervisor.watch(body.abort)
         self._deadlines.begin_body()
         self._supervisor.arm()
-        self._step = self._read
+        self._go(Step.READ)
         return ()
 
-    async def _read(self) -> Iterable[StreamEvent]:
+    async def _read(self) -> Events:
         intake, deadlines, clock = self._intake, self._deadlines, self._clock.monotonic
+        body = self._open_body
         if intake.has_ended or intake.failure is not None:
-            self._step = self._judge
+            self._go(Step.JUDGE)
             return ()
         self._note_progress()
         deadlines.waiting_since = clock()
         try:
-            chunk = await self._body.read()
+            chunk = await body.read()
         except SteerError as error:
             self._lost = error
             chunk = b""
-        finally:  # cancelled too: whoever is not waiting uses up no limit
+        finally:  # given up too: whoever is not waiting uses up no limit
             now = self._measuring.read_at = clock()
             deadlines.end_wait(now)
         if not chunk:
             if self._stop_error is None:
-                self._step = self._read_tail
+                self._go(Step.TAIL)
             return ()
-        deltas = intake.feed(self._body.fragments(chunk), now)
-        return await self._through_text(deltas) if self._transforms else deltas
+        deltas = intake.feed(body.fragments(chunk), now)
+        return await self._through_text(deltas, Step.READ) if self._transforms else deltas
 
-    async def _read_tail(self) -> Iterable[StreamEvent]:
-        """What the end of the body completes."""
-        self._step = self._judge
-        now, intake, body = self._clock.monotonic(), self._intake, self._body
+    async def _read_tail(self) -> Events:
+        now, intake, body = self._clock.monotonic(), self._intake, self._open_body
         deltas = chain(intake.feed_tail(body.tail(), now), intake.feed(body.held(), now))
-        return await self._through_text(deltas)
+        if self._transforms:
+            return await self._through_text(deltas, Step.JUDGE)
+        self._go(Step.JUDGE)
+        return deltas
 
-    async def _judge(self) -> Iterable[StreamEvent]:
+    async def _judge(self) -> Events:
         self._note_progress()
         lost, markers = self._lost, self._attempts.target.wire.markers
         error = self._lifecycle.verdict(markers, has_clean_end=lost is None)
@@ -232,78 +278,134 @@ class Pump:
             error = lost
         if error is None:
             self._recovery.note_success()
-            self._step = partial(self._conclude, None)
+            self._end_in(None)
             return ()
-        error = self._body.explain(error, has_answer=self._intake.has_answer)
+        error = self._open_body.explain(error, has_answer=self._intake.has_answer)
         self._close_body(error)
-        await self._try_again(error)
-        return ()
+        return await self._aside(self._try_again(error))
 
-    async def _try_again(self, error: SteerError) -> None:
+    async def _try_again(self, error: SteerError) -> Events:
         """After a failed attempt: another one, or the end."""
-        self._step = partial(self._conclude, self._stop_error or self._recovery.cut or error)
         if self._stop_error is not None:
-            return
-        if self._intake.chunks:
-            wait = await self._take_up(error)
-        else:
-            wait = self._attempts.after(error)
+            return ()
+        wait = await self._wait_before_next(error)
+        if self._stop_error is not None:
+            return ()
         if wait is None:
-            return
+            self._end_in(self._recovery.cut or error)
+            return ()
         _log.info("trying again in %.2f s after %s: %s", wait, type(error).__name__, error)
-        self._step = self._open
         self._deadlines.begin_pause()
         try:
             if wait:
                 await self._supervisor.run(self._clock.sleep(wait))
         except SteerError as interruption:
-            self._step = partial(self._conclude, interruption)
+            if self._stop_error is None:
+                self._end_in(interruption)
+            return ()
+        self._go(Step.OPEN)
+        return ()
 
-    async def _take_up(self, error: SteerError) -> float | None:
-        """Prepare to go on with a cut answer, where that was asked for and can be done.
-
-        Returns:
-            The seconds to wait before it; None when the error stands.
-        """
-        wait = self._recovery.prepare(error, self._body.decoder)
+    async def _wait_before_next(self, error: SteerError) -> float | None:
+        """The seconds to wait before the next attempt; None when the error stands."""
+        if not self._intake.chunks:
+            return self._attempts.after(error)
+        wait = self._recovery.prepare(error, self._open_body.decoder)
         if wait is not None and self._recovery.cut is None:
             self._recovery.note_cut(error)
             self._lifecycle.note_cut(error, await self._estimate(is_whole=False))
         return wait
 
-    async def _conclude(self, error: SteerError | None) -> Iterable[StreamEvent]:
-        """The held text, the usage and the terminal event."""
-        if error is not None:
-            self._close_body(error)
+    async def _conclude(self) -> Events:
+        """Give the held text, the usage and the terminal event."""
+        if self._ending is not None:
+            self._close_body(self._ending)
         self._supervisor.close()
-        lifecycle = self._lifecycle
+        if self._transforms or self._needs_estimate(is_whole=self._ending is None):
+            return await self._aside(self._conclude_slowly())
+        return self._end(self._lifecycle.settle(self._ending), None)
+
+    async def _conclude_slowly(self) -> Events:
+        """Conclude where text transformers are asked for what they hold, or usage is estimated."""
+        held: list[StreamEvent] = []
         for event in await self._text_stage.finish():
             self._intake.adopt(event)
-            self._held.append(event)
-        error = self._stop_error or error  # it may have been stopped meanwhile
-        ending = lifecycle.settle(error)
+            held.append(event)
+        error = self._ending = (
+            self._stop_error or self._ending
+        )  # it may have been stopped meanwhile
+        ending = self._lifecycle.settle(error)
         estimate = await self._estimate(is_whole=error is None)
+        return [*held, *self._end(ending, estimate)]
+
+    def _end(self, ending: SteerError | None, estimate: Estimate | None) -> list[StreamEvent]:
+        """The usage and the terminal event; the stream is over."""
         self._note_counts()
-        self._step = None
+        self._go(Step.OVER)
         self.is_stopped = False  # what comes now is delivered
         now = self._clock.monotonic()
-        usage = lifecycle.usage_event(now, estimate)
-        terminal = lifecycle.terminal_event(now, ending)
+        usage = self._lifecycle.usage_event(now, estimate)
+        terminal = self._lifecycle.terminal_event(now, ending)
         self._measuring.end(now)
         self._attempts.count_into(self._stats, self.response)
-        return [*self._held, terminal] if usage is None else [*self._held, usage, terminal]
+        return [terminal] if usage is None else [usage, terminal]
+
+    # --- from step to step --------------------------------------------------------------------
+
+    def _go(self, step: Step) -> None:
+        if step not in _FOLLOWS[self.step]:
+            raise AssertionError(f"a stream cannot go from {self.step.name} to {step.name}")
+        self.step = step
+
+    def _end_in(self, error: SteerError | None) -> None:
+        """Conclude the stream next, in this error or, without one, as complete."""
+        self._go(Step.CONCLUDE)
+        self._ending = error
+
+    def _aside(self, work: Coroutine[Any, Any, Events]) -> Awaitable[Events]:
+        """Do what takes time in a task of the stream's, and wait for it."""
+        self._underway.begin(work)
+        return self._settle()
+
+    async def _settle(self) -> Events:
+        try:
+            return await self._underway.settle()
+        except WorkCancelledError:
+            # By `stop`, or else by somebody who cancels all tasks of the loop.
+            self.stop(StreamCancelledError("a task of the stream was cancelled"))
+            return ()
 
     # --- what the steps share -----------------------------------------------------------------
 
-    async def _through_text(self, deltas: Iterable[StreamEvent]) -> Iterable[StreamEvent]:
-        if not self._transforms:
-            return deltas
-        kept = await self._text_stage.process(deltas)
+    @property
+    def _open_body(self) -> Body:
+        if self._body is None:
+            raise AssertionError("no response has come")
+        return self._body
+
+    async def _through_text(self, deltas: Events, following: Step) -> Events:
+        """Pass deltas through the text transformers, and go on to the step that follows."""
+        kept = self._text_stage.process(deltas)
+        if not isinstance(kept, list):
+            return await self._aside(self._adopt_later(kept, following))
+        if following is not self.step:
+            self._go(following)
+        return self._adopt(kept)
+
+    async def _adopt_later(
+        self, kept: Awaitable[list[StreamDeltaEvent]], following: Step
+    ) -> Events:
+        passed = await kept
+        if following is not self.step:
+            self._go(following)
+        return self._adopt(passed)
+
+    def _adopt(self, kept: list[StreamDeltaEvent]) -> Events:
         adopt = self._intake.adopt
         return (event for event in kept if adopt(event) is None)
 
     def _note_progress(self) -> None:
-        """A delta, or anything else of the answer, may have come since the last read."""
+        """Note whether a delta, or anything else of the answer, has come since the last read."""
         progress = self._intake.chunks + self._intake.fragments
         if progress == self._progress:
             return
@@ -317,9 +419,8 @@ class Pump:
             self._is_flowing = self._recovery.cut is None
             self._supervisor.arm()
 
-    def _note_headers(self) -> None:
-        headers = self._body.headers
-        request_id = headers.get("x-request-id") or headers.get("request-id")
+    def _note_headers(self, body: Body) -> None:
+        request_id = body.headers.get("x-request-id") or body.headers.get("request-id")
         self._intake.metadata["provider_request_id"] = request_id
 
     def _note_counts(self) -> None:
@@ -332,16 +433,34 @@ class Pump:
             self._stats.transformer_errors += faults
 
     def _close_body(self, error: SteerError) -> None:
-        if self._is_open:
+        if self._is_open and self._body is not None:
             self._is_open = False
             self._body.abort(error)
 
-    async def _estimate(self, *, is_whole: bool) -> Estimate | None:
-        """An estimate where the provider's counts are missing or can only be of the beginning."""
+    def _needs_estimate(self, *, is_whole: bool) -> bool:
+        """Whether the provider's counts are missing, or can only be of the beginning."""
         usage = self._intake.usage
         if usage is not None and is_whole and {PROMPT, COMPLETION} <= usage.counts.keys():
-            return None
-        if not self._is_accepted or not (is_whole or self._intake.chunks or usage):
+            return False
+        has_answered = self._body is not None
+        return has_answered and bool(is_whole or self._intake.chunks or usage)
+
+    async def _estimate(self, *, is_whole: bool) -> Estimate | None:
+        if not self._needs_estimate(is_whole=is_whole):
             return None
         chat = self._attempts.target.chat
         return await estimate_usage(chat, self.response, self._lifecycle.written())
+
+
+_Take: TypeAlias = Callable[[Pump], Awaitable[Events | None]]
+
+# ruff: noqa: SLF001 - the table belongs to the class: it stands below only to name its methods
+_TAKE: Mapping[Step, _Take] = {
+    Step.BEGIN: Pump._begin,
+    Step.OPEN: Pump._open,
+    Step.READ: Pump._read,
+    Step.TAIL: Pump._read_tail,
+    Step.JUDGE: Pump._judge,
+    Step.CONCLUDE: Pump._conclude,
+    Step.OVER: Pump._nothing,
+}

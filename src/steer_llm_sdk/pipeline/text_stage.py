@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import Transformer
-from steer_llm_sdk.pipeline.transformers import TransformerChain
+from steer_llm_sdk.pipeline.chain import TransformerChain, settle
 from steer_llm_sdk.pipeline.user_errors import FaultLog
 
 
@@ -27,7 +26,6 @@ class TextStage:
     def __init__(self, transformers: Sequence[Transformer]) -> None:
         self._transformers = transformers
         self._chain: TransformerChain | None = None
-        self._finishing: asyncio.Future[list[StreamEvent]] | None = None
         self.faults = FaultLog()
         self.is_needed = bool(transformers)
         self.conceals = any(getattr(one, "fails_closed", False) for one in transformers)
@@ -37,32 +35,40 @@ class TextStage:
         if self._transformers:
             self._chain = TransformerChain(self._transformers, self.faults)
 
-    async def process(self, events: Iterable[StreamEvent]) -> list[StreamDeltaEvent]:
-        """What becomes of these deltas."""
+    def process(
+        self, events: Iterable[StreamEvent]
+    ) -> list[StreamDeltaEvent] | Awaitable[list[StreamDeltaEvent]]:
+        """Pass deltas through the transformers.
+
+        Returns:
+            A plain list where every transformer was synchronous; otherwise something to await.
+        """
         assert self._chain is not None  # noqa: S101 - every attempt begins before its first delta
         passed: list[StreamDeltaEvent] = []
-        for event in events:
+        waiting = iter(events)
+        for event in waiting:
             kept = self._chain.process(event)
-            passed += _deltas(kept if isinstance(kept, list) else await kept)
+            if not isinstance(kept, list):
+                return self._process_later(self._chain, passed, kept, waiting)
+            passed += _deltas(kept)
+        return passed
+
+    async def _process_later(
+        self,
+        chain: TransformerChain,
+        passed: list[StreamDeltaEvent],
+        kept: Awaitable[list[StreamEvent]],
+        waiting: Iterator[StreamEvent],
+    ) -> list[StreamDeltaEvent]:
+        passed += _deltas(await kept)
+        for event in waiting:
+            passed += _deltas(await settle(chain.process(event)))
         return passed
 
     async def finish(self) -> list[StreamDeltaEvent]:
-        """What was held back; once.
-
-        Where that takes time it is not cancelled with whoever waits for it: called again, this goes
-        on to wait.
-        """
+        """Give what the transformers held back; once."""
         chain, self._chain = self._chain, None
-        held: list[StreamEvent] | Awaitable[list[StreamEvent]] = []
-        if chain is not None:
-            held = chain.finish()
-        if not isinstance(held, list):
-            self._finishing = asyncio.ensure_future(held)
-        if self._finishing is not None:
-            held = await asyncio.shield(self._finishing)
-            self._finishing = None
-        assert isinstance(held, list)  # noqa: S101 - narrows the type
-        return list(_deltas(held))
+        return [] if chain is None else list(_deltas(await settle(chain.finish())))
 
 
 def _deltas(events: Iterable[StreamEvent]) -> Iterable[StreamDeltaEvent]:

@@ -3,20 +3,28 @@
 A batch of deltas is lazy: they are decoded, collected and numbered as they are asked for. So what
 has not been asked for when the stream is stopped was never there: it is in no event and not in the
 response, and the numbers have no gap.
+
+What comes through a processor leaves here, in the order in which a stream's events may follow one
+another, whatever a transformer has made of them: see `_admits`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+import logging
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 
 from steer_llm_sdk.engine.pump import Pump
+from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import ProcessorStream
 
-_AFTER_DELTAS = frozenset({"usage", "complete", "error"})
+_log = logging.getLogger("steer_llm_sdk.streaming")
+
+# Where in a stream each type of event stands. There are many deltas, and one of any other.
+_PLACES: Mapping[str, int] = {"start": 0, "delta": 1, "usage": 2, "complete": 3, "error": 3}
+_DELTA = _PLACES["delta"]
 
 
 class Delivery:
@@ -28,7 +36,7 @@ class Delivery:
 
     Attributes:
         next_batch: Gives an awaitable of events that can be taken at once, perhaps none; of None
-            after the last. Cancelled while it waits, it can be called again.
+            after the last. Given up while it waits, it can be called again.
     """
 
     def __init__(self, pump: Pump, processing: ProcessorStream | None) -> None:
@@ -39,13 +47,15 @@ class Delivery:
         self._pump = pump
         self._batch: Iterator[StreamEvent] = iter(())  # on its way into the processor
         self._has_more = False  # whether there may be more in `_batch`
-        self._owed: Awaitable[list[StreamEvent]] | None = None  # what the processor is still at
+        self._owed: Underway[list[StreamEvent]] = Underway()  # what the processor is still at
+        self._source = 0  # the place of the event that is, or was last, in the processor
+        self._place = -1  # the place of the event that was delivered last
         self._sequence = 0
         self._has_released = False  # what the processor held back has been released
 
     async def _process(self, processing: ProcessorStream) -> Iterable[StreamEvent] | None:
-        if self._owed is not None:
-            return self._numbered(await self._settle(self._owed))
+        if self._owed.is_busy:
+            return self._numbered(await self._settle())
         if self._has_more:
             return self._passed(processing)
         batch = await self._pump.next_batch()
@@ -56,22 +66,16 @@ class Delivery:
         return ()
 
     def drop(self) -> None:
-        """The stream was stopped: forget the deltas that are on their way into the processor."""
+        """The stream was stopped: forget the deltas that are on their way through the processor."""
         self._batch = iter(())
+        if self._source == _DELTA and not self._has_released:
+            self._owed.cancel()
 
-    async def _settle(self, owed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:
-        """What the processor is still at.
-
-        At the stream's end it is not cancelled with whoever waits for it: the terminal event, and
-        what was held back, must reach those who listen.
-        """
-        if not self._pump.is_over:
-            self._owed = None
-            return await owed
-        self._owed = task = asyncio.ensure_future(owed)
-        events = await asyncio.shield(task)
-        self._owed = None
-        return events
+    async def _settle(self) -> list[StreamEvent]:
+        try:
+            return await self._owed.settle()
+        except WorkCancelledError:
+            return []
 
     def _passed(self, processing: ProcessorStream) -> Iterator[StreamEvent]:
         """The events of the batch that come through the processor.
@@ -81,19 +85,23 @@ class Delivery:
         """
         pump = self._pump
         while (event := next(self._batch, None)) is not None:
-            is_delta = event.__class__ is StreamDeltaEvent
-            if not is_delta and event.type in _AFTER_DELTAS and not self._has_released:
+            self._source = place = _PLACES[event.type]
+            if place > _DELTA and not self._has_released:
                 self._has_released = True
                 self._batch = chain((event,), self._batch)
                 passed = processing.finish()
             else:
                 passed = processing.process(event)
             if not isinstance(passed, list):
-                self._owed = passed
+                self._owed.begin(_wait_for(passed))
                 return
             # As `_numbered`, without a generator for each event.
             for kept in passed:
-                if kept.__class__ is StreamDeltaEvent and pump.is_stopped:
+                if kept.__class__ is StreamDeltaEvent:
+                    if pump.is_stopped or self._place > _DELTA:
+                        continue
+                    self._place = _DELTA
+                elif not self._admits(kept):
                     continue
                 kept.sequence = self._sequence
                 self._sequence += 1
@@ -103,8 +111,34 @@ class Delivery:
     def _numbered(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
         """Events that came through the processor, numbered as they are delivered."""
         for event in events:
-            if event.__class__ is StreamDeltaEvent and self._pump.is_stopped:
-                continue
-            event.sequence = self._sequence
-            self._sequence += 1
-            yield event
+            if self._admits(event):
+                event.sequence = self._sequence
+                self._sequence += 1
+                yield event
+
+    def _admits(self, event: StreamEvent) -> bool:
+        """Whether an event may follow those that were delivered; one that may not is dropped.
+
+        A transformer may make any event of any other. It cannot end a stream that goes on, nor
+        deliver anything behind its end.
+        """
+        place = _PLACES.get(event.type, _DELTA)
+        if place == _DELTA:
+            if self._place > _DELTA:
+                _log.warning(
+                    "a transformer made a delta after the stream's last one; it is dropped"
+                )
+                return False
+            self._place = _DELTA
+            return not self._pump.is_stopped
+        if not self._place < place <= self._source:
+            _log.warning(
+                "a transformer made a %s event where none may follow; it is dropped", event.type
+            )
+            return False
+        self._place = place
+        return True
+
+
+async def _wait_for(passed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:
+    return await passed

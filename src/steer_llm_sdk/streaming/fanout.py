@@ -15,6 +15,8 @@ What happens when a reader's queue is full is its own affair:
 Start, usage and terminal events are never dropped. Readers share the events: change none.
 A reader that stops before the end has to be closed, best by ``async with stream.subscribe() as …``:
 with ``"block"``, one that is neither read nor closed nor forgotten holds up the stream for good.
+Outside of ``async with``, an observer belongs to the task that iterates it, as a stream does. When
+the last observer has left, and the consumer does not read either, the stream ends.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from copy import copy
 from typing import Any, Literal, Self, TypeAlias, get_args
 
-from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.streaming.ownership import Owner
 from steer_llm_sdk.structured.partial import TextPieces
 
 Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "coalesce"]
@@ -49,6 +52,10 @@ class Observer:
         joined: Deltas that were joined to the one before them.
         max_lag: The most events that have waited at once.
         has_room: Set when a reader has taken an event, or is gone.
+        is_closed: Whether it reads no more.
+        is_waiting: Whether somebody waits for its next event.
+        on_close: Called when it reads no more; from any thread.
+        on_wait: Called when somebody waits for its next event.
 
     Raises:
         ConfigurationError: `maxsize` is below 1, or `overflow` is none of the four.
@@ -61,6 +68,8 @@ class Observer:
         begin: Callable[[], object] | None = None,
     ) -> None:
         self.has_room = asyncio.Event()
+        self._changed = asyncio.Event()  # something was put in, or nothing more will be
+        self.on_close: Callable[[], object] | None = None
         if maxsize < 1:
             raise ConfigurationError(f"maxsize: expected at least 1, found {maxsize!r}")
         if overflow not in get_args(Overflow):
@@ -70,14 +79,18 @@ class Observer:
         self.dropped = 0
         self.joined = 0
         self.max_lag = 0
+        self.on_wait: Callable[[], object] | None = None
+        self.is_closed = False
+        self.is_waiting = False
+        self._error: Exception | None = None
+        self._owner = Owner(self)
+        self._is_entered = False
         self._begin = begin
         self._maxsize = maxsize
         self._overflow = overflow
         self._queue: deque[StreamEvent] = deque()
         self._is_ending = False  # only the few last events follow
         self._has_last = False  # no event follows those in the queue
-        self._is_closed = False
-        self._changed = asyncio.Event()  # something was put in, or nothing more will be
         self._growing: _Joined | None = None  # stands for the queue's last event
 
     @property
@@ -86,16 +99,31 @@ class Observer:
         return len(self._queue)
 
     def close(self) -> None:
-        """Read no more. The stream goes on without this reader."""
-        self._is_closed = True
+        """Read no more. The stream goes on for its other readers, and ends without any."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._owner.release()
         self._queue.clear()
+        self._leave()
+
+    def disown(self, task: asyncio.Task[Any]) -> None:
+        """The task that iterated this observer has ended."""
+        if self._owner.is_(task) and not self.is_waiting:
+            self.close()
+
+    def _leave(self) -> None:
         self.has_room.set()
         self._changed.set()
+        if self.on_close is not None:
+            self.on_close()
 
     def __del__(self) -> None:
-        self.has_room.set()  # nobody reads any more: the stream must not wait
+        self._leave()  # nobody reads any more: the stream must not wait
 
     def __aiter__(self) -> Self:
+        if not self._is_entered and not self.is_closed:
+            self._owner.take()
         return self
 
     async def __anext__(self) -> StreamEvent:
@@ -103,10 +131,13 @@ class Observer:
             begin, self._begin = self._begin, None
             begin()
         while not self._queue:
-            if self._has_last or self._is_closed:
+            if self._has_last or self.is_closed:
+                self._owner.release()
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
                 raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
+            await self._wait()
         event = self._queue.popleft()
         if not self._queue:
             self._settle()
@@ -114,7 +145,25 @@ class Observer:
         self.has_room.set()
         return event
 
+    async def _wait(self) -> None:
+        """Wait until something was put in, or nothing more will be."""
+        if self.is_waiting:
+            raise StreamInUseError(
+                "another task waits for this observer's next event; one task reads an observer at "
+                "a time: subscribe() gives each further reader a queue of its own"
+            )
+        self._changed.clear()
+        self.is_waiting = True
+        if self.on_wait is not None:
+            self.on_wait()
+        try:
+            await self._changed.wait()
+        finally:
+            self.is_waiting = False
+
     async def __aenter__(self) -> Self:
+        self._is_entered = True
+        self._owner.release()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -124,7 +173,7 @@ class Observer:
 
     def offer(self, event: StreamEvent) -> bool:
         """Put an event into the queue; False when it has to wait for room."""
-        if self._is_closed:
+        if self.is_closed:
             return True
         if len(self._queue) >= self._maxsize and not self._make_room(event):
             return self._overflow != "block"
@@ -139,9 +188,10 @@ class Observer:
         self._is_ending = True
         self.has_room.set()
 
-    def end(self) -> None:
-        """No event follows."""
+    def end(self, error: Exception | None = None) -> None:
+        """No event follows; `error` is raised to the reader after those that wait."""
         self._has_last = True
+        self._error = error
         self._changed.set()
 
     def _make_room(self, event: StreamEvent) -> bool:
@@ -234,45 +284,118 @@ def _belong_together(last: StreamDeltaEvent, event: StreamDeltaEvent) -> bool:
 class Fanout:
     """Pulls a stream in a task, and hands its events to all readers.
 
+    Readers are held weakly: one that nobody holds any more reads no more, and must not hold up the
+    others. The stream is held while there is an observer to read it. Without one, it is pulled only
+    as far as the consumer itself asks, and held by nobody but its consumer.
+
     Args:
-        pull: Gives the next event; None after the last.
+        pull: Gives the next event of the stream; None after the last. A method of the stream.
+        on_unread: Called with the reason when the last observer has left a stream that its consumer
+            does not read. A method of the stream.
     """
 
-    def __init__(self, pull: Callable[[], Awaitable[StreamEvent | None]]) -> None:
-        self._pull = pull
-        # An observer that nobody holds any more reads no more: it must not hold up the others.
-        self._readers: list[weakref.ref[Observer]] = []
+    def __init__(
+        self,
+        pull: Callable[[], Coroutine[Any, Any, StreamEvent | None]],
+        on_unread: Callable[[str], object],
+    ) -> None:
+        self._pull = weakref.WeakMethod(pull)
+        self._on_unread = weakref.WeakMethod(on_unread)
+        self._observers: list[weakref.ref[Observer]] = []
+        self._own: Observer | None = None  # the consumer's
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._demand = asyncio.Event()  # set when there is somebody to pull the stream for
+        self._is_hurried = False
         self._is_over = False
 
     def add(self, observer: Observer) -> Observer:
         """Hand the events to one more reader, from now on."""
         if self._is_over:
             observer.end()
-        self._readers.append(weakref.ref(observer))
+        else:
+            observer.on_close = self._note_left
+            self._observers.append(weakref.ref(observer))
+            self._demand.set()
+        return observer
+
+    def add_own(self, observer: Observer) -> Observer:
+        """Hand the events to the consumer of the stream too, from now on."""
+        if self._is_over:
+            observer.end()
+        self._own = observer
+        observer.on_wait = self._demand.set
         return observer
 
     def hurry(self) -> None:
         """The stream was stopped: no reader may hold up its last events."""
-        for reader in self._readers:
-            if (observer := reader()) is not None:
-                observer.hurry()
+        self._is_hurried = True
+        self._demand.set()
+        for reader in self._readers():
+            reader.hurry()
+
+    def end(self, error: Exception | None = None) -> bool:
+        """No event follows; gives whether there is a reader who is told of the error."""
+        self._is_over = True
+        readers = self._readers()
+        for reader in readers:
+            reader.end(error)
+        return bool(readers)
 
     async def run(self) -> None:
         """Pull the stream to its end."""
+        self._loop = asyncio.get_running_loop()
+        error: Exception | None = None
         try:
-            while (event := await self._pull()) is not None:
-                await self._hand_out(event)
+            while await self._deliver_next():
+                pass
+        except Exception as failed:  # noqa: BLE001 - raised again, where there is nobody to tell
+            error = failed
         finally:
-            self._is_over = True
-            for reader in self._readers:
-                if (observer := reader()) is not None:
-                    observer.end()
+            has_told = self.end(error)
+        if error is not None and not has_told:
+            raise error
+
+    async def _deliver_next(self) -> bool:
+        """Hand out one more event; False after the last, or when the stream is gone."""
+        if not self._is_hurried and not self._has_observers():
+            self._demand.clear()
+            if not (self._own is not None and self._own.is_waiting):
+                await self._demand.wait()
+        pull = self._pull()  # while it is pulled and handed out, the stream is held
+        event = None if pull is None else await pull()
+        if event is None:
+            return False
+        await self._hand_out(event)
+        return True
 
     async def _hand_out(self, event: StreamEvent) -> None:
-        for reader in tuple(self._readers):
-            while (observer := reader()) is not None and not observer.offer(event):
+        for reader in [*self._observers, None]:
+            while (observer := self._own if reader is None else reader()) is not None:
+                if observer.offer(event):
+                    break
                 room = observer.has_room
                 del observer  # while it is waited for, only its reader holds it
                 await room.wait()
-        if any(reader() is None for reader in self._readers):
-            self._readers = [reader for reader in self._readers if reader() is not None]
+
+    def _readers(self) -> list[Observer]:
+        found = [observer for reader in self._observers if (observer := reader()) is not None]
+        return found if self._own is None else [*found, self._own]
+
+    def _has_observers(self) -> bool:
+        self._observers = [
+            reader
+            for reader in self._observers
+            if (observer := reader()) is not None and not observer.is_closed
+        ]
+        return bool(self._observers)
+
+    def _note_left(self) -> None:
+        """An observer has left: called in any thread, by the garbage collector too."""
+        if self._loop is not None and not self._is_over and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._check_observers)
+
+    def _check_observers(self) -> None:
+        if self._is_over or self._own is not None or self._has_observers():
+            return
+        if (on_unread := self._on_unread()) is not None:
+            on_unread("all who read the stream have left it")

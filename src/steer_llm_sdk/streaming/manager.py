@@ -12,7 +12,7 @@ import inspect
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from steer_llm_sdk._version import __version__
@@ -32,7 +32,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.pipeline.user_errors import FaultLog
+from steer_llm_sdk.pipeline.user_errors import FAULTS, FaultLog, outcome_of
 from steer_llm_sdk.streaming.legacy import adapt_callback
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -195,6 +195,39 @@ class EventManager:
                     self._report(listener, event, error)
             if stream is not None and stream.is_stopped:
                 return
+
+    def call_one_by_one(self, event: StreamEvent) -> Iterator[Coroutine[Any, Any, None]]:
+        """Call the listeners of an event; yields what is to be run before the next is called.
+
+        So an asynchronous listener can be run in a task of its own, while plain ones are called
+        where they are asked for.
+
+        Raises:
+            CallbackError: As it goes on: a listener raised, and `raise_errors` is set.
+        """
+        for listener, is_async in self._listeners[event.type]:
+            if is_async:
+                yield self._run(listener, event, None)
+                continue
+            before = time.perf_counter()
+            try:
+                result = listener(event)
+            except FAULTS as error:
+                self._report(listener, event, error)
+                continue
+            blocked = time.perf_counter() - before
+            if blocked > self._slow_seconds:
+                self._warn_of_slow(listener, event, blocked)
+            if result is not None and hasattr(result, "__await__"):
+                yield self._run(listener, event, result)
+
+    async def _run(
+        self, listener: Listener, event: StreamEvent, begun: Awaitable[Any] | None
+    ) -> None:
+        """Run an asynchronous listener, or what a plain one returned, to its end."""
+        _, error = await outcome_of(listener(event) if begun is None else begun)
+        if error is not None:
+            self._report(listener, event, error)
 
     def _report(self, listener: Listener, event: StreamEvent, error: BaseException) -> None:
         if self._raise_errors:

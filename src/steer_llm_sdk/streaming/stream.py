@@ -1,38 +1,75 @@
-"""The stream as its consumer sees it: `EventStream` yields its events."""
+"""The stream as its consumer sees it: `EventStream` yields its events.
+
+Strategy. `State` names where a stream stands, and `_FOLLOWS` what may come next.
+
+::
+
+    NEW ──▶ OPENING ──▶ RUNNING ──▶ ENDED ──▶ CLOSED
+     │         │           │          ▲
+     │         │           └▶ LEAVING ┘
+     └─────────┴────────────────────────────▶ CLOSED      before there was anything to end
+
+One task pulls at a time: a second one is refused. What takes time and must not be done twice
+(opening, the last batch, an asynchronous callback of the last events) is `Underway`, so that an
+``anext`` that was given up loses nothing. A stream that is iterated outside of ``async with``
+belongs to the task that iterates it: `Owner` tells of its end.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from enum import Enum
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from steer_llm_sdk.engine.pump import Pump
+from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.errors import (
     CallbackError,
     ConfigurationError,
     SteerError,
     StreamCancelledError,
+    StreamInUseError,
 )
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
 from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
+from steer_llm_sdk.streaming.leaving import Leaving
 from steer_llm_sdk.streaming.manager import EventManager
+from steer_llm_sdk.streaming.ownership import Owner
 from steer_llm_sdk.structured.output import StructuredOutput
 from steer_llm_sdk.structured.parser import JSONEvent
 
-_log = logging.getLogger("steer_llm_sdk")
-
 # Makes the request possible, and gives what will send it; raises `ConfigurationError`.
-OpenPump: TypeAlias = Callable[[], Awaitable[Pump]]
+OpenPump: TypeAlias = Callable[[], Coroutine[Any, Any, Pump]]
 
 # Runs work in a task that outlives its caller; closing the client waits for it.
 Keep: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class State(Enum):
+    """Where a stream stands, for its consumer."""
+
+    NEW = "nothing was asked of it"
+    OPENING = "its provider is being prepared: keys, the embedded model"
+    RUNNING = "its events are read"
+    LEAVING = "its consumer has left: the last events are being delivered"
+    ENDED = "its terminal event was delivered; the last batch may not be"
+    CLOSED = "nothing more comes of it"
+
+
+_FOLLOWS: Mapping[State, frozenset[State]] = {
+    State.NEW: frozenset({State.OPENING, State.CLOSED}),
+    State.OPENING: frozenset({State.RUNNING, State.CLOSED}),
+    State.RUNNING: frozenset({State.LEAVING, State.ENDED}),
+    State.LEAVING: frozenset({State.ENDED}),
+    State.ENDED: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset(),
+}
 
 
 class EventStream:
@@ -47,6 +84,10 @@ class EventStream:
 
     The stream is pulled: nothing is read from the provider until an event is asked for. Leaving the
     ``async with`` early, by ``break`` or an exception, closes the provider's socket at once.
+    Outside of one, the stream belongs to the task whose ``async for`` began it, and ends with it.
+
+    One task pulls it at a time. An ``anext`` that is given up (`asyncio.wait_for`) loses nothing
+    and sends nothing twice: the next one goes on where it stood.
 
     Args:
         open_pump: Gives what drives the stream, when its first event is asked for.
@@ -73,21 +114,24 @@ class EventStream:
         self._manager = manager
         self._raises = raises
         self._structured = structured
+        self._state = State.NEW
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owner = Owner(self)
+        self._is_entered = False  # an `async with` will leave it
+        self._puller: asyncio.Task[Any] | None = None  # waits for the next events
+        self._opening: Underway[Pump] = Underway()
         self._pump: Pump | None = None
         self._response: StreamingResponse | None = None
         self._processing: ProcessorStream | None = None
         self._delivery: Delivery | None = None
         self._ready: Iterator[StreamEvent] = iter(())  # events that can be taken at once
-        self._is_pulled = False  # somebody waits for the next events
-        self._has_ended = False  # the terminal event has been delivered
-        self._is_closed = False  # … and the last batch
-        self._leaving: asyncio.Task[None] | None = None  # delivers what is left
-        self._error: SteerError | None = None
+        self._closing: Underway[None] = Underway()
+        self._error: SteerError | None = None  # to be raised after the error event
         self._cancelled: StreamCancelledError | None = None
+        self._leaving: Leaving | None = None
         self._fanout: Fanout | None = None  # hands the events out, once there are observers
         self._own: Observer | None = None  # then the consumer is one of its readers
         self._driver: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     # --- the consumer's side ------------------------------------------------------------------
 
@@ -123,7 +167,8 @@ class EventStream:
 
         A task of the client's then pulls the stream, as soon as somebody reads, and hands each
         event to the observers and to whoever iterates the stream itself. An observer gets the
-        events that come after it: subscribe before you iterate.
+        events that come after it: subscribe before you iterate. When the last reader has left,
+        the stream ends, unless an ``async with`` still holds it: then it waits for another one.
 
         Args:
             maxsize: How many events may wait to be read.
@@ -135,18 +180,10 @@ class EventStream:
         """
         observer = Observer(maxsize, overflow, self._drive)
         if self._fanout is None:
-            self._fanout = Fanout(self._next)
+            self._fanout = Fanout(self._next, self._end_unread)
+            if self._state is State.CLOSED:
+                self._fanout.end()
         return self._fanout.add(observer)
-
-    def _drive(self) -> None:
-        """Begin to hand the events out."""
-        if self._fanout is not None and self._driver is None:
-            self._driver = self._keep(self._fanout.run())
-
-    def _structure(self) -> StructuredOutput:
-        if self._structured is None:
-            raise ConfigurationError("partial JSON: no response_format was asked for")
-        return self._structured
 
     def cancel(self, reason: str = "the stream was cancelled") -> None:
         """End the stream: the provider's socket is closed at once.
@@ -166,10 +203,12 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Leave the stream: cancels it when it has not ended, and delivers its last events."""
-        if self._is_closed:
-            return
-        if self._pump is None:
-            self._is_closed = True
+        if self._state in {State.NEW, State.OPENING}:
+            self._opening.cancel()
+            self._go(State.CLOSED)
+            if self._fanout is not None:
+                self._fanout.end()
+        if self._state is State.CLOSED:
             return
         self.cancel("the stream was left before its end")
         if self._own is not None:
@@ -177,6 +216,8 @@ class EventStream:
         await self._leave()
 
     async def __aenter__(self) -> Self:
+        self._is_entered = True
+        self._owner.release()
         await self._open()
         return self
 
@@ -186,15 +227,21 @@ class EventStream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._is_entered = False
         await self.aclose()
 
     def __aiter__(self) -> Self:
+        if not self._is_entered and self._state is not State.CLOSED:
+            self._owner.take()
         return self
 
     async def __anext__(self) -> StreamEvent:
-        if self._leaving is not None and self._fanout is None:
+        if self._fanout is not None:
+            event = await self._read_own(self._fanout)
+        elif self._state is State.LEAVING:
             raise StopAsyncIteration
-        event = await (self._next() if self._fanout is None else self._read_own(self._fanout))
+        else:
+            event = await self._next()
         if event is not None:
             return event
         if self._error is not None and self._raises and self._cancelled is None:
@@ -211,15 +258,7 @@ class EventStream:
         delivery = await self._open()
         next_batch, deliver = delivery.next_batch, (self._manager or EventManager()).deliver
         try:
-            while True:
-                # As `_refill`, without one coroutine more for each network read.
-                self._is_pulled = True
-                try:
-                    batch = await next_batch()
-                finally:
-                    self._is_pulled = False
-                if batch is None:
-                    break
+            while (batch := await next_batch()) is not None:
                 self._ready = ready = iter(batch)
                 await deliver(ready, self._pump)
             await self._close()
@@ -234,23 +273,50 @@ class EventStream:
             raise self._error
         return self.response
 
+    def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it runs in this loop, or has not begun to run."""
+        return self._loop is None or self._loop is loop
+
     # --- how an event gets here ---------------------------------------------------------------
 
     async def _open(self) -> Delivery:
-        if self._delivery is None:
+        """Prepare the provider, once: whoever comes while that takes time waits for the same."""
+        if self._delivery is not None:
+            return self._delivery
+        if self._state is State.NEW:
             self._loop = asyncio.get_running_loop()
-            pump = self._pump = await self._open_pump()
-            self._response = pump.response
-            if self._options.event_processor is not None:
-                self._processing = self._options.event_processor.open_stream()
-            if self._cancelled is not None:
-                pump.stop(self._cancelled)
-            self._delivery = Delivery(pump, self._processing)
+            self._go(State.OPENING)
+            self._opening.begin(self._open_pump())
+        try:
+            pump = await self._opening.settle()
+        except WorkCancelledError:
+            self._close_unopened()
+            raise StreamCancelledError("the stream was closed before it began") from None
+        except Exception:
+            self._close_unopened()  # it cannot be made: nothing was sent
+            raise
+        return self._begin(pump)
+
+    def _close_unopened(self) -> None:
+        if self._state is State.OPENING:
+            self._go(State.CLOSED)
+
+    def _begin(self, pump: Pump) -> Delivery:
+        if self._delivery is not None:  # another task has waited for the same
+            return self._delivery
+        self._go(State.RUNNING)
+        self._pump = pump
+        self._response = pump.response
+        if self._options.event_processor is not None:
+            self._processing = self._options.event_processor.open_stream()
+        if self._cancelled is not None:
+            pump.stop(self._cancelled)
+        self._delivery = Delivery(pump, self._processing)
         return self._delivery
 
     async def _read_own(self, fanout: Fanout) -> StreamEvent | None:
         if self._own is None:
-            self._own = fanout.add(Observer(begin=self._drive))
+            self._own = fanout.add_own(Observer(begin=self._drive))
         return await anext(self._own, None)
 
     async def _next(self) -> StreamEvent | None:
@@ -261,24 +327,42 @@ class EventStream:
         return event
 
     async def _refill(self) -> bool:
-        """Put more events into `_ready`; False after the last. Cancelled, may be called again."""
-        delivery = self._delivery or await self._open()
-        self._is_pulled = True
-        try:
-            batch = await delivery.next_batch()
-        finally:
-            self._is_pulled = False
-        if batch is None:
-            await self._close()
+        """Put more events into `_ready`; False after the last. Given up, may be called again."""
+        if self._puller is not None:
+            raise StreamInUseError(
+                "another task waits for this stream's next event; one task pulls a stream at a "
+                "time: subscribe() gives each further reader a queue of its own"
+            )
+        if self._state is State.CLOSED:
             return False
+        self._puller = asyncio.current_task()
+        try:
+            delivery = self._delivery or await self._open()
+            batch = await delivery.next_batch()
+            if batch is None:
+                await self._close()
+                return False
+        finally:
+            self._puller = None
         self._ready = iter(batch)
         return True
 
-    def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it runs in this loop, or has not begun to run."""
-        return self._loop is None or self._loop is loop
+    def _drive(self) -> None:
+        """Begin to hand the events out."""
+        if self._fanout is not None and self._driver is None:
+            self._driver = self._keep(self._fanout.run())
+
+    def _structure(self) -> StructuredOutput:
+        if self._structured is None:
+            raise ConfigurationError("partial JSON: no response_format was asked for")
+        return self._structured
 
     # --- leaving ------------------------------------------------------------------------------
+
+    def _go(self, state: State) -> None:
+        if state not in _FOLLOWS[self._state]:
+            raise AssertionError(f"a stream cannot go from {self._state.name} to {state.name}")
+        self._state = state
 
     def _stop(self, error: SteerError) -> None:
         if isinstance(error, StreamCancelledError) and self._cancelled is None:
@@ -292,55 +376,78 @@ class EventStream:
             self._fanout.hurry()
 
     async def _leave(self) -> None:
-        """Deliver what is left, in a task that outlives a cancellation, within `exit_grace`."""
-        if self._is_pulled and self._driver is None:
-            return  # by another task, which gets what is left
+        """Deliver what is left, within `exit_grace`; the rest in a task that outlives the call."""
+        if self._driver is None and self._puller is not None:
+            return  # whoever pulls gets what is left
+        if self._state is State.RUNNING:
+            self._go(State.LEAVING)
         if self._leaving is None:
-            self._leaving = self._driver or self._keep(self._drain())
-        grace = self._options.exit_grace
-        _, late = await asyncio.wait((self._leaving,), timeout=grace)
-        if late:
-            _log.warning(
-                "the last events of a stream are still being delivered after %g s (%s): "
-                "client.close() waits for them",
-                grace,
-                self.response.stream_id,
-            )
+            self._leaving = Leaving(self._manager, self._driver)
+        grace, stream_id = self._options.exit_grace, self.response.stream_id
+        await self._leaving.within(grace, self._next, self._keep, stream_id)
 
-    async def _drain(self) -> None:
-        manager = self._manager or EventManager()
-        while (event := await self._next()) is not None:
-            with suppress(CallbackError):  # the stream ends in one already, or in something worse
-                await manager.deliver((event,))
+    def disown(self, task: asyncio.Task[Any]) -> None:
+        """The task that iterated the stream has ended: so does the stream, if no other reads it."""
+        if not self._owner.is_(task) or self._state is State.CLOSED:
+            return
+        self._owner.release()
+        if self._fanout is not None:
+            if self._own is not None:
+                self._own.close()
+        elif self._puller is None:
+            self._end_unread("the task that read the stream has ended")
+
+    def _end_unread(self, reason: str) -> None:
+        """End the stream, which nobody reads any more; its last events are still delivered."""
+        if self._is_entered or self._state in {State.LEAVING, State.ENDED, State.CLOSED}:
+            return
+        self.cancel(reason)
+        if self._driver is None and self._state is State.RUNNING:
+            self._keep(self._leave())
 
     async def _close(self) -> None:
         """After the terminal event: the last batch, and the end of all state.
 
-        May be cancelled, and called again.
+        Given up, may be called again.
         """
-        if self._pump is not None and not self._has_ended:
-            self._has_ended = True
+        if self._state in {State.RUNNING, State.LEAVING}:
+            self._go(State.ENDED)
             self._error = self.response.error
-            await self._pump.close(self._manager.faults.count if self._manager else 0)
-        if self._processing is not None and not self._is_closed:
-            await self._processing.close()
-        self._is_closed = True
+            self._owner.release()
+            if self._pump is not None:
+                await self._pump.close(self._manager.faults.count if self._manager else 0)
+        if self._processing is not None and self._state is State.ENDED:
+            if not self._closing.is_busy:
+                self._closing.begin(self._processing.close())
+            await self._closing.settle()
+        if self._state is State.ENDED:
+            self._go(State.CLOSED)
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        abandon(self, self._pump, self._loop, _warn)
+        if self._loop is None or self._loop.is_closed():
+            return
+        if self._state is State.OPENING:
+            self._loop.call_soon_threadsafe(self._opening.cancel)
+        if self._fanout is not None:
+            self._loop.call_soon_threadsafe(self._fanout.hurry)
+        _abandon(self, self._pump, self._delivery, self._loop, _warn)
 
 
-def abandon(
+def _abandon(
     source: object,
     pump: Pump | None,
-    loop: asyncio.AbstractEventLoop | None,
+    delivery: Delivery | None,
+    loop: asyncio.AbstractEventLoop,
     warn: Callable[..., None],
 ) -> None:
-    """Called by the garbage collector, from whichever thread it runs in.
+    """Close the socket of a stream that nobody holds any more, and tell somebody.
+
+    Called by the garbage collector, from whichever thread it runs in.
 
     Args:
         source: The stream.
         pump: What drove it; None where it was never begun.
+        delivery: What its events passed.
         loop: Where its socket lives.
         warn: `warnings.warn`, passed since the module may be gone when the interpreter ends.
     """
@@ -354,6 +461,6 @@ def abandon(
             source=source,
             stacklevel=3,
         )
-    if loop is not None and not loop.is_closed():
-        error = StreamCancelledError("the stream was abandoned")
-        loop.call_soon_threadsafe(pump.discard, error)
+    loop.call_soon_threadsafe(pump.discard, StreamCancelledError("the stream was abandoned"))
+    if delivery is not None:
+        loop.call_soon_threadsafe(delivery.drop)

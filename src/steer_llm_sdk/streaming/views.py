@@ -45,6 +45,7 @@ class _View:
         await self._events.aclose()
 
     def __aiter__(self) -> Self:
+        aiter(self._events)  # which then belongs to the task that iterates
         return self
 
 

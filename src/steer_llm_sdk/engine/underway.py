@@ -1,0 +1,85 @@
+"""Work of a stream that goes on when whoever waits for it gives up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, Generic, TypeVar
+
+_Result = TypeVar("_Result")
+
+
+class Underway(Generic[_Result]):
+    """Holds one piece of work that a stream has begun, and its result until somebody takes it.
+
+    The work runs in a task of its own. Cancelling whoever waits in `settle` (a heartbeat around
+    ``anext``, say) leaves it running, and the next one who waits gets its result.
+    """
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[_Result] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether work was begun whose result nobody has taken."""
+        return self._task is not None
+
+    def begin(self, work: Coroutine[Any, Any, _Result]) -> None:
+        """Begin a piece of work; there must be none.
+
+        Raises:
+            AssertionError: The result of the last one was not taken.
+        """
+        if self._task is not None:
+            work.close()
+            raise AssertionError("the stream is still at the work that it began before")
+        self._task = start_task(work)
+
+    async def settle(self) -> _Result:
+        """Wait for the work, and take its result.
+
+        Raises:
+            WorkCancelledError: The work itself was cancelled.
+            asyncio.CancelledError: Whoever waits here was cancelled; the work goes on.
+        """
+        task = self._task
+        if task is None:
+            raise AssertionError("nothing was begun")
+        if not task.done():
+            await asyncio.wait((task,))
+        self._task = None
+        if task.cancelled():
+            raise WorkCancelledError
+        return task.result()
+
+    async def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Begin a piece of work and wait for it, as `begin` and `settle`."""
+        self.begin(work)
+        return await self.settle()
+
+    def cancel(self) -> None:
+        """Cancel the work, if there is any."""
+        if self._task is not None:
+            self._task.cancel()
+
+
+class WorkCancelledError(Exception):
+    """Work of a stream was cancelled, rather than whoever waits for it."""
+
+
+def start_task(work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
+    """Run a coroutine in a task that sees the context variables of this one, and changes them.
+
+    Python 3.11 cannot share a context: there the task has a copy.
+    """
+    return asyncio.get_running_loop().create_task(work, context=current_context())
+
+
+def current_context() -> Context | None:
+    """The context of the running task itself; None where Python gives no more than a copy."""
+    task = asyncio.current_task()
+    get_context = getattr(task, "get_context", None)  # from Python 3.12 on
+    return None if get_context is None else get_context()
