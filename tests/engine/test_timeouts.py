@@ -100,7 +100,7 @@ def test_time_in_which_nobody_waits_for_the_provider_does_not_count() -> None:
 
     assert deadlines.expired(1_000.0) is None
     assert deadlines.remaining(1_000.0) == 20.0
-    assert deadlines.waited == 10.0
+    assert deadlines._waited == 10.0
 
 
 def test_a_wait_that_never_began_has_no_length() -> None:
@@ -108,7 +108,7 @@ def test_a_wait_that_never_began_has_no_length() -> None:
 
     deadlines.end_wait(10.0)
 
-    assert deadlines.waited == 0.0
+    assert deadlines._waited == 0.0
 
 
 def test_idleness_is_counted_from_the_last_bytes() -> None:
@@ -169,7 +169,7 @@ def test_an_attempt_has_its_own_first_event_and_the_total_goes_on() -> None:
 
     assert deadlines.remaining(25.0) == 25.0  # of the total
     assert names_at(deadlines, 55.0) == "total_timeout"
-    assert deadlines.waited == 25.0
+    assert deadlines._waited == 25.0
 
 
 def test_the_defaults_are_those_of_the_options() -> None:

@@ -255,6 +255,7 @@ class Pump:
         finally:  # given up too: whoever is not waiting uses up no limit
             now = self._measuring.read_at = clock()
             deadlines.end_wait(now)
+        deadlines.waited_without_bytes = 0.0
         if not chunk:
             if self._stop_error is None:
                 self._go(Step.TAIL)

@@ -36,6 +36,8 @@ class Deadlines:
     Attributes:
         waiting_since: When the wait that is under way began; None while nothing is awaited. To be
             set when nothing is left to do but to wait for the provider; `end_wait` clears it.
+        waited_without_bytes: The seconds that waits which are over have brought no byte: those of
+            an ``anext`` that was given up. To be set to 0 when bytes have come.
     """
 
     def __init__(self, options: StreamingOptions) -> None:
@@ -45,14 +47,10 @@ class Deadlines:
         self._total = options.total_timeout or _NEVER
         self.waiting_since: float | None = None
         self._waited = 0.0  # in all, by waits that are over
+        self.waited_without_bytes = 0.0
         self._waited_without_progress = 0.0
         self._has_begun = False  # the provider's first event has come
         self._in_body = False
-
-    @property
-    def waited(self) -> float:
-        """The seconds that have been waited in all."""
-        return self._waited
 
     def begin_attempt(self) -> None:
         """A request is about to be sent."""
@@ -68,14 +66,17 @@ class Deadlines:
 
     def begin_body(self) -> None:
         """The response's headers have come."""
+        self.waited_without_bytes = 0.0
         self._in_body = True
 
     def end_wait(self, now: float) -> None:
-        """The wait is over: something came, or failed."""
+        """The wait is over: something came, or failed, or the wait was given up."""
         since = self.waiting_since
         if since is not None:
-            self._waited += now - since
-            self._waited_without_progress += now - since
+            waited = now - since
+            self._waited += waited
+            self._waited_without_progress += waited
+            self.waited_without_bytes += waited
             self.waiting_since = None
 
     def note_progress(self) -> None:
@@ -104,7 +105,8 @@ class Deadlines:
         if not self._has_begun:
             rows.append(("first_event_timeout", self._first_event, self._first_event - silent))
         if self._in_body:
-            rows.append(("idle_timeout", self._idle, self._idle - current))
+            idle = self.waited_without_bytes + current
+            rows.append(("idle_timeout", self._idle, self._idle - idle))
             if self._has_begun:
                 rows.append(("stall_timeout", self._stall, self._stall - silent))
         return rows
@@ -144,6 +146,7 @@ class Supervisor:
         self._deadlines = deadlines
         self._timer: Timer | None = None
         self._due = _NEVER  # when the timer fires
+        self._rounds = _ROUNDS  # in which a limit that has run out is still looked at again
         self._wake: Callable[[SteerError], object] | None = None
         self._interruption: SteerError | None = None
         self._has_cancelled = False  # the task, to interrupt what it waits for
@@ -212,13 +215,17 @@ class Supervisor:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self, rounds: int = _ROUNDS) -> None:
+    def _look(self) -> None:
         self._timer = None
         error = self._deadlines.expired(self._clock.monotonic())
         if error is None:
+            # While a wait is given up and not yet asked for again, nothing is known to hold.
+            if self._deadlines.waiting_since is not None:
+                self._rounds = _ROUNDS
             self.arm()
-        elif rounds:
-            self._timer = asyncio.get_running_loop().call_soon(self._look, rounds - 1)
+        elif self._rounds:
+            self._rounds -= 1
+            self._timer = asyncio.get_running_loop().call_soon(self._look)
         else:
             self.interrupt(error)
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 # How long after its owner's end another task may be found reading, in seconds: one that reads by a
 # task for each event has none in between.
-GRACE = 0.05
+GRACE = 0.03
 
 
 class Owned(Protocol):
