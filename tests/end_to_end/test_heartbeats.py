@@ -117,7 +117,7 @@ ANSWERS = st.one_of(
     st.just([Script(WORDS, faults=[Delay(0.003), Pace(0.0005)])]),
     st.just([HTTPError(429, headers={"retry-after": "2"}), Script(WORDS)]),
     st.just([HTTPError(503, headers={"retry-after": "2"})] * 2 + [Script(WORDS, faults=[Drip(7)])]),
-    st.integers(40, 400).map(lambda at: [Script(WORDS, faults=[CutAt([at])])]),
+    st.integers(40, 400).map(lambda at: [Script(WORDS, faults=[CutAt((at,))])]),
     st.just([HTTPError(401)]),
 )
 

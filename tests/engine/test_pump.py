@@ -15,7 +15,7 @@ from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.processor import EventTransformer
 from steer_llm_sdk.testing import (
-    Disconnect,
+    Close,
     HTTPError,
     ManualClock,
     Raise,
@@ -23,6 +23,7 @@ from steer_llm_sdk.testing import (
     ScriptedProvider,
     Stall,
 )
+from support.leaving import rounds, until
 
 Answer = Any
 
@@ -124,15 +125,17 @@ async def test_a_stream_that_is_stopped_while_held_text_is_finished_ends_in_that
 async def _give_up_each(pump: Pump, rounds: int) -> list[StreamEvent]:
     """Ask for each batch in a task that is cancelled after some rounds of the loop."""
     seen: list[StreamEvent] = []
-    while not pump.is_over:
+    while True:
         task = asyncio.ensure_future(pump.next_batch())
         for _ in range(rounds):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait((task,))
         if not task.cancelled():
-            seen += task.result() or ()
-    return seen
+            batch = task.result()
+            if batch is None:
+                return seen
+            seen += batch
 
 
 @pytest.mark.parametrize("rounds", range(2, 9))
@@ -141,7 +144,7 @@ async def _give_up_each(pump: Pump, rounds: int) -> list[StreamEvent]:
     [
         pytest.param([HTTPError(500), Script(["Hello", " world"])], id="retried"),
         pytest.param([HTTPError(401)], id="refused"),
-        pytest.param([Script(["Hello"], faults=[Disconnect(after=1)])], id="cut"),
+        pytest.param([Script(["Hello"], faults=[Close(after=1)])], id="cut"),
     ],
 )
 async def test_a_step_that_is_given_up_is_gone_on_with(answers: list[Any], rounds: int) -> None:
@@ -174,9 +177,8 @@ async def test_cancelling_all_tasks_of_the_loop_ends_the_stream() -> None:
     """As a server that shuts down hard does; the reader itself is spared here."""
     pump = await pump_of(Script(["Hello"], faults=[Stall("request")]))
     reading = asyncio.create_task(events_of(pump))
-    while not pump._underway.is_busy:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await until(lambda: pump._underway.is_busy)
+    await rounds(2)
 
     pump._underway.cancel()
     events = await reading

@@ -24,7 +24,7 @@ class QuickClock(SystemClock):
     _SPEED = 1000
 
     @staticmethod
-    def monotonic() -> float:  # type: ignore[override]  # an attribute in the base class
+    def monotonic() -> float:
         return time.monotonic() * QuickClock._SPEED
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
@@ -70,7 +70,7 @@ async def _in_own_task(stream: AsyncIterator[_Item], rounds: int) -> _Item:
         return _GIVEN_UP  # type: ignore[no-any-return]
     if item is _GIVEN_UP_AT_END:
         raise StopAsyncIteration
-    return item  # type: ignore[no-any-return]
+    return item
 
 
 async def _in_same_task(stream: AsyncIterator[_Item], rounds: int) -> _Item:

@@ -252,10 +252,11 @@ class Pump:
         except SteerError as error:
             self._lost = error
             chunk = b""
-        finally:  # given up too: whoever is not waiting uses up no limit
-            now = self._measuring.read_at = clock()
-            deadlines.end_wait(now)
-        deadlines.waited_without_bytes = 0.0
+        except BaseException:  # given up: whoever is not waiting uses up no limit
+            deadlines.give_up_wait(clock())
+            raise
+        now = self._measuring.read_at = clock()
+        deadlines.end_wait(now)
         if not chunk:
             if self._stop_error is None:
                 self._go(Step.TAIL)

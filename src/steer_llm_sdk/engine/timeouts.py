@@ -36,8 +36,6 @@ class Deadlines:
     Attributes:
         waiting_since: When the wait that is under way began; None while nothing is awaited. To be
             set when nothing is left to do but to wait for the provider; `end_wait` clears it.
-        waited_without_bytes: The seconds that waits which are over have brought no byte: those of
-            an ``anext`` that was given up. To be set to 0 when bytes have come.
     """
 
     def __init__(self, options: StreamingOptions) -> None:
@@ -47,7 +45,7 @@ class Deadlines:
         self._total = options.total_timeout or _NEVER
         self.waiting_since: float | None = None
         self._waited = 0.0  # in all, by waits that are over
-        self.waited_without_bytes = 0.0
+        self._waited_without_bytes = 0.0  # by waits that were given up
         self._waited_without_progress = 0.0
         self._has_begun = False  # the provider's first event has come
         self._in_body = False
@@ -66,17 +64,21 @@ class Deadlines:
 
     def begin_body(self) -> None:
         """The response's headers have come."""
-        self.waited_without_bytes = 0.0
         self._in_body = True
 
     def end_wait(self, now: float) -> None:
-        """The wait is over: something came, or failed, or the wait was given up."""
+        """The wait is over: something came, or failed."""
+        self.give_up_wait(now)
+        self._waited_without_bytes = 0.0
+
+    def give_up_wait(self, now: float) -> None:
+        """Nobody waits any more, though nothing has come: the next wait goes on with this one."""
         since = self.waiting_since
         if since is not None:
             waited = now - since
             self._waited += waited
             self._waited_without_progress += waited
-            self.waited_without_bytes += waited
+            self._waited_without_bytes += waited
             self.waiting_since = None
 
     def note_progress(self) -> None:
@@ -105,7 +107,7 @@ class Deadlines:
         if not self._has_begun:
             rows.append(("first_event_timeout", self._first_event, self._first_event - silent))
         if self._in_body:
-            idle = self.waited_without_bytes + current
+            idle = self._waited_without_bytes + current
             rows.append(("idle_timeout", self._idle, self._idle - idle))
             if self._has_begun:
                 rows.append(("stall_timeout", self._stall, self._stall - silent))

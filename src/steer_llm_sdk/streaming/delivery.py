@@ -51,6 +51,7 @@ class Delivery:
         self._source = 0  # the place of the event that is, or was last, in the processor
         self._place = -1  # the place of the event that was delivered last
         self._sequence = 0
+        self._has_warned = False
         self._has_released = False  # what the processor held back has been released
 
     async def _process(self, processing: ProcessorStream) -> Iterable[StreamEvent] | None:
@@ -98,7 +99,7 @@ class Delivery:
             # As `_numbered`, without a generator for each event.
             for kept in passed:
                 if kept.__class__ is StreamDeltaEvent:
-                    if pump.is_stopped or self._place > _DELTA:
+                    if pump.is_stopped or (self._place > _DELTA and not self._admits(kept)):
                         continue
                     self._place = _DELTA
                 elif not self._admits(kept):
@@ -132,12 +133,17 @@ class Delivery:
             self._place = _DELTA
             return not self._pump.is_stopped
         if not self._place < place <= self._source:
-            _log.warning(
-                "a transformer made a %s event where none may follow; it is dropped", event.type
-            )
+            self._warn(event)
             return False
         self._place = place
         return True
+
+    def _warn(self, event: StreamEvent) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "a transformer made a %s event where none may follow; it is dropped", event.type
+            )
 
 
 async def _wait_for(passed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:

@@ -103,6 +103,7 @@ class Observer:
         if self.is_closed:
             return
         self.is_closed = True
+        self._begin = None
         self._owner.release()
         self._queue.clear()
         self._leave()
@@ -307,11 +308,15 @@ class Fanout:
         self._demand = asyncio.Event()  # set when there is somebody to pull the stream for
         self._is_hurried = False
         self._is_over = False
+        self._error: Exception | None = None  # to be told to every reader
+        self._task: asyncio.Task[Any] | None = None  # pulls the stream
+        self._is_pulling = False
+        self._gives_up = False  # what it pulls, since nobody reads any more
 
     def add(self, observer: Observer) -> Observer:
         """Hand the events to one more reader, from now on."""
         if self._is_over:
-            observer.end()
+            observer.end(self._error)
         else:
             observer.on_close = self._note_left
             self._observers.append(weakref.ref(observer))
@@ -321,7 +326,7 @@ class Fanout:
     def add_own(self, observer: Observer) -> Observer:
         """Hand the events to the consumer of the stream too, from now on."""
         if self._is_over:
-            observer.end()
+            observer.end(self._error)
         self._own = observer
         observer.on_wait = self._demand.set
         return observer
@@ -336,6 +341,7 @@ class Fanout:
     def end(self, error: Exception | None = None) -> bool:
         """No event follows; gives whether there is a reader who is told of the error."""
         self._is_over = True
+        self._error = error
         readers = self._readers()
         for reader in readers:
             reader.end(error)
@@ -344,6 +350,7 @@ class Fanout:
     async def run(self) -> None:
         """Pull the stream to its end."""
         self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
         error: Exception | None = None
         try:
             while await self._deliver_next():
@@ -362,7 +369,15 @@ class Fanout:
             if not (self._own is not None and self._own.is_waiting):
                 await self._demand.wait()
         pull = self._pull()  # while it is pulled and handed out, the stream is held
-        event = None if pull is None else await pull()
+        try:
+            self._is_pulling = True
+            event = None if pull is None else await pull()
+        except asyncio.CancelledError:
+            if not self._gives_up or self._task is None or self._task.uncancel():
+                raise
+            return True  # what was pulled is asked for again when somebody reads
+        finally:
+            self._is_pulling = self._gives_up = False
         if event is None:
             return False
         await self._hand_out(event)
@@ -395,7 +410,10 @@ class Fanout:
             self._loop.call_soon_threadsafe(self._check_observers)
 
     def _check_observers(self) -> None:
-        if self._is_over or self._own is not None or self._has_observers():
+        if self._is_over or self._is_hurried or self._has_observers():
             return
-        if (on_unread := self._on_unread()) is not None:
+        if self._own is not None:
+            if self._is_pulling and not self._own.is_waiting and self._task is not None:
+                self._gives_up = self._task.cancel()
+        elif (on_unread := self._on_unread()) is not None:
             on_unread("all who read the stream have left it")
