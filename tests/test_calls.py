@@ -399,3 +399,9 @@ def test_options_of_another_kind_are_refused() -> None:
 def test_messages_that_cannot_be_read_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="at least one message"):
         planner({"OPENAI_API_KEY": "k"}).plan([], "gpt-4o", CallArguments())
+
+
+def test_headers_of_the_callers_may_hold_a_key_so_they_are_not_shown() -> None:
+    arguments = CallArguments.read({"extra_headers": {"authorization": "sk-secret"}})
+
+    assert "sk-secret" not in repr(arguments)

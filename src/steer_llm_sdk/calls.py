@@ -9,7 +9,7 @@ import difflib
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from steer_llm_sdk.config import (
@@ -96,7 +96,7 @@ class CallArguments:
     request_id: str | None = None
     metadata: Mapping[str, Any] | None = None
     extra_body: Mapping[str, Any] | None = None
-    extra_headers: Mapping[str, str] | None = None
+    extra_headers: Mapping[str, str] | None = field(default=None, repr=False)  # may hold a key
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> CallArguments:

@@ -8,6 +8,7 @@ import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.requests import (
+    ChatRequest,
     HTTPRequest,
     RawTool,
     Tool,
@@ -149,3 +150,9 @@ def test_a_request_shows_neither_key_nor_words_nor_a_proxys_password() -> None:
     )
 
     assert repr(request) == "HTTPRequest(url='https://a.example', method='POST', verify=True)"
+
+
+def test_headers_of_the_callers_may_hold_a_key_so_they_are_not_shown() -> None:
+    request = ChatRequest("m", (), extra_headers={"authorization": "Bearer sk-secret"})
+
+    assert "sk-secret" not in repr(request)

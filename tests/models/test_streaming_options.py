@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.streaming import Processor, StreamingOptions, Transformer
+from steer_llm_sdk.models.ports import Processor, Transformer
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.transformers import EventTransformer
 from steer_llm_sdk.streaming.processor import EventProcessor
 

@@ -40,9 +40,6 @@ from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
 
-# Pieces of text that are kept apart before they are joined.
-_MOST_PIECES = 256
-
 _Step: TypeAlias = Callable[[], Awaitable[Iterable[StreamEvent]]]
 
 
@@ -90,8 +87,8 @@ class Pump:
             now=clock.monotonic(),
             wall=clock.time(),
             is_json=plan.is_json,
-            defers=self._text_stage.is_needed,
-            conceals=self._text_stage.conceals,
+            is_rewritten=self._text_stage.is_needed,
+            hides_unchecked=self._text_stage.conceals,
             final_check=plan.structured,
         )
         self._intake = self._lifecycle.intake
@@ -309,8 +306,7 @@ class Pump:
             return
         self._progress = progress
         self._measuring.count_deltas()
-        if len(self.response.text_parts) > _MOST_PIECES:
-            self.response.join_text()
+        self._intake.text.join()
         self._deadlines.note_progress()
         if not self._is_flowing:
             self._recovery.note_progress()

@@ -7,7 +7,7 @@ Events are plain mutable dataclasses: a transformer may change one in place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 __all__ = [
     "StreamCompleteEvent",
@@ -17,8 +17,6 @@ __all__ = [
     "StreamStartEvent",
     "StreamUsageEvent",
 ]
-
-DeltaKind = Literal["text", "reasoning", "tool_call", "refusal"]
 
 # Where the words stand in a hand-made delta without a `type`, in the order they are looked for.
 _TEXT_KEYS = ("text", "content", "chunk", "delta")

@@ -68,10 +68,9 @@ class ChatRequest:
     tools: tuple[Tool | RawTool, ...] = ()
     tool_choice: ToolChoice | RawTool | None = None
     response_format: JSONFormat | RawTool | None = None
-    metadata: Mapping[str, Any] | None = None
     include_usage: bool = True  # ask for usage, where it must be asked for
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    extra_headers: Mapping[str, str] = field(default_factory=dict)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a key
 
 
 @dataclass(frozen=True, slots=True)

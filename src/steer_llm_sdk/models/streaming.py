@@ -1,64 +1,22 @@
-"""How one stream is to be run: `StreamingOptions`, and the protocols of what it carries."""
+"""The options of one stream: `StreamingOptions`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.ports import Processor, Transformer
 
 # 32 MiB: room for an image inside one event (a base64 picture takes 2 to 10 MB), small enough that
 # one hostile stream cannot take a process down.
 DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
 
 
-class ProcessorStream(Protocol):
-    """One stream's way through a processor: it holds that stream's state, and no other's."""
-
-    def process(self, event: StreamEvent) -> list[StreamEvent] | Awaitable[list[StreamEvent]]:
-        """What becomes of one event: none, one or several.
-
-        A plain list where everything on the way was synchronous, so that nothing is awaited
-        without need; otherwise something to await. Never raises what user code raised.
-        """
-        ...
-
-    def finish(self) -> list[StreamEvent] | Awaitable[list[StreamEvent]]:
-        """What was held back: called once, after the last delta and before usage."""
-        ...
-
-    async def close(self) -> None:
-        """Hand over the last batch and free the state: called once, after the terminal event."""
-        ...
-
-
-@runtime_checkable
-class Processor(Protocol):
-    """What `StreamingOptions.event_processor` takes: see `EventProcessor`."""
-
-    def open_stream(self) -> ProcessorStream:
-        """The state for one more stream."""
-        ...
-
-
-@runtime_checkable
-class Transformer(Protocol):
-    """What `StreamingOptions.text_transformers` takes: see `EventTransformer`."""
-
-    def transform(self, event: StreamEvent) -> Any:
-        """One event in; an event, a list of events, None, or something to await for these."""
-        ...
-
-    def for_stream(self) -> Transformer:
-        """The instance that serves one stream."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingOptions:
-    """How a stream is run. Times are in seconds; None means no limit.
+    """The options of a stream. Times are in seconds; None means no limit.
 
     Attributes:
         event_processor: An `EventProcessor` between the provider and those who watch this stream.
@@ -161,8 +119,6 @@ _NOT_NEGATIVE = (
     "max_frame_bytes",
     "max_error_body_bytes",
 )
-
-Callback = Callable[[Any], Any]
 
 
 def _is_number(value: object) -> bool:

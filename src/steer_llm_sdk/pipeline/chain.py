@@ -16,7 +16,7 @@ from steer_llm_sdk.models.events import (
     StreamEvent,
     StreamStartEvent,
 )
-from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.pipeline.user_errors import FAULTS, FaultLog, outcome_of
 
 Passed: TypeAlias = list[StreamEvent] | Awaitable[list[StreamEvent]]

@@ -13,7 +13,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.pipeline.batching import Batcher
 from steer_llm_sdk.pipeline.chain import Passed, TransformerChain, settle
 from steer_llm_sdk.pipeline.filters import EventFilter

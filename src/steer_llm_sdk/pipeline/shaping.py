@@ -9,10 +9,10 @@ from typing import Literal
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.pipeline.filters import EventFilter
 from steer_llm_sdk.pipeline.lanes import Lane, continued, lane_of, put_text, text_in
 from steer_llm_sdk.pipeline.transformers import EventTransformer
-from steer_llm_sdk.structured.partial import TextPieces
 
 # The text down to the end of the last whole unit in it.
 _UNIT_ENDS = {"word": re.compile(r"(?s).*\s"), "line": re.compile(r"(?s).*\n")}
@@ -51,7 +51,7 @@ class _Joiner(EventTransformer, ABC):
         return [continued(self._last, self._lane, text)]
 
     def _join(self, event: StreamDeltaEvent, lane: Lane) -> StreamDeltaEvent | None:
-        if not self._held.length:
+        if not self._held:
             self._began_at = event.timestamp
         self._last = event
         piece = text_in(event.delta, lane)
@@ -115,7 +115,7 @@ class CoalesceTransformer(_Joiner):
         )
 
     def _due(self, piece: str, timestamp: float) -> int | None:
-        if self._held.length + len(piece) > self._max_length or self._is_over(timestamp):
+        if len(self._held) + len(piece) > self._max_length or self._is_over(timestamp):
             return len(piece)
         # What is held has no end of a unit in it: else it would not be held.
         found = _UNIT_ENDS[self._unit].match(piece) if self._unit is not None else None

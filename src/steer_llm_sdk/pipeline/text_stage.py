@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.pipeline.transformers import TransformerChain
 from steer_llm_sdk.pipeline.user_errors import FaultLog
 

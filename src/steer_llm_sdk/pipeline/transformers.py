@@ -14,7 +14,7 @@ from steer_llm_sdk.models.events import (
     StreamEvent,
     StreamStartEvent,
 )
-from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.pipeline.chain import TransformerChain
 
 Transformed: TypeAlias = StreamEvent | list[StreamEvent] | None

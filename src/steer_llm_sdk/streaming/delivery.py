@@ -14,7 +14,7 @@ from itertools import chain
 
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.models.streaming import ProcessorStream
+from steer_llm_sdk.models.ports import ProcessorStream
 
 _AFTER_DELTAS = frozenset({"usage", "complete", "error"})
 

@@ -28,7 +28,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.structured.partial import TextPieces
+from steer_llm_sdk.models.text import TextPieces
 
 Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "coalesce"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
-from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.pipeline.background import BackgroundQueue
 from steer_llm_sdk.pipeline.batching import Batcher, BatchHandler, BatchOptions, BatchOverflow
 from steer_llm_sdk.pipeline.chain import settle

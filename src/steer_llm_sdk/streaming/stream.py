@@ -18,8 +18,9 @@ from steer_llm_sdk.errors import (
     StreamCancelledError,
 )
 from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.ports import ProcessorStream
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.manager import EventManager
