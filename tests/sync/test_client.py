@@ -123,7 +123,7 @@ def test_a_slow_reader_slows_the_reading(server: LoopbackServer) -> None:
         for _ in range(3):
             next(stream)
 
-        assert stream._feed._events.qsize() <= 300
+        assert stream._feed._items.qsize() <= 300
         assert sum(isinstance(event, StreamDeltaEvent) for event in stream) == 20_000 - 2
 
 
