@@ -49,6 +49,7 @@ class Pool:
 
     Attributes:
         streams: The streams that were begun in the loop.
+        tasks: What was left to be done, mostly the last events of streams that were cancelled.
     """
 
     def __init__(self, transport: Transport | None, stats: ClientStats) -> None:
@@ -56,7 +57,7 @@ class Pool:
         self._transport = transport
         self._stats = stats
         self._connections: Connections | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     async def transport(self) -> Transport:
         """What sends requests."""
@@ -71,7 +72,7 @@ class Pool:
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in a task that `close` waits for."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self.tasks.add(task)
         task.add_done_callback(self._forget)
         return task
 
@@ -80,7 +81,7 @@ class Pool:
         for stream in tuple(self.streams):
             stream.cancel("the client was closed while the stream ran")
         # A callback that closes the client from within such a task does not wait for itself.
-        others = self._tasks - {asyncio.current_task()}
+        others = self.tasks - {asyncio.current_task()}
         if others:
             await asyncio.wait(others)
         connections, self._connections = self._connections, None
@@ -89,15 +90,15 @@ class Pool:
 
     def give_up(self) -> None:
         """Let go of everything: the loop does not run any more."""
-        if self._tasks:
-            self._note_undelivered(len(self._tasks))
-            self._tasks.clear()
+        if self.tasks:
+            self._note_undelivered(len(self.tasks))
+            self.tasks.clear()
         connections, self._connections = self._connections, None
         if connections is not None:
             connections.give_up()
 
     def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self.tasks.discard(task)
         if task.cancelled():
             self._note_undelivered(1)
         elif (error := task.exception()) is not None:

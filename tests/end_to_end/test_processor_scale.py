@@ -237,8 +237,8 @@ async def test_after_many_streams_whose_end_is_filtered_away_nothing_is_held(
 
     assert {kind for kind in after if after[kind] > before.get(kind, 0)} <= {"all"}
     assert after["all"] - before["all"] < 50
-    assert not client._tasks
-    assert not client._streams
+    assert not client._pools.here().tasks
+    assert not client._pools.here().streams
     assert not processor._hand_made
     assert not processor._pending
     assert client.stats.streams == STREAMS + 200

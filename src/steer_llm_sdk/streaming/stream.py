@@ -225,7 +225,7 @@ class EventStream:
                 await deliver(ready, self._pump)
             await self._close()
         except CallbackError as error:
-            self._stop(error)
+            self.fail(error)
             await self._leave()
             self._error = error
         except BaseException:
