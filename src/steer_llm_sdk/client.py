@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import weakref
 from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -279,16 +280,18 @@ class SteerLLMClient:
     def _stream(self, plan: Plan, manager: EventManager | None, *, raises: bool) -> EventStream:
         async def open_pump() -> Pump:
             here = self._pools.here()
-            here.streams.add(stream)
+            if (stream := this()) is not None:
+                here.streams.add(stream)
             await plan.targets[0].prepare()
             attempts = Attempts(plan, random.random, self._without_usage)
             return Pump(plan, await here.transport(), self._clock, attempts, self.stats)
 
         structured = plan.structured if plan.is_json else None
-        stream = EventStream(
+        events = EventStream(
             open_pump, self._keep, plan.options, manager, structured=structured, raises=raises
         )
-        return stream
+        this = weakref.ref(events)  # in a circle, it would not be collected when it is dropped
+        return events
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._pools.here().keep(work)
