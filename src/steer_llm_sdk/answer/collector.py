@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.events import StreamDeltaEvent, set_arguments
 from steer_llm_sdk.models.responses import StreamingResponse, growing_text
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
@@ -59,7 +59,7 @@ class Collector:
         elif kind == "refusal":
             self._refusal.append(_words(delta, "text"))
         elif kind == "tool_call":
-            event._arguments = self._add_call(delta)  # noqa: SLF001 - its one writer
+            set_arguments(event, self._add_call(delta))
 
     def close_call(self, index: int) -> None:
         """Note that the provider closed this call."""

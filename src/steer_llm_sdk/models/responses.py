@@ -8,14 +8,17 @@ What only the library writes is written by the functions at the end of this modu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
-from typing import Any
+from functools import partial
+from typing import Any, Self, get_type_hints
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.stored import plain, pydantic_schema, to_json
 
 _UNSET: Any = object()
 
@@ -34,7 +37,8 @@ class _Hidden:
     """What a response holds beside its fields."""
 
     _text: TextPieces
-    _json: Any = _UNSET  # the value of the text
+    _value: Any = _UNSET  # what the text parses as
+    _json: Any = _UNSET  # the value that was asked for, and found in the text
     _parsed: Any = _UNSET  # the typed object that was made of it
     _measure: Callable[[], dict[str, Any]] = dict  # measures the stream
 
@@ -43,7 +47,8 @@ class _Hidden:
 class StreamingResponse(_Hidden):
     """The answer, as far as it has arrived; whole when `ok`.
 
-    ``str(response)`` is its text, so that it can be printed.
+    ``str(response)`` is its text, so that it can be printed. It can be copied, pickled and stored;
+    two are equal when their dicts are.
 
     Attributes:
         provider: The provider's name.
@@ -81,6 +86,65 @@ class StreamingResponse(_Hidden):
     error: SteerError | None = None
     is_finished: bool = False
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the response as a plain dict, which JSON can hold: its fields and `metrics`.
+
+        The value of JSON that was asked for is in ``json``. The object that was made of it, where
+        ``response_format`` was a type, is not stored: `parsed` then gives the value.
+        """
+        data = {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+        if self._json is not _UNSET:
+            data["json"] = plain(self._json)
+        return data | {"metrics": plain(self.metrics)}
+
+    def to_json(self) -> str:
+        """Return the response as JSON to be stored: what `to_dict` gives, and ``version``."""
+        return to_json(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make a response of what `to_dict` gave, or `to_json` when it was parsed.
+
+        Fields that are missing have their defaults, and unknown ones are passed over.
+        """
+        stored = deepcopy(dict(data))
+        error = stored.get("error")
+        if isinstance(error, dict):
+            stored["error"] = error = SteerError.from_dict(error)
+        response = cls(**{f.name: stored[f.name] for f in fields(cls) if f.name in stored})
+        if isinstance(error, SteerError):
+            error.partial_response = response
+        response._json = stored.get("json", _UNSET)
+        response._measure = partial(dict, stored.get("metrics", {}))
+        return response
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"_text": self.text, "_measure": self.metrics}
+        if self.error is not None:  # who asks for its value gets the error
+            state.pop("_parsed", None)
+        return {name: value for name, value in state.items() if value is not _UNSET}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._text = TextPieces(state["_text"])
+        self._measure = partial(dict, state["_measure"])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StreamingResponse):
+            return NotImplemented
+        return self is other or self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.stream_id)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        hints = get_type_hints(cls)
+        named = {f.name: hints[f.name] for f in fields(cls)} | {"text": str, "metrics": dict}
+        return pydantic_schema(
+            cls, handler, named, from_dict=cls.from_dict, to_dict=StreamingResponse.to_dict
+        )
+
     def __str__(self) -> str:
         return self.get_text()
 
@@ -114,9 +178,11 @@ class StreamingResponse(_Hidden):
             InvalidJSONError: The text is not JSON.
         """
         self.raise_for_error()
-        if self._json is _UNSET:
-            self._json = _parse(self.get_text())
-        return self._json
+        if self._json is not _UNSET:
+            return self._json
+        if self._value is _UNSET:
+            self._value = _parse(self.get_text())
+        return self._value
 
     @property
     def parsed(self) -> Any:
