@@ -75,11 +75,14 @@ class SteerError(Exception):
     Attributes:
         is_retryable: Whether the same request may succeed when it is sent again.
         partial_response: What had arrived when the stream failed; None where no stream had begun.
+        quote: What the message quotes of the bytes that came, as it stands there; text
+            transformers have it taken out.
     """
 
     is_retryable: bool = False
     partial_response: PartialResponse | None = None
     _class_name: str | None = None  # where the error was stored by who knew its class
+    quote: str = ""
 
     def __init__(self, message: str = "", *, is_retryable: bool | None = None) -> None:
         super().__init__(message)

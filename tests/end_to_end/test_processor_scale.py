@@ -31,9 +31,9 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.pipeline.passage import Passage
+from steer_llm_sdk.pipeline.chain import TransformerChain
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
-from steer_llm_sdk.pipeline.transformers import TransformerChain
+from steer_llm_sdk.pipeline.stream_pipeline import StreamPipeline
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.processor import (
     BatchedEventProcessor,
@@ -169,7 +169,7 @@ class Stubborn(EventTransformer):
         raise ValueError("no")
 
 
-OURS = (EventStream, Passage, TransformerChain, EventManager, Pump, Hears, StreamDeltaEvent)
+OURS = (EventStream, StreamPipeline, TransformerChain, EventManager, Pump, Hears, StreamDeltaEvent)
 
 
 def left_over() -> dict[str, int]:

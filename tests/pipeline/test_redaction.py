@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.pipeline.chain import TransformerChain
 from steer_llm_sdk.pipeline.partial_match import _Mode, _Writer, partial_pattern, reach_of
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
-from steer_llm_sdk.pipeline.transformers import TransformerChain
 from support.events import delta, usage
 
 PEM = r"-----BEGIN [A-Z ]+-----[\s\S]+?-----END [A-Z ]+-----"

@@ -179,6 +179,10 @@ class Intake:
         pending, self._pending = self._pending, {}
         return pending
 
+    def put_pending(self, metadata: dict[str, Any]) -> None:
+        """Let this wait for the metadata of the next event, as it is."""
+        self._pending = metadata
+
     # --- what a fragment does -----------------------------------------------------------------
 
     def _take_words(self, words: str, timestamp: float) -> StreamDeltaEvent | None:

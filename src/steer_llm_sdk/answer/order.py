@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _AFTER_USAGE = frozenset({"complete", "error"})
-_AFTER_DELTAS = _AFTER_USAGE | {"usage"}
-_ANY_TIME = _AFTER_DELTAS | {"delta"}
+# The types of the events that no delta follows: what is held back comes before them.
+AFTER_DELTAS = _AFTER_USAGE | {"usage"}
+_ANY_TIME = AFTER_DELTAS | {"delta"}
 
 # The types of events that may follow each type; None stands for the beginning of the stream.
 FOLLOWS: Mapping[str | None, frozenset[str]] = {

@@ -233,13 +233,15 @@ def not_a_stream(wire: WireFormat, answer: ErrorAnswer) -> ProviderError:
     is_json = answer.body.lstrip()[:1] in {b"{", b"["}
     what = "a JSON document" if is_json else describe_body(answer)
     what = what if len(what) <= _SHOWN_CHARS else what[:_SHOWN_CHARS] + "…"
-    return ProviderError(
+    failure = ProviderError(
         f"{answer.provider} ({answer.status}): expected a stream, found {what}; check the base URL",
         status=answer.status,
         provider=answer.provider,
         request_id=error.request_id,
         body=error.body,
     )
+    failure.quote = what
+    return failure
 
 
 _SHOWN_CHARS = 120

@@ -88,7 +88,7 @@ class Pump:
             wall=clock.time(),
             is_json=plan.is_json,
             is_rewritten=self._text_stage.is_needed,
-            hides_unchecked=self._text_stage.conceals,
+            hides_unchecked=self._text_stage.redacts,
             final_check=plan.structured,
         )
         self._intake = self._lifecycle.intake
@@ -238,6 +238,7 @@ class Pump:
 
     async def _try_again(self, error: SteerError) -> None:
         """After a failed attempt: another one, or the end."""
+        await self._text_stage.clean_error(error)
         self._step = partial(self._conclude, self._stop_error or self._recovery.cut or error)
         if self._stop_error is not None:
             return
@@ -277,6 +278,7 @@ class Pump:
         for event in await self._text_stage.finish():
             self._intake.adopt(event)
             self._held.append(event)
+        await self._text_stage.clean_beside(self._intake)
         error = self._stop_error or error  # it may have been stopped meanwhile
         ending = lifecycle.settle(error)
         estimate = await self._estimate(is_whole=error is None)
@@ -323,7 +325,7 @@ class Pump:
         if attempts.retries:
             self._intake.metadata["attempt"] = attempts.number
             self._intake.metadata["retries"] = attempts.retries
-        if faults := self._text_stage.faults.count:
+        if faults := self._text_stage.errors.count:
             self._intake.metadata["transformer_errors"] = faults
             self._stats.transformer_errors += faults
 

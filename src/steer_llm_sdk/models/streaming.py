@@ -20,8 +20,8 @@ class StreamingOptions:
 
     Attributes:
         event_processor: An `EventProcessor` between the provider and those who watch this stream.
-        text_transformers: Transformers that stand before even the response: what they redact is
-            nowhere.
+        text_transformers: A list of transformers that stand before even the response: what they
+            redact is nowhere, not in metadata and not in an error either.
         raise_callback_errors: End the stream in a `CallbackError` when a callback raises. By
             default it is logged and counted, and the stream goes on.
         raise_on_error: Whether the call raises when the stream fails. None: it does, unless
@@ -91,11 +91,10 @@ class StreamingOptions:
                 f"fallback_models: expected a list of models, found the string "
                 f"{self.fallback_models!r}"
             )
-        if self.event_processor is not None and not isinstance(self.event_processor, Processor):
-            raise ConfigurationError(
-                "event_processor: expected an EventProcessor, "
-                f"found {type(self.event_processor).__name__}"
-            )
+        _check_processor(self.event_processor)
+        _check_text_transformers(self.text_transformers)
+        # A list that is changed afterwards is not checked again.
+        object.__setattr__(self, "text_transformers", tuple(self.text_transformers))
 
     def replace(self, **changes: Any) -> StreamingOptions:
         """A copy with some options changed."""
@@ -119,6 +118,56 @@ _NOT_NEGATIVE = (
     "max_frame_bytes",
     "max_error_body_bytes",
 )
+
+
+def _check_processor(given: object) -> None:
+    if given is not None and (isinstance(given, type) or not isinstance(given, Processor)):
+        raise ConfigurationError(f"event_processor: expected an EventProcessor, {_found(given)}")
+
+
+def _check_text_transformers(given: object) -> None:
+    """Refuse what is no list of transformers: it would let the words pass as they are."""
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(
+            f"text_transformers: expected a list of transformers, {_found(given)}"
+        )
+    for one in given:
+        refuse_no_transformer("text_transformers", one)
+
+
+def refuse_no_transformer(what: str, given: object) -> None:
+    """Refuse what cannot transform events.
+
+    Args:
+        what: The name of the argument, for the message.
+        given: What is to be a transformer.
+
+    Raises:
+        ConfigurationError: It is a class, or has no `transform` and `for_stream` to call; or its
+            `transform` is a generator function, which would change nothing.
+    """
+    from inspect import isasyncgenfunction, isgeneratorfunction
+
+    if isinstance(given, type) or not isinstance(given, Transformer):
+        raise ConfigurationError(f"{what}: expected an EventTransformer, {_found(given)}")
+    transform: object = given.transform
+    for_stream: object = given.for_stream
+    if not (callable(transform) and callable(for_stream)):
+        raise ConfigurationError(
+            f"{what}: expected methods transform and for_stream, {_found(given)}"
+        )
+    if isgeneratorfunction(transform) or isasyncgenfunction(transform):
+        raise ConfigurationError(
+            f"{what}: expected a transform that returns events, found one that yields them: "
+            f"{transform!r}"
+        )
+
+
+def _found(given: object) -> str:
+    """Say what was found; its repr may be the very text that is to be redacted."""
+    if isinstance(given, type):
+        return f"found the class {given.__name__}: an instance is needed"
+    return f"found {type(given).__name__}"
 
 
 def _is_number(value: object) -> bool:

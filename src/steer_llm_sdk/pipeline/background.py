@@ -1,4 +1,4 @@
-"""A bounded queue and the one worker that empties it."""
+"""A bounded queue of events, and the one worker that processes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class BackgroundQueue:
     """Events that one worker processes in order.
 
     Args:
-        process: What is done with each event; it raises nothing.
+        process: Called with each event; it raises nothing.
         max_size: How many events may wait; `put` waits while there are that many.
     """
 
@@ -48,7 +48,7 @@ class BackgroundQueue:
         await asyncio.wait([worker])
 
     def _running_queue(self) -> asyncio.Queue[StreamEvent]:
-        """The queue, with a worker at it: a new one where the last was cancelled."""
+        """Give the queue, with a worker at it: a new one where the last was cancelled."""
         queue, worker = self._running or (asyncio.Queue(self._max_size), None)
         if worker is None or worker.done():
             worker = asyncio.create_task(self._work(queue), name="steer-processor")

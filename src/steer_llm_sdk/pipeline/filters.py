@@ -33,7 +33,7 @@ class EventFilter(ABC):
     """Decides whether an event goes on.
 
     It is asked for every event but a `StreamErrorEvent`: a failure cannot be filtered away. A
-    filter that raises drops the event, and the fault is logged.
+    filter that raises drops the event, and the error is logged.
     """
 
     @abstractmethod

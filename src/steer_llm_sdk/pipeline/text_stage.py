@@ -1,56 +1,67 @@
-"""Text transformers: between the provider and everything else, the response included."""
+"""Sends deltas through the text transformers, before even the response has them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 
+from steer_llm_sdk.answer.intake import Intake
+from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.fragments import Finish, Usage
 from steer_llm_sdk.models.ports import Transformer
-from steer_llm_sdk.pipeline.transformers import TransformerChain
-from steer_llm_sdk.pipeline.user_errors import FaultLog
+from steer_llm_sdk.pipeline.chain import TransformerChain
+from steer_llm_sdk.pipeline.cleaning import Cleaner
+from steer_llm_sdk.pipeline.user_errors import UserErrorLog
 
 
 class TextStage:
-    """One stream's text transformers. They are made afresh for each attempt.
+    """Runs one stream's text transformers. They are made afresh for each attempt.
 
     Args:
         transformers: In the order in which deltas pass them.
 
     Attributes:
-        faults: How often they have raised (``faults.count``).
+        errors: How often they have raised (``errors.count``).
         is_needed: Whether there are any.
-        conceals: Whether one of them lets nothing unseen pass: then what none of them can check,
-            such as log probabilities, which repeat the words, must not pass either.
+        redacts: Whether one of them may take words away. Then nothing that the provider says
+            beside the answer passes unread, and what none of them can read does not pass.
     """
 
     def __init__(self, transformers: Sequence[Transformer]) -> None:
         self._transformers = transformers
         self._chain: TransformerChain | None = None
+        self._cleaner: Cleaner | None = None
         self._finishing: asyncio.Future[list[StreamEvent]] | None = None
-        self.faults = FaultLog()
+        self.errors = UserErrorLog()
         self.is_needed = bool(transformers)
-        self.conceals = any(getattr(one, "fails_closed", False) for one in transformers)
+        self.redacts = any(map(_redacts, transformers))
 
     def begin_attempt(self) -> None:
         """Forget what an earlier attempt left."""
-        if self._transformers:
-            self._chain = TransformerChain(self._transformers, self.faults)
+        if not self._transformers:
+            return
+        self._chain = TransformerChain(self._transformers, self.errors, is_strict=True)
+        if self.redacts and self._cleaner is None:
+            pairs = zip(self._transformers, self._chain.instances, strict=True)
+            self._cleaner = Cleaner([pair for pair in pairs if _redacts(pair[0])])
 
     async def process(self, events: Iterable[StreamEvent]) -> list[StreamDeltaEvent]:
-        """What becomes of these deltas."""
+        """Send deltas through the transformers; gives those that still say something."""
         assert self._chain is not None  # noqa: S101 - every attempt begins before its first delta
-        passed: list[StreamDeltaEvent] = []
+        processed: list[StreamDeltaEvent] = []
         for event in events:
+            if self._cleaner is not None and isinstance(event, StreamDeltaEvent):
+                await self._cleaner.clean_event(event)
             kept = self._chain.process(event)
-            passed += _deltas(kept if isinstance(kept, list) else await kept)
-        return passed
+            processed += _deltas(kept if isinstance(kept, list) else await kept)
+        return processed
 
     async def finish(self) -> list[StreamDeltaEvent]:
-        """What was held back; once.
+        """Take what the transformers hold; once.
 
-        Where that takes time it is not cancelled with whoever waits for it: called again, this goes
-        on to wait.
+        Where that takes time it is not cancelled with the task that waits for it: called again,
+        this goes on to wait.
         """
         chain, self._chain = self._chain, None
         held: list[StreamEvent] | Awaitable[list[StreamEvent]] = []
@@ -64,7 +75,37 @@ class TextStage:
         assert isinstance(held, list)  # noqa: S101 - narrows the type
         return list(_deltas(held))
 
+    async def clean_error(self, error: SteerError) -> None:
+        """Redact an error that ends an attempt: its message, and whatever it quotes."""
+        if self._cleaner is not None:
+            await self._cleaner.clean_error(error)
+
+    async def clean_beside(self, intake: Intake) -> None:
+        """Redact what the provider said beside the answer, before the last events tell of it."""
+        if self._cleaner is None:
+            return
+        clean = self._cleaner.clean_value
+        intake.metadata = await clean(intake.metadata)
+        pending = intake.take_pending()
+        intake.put_pending(pending)  # not lost when this is cancelled while it waits
+        intake.put_pending(await clean(pending))
+        if (usage := intake.usage) is not None:
+            intake.usage = Usage(usage.counts, await clean(usage.raw))
+        if (finish := intake.finish) is not None:
+            intake.finish = Finish(finish.reason, await clean(finish.provider_reason))
+
+
+def _redacts(one: Transformer) -> bool:
+    return bool(getattr(one, "redacts", True))
+
 
 def _deltas(events: Iterable[StreamEvent]) -> Iterable[StreamDeltaEvent]:
-    """The deltas that say something: an empty one is never emitted."""
-    return (event for event in events if isinstance(event, StreamDeltaEvent) and event.delta)
+    """Pick the deltas that say something: an empty one is never emitted."""
+    return (event for event in events if isinstance(event, StreamDeltaEvent) and _has_said(event))
+
+
+def _has_said(event: StreamDeltaEvent) -> bool:
+    delta = event.delta
+    if not isinstance(delta, dict):
+        return bool(delta)
+    return any(value for key, value in delta.items() if key not in {"type", "index"})

@@ -86,7 +86,9 @@ def _without_lone_surrogates(text: str) -> str:
 
 def _not_json(text: str, provider: str) -> ProtocolError:
     shown = shorten(scrub(text[: _SHOWN_CHARS * 4]), _SHOWN_CHARS)
-    return ProtocolError(f"{provider}: expected JSON, found {shown!r}")
+    error = ProtocolError(f"{provider}: expected JSON, found {shown!r}")
+    error.quote = repr(shown)
+    return error
 
 
 # --- a value, where it has the type that is expected --------------------------------------------

@@ -12,11 +12,10 @@ from collections.abc import Awaitable, Iterable, Iterator
 from functools import partial
 from itertools import chain
 
+from steer_llm_sdk.answer.order import AFTER_DELTAS
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.ports import ProcessorStream
-
-_AFTER_DELTAS = frozenset({"usage", "complete", "error"})
 
 
 class Delivery:
@@ -82,7 +81,7 @@ class Delivery:
         pump = self._pump
         while (event := next(self._batch, None)) is not None:
             is_delta = event.__class__ is StreamDeltaEvent
-            if not is_delta and event.type in _AFTER_DELTAS and not self._has_released:
+            if not is_delta and event.type in AFTER_DELTAS and not self._has_released:
                 self._has_released = True
                 self._batch = chain((event,), self._batch)
                 passed = processing.finish()

@@ -32,7 +32,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.pipeline.user_errors import FaultLog
+from steer_llm_sdk.pipeline.user_errors import UserErrorLog
 from steer_llm_sdk.streaming.legacy import adapt_callback
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -90,7 +90,7 @@ class EventManager:
         raise_errors: bool = False,
         slow_warning_ms: float = 50.0,
     ) -> None:
-        self.faults = FaultLog()
+        self.faults = UserErrorLog()
         self.provider = provider
         self.model = model
         self.request_id = request_id or uuid.uuid4().hex

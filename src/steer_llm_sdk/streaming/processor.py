@@ -14,9 +14,10 @@ from typing import Any
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.ports import Transformer
+from steer_llm_sdk.models.streaming import refuse_no_transformer
 from steer_llm_sdk.pipeline.background import BackgroundQueue
 from steer_llm_sdk.pipeline.batching import Batcher, BatchHandler, BatchOptions, BatchOverflow
-from steer_llm_sdk.pipeline.chain import settle
+from steer_llm_sdk.pipeline.chain import resolve
 from steer_llm_sdk.pipeline.filters import (
     CompositeFilter,
     EventFilter,
@@ -26,16 +27,16 @@ from steer_llm_sdk.pipeline.filters import (
     TypeFilter,
     refuse_coroutine,
 )
-from steer_llm_sdk.pipeline.passage import Passage, ProcessorMetrics
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
 from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter, SamplingFilter
+from steer_llm_sdk.pipeline.stream_pipeline import ProcessorMetrics, StreamPipeline
 from steer_llm_sdk.pipeline.transformers import (
     CorrelationTransformer,
     EventTransformer,
     MetricsTransformer,
     TimestampTransformer,
 )
-from steer_llm_sdk.pipeline.user_errors import FaultLog
+from steer_llm_sdk.pipeline.user_errors import UserErrorLog
 
 __all__ = [
     "BatchedEventProcessor",
@@ -86,7 +87,7 @@ class EventProcessor:
         self.metrics = ProcessorMetrics()
         self._filters: list[EventFilter] = []
         self._transformers: list[Transformer] = []
-        self._hand_made: OrderedDict[str, Passage] = OrderedDict()
+        self._hand_made: OrderedDict[str, StreamPipeline] = OrderedDict()
         self._background = BackgroundQueue(self.process_events) if background else None
         for one in filters or ():
             self.add_filter(one)
@@ -109,20 +110,17 @@ class EventProcessor:
         """Add a transformer after the others. Streams that are open do not notice.
 
         Raises:
-            ConfigurationError: It has no ``transform``, or no ``for_stream``.
+            ConfigurationError: It has no ``transform`` or no ``for_stream``, or is a class.
         """
-        if not isinstance(transformer, Transformer):
-            raise ConfigurationError(
-                f"transformers: expected an EventTransformer, found {transformer!r}"
-            )
+        refuse_no_transformer("transformers", transformer)
         self._transformers.append(transformer)
 
-    def open_stream(self) -> Passage:
-        """The state for one more stream; whoever opens it closes it."""
-        return Passage(self._filters, self._transformers, self.metrics, self._new_batcher)
+    def open_stream(self) -> StreamPipeline:
+        """Open the state of one more stream; whoever opens it closes it."""
+        return StreamPipeline(self._filters, self._transformers, self.metrics, self._new_batcher)
 
     async def process_event(self, event: StreamEvent) -> StreamEvent | None:
-        """What becomes of one hand-made event.
+        """Process one hand-made event.
 
         Returns:
             The event to go on with; None when it was dropped, or is held back.
@@ -138,10 +136,10 @@ class EventProcessor:
         return events[0] if events else None
 
     async def process_events(self, event: StreamEvent) -> list[StreamEvent]:
-        """What becomes of one hand-made event: none, one or several."""
+        """Process one hand-made event; gives the events that it became: none, one or several."""
         stream = self._stream_of(event)
         try:
-            return await stream.process_last(event)
+            return await stream.process_in_order(event)
         finally:
             if isinstance(event, _TERMINAL):
                 self._hand_made.pop(event.stream_id, None)
@@ -150,7 +148,7 @@ class EventProcessor:
     async def process_stream(
         self, events: AsyncIterable[StreamEvent]
     ) -> AsyncIterator[StreamEvent]:
-        """What becomes of the events of one stream.
+        """Process the events of one stream.
 
         Args:
             events: The events; closed too when this iteration is left early.
@@ -158,9 +156,9 @@ class EventProcessor:
         stream = self.open_stream()
         try:
             async for event in events:
-                for one in await stream.process_last(event):
+                for one in await stream.process_in_order(event):
                     yield one
-            for one in await settle(stream.finish()):
+            for one in await resolve(stream.finish()):
                 yield one
         finally:
             try:
@@ -189,7 +187,7 @@ class EventProcessor:
         if self._background is not None:
             await self._background.stop()
 
-    def _stream_of(self, event: StreamEvent) -> Passage:
+    def _stream_of(self, event: StreamEvent) -> StreamPipeline:
         stream = self._hand_made.get(event.stream_id)
         if stream is None:
             stream = self._hand_made[event.stream_id] = self.open_stream()
@@ -197,8 +195,8 @@ class EventProcessor:
                 self._hand_made.popitem(last=False)
         return stream
 
-    def _new_batcher(self, faults: FaultLog) -> Batcher | None:  # noqa: ARG002 - for the subclass
-        """What batches one stream: nothing here."""
+    def _new_batcher(self, errors: UserErrorLog) -> Batcher | None:  # noqa: ARG002 - for the subclass
+        """Make what batches one stream: nothing here."""
         return None
 
 
@@ -265,8 +263,8 @@ class BatchedEventProcessor(EventProcessor):
         await super().stop()
         await self.flush()
 
-    def _new_batcher(self, faults: FaultLog) -> Batcher:
-        return Batcher(self._options, faults, self.metrics.count_dropped, self._pending)
+    def _new_batcher(self, errors: UserErrorLog) -> Batcher:
+        return Batcher(self._options, errors, self.metrics.count_dropped, self._pending)
 
 
 def create_event_processor(
@@ -281,7 +279,7 @@ def create_event_processor(
     batch_timeout_ms: float | None = 1000,
     batch_handler: BatchHandler | None = None,
 ) -> EventProcessor:
-    """A processor of the usual parts.
+    """Make a processor of the usual parts.
 
     Args:
         event_types: Let only these pass; see `TypeFilter`.

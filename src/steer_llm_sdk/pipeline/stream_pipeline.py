@@ -1,4 +1,4 @@
-"""One stream's way through a processor, and the figures of all of them."""
+"""Runs one stream's filters, transformers and batches, and counts what all streams bring."""
 
 from __future__ import annotations
 
@@ -6,26 +6,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from steer_llm_sdk.models.events import (
-    StreamCompleteEvent,
-    StreamErrorEvent,
-    StreamEvent,
-    StreamStartEvent,
-    StreamUsageEvent,
-)
+from steer_llm_sdk.answer.order import AFTER_DELTAS
+from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent, StreamStartEvent
 from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.pipeline.batching import Batcher
-from steer_llm_sdk.pipeline.chain import Passed, TransformerChain, settle
+from steer_llm_sdk.pipeline.chain import Processed, TransformerChain, resolve
 from steer_llm_sdk.pipeline.filters import EventFilter
-from steer_llm_sdk.pipeline.user_errors import FAULTS, FaultLog
-
-# What a stream held back is due before these.
-_AFTER_DELTAS = (StreamUsageEvent, StreamCompleteEvent, StreamErrorEvent)
+from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog
 
 
 @dataclass(slots=True)
 class ProcessorMetrics:
-    """What a processor has done, all of its streams together.
+    """Counts what a processor has done, all of its streams together.
 
     Attributes:
         events_processed: The events that came in.
@@ -67,10 +59,10 @@ class ProcessorMetrics:
         return self.processing_time_ms / self.events_processed if self.events_processed else 0.0
 
     def snapshot(self) -> ProcessorMetrics:
-        """A copy that stays as it is."""
+        """Copy the figures as they are now."""
         return replace(self)
 
-    def count_fault(self, kind: str) -> None:
+    def count_error(self, kind: str) -> None:
         """Count that a ``"filter"``, a ``"transformer"`` or a ``"handler"`` raised."""
         name = f"{kind}_errors"
         setattr(self, name, getattr(self, name) + 1)
@@ -80,7 +72,7 @@ class ProcessorMetrics:
         self.events_dropped += events
 
     def note_begin(self, now: float) -> None:
-        """A stream begins at `now`, a reading of `time.perf_counter`; only the first counts."""
+        """Note that a stream begins at `now` (`time.perf_counter`); only the first counts."""
         if self._began_at is None:
             self._began_at = now
 
@@ -90,64 +82,70 @@ class ProcessorMetrics:
         self.processing_time_ms += (ended - began) * 1000
 
 
-class Passage:
-    """One stream's way through a processor: a `ProcessorStream`."""
+class StreamPipeline:
+    """Runs one stream's filters, transformers and batches: a `ProcessorStream`."""
 
-    __slots__ = ("_batcher", "_chain", "_faults", "_filters", "_has_begun", "_metrics", "_pass")
+    __slots__ = (
+        "_batcher",
+        "_chain",
+        "_errors",
+        "_filters",
+        "_has_begun",
+        "_metrics",
+        "_transform",
+    )
 
     def __init__(
         self,
         filters: list[EventFilter],
         transformers: list[Transformer],
         metrics: ProcessorMetrics,
-        new_batcher: Callable[[FaultLog], Batcher | None],
+        new_batcher: Callable[[UserErrorLog], Batcher | None],
     ) -> None:
         self._metrics = metrics
-        self._faults = FaultLog(metrics.count_fault)
+        self._errors = UserErrorLog(metrics.count_error)
         # Bound once, so that nothing is looked up for each event.
         self._filters = tuple((one.should_process, one) for one in filters)
-        self._chain = TransformerChain(transformers, self._faults)
-        self._pass = self._chain.process
-        self._batcher = new_batcher(self._faults)
+        self._chain = TransformerChain(transformers, self._errors)
+        self._transform = self._chain.process
+        self._batcher = new_batcher(self._errors)
         self._has_begun = False
 
-    def process(self, event: StreamEvent) -> Passed:
-        """What becomes of one event."""
+    def process(self, event: StreamEvent) -> Processed:
+        """Filter, transform and batch one event; gives the events that it became."""
         began = perf_counter()
         metrics = self._metrics
         metrics.events_processed += 1
         if not self._has_begun:
             self._begin(event, began)
-        if self._filters and not self._passes(event):
+        if self._filters and not self._is_kept(event):
             metrics.events_filtered += 1
             metrics.count_time(began)
             return []
-        passed = self._pass(event)
-        if not isinstance(passed, list):
-            return self._process_later(passed, began)
-        # As `count_time`, without the call: this is the path of every token.
-        metrics._ended_at = ended = perf_counter()  # noqa: SLF001 - our own figures
-        metrics.processing_time_ms += (ended - began) * 1000
-        return passed if self._batcher is None else self._batch(passed)
+        processed = self._transform(event)
+        if not isinstance(processed, list):
+            return self._process_awaitable(processed, began)
+        metrics.count_time(began)
+        return processed if self._batcher is None else self._batch(processed)
 
-    def finish(self) -> Passed:
-        """What was held back."""
-        passed = self._chain.finish()
-        if not isinstance(passed, list):
-            return self._finish_later(passed)
-        return passed if self._batcher is None else self._batch(passed)
+    def finish(self) -> Processed:
+        """Take what the transformers hold, and batch it."""
+        processed = self._chain.finish()
+        if not isinstance(processed, list):
+            return self._finish_awaitable(processed)
+        return processed if self._batcher is None else self._batch(processed)
 
     async def close(self) -> None:
         """Hand over the last batch."""
         if self._batcher is not None:
             await self._batcher.flush()
 
-    async def process_last(self, event: StreamEvent) -> list[StreamEvent]:
-        """What becomes of one event, after what was held back when no delta can follow it."""
+    async def process_in_order(self, event: StreamEvent) -> list[StreamEvent]:
+        """Process one event; where no delta can follow it, what was held back comes first."""
         released: list[StreamEvent] = []
-        if isinstance(event, _AFTER_DELTAS):
-            released = await settle(self.finish())
-        return released + await settle(self.process(event))
+        if event.type in AFTER_DELTAS:
+            released = await resolve(self.finish())
+        return released + await resolve(self.process(event))
 
     def _begin(self, event: StreamEvent, now: float) -> None:
         self._has_begun = True
@@ -155,42 +153,36 @@ class Passage:
         if isinstance(event, StreamStartEvent):
             self._chain.observe_start(event)
 
-    def _passes(self, event: StreamEvent) -> bool:
+    def _is_kept(self, event: StreamEvent) -> bool:
         if isinstance(event, StreamErrorEvent):
             return True
         for should_process, one in self._filters:
             try:
                 if not should_process(event):
                     return False
-            except FAULTS as error:
-                self._faults.report("filter", one, "the event is dropped", error)
+            except USER_ERRORS as error:
+                self._errors.report("filter", one, "the event is dropped", error)
                 return False
         return True
 
-    async def _process_later(
-        self, passed: Awaitable[list[StreamEvent]], began: float
+    async def _process_awaitable(
+        self, processed: Awaitable[list[StreamEvent]], began: float
     ) -> list[StreamEvent]:
-        events = await passed
+        events = await processed
         self._metrics.count_time(began)
-        return await self._batch_later(events)
+        return await resolve(self._batch(events))
 
-    async def _finish_later(self, passed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:
-        return await self._batch_later(await passed)
+    async def _finish_awaitable(self, processed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:
+        return await resolve(self._batch(await processed))
 
-    def _batch(self, events: list[StreamEvent]) -> Passed:
-        waits = self._add(events)
-        return events if waits is None else _after(waits, events)
-
-    async def _batch_later(self, events: list[StreamEvent]) -> list[StreamEvent]:
-        return await settle(self._batch(events))
-
-    def _add(self, events: list[StreamEvent]) -> Awaitable[None] | None:
+    def _batch(self, events: list[StreamEvent]) -> Processed:
         if self._batcher is None:
-            return None
+            return events
         self._metrics.events_batched += len(events)
-        return self._batcher.add(events)
+        wait = self._batcher.add(events)
+        return events if wait is None else _after(wait, events)
 
 
-async def _after(waits: Awaitable[None], events: list[StreamEvent]) -> list[StreamEvent]:
-    await waits
+async def _after(wait: Awaitable[None], events: list[StreamEvent]) -> list[StreamEvent]:
+    await wait
     return events
