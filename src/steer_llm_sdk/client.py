@@ -9,7 +9,14 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from steer_llm_sdk.calls import CallArguments, CallKeywords, ItemKeywords, Planner
+from steer_llm_sdk.calls import (
+    CallArguments,
+    CallKeywords,
+    ItemKeywords,
+    Planner,
+    place_in_client,
+)
+from steer_llm_sdk.checks import with_advice
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.plan import Plan
@@ -33,6 +40,7 @@ from steer_llm_sdk.structured import ItemStream, read_item_type
 from steer_llm_sdk.transport.base import Transport
 
 
+@with_advice(place_in_client)
 class SteerLLMClient:
     """Streams from language models, whoever serves them, as typed events.
 
@@ -72,7 +80,7 @@ class SteerLLMClient:
     ) -> None:
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
         self.stats = ClientStats()
-        self._planner = Planner(keys, providers or {})
+        self._planner = Planner(keys, {} if providers is None else providers)
         self._clock = clock or SystemClock()
         self._pools = Pools(transport, self.stats)
         self._without_usage: set[str] = set()

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from urllib.parse import urlsplit
 
 from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.config import shown_url
 from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.engine.scrubbing import Secrets
 from steer_llm_sdk.errors import (
     ConnectError,
     ConnectionLostError,
     IncompleteStreamError,
+    NotFoundError,
     ProtocolError,
     ProviderError,
     SteerError,
@@ -47,11 +50,26 @@ async def open_body(
     try:
         response = await transport.open(request, connect_timeout=options.connect_timeout)
         if response.status not in STREAMING_STATUSES:
-            raise await _refusal(response, target, options, clock)
+            error = await _refusal(response, target, options, clock)
+            raise _with_address(error, request.url)
     except SteerError as error:
         secrets.conceal_in(error)
         raise
     return Body(response, target, options, secrets, resumption)
+
+
+def _with_address(error: SteerError, url: str) -> SteerError:
+    """The error; one of a place that does not exist names the address that was asked."""
+    if isinstance(error, NotFoundError):
+        shown = shown_url(url)
+        is_bare = urlsplit(shown).path in _BARE_PATHS
+        hint = "; most servers have it under /v1: does the base URL end in it?" if is_bare else ""
+        error.args = (f"{error} (asked was {shown}{hint})",)
+    return error
+
+
+# What is asked where a base URL names a server and no path.
+_BARE_PATHS = frozenset({"/chat/completions", "/responses"})
 
 
 async def _refusal(

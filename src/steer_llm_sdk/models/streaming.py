@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from steer_llm_sdk.checks import (
+    COUNT,
+    FLAG,
+    NAMES,
+    NUMBER,
+    SECONDS,
+    Kind,
+    check_values,
+    did_you_mean,
+    one_of,
+    with_advice,
+)
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.ports import Processor, Transformer
 
@@ -14,6 +26,66 @@ from steer_llm_sdk.models.ports import Processor, Transformer
 DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
 
 
+_KINDS: Mapping[str, Kind] = {
+    "raise_callback_errors": FLAG,
+    "raise_on_error": FLAG.or_none(),
+    "connect_timeout": SECONDS.or_none(),
+    "first_event_timeout": SECONDS.or_none(),
+    "idle_timeout": SECONDS.or_none(),
+    "stall_timeout": SECONDS.or_none(),
+    "total_timeout": SECONDS.or_none(),
+    "max_retries": COUNT,
+    "max_retry_wait": NUMBER,
+    "retry_budget": SECONDS.or_none(),
+    "fallback_models": NAMES,
+    "recovery": one_of(None, "continue"),
+    "json_extract": FLAG,
+    "validate_schema": FLAG,
+    "include_usage": FLAG,
+    "exit_grace": NUMBER,
+    "slow_callback_warning_ms": NUMBER,
+    "max_frame_bytes": COUNT,
+    "max_error_body_bytes": COUNT,
+}
+
+# What other libraries call an option of ours.
+_OTHER_NAMES: Mapping[str, str] = {
+    "fallback": "fallback_models",
+    "fallbacks": "fallback_models",
+    "max_attempts": "max_retries",
+    "num_retries": "max_retries",
+    "processor": "event_processor",
+    "read_timeout": "idle_timeout",
+    "request_timeout": "total_timeout",
+    "retries": "max_retries",
+    "retry": "max_retries",
+    "timeout": "total_timeout",
+    "transformers": "text_transformers",
+}
+
+# Arguments that stand beside the options, not among them.
+_OF_CALL = frozenset({
+    "extra_body", "extra_headers", "max_tokens", "metadata", "on_complete", "on_delta", "on_error",
+    "on_start", "on_usage", "provider", "request_id", "response_format", "seed", "stop", "system",
+    "temperature", "tool_choice", "tools", "top_p",
+})  # fmt: skip
+_OF_CLIENT = frozenset({"api_key", "base_url", "headers", "proxy", "verify"})
+
+
+def _place_of(name: str) -> str | None:
+    if name in _OTHER_NAMES:
+        return did_you_mean(_OTHER_NAMES[name])
+    if name in _OF_CALL:
+        return f"it is an argument of the call itself, beside streaming_options: {name}=…"
+    if name in _OF_CLIENT:
+        return (
+            "how a provider is reached is told to the client: "
+            f"SteerLLMClient(providers={{'openai': ProviderSettings({name}=…)}})"
+        )
+    return None
+
+
+@with_advice(_place_of)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingOptions:
     """The options of a stream. Times are in seconds; None means no limit.
@@ -70,27 +142,7 @@ class StreamingOptions:
     max_error_body_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE_OR_NONE:
-            value = getattr(self, name)
-            if value is not None and not (_is_number(value) and value > 0):
-                raise ConfigurationError(
-                    f"{name}: expected a number of seconds above 0, or None; found {value!r}"
-                )
-        for name in _NOT_NEGATIVE:
-            value = getattr(self, name)
-            if not (_is_number(value) and value >= 0):
-                raise ConfigurationError(
-                    f"{name}: expected a number of at least 0, found {value!r}"
-                )
-        if self.recovery not in {None, "continue"}:
-            raise ConfigurationError(
-                f'recovery: expected None or "continue", found {self.recovery!r}'
-            )
-        if isinstance(self.fallback_models, str):
-            raise ConfigurationError(
-                f"fallback_models: expected a list of models, found the string "
-                f"{self.fallback_models!r}"
-            )
+        check_values(_KINDS, self)
         _check_processor(self.event_processor)
         _check_text_transformers(self.text_transformers)
         # A list that is changed afterwards is not checked again.
@@ -102,22 +154,11 @@ class StreamingOptions:
         return StreamingOptions(**values | changes)
 
 
-_POSITIVE_OR_NONE = (
-    "connect_timeout",
-    "first_event_timeout",
-    "idle_timeout",
-    "stall_timeout",
-    "total_timeout",
-    "retry_budget",
-)
-_NOT_NEGATIVE = (
-    "max_retries",
-    "max_retry_wait",
-    "exit_grace",
-    "slow_callback_warning_ms",
-    "max_frame_bytes",
-    "max_error_body_bytes",
-)
+# What an option is called here and elsewhere.
+OPTIONS: Mapping[str, str] = {
+    **_OTHER_NAMES,
+    **{field.name: field.name for field in fields(StreamingOptions)},
+}
 
 
 def _check_processor(given: object) -> None:
@@ -168,7 +209,3 @@ def _found(given: object) -> str:
     if isinstance(given, type):
         return f"found the class {given.__name__}: an instance is needed"
     return f"found {type(given).__name__}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from steer_llm_sdk.calls import CallKeywords, ItemKeywords
+from steer_llm_sdk.calls import CallKeywords, ItemKeywords, place_in_client
+from steer_llm_sdk.checks import with_advice
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
@@ -28,6 +29,7 @@ from steer_llm_sdk.sync.thread import LoopThread
 from steer_llm_sdk.transport.base import Transport
 
 
+@with_advice(place_in_client)
 class SyncSteerLLMClient:
     """`SteerLLMClient` for code without an event loop: the same methods, blocking.
 
