@@ -297,7 +297,9 @@ class Pump:
     async def _through_text(self, deltas: Iterable[StreamEvent]) -> Iterable[StreamEvent]:
         if not self._transforms:
             return deltas
-        kept = await self._text_stage.process(deltas)
+        kept = self._text_stage.process(deltas)
+        if not isinstance(kept, list):
+            kept = await kept
         adopt = self._intake.adopt
         return (event for event in kept if adopt(event) is None)
 

@@ -7,6 +7,7 @@ pickled, stored as dicts and as JSON, and be the fields of pydantic models.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Protocol, Self, get_type_hints
@@ -86,6 +87,11 @@ class StreamEvent(_Hidden):
         return self is other or self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]  # an event can be changed
+
+    def __await__(self) -> Generator[None, None, Self]:
+        """Give the event itself, so that what a plain transformer gives may be awaited too."""
+        return self
+        yield  # makes it a generator
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as a plain dict, which JSON can hold: its `type`, then its fields.
@@ -178,21 +184,21 @@ class StreamDeltaEvent(StreamEvent):
     @property
     def kind(self) -> str:
         """What the delta is: ``"text"``, ``"reasoning"``, ``"tool_call"`` or ``"refusal"``."""
-        delta = self.delta
+        delta: object = self.delta
         if isinstance(delta, str):
             return "text"
-        return str(delta.get("type", "text"))
+        return str(delta.get("type", "text")) if isinstance(delta, dict) else "text"
 
     def get_text(self) -> str:
         """The words meant for the reader: the text of a text delta, ``""`` for any other kind.
 
         On a hand-made delta, a dict without ``type``, it is the first string among the keys
-        ``text``, ``content``, ``chunk`` and ``delta``.
+        ``text``, ``content``, ``chunk`` and ``delta``; any other value, None too, gives ``""``.
         """
-        delta = self.delta
+        delta: object = self.delta
         if isinstance(delta, str):
             return delta
-        if "type" in delta:
+        if not isinstance(delta, dict) or "type" in delta:
             return ""
         found = (delta[key] for key in _TEXT_KEYS if isinstance(delta.get(key), str))
         return next(found, "")

@@ -46,9 +46,9 @@ class BatchOptions:
             raise ConfigurationError(
                 f"batch_handler: expected something to call with each batch, found {self.handler!r}"
             )
-        for name in ("size", "max_waiting"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+        counts = {"batch_size": self.size, "max_waiting_batches": self.max_waiting}
+        for name, value in counts.items():
+            if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{name}: expected a number above 0, found {value!r}")
         if self.timeout_ms is not None and not self.timeout_ms > 0:
             raise ConfigurationError(

@@ -93,7 +93,7 @@ class TransformerChain:
                 result = self._recover(event, place, error)
             if result is event:
                 continue
-            if isinstance(result, Awaitable):
+            if isinstance(result, Awaitable) and not isinstance(result, StreamEvent | list):
                 return self._process_awaitable(event, result, place)
             return self._process_all(self._check(event, result, place), place)
         return [event]
@@ -146,7 +146,7 @@ class TransformerChain:
         except USER_ERRORS as error:
             self._report(one, error)
             return []
-        if isinstance(result, Awaitable):
+        if isinstance(result, Awaitable) and not isinstance(result, StreamEvent | list):
             return self._finish_awaitable(result, one, place)
         return self._process_all(self._check(None, result, place), place)
 
@@ -170,6 +170,8 @@ class TransformerChain:
     def _check(self, event: StreamEvent | None, result: Any, place: int) -> list[StreamEvent]:
         """Make a list of a transformer's result; an error event stays in it, whatever it says."""
         events = as_events(result)
+        if result is None and event is not None:
+            self._errors.note_silence(self.instances[place - 1])
         if events is None:
             error = TypeError(
                 f"expected an event, a list of events or None, found {type(result).__name__}"

@@ -44,6 +44,8 @@ def channel_of(delta: str | dict[str, Any]) -> Channel | None:
     """Name the channel of a delta; None for a dict of an unknown kind, or without any text."""
     if isinstance(delta, str):
         return ANSWER
+    if not isinstance(delta, dict):
+        return None
     if "type" not in delta:
         key = next((key for key in _HAND_MADE_KEYS if isinstance(delta.get(key), str)), None)
         return None if key is None else Channel("text", None, key)

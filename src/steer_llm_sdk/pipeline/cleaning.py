@@ -99,7 +99,8 @@ class Cleaner:
         error.__cause__ = error.__context__ = None
         message = str(error)
         if error.quote:
-            message = message.replace(error.quote, _NOT_SHOWN)
+            is_found = error.quote in message
+            message = message.replace(error.quote, _NOT_SHOWN) if is_found else _NOT_SHOWN
             if isinstance(error, ProviderError):
                 error.body = None
         error.args = (await self._clean_quoted(message) or type(error).__name__,)
@@ -141,6 +142,14 @@ class Cleaner:
             )
 
 
+def has_beside(event: StreamEvent) -> bool:
+    """Tell whether an event has something beside the words that its transformers read."""
+    if event.metadata:
+        return True
+    delta = event.delta if isinstance(event, StreamDeltaEvent) else ""
+    return isinstance(delta, dict) and not delta.keys() <= _READ_KEYS
+
+
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -171,7 +180,7 @@ def _call(function: Callable[..., Any], *arguments: object) -> Any:
 
 async def _events_of(result: Any) -> list[StreamEvent]:
     raised: BaseException | None = None
-    if isinstance(result, Awaitable):
+    if isinstance(result, Awaitable) and not isinstance(result, StreamEvent | list):
         result, raised = await await_user_code(result)
     events = as_events(result)
     if raised is not None or events is None:

@@ -20,7 +20,7 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.pipeline.channels import Channel, channel_of, make_next, read_text, replace_text
 from steer_llm_sdk.pipeline.partial_match import is_undecided, partial_pattern, reach_of
-from steer_llm_sdk.pipeline.transformers import EventTransformer
+from steer_llm_sdk.pipeline.transformers import EventTransformer, Several
 
 Finder = Callable[[str], Iterable[tuple[int, int]]]
 Secret = str | re.Pattern[str] | Finder
@@ -89,29 +89,30 @@ class RedactTransformer(EventTransformer):
         fresh.__dict__.update(self.__dict__, _channels={})
         return fresh
 
-    def transform(self, event: StreamEvent) -> StreamEvent | None:
-        """Give the event with that part of its text which is decided; None when nothing is."""
+    def transform(self, event: StreamEvent) -> StreamEvent | Several:
+        """Give the event with that part of its text which is decided; none when nothing is."""
         if not isinstance(event, StreamDeltaEvent):
             return event
         channel = channel_of(event.delta)
         if channel is None:
-            return None
+            return Several()
         state = self._channels.get(channel)
         if state is None:
             state = self._channels[channel] = _ChannelState([rule() for rule in self._rules])
         state.last = event
         if isinstance(event.delta, dict):
             event.delta = self._redact_labels(event.delta, channel)
-        return replace_text(event, channel, state.feed(read_text(event.delta, channel)))
+        text = state.feed(read_text(event.delta, channel))
+        return replace_text(event, channel, text) or Several()
 
-    def finish(self) -> list[StreamEvent]:
+    def finish(self) -> Several:
         """Release what is held back: its text has ended, so all of it is decided."""
         channels, self._channels = self._channels, {}
         released = [
             (channel, state.last, state.feed("", is_last=True))
             for channel, state in channels.items()
         ]
-        return [make_next(last, channel, text) for channel, last, text in released if text]
+        return Several(make_next(last, channel, text) for channel, last, text in released if text)
 
     def _redact_labels(self, delta: dict[str, Any], channel: Channel) -> dict[str, Any]:
         """Redact what a delta has beside its text: the identifier and the name of a call, seals."""

@@ -12,7 +12,7 @@ from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.pipeline.channels import Channel, channel_of, make_next, read_text, replace_text
 from steer_llm_sdk.pipeline.filters import EventFilter
-from steer_llm_sdk.pipeline.transformers import EventTransformer
+from steer_llm_sdk.pipeline.transformers import EventTransformer, Several
 
 # The text down to the end of the last whole unit in it.
 _UNIT_ENDS = {"word": re.compile(r"(?s).*\s"), "line": re.compile(r"(?s).*\n")}
@@ -33,24 +33,24 @@ class _Joiner(EventTransformer, ABC):
         self._last: StreamDeltaEvent | None = None
         self._began_at = 0.0
 
-    def transform(self, event: StreamEvent) -> StreamEvent | list[StreamEvent] | None:
+    def transform(self, event: StreamEvent) -> Several:
         """Take up a delta's text, and let go what is due; anything else goes on after it."""
         channel = channel_of(event.delta) if isinstance(event, StreamDeltaEvent) else None
         if channel is None or not isinstance(event, StreamDeltaEvent):
-            return [*self.finish(), event]
-        released: list[StreamEvent] = []
+            return Several([*self.finish(), event])
+        released = Several()
         if channel != self._channel:
             released = self.finish()
             self._channel = channel
         kept = self._join(event, channel)
-        return released if kept is None else [*released, kept]
+        return Several(released if kept is None else [*released, kept])
 
-    def finish(self) -> list[StreamEvent]:
+    def finish(self) -> Several:
         """Release the text that is held."""
         text = self._held.take()
         if not text or self._last is None or self._channel is None:
-            return []
-        return [make_next(self._last, self._channel, text)]
+            return Several()
+        return Several([make_next(self._last, self._channel, text)])
 
     def _join(self, event: StreamDeltaEvent, channel: Channel) -> StreamDeltaEvent | None:
         if not self._held:
@@ -164,13 +164,13 @@ class RateLimiter(_Joiner):
         """An instance that counts one stream's deltas."""
         return RateLimiter(self._per_second, self._burst, self._surplus)
 
-    def transform(self, event: StreamEvent) -> StreamEvent | list[StreamEvent] | None:
-        """Let the event pass when the rate allows it; None when not."""
+    def transform(self, event: StreamEvent) -> Several:
+        """Let the event pass when the rate allows it; none when not."""
         if self._surplus == "join":
             return super().transform(event)
         if isinstance(event, StreamDeltaEvent) and not self._may_pass(event.timestamp):
-            return None
-        return event
+            return Several()
+        return Several([event])
 
     def _due(self, piece: str, timestamp: float) -> int | None:
         return len(piece) if self._may_pass(timestamp) else None

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from steer_llm_sdk.answer.order import AFTER_DELTAS
+from steer_llm_sdk.answer.order import AFTER_DELTAS, FOLLOWS
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent, StreamStartEvent
 from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.pipeline.batching import Batcher
 from steer_llm_sdk.pipeline.chain import Processed, TransformerChain, resolve
-from steer_llm_sdk.pipeline.filters import EventFilter
+from steer_llm_sdk.pipeline.filters import EventFilter, decision_of, is_kept
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog
 
 
@@ -91,6 +91,7 @@ class StreamPipeline:
         "_errors",
         "_filters",
         "_has_begun",
+        "_has_kept",
         "_metrics",
         "_transform",
     )
@@ -105,11 +106,12 @@ class StreamPipeline:
         self._metrics = metrics
         self._errors = UserErrorLog(metrics.count_error)
         # Bound once, so that nothing is looked up for each event.
-        self._filters = tuple((one.should_process, one) for one in filters)
+        self._filters = tuple((decision_of(one), one) for one in filters)
         self._chain = TransformerChain(transformers, self._errors)
         self._transform = self._chain.process
         self._batcher = new_batcher(self._errors)
         self._has_begun = False
+        self._has_kept = False
 
     def process(self, event: StreamEvent) -> Processed:
         """Filter, transform and batch one event; gives the events that it became."""
@@ -124,7 +126,9 @@ class StreamPipeline:
             return []
         processed = self._transform(event)
         if not isinstance(processed, list):
-            return self._process_awaitable(processed, began)
+            return self._process_awaitable(event, processed, began)
+        if len(processed) != 1 or not self._has_kept:
+            processed = self._in_order(event, processed)
         metrics.count_time(began)
         return processed if self._batcher is None else self._batch(processed)
 
@@ -133,10 +137,13 @@ class StreamPipeline:
         processed = self._chain.finish()
         if not isinstance(processed, list):
             return self._finish_awaitable(processed)
+        self._has_kept = self._has_kept or bool(processed)
         return processed if self._batcher is None else self._batch(processed)
 
     async def close(self) -> None:
         """Hand over the last batch."""
+        if not self._has_kept:
+            self._errors.warn_of_silence()
         if self._batcher is not None:
             await self._batcher.flush()
 
@@ -156,24 +163,46 @@ class StreamPipeline:
     def _is_kept(self, event: StreamEvent) -> bool:
         if isinstance(event, StreamErrorEvent):
             return True
-        for should_process, one in self._filters:
+        for decide, one in self._filters:
             try:
-                if not should_process(event):
+                answer = decide(event)
+                if answer is True:
+                    continue
+                if not is_kept("filter", answer):
+                    if answer is None and not self._has_kept:
+                        self._errors.note_silence(one)
                     return False
             except USER_ERRORS as error:
                 self._errors.report("filter", one, "the event is dropped", error)
                 return False
         return True
 
+    def _in_order(self, event: StreamEvent, processed: list[StreamEvent]) -> list[StreamEvent]:
+        """Drop what a transformer put behind an event that it may not follow."""
+        if processed and event.type != "error":  # an error is kept whatever they say
+            self._has_kept = True
+        if event.type not in AFTER_DELTAS:
+            return processed
+        kept: list[StreamEvent] = []
+        for one in processed:
+            if not kept or one.type in FOLLOWS[kept[-1].type]:
+                kept.append(one)
+                continue
+            error = ValueError(f"a {one.type} event may not follow a {kept[-1].type} event")
+            self._errors.report("transformer", self._chain, "it is dropped", error)
+        return kept
+
     async def _process_awaitable(
-        self, processed: Awaitable[list[StreamEvent]], began: float
+        self, event: StreamEvent, processed: Awaitable[list[StreamEvent]], began: float
     ) -> list[StreamEvent]:
-        events = await processed
+        events = self._in_order(event, await processed)
         self._metrics.count_time(began)
         return await resolve(self._batch(events))
 
     async def _finish_awaitable(self, processed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:
-        return await resolve(self._batch(await processed))
+        events = await processed
+        self._has_kept = self._has_kept or bool(events)
+        return await resolve(self._batch(events))
 
     def _batch(self, events: list[StreamEvent]) -> Processed:
         if self._batcher is None:

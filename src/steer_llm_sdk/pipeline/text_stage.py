@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from itertools import chain
 
 from steer_llm_sdk.answer.intake import Intake
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.fragments import Finish, Usage
 from steer_llm_sdk.models.ports import Transformer
-from steer_llm_sdk.pipeline.chain import TransformerChain
-from steer_llm_sdk.pipeline.cleaning import Cleaner
+from steer_llm_sdk.pipeline.chain import TransformerChain, resolve
+from steer_llm_sdk.pipeline.cleaning import Cleaner, has_beside
 from steer_llm_sdk.pipeline.user_errors import UserErrorLog
 
 
@@ -46,15 +47,40 @@ class TextStage:
             pairs = zip(self._transformers, self._chain.instances, strict=True)
             self._cleaner = Cleaner([pair for pair in pairs if _redacts(pair[0])])
 
-    async def process(self, events: Iterable[StreamEvent]) -> list[StreamDeltaEvent]:
-        """Send deltas through the transformers; gives those that still say something."""
+    def process(
+        self, events: Iterable[StreamEvent]
+    ) -> list[StreamDeltaEvent] | Awaitable[list[StreamDeltaEvent]]:
+        """Send deltas through the transformers.
+
+        Returns:
+            Those that still say something: a plain list where every transformer was synchronous
+            and the deltas have words alone; otherwise something to await.
+        """
         assert self._chain is not None  # noqa: S101 - every attempt begins before its first delta
         processed: list[StreamDeltaEvent] = []
-        for event in events:
+        waiting = iter(events)
+        for event in waiting:
+            if self._cleaner is not None and has_beside(event):
+                return self._process_rest(self._chain, processed, chain((event,), waiting))
+            kept = self._chain.process(event)
+            if not isinstance(kept, list):
+                return self._process_rest(self._chain, processed, waiting, kept)
+            processed += _deltas(kept)
+        return processed
+
+    async def _process_rest(
+        self,
+        transformers: TransformerChain,
+        processed: list[StreamDeltaEvent],
+        waiting: Iterator[StreamEvent],
+        begun: Awaitable[list[StreamEvent]] | None = None,
+    ) -> list[StreamDeltaEvent]:
+        if begun is not None:
+            processed += _deltas(await begun)
+        for event in waiting:
             if self._cleaner is not None and isinstance(event, StreamDeltaEvent):
                 await self._cleaner.clean_event(event)
-            kept = self._chain.process(event)
-            processed += _deltas(kept if isinstance(kept, list) else await kept)
+            processed += _deltas(await resolve(transformers.process(event)))
         return processed
 
     async def finish(self) -> list[StreamDeltaEvent]:
@@ -63,10 +89,10 @@ class TextStage:
         Where that takes time it is not cancelled with the task that waits for it: called again,
         this goes on to wait.
         """
-        chain, self._chain = self._chain, None
+        transformers, self._chain = self._chain, None
         held: list[StreamEvent] | Awaitable[list[StreamEvent]] = []
-        if chain is not None:
-            held = chain.finish()
+        if transformers is not None:
+            held = transformers.finish()
         if not isinstance(held, list):
             self._finishing = asyncio.ensure_future(held)
         if self._finishing is not None:

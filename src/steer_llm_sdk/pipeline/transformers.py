@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeAlias
 
@@ -17,6 +17,14 @@ from steer_llm_sdk.models.events import (
 from steer_llm_sdk.models.ports import Transformer
 
 Transformed: TypeAlias = StreamEvent | list[StreamEvent] | None
+
+
+class Several(list[StreamEvent]):
+    """Several events, or none. It may be awaited, as what an ``async def`` transform gives is."""
+
+    def __await__(self) -> Generator[None, None, list[StreamEvent] | None]:
+        return self or None
+        yield  # makes it a generator
 
 
 class EventTransformer:
@@ -60,7 +68,7 @@ class EventTransformer:
 
         Called once in each stream: after the last delta and before usage, however it ends.
         """
-        return None
+        return Several()
 
     def for_stream(self) -> Transformer:
         """The instance that serves one stream: override it to keep state per stream."""

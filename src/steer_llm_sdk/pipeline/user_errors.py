@@ -27,12 +27,14 @@ class UserErrorLog:
         count: How many errors have been reported.
     """
 
-    __slots__ = ("_on_error", "_reported", "count")
+    __slots__ = ("_on_error", "_reported", "_silences", "_silent", "count")
 
     def __init__(self, on_error: Callable[[str], None] | None = None) -> None:
         self.count = 0
         self._on_error = on_error
         self._reported: set[tuple[str, int]] = set()
+        self._silent: object = None  # what dropped events by returning None, and how many
+        self._silences = 0
 
     def report(self, kind: str, source: object, consequence: str, error: BaseException) -> None:
         """Count an error, and log it when it is the first of its source.
@@ -51,6 +53,21 @@ class UserErrorLog:
             return
         self._reported.add(key)
         _logger.error("%s %s raised; %s", kind, _name(source), consequence, exc_info=error)
+
+    def note_silence(self, source: object) -> None:
+        """Note that a filter or a transformer dropped an event by returning None."""
+        is_one = self._silent is None or self._silent is source
+        self._silent = source if is_one else self  # more than one: none is to be named
+        self._silences += 1
+
+    def warn_of_silence(self) -> None:
+        """Warn when one source alone dropped all that came: a ``return`` may be missing."""
+        if self._silences > 1 and self._silent is not self:
+            _logger.warning(
+                "%s returned None for every event of a stream, so that all were dropped: "
+                "is a return missing?",
+                _name(self._silent),
+            )
 
 
 async def await_user_code(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:

@@ -25,7 +25,7 @@ from steer_llm_sdk.pipeline.filters import (
     PredicateFilter,
     ProviderFilter,
     TypeFilter,
-    refuse_coroutine,
+    decision_of,
 )
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
 from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter, SamplingFilter
@@ -76,6 +76,7 @@ class EventProcessor:
 
     Attributes:
         metrics: What it has done so far.
+        background: Whether `submit_event` only queues the event.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class EventProcessor:
         background: bool = False,
     ) -> None:
         self.metrics = ProcessorMetrics()
+        self.background = background
         self._filters: list[EventFilter] = []
         self._transformers: list[Transformer] = []
         self._hand_made: OrderedDict[str, StreamPipeline] = OrderedDict()
@@ -100,10 +102,7 @@ class EventProcessor:
         Raises:
             ConfigurationError: It has no plain ``should_process``.
         """
-        should_process = getattr(event_filter, "should_process", None)
-        if not callable(should_process):
-            raise ConfigurationError(f"filters: expected an EventFilter, found {event_filter!r}")
-        refuse_coroutine("should_process", should_process)
+        decision_of(event_filter)
         self._filters.append(event_filter)
 
     def add_transformer(self, transformer: Transformer) -> None:
@@ -163,6 +162,7 @@ class EventProcessor:
         finally:
             try:
                 await _close_source(events)
+                await resolve(stream.finish())  # left early: what was held back reaches the batch
             finally:
                 await stream.close()
 
@@ -219,6 +219,11 @@ class BatchedEventProcessor(EventProcessor):
         overflow: What happens beyond that: ``"block"`` holds up the stream, ``"drop_oldest"``
             drops the batch that has waited longest.
 
+    Attributes:
+        batch_size: The events of a full batch.
+        batch_timeout_ms: How long a batch waits to be full, in milliseconds; None: for ever.
+        batch_handler: What is called with each batch.
+
     Raises:
         ConfigurationError: There is no handler, or a number makes no sense.
     """
@@ -245,6 +250,9 @@ class BatchedEventProcessor(EventProcessor):
             max_waiting=max_waiting_batches,
             overflow=overflow,
         )
+        self.batch_size = batch_size
+        self.batch_timeout_ms = batch_timeout_ms
+        self.batch_handler = batch_handler
         self._pending: set[Batcher] = set()
 
     async def flush(self) -> None:
