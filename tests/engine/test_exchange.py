@@ -187,3 +187,51 @@ async def test_a_base_url_without_its_version_is_told_where_most_servers_are() -
 
 async def test_other_refusals_do_not_speak_of_the_address() -> None:
     assert "asked was" not in str(await refusal("/v1", HTTPError(400)))
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "requests"),
+    [
+        (429, "false", 1),
+        (500, " False ", 1),
+        (400, "true", 2),
+        (401, "TRUE", 2),
+        (429, "perhaps", 2),
+        (400, "", 1),
+    ],
+)
+async def test_a_server_that_says_whether_to_try_again_is_obeyed(
+    status: int, told: str, requests: int
+) -> None:
+    refused = HTTPError(status, headers={"x-should-retry": told})
+    async with LoopbackServer(refused) as server:
+        settings = ProviderSettings(base_url=server.base_url())
+        async with SteerLLMClient(providers={"openai": settings}) as client:
+            with pytest.raises(ProviderError) as caught:
+                await client.generate(
+                    "Hi",
+                    "gpt-4o",
+                    streaming_options=StreamingOptions(max_retries=1, max_retry_wait=0),
+                )
+
+    assert len(server.requests) == requests
+    assert caught.value.is_retryable == (requests == 2)
+
+
+async def test_the_wait_that_a_header_asks_for_counts_before_that_of_the_body() -> None:
+    body = (
+        b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slowly", "details": '
+        b'[{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}]}}'
+    )
+    found = []
+    for headers in ({"retry-after": "3"}, {"retry-after": "0"}, {}):
+        async with LoopbackServer(HTTPError(429, headers=headers, body=body)) as server:
+            settings = ProviderSettings(base_url=server.base_url("gemini"), api_key="k")
+            async with SteerLLMClient(providers={"gemini": settings}) as client:
+                with pytest.raises(ProviderError) as caught:
+                    await client.generate(
+                        "Hi", "gemini-x", streaming_options=StreamingOptions(max_retries=0)
+                    )
+        found.append(caught.value.retry_after)
+
+    assert found == [3.0, 0.0, 7.0]

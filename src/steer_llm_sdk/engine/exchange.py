@@ -232,7 +232,13 @@ async def read_refusal(
     error = wire.read_error(answer)
     asked = retry_after_seconds(response.headers, clock.time())
     error.retry_after = error.retry_after if asked is None else asked
+    # A header that the official SDKs obey before anything that the status says.
+    told = _SHOULD_RETRY.get(response.headers.get("x-should-retry", "").strip().lower())
+    error.is_retryable = error.is_retryable if told is None else told
     return error
+
+
+_SHOULD_RETRY = {"true": True, "false": False}
 
 
 def is_stream_type(headers: Mapping[str, str]) -> bool:
