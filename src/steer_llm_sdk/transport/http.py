@@ -21,6 +21,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from steer_llm_sdk.errors import (
@@ -80,7 +81,8 @@ class HTTPTransport:
         """Send a request, and wait for the headers. See `transport.base.Transport`.
 
         A kept-alive connection that turns out to have been closed by the server before any byte of
-        the response is no failure: the request goes out again at once, on another connection.
+        the response is no failure: the request goes out again at once, on another connection. Once
+        a byte has come, it is a failure like any other.
         """
         session = await self._live_session()
         while True:
@@ -205,6 +207,8 @@ class _Connector(aiohttp.TCPConnector):
         self._home = loop
         self._process_id = os.getpid()
         super().__init__(limit=0, keepalive_timeout=keepalive_seconds)
+        factory: partial[ResponseHandler] = partial(_Protocol, loop=loop)
+        self._factory = factory
 
     @property
     def is_loop_closed(self) -> bool:
@@ -220,6 +224,30 @@ class _Connector(aiohttp.TCPConnector):
     def __del__(self, *_: object) -> None:
         if not self.closed:
             super().__del__()
+
+
+class _Protocol(ResponseHandler):
+    """Tells a connection that broke inside a response from one that had been closed before it.
+
+    aiohttp raises the same for both, and only the second may be asked again in silence.
+    """
+
+    _has_begun = False
+
+    def set_response_params(self, **params: Any) -> None:
+        self._has_begun = False
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        self._has_begun = True
+        super().data_received(data)
+
+    def set_exception(self, exc: type[BaseException] | BaseException, *cause: Any) -> None:
+        if self._has_begun and isinstance(
+            exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError
+        ):
+            exc = aiohttp.ClientPayloadError("the connection broke inside the response")
+        super().set_exception(exc, *cause)
 
 
 class HTTPResponse:
