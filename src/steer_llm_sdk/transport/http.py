@@ -207,8 +207,8 @@ class _Connector(aiohttp.TCPConnector):
         self._home = loop
         self._process_id = os.getpid()
         super().__init__(limit=0, keepalive_timeout=keepalive_seconds)
-        factory: partial[ResponseHandler] = partial(_Protocol, loop=loop)
-        self._factory = factory
+        protocol: Callable[..., ResponseHandler] = _Protocol
+        self._factory = partial(protocol, loop=loop)
 
     @property
     def is_loop_closed(self) -> bool:
@@ -242,10 +242,9 @@ class _Protocol(ResponseHandler):
         self._has_begun = True
         super().data_received(data)
 
-    def set_exception(self, exc: type[BaseException] | BaseException, *cause: Any) -> None:
-        if self._has_begun and isinstance(
-            exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError
-        ):
+    def set_exception(self, exc: BaseException, *cause: Any) -> None:
+        is_closed = isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+        if self._has_begun and is_closed:
             exc = aiohttp.ClientPayloadError("the connection broke inside the response")
         super().set_exception(exc, *cause)
 
