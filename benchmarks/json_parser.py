@@ -20,7 +20,8 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from steer_llm_sdk.structured import PartialJSON, TextPieces
+from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.structured import PartialJSON
 from steer_llm_sdk.structured.parser import IncrementalJSONParser
 
 PIECE = 4

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
+from steer_llm_sdk import SteerLLMClient, SyncSteerLLMClient
 from steer_llm_sdk.calls import CallArguments, Planner
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.plan import Plan
@@ -68,6 +73,270 @@ def test_an_unknown_keyword_is_refused_with_the_nearest_name_and_a_way_out() -> 
         CallArguments.read({"temprature": 0.5})
     with pytest.raises(TypeError, match=r"'zzz': A field .*extra_body=\{'zzz': …\}"):
         CallArguments.read({"zzz": 1})
+
+
+# --- keywords that belong elsewhere -------------------------------------------------------------
+
+PLACES = {
+    "timeout": "streaming_options=StreamingOptions(total_timeout=…)",
+    "request_timeout": "streaming_options=StreamingOptions(total_timeout=…)",
+    "max_retries": "streaming_options=StreamingOptions(max_retries=…)",
+    "num_retries": "streaming_options=StreamingOptions(max_retries=…)",
+    "event_processor": "streaming_options=StreamingOptions(event_processor=…)",
+    "text_transformers": "streaming_options=StreamingOptions(text_transformers=…)",
+    "fallbacks": "streaming_options=StreamingOptions(fallback_models=…)",
+    "idle_timeout": "streaming_options=StreamingOptions(idle_timeout=…)",
+    "options": "did you mean 'streaming_options'?",
+    "on_delta": "callbacks go to stream_with_usage",
+    "on_error": "callbacks go to stream_with_usage",
+    "stream": "every method streams",
+    "base_url": "SteerLLMClient(providers={'openai': ProviderSettings(base_url=…)})",
+    "api_base": "SteerLLMClient(providers={'openai': ProviderSettings(base_url=…)})",
+    "proxy": "SteerLLMClient(providers={'openai': ProviderSettings(proxy=…)})",
+    "verify": "SteerLLMClient(providers={'openai': ProviderSettings(verify=…)})",
+    "transport": "SteerLLMClient(transport=…)",
+    "http_client": "the library makes its own connections",
+    "gemini_api_key": "{'gemini': ProviderSettings(api_key=…)}), or set GEMINI_API_KEY",
+    "google_api_key": "{'gemini': ProviderSettings(api_key=…)}), or set GEMINI_API_KEY",
+    "openai_api_key": "{'openai': ProviderSettings(api_key=…)}), or set OPENAI_API_KEY",
+    "auth_token": "a key belongs to the client",
+    "max_completion_tokens": "did you mean 'max_tokens'?",
+    "max_output_tokens": "did you mean 'max_tokens'?",
+    "system_prompt": "did you mean 'system'?",
+    "stop_sequences": "did you mean 'stop'?",
+    "functions": "did you mean 'tools'?",
+    "headers": "did you mean 'extra_headers'?",
+    "response_model": "did you mean 'response_format'?",
+    "prompt": "did you mean 'messages'?",
+}
+
+
+@pytest.mark.parametrize(("name", "advice"), PLACES.items())
+def test_a_keyword_that_belongs_elsewhere_is_told_where(name: str, advice: str) -> None:
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}': ") as caught:
+        CallArguments.read({name: 1})
+
+    assert advice in str(caught.value)
+    assert "extra_body" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["apikey", "access_token", "bearer_token", "client_secret", "password", "authorization"]
+)
+def test_no_advice_puts_a_key_into_a_body(name: str) -> None:
+    for refuse in (CallArguments.read, lambda given: SteerLLMClient(**given)):
+        with pytest.raises(TypeError) as caught:
+            refuse({name: "sk-secret"})
+
+        assert "extra_body" not in str(caught.value)
+        assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("client", [SteerLLMClient, SyncSteerLLMClient])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("gemini_api_key", "{'gemini': ProviderSettings(api_key=…)}), or set GEMINI_API_KEY"),
+        ("api_key", "SteerLLMClient(providers={'openai': ProviderSettings(api_key=…)})"),
+        ("base_url", "SteerLLMClient(providers={'openai': ProviderSettings(base_url=…)})"),
+        ("timeout", "streaming_options=StreamingOptions(total_timeout=…)"),
+        ("max_retries", "streaming_options=StreamingOptions(max_retries=…)"),
+        ("event_processor", "streaming_options=StreamingOptions(event_processor=…)"),
+        ("temperature", "it belongs to each call: client.generate(…, temperature=…)"),
+        ("system_prompt", "it belongs to each call: client.generate(…, system=…)"),
+        ("http_client", "the library makes its own connections"),
+        ("openai_key", "did you mean 'openai_api_key'?"),
+        ("provider", "it belongs to each call: client.generate(…, provider=…)"),
+        ("zzz", "unexpected keyword argument 'zzz'"),
+    ],
+)
+def test_a_client_says_where_a_keyword_belongs_that_it_does_not_take(
+    client: Any, name: str, advice: str
+) -> None:
+    with pytest.raises(TypeError, match=f"'{name}'") as caught:
+        client(**{name: 1})
+
+    assert advice in str(caught.value)
+
+
+def test_a_subclass_of_a_client_may_have_keywords_of_its_own() -> None:
+    class Mine(SteerLLMClient):
+        def __init__(self, base_url: str, **given: Any) -> None:
+            self.base_url = base_url
+            super().__init__(**given)
+
+    assert Mine(base_url="x", openai_api_key="k").base_url == "x"
+    with pytest.raises(TypeError, match="StreamingOptions"):
+        Mine("x", timeout=3)
+
+
+# --- values that are not what they should be --------------------------------------------------
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "max_tokens below": (-5, "max_tokens: expected a whole number above 0, or None, found -5"),
+    "max_tokens text": ("100", "max_tokens: expected a whole number above 0, or None, found '100'"),
+    "max_tokens half": (1.5, "max_tokens: expected a whole number above 0, or None, found 1.5"),
+    "max_tokens bool": (True, "max_tokens: expected a whole number above 0, or None, found True"),
+    "temperature text": ("hot", "temperature: expected a finite number of at least 0, or None"),
+    "temperature nan": (math.nan, "temperature: expected a finite number of at least 0, or None"),
+    "temperature inf": (math.inf, "temperature: expected a finite number of at least 0, or None"),
+    "temperature below": (-1, "temperature: expected a finite number of at least 0, or None"),
+    "top_p above": (1.1, "top_p: expected a number from 0 to 1, or None, found 1.1"),
+    "top_p nan": (math.nan, "top_p: expected a number from 0 to 1, or None, found nan"),
+    "seed half": (1.5, "seed: expected a whole number, or None, found 1.5"),
+    "seed text": ("7", "seed: expected a whole number, or None, found '7'"),
+    "seed bool": (False, "seed: expected a whole number, or None, found False"),
+    "stop number": (5, "stop: expected a str or a list of strings, none of them empty"),
+    "stop empty": ("", "stop: expected a str or a list of strings, none of them empty"),
+    "stop numbers": ([5], "stop: expected a str or a list of strings, none of them empty"),
+    "stop bytes": (b"END", "stop: expected a str or a list of strings, none of them empty"),
+    "system list": ([{"text": "x"}], "system: expected a str, or None, found [{'text': 'x'}]"),
+    "provider number": (5, "provider: expected a str, or None, found 5"),
+    "request_id number": (5, "request_id: expected a str, or None, found 5"),
+    "metadata list": ([1], "metadata: expected a mapping whose keys are strings, or None"),
+    "metadata key": ({1: 2}, "metadata: expected a mapping whose keys are strings, or None"),
+    "extra_body text": ("{}", "extra_body: expected a mapping whose keys are strings, or None"),
+    "tools mapping": ({"name": "f"}, "tools: expected a list of tools, found dict"),
+    "tools text": ("f", "tools: expected a list of tools, found str"),
+    "tools number": (5, "tools: expected a list of tools, found int"),
+    "tool_choice number": (5, "tool_choice: expected a string or a mapping, found int"),
+    "extra_headers text": ("a: b", "extra_headers: expected a mapping of names to values"),
+    "streaming_options dict": ({}, "streaming_options: expected StreamingOptions, found dict"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_value_that_is_something_else_is_refused_with_what_was_expected(what: str) -> None:
+    (value, complaint), name = WRONG[what], what.partition(" ")[0]
+
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)):
+        plan_of("gpt-4o", **{name: value})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"temperature": 0},
+        {"temperature": 2.0},
+        {"top_p": 0, "seed": -1, "max_tokens": 1},
+        {"stop": ("a", "b")},
+        {"stop": []},
+        {"metadata": MappingProxyType({"a": 1})},
+        {"request_id": ""},
+    ],
+)
+def test_a_value_that_is_right_is_taken(given: dict[str, Any]) -> None:
+    assert plan_of("gpt-4o", **given).targets
+
+
+def test_a_long_value_is_shown_in_part() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        plan_of("gpt-4o", seed="x" * 10_000)
+
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).endswith("…")
+
+
+HEADERS: dict[str, tuple[Any, str]] = {
+    "int": ({"X-Tenant": 5}, "expected the value of 'X-Tenant' to be a str, found int: write str"),
+    "float": ({"X-Tenant": 0.5}, "'X-Tenant' to be a str, found float: write str(…)"),
+    "bool": ({"X-Tenant": True}, "'X-Tenant' to be a str, found bool: write what the server"),
+    "None": ({"X-Trace": None}, "'X-Trace' to be a str, found NoneType: leave the header out"),
+    "bytes": ({"X-Trace": b"a"}, "'X-Trace' to be a str, found bytes: decode it first"),
+    "list": ({"X-Trace": ["a"]}, "'X-Trace' to be a str, found list"),
+    "line feed": ({"X-Trace": "a\nb"}, "the value of 'X-Trace' has a line break"),
+    "carriage return": ({"X-Trace": "a\rb"}, "the value of 'X-Trace' has a line break"),
+    "null": ({"X-Trace": "a\0b"}, "the value of 'X-Trace' has a line break"),
+    "number as name": ({1: "a"}, "expected the name of a header, found 1"),
+    "empty name": ({"": "a"}, "expected the name of a header, found ''"),
+    "space in name": ({"X Trace": "a"}, "expected the name of a header, found 'X Trace'"),
+    "line in name": ({"X\n": "a"}, r"expected the name of a header, found 'X\n'"),
+    "colon in name": ({"X:": "a"}, "expected the name of a header, found 'X:'"),
+    "letter in name": ({"Ü": "a"}, "expected the name of a header, found 'Ü'"),
+    "length": ({"Content-Length": "5"}, "'Content-Length' is said by the library itself"),
+    "coding": ({"transfer-encoding": "x"}, "'transfer-encoding' is said by the library itself"),
+    "list of pairs": ([("a", "b")], "expected a mapping of names to values, found list"),
+}
+
+
+@pytest.mark.parametrize("what", HEADERS)
+@pytest.mark.parametrize("where", ["extra_headers", "openai: headers"])
+def test_a_header_that_cannot_be_sent_is_refused_by_its_name(what: str, where: str) -> None:
+    headers, complaint = HEADERS[what]
+    made_by = planner({"OPENAI_API_KEY": "k"})
+    given = {"extra_headers": headers}
+    if where != "extra_headers":
+        made_by, given = planner(openai=ProviderSettings(api_key="k", headers=headers)), {}
+
+    with pytest.raises(ConfigurationError, match=re.escape(f"{where}: ")) as caught:
+        plan_of("gpt-4o", made_by, **given)
+
+    assert complaint in str(caught.value)
+
+
+def test_headers_that_can_be_sent_are() -> None:
+    headers = {"X-Trace.id_1!": "a\tb; ü", "x-empty": ""}
+
+    (target,) = plan_of("gpt-4o", extra_headers=MappingProxyType(headers)).targets
+
+    assert target.chat.extra_headers == headers
+
+
+def test_headers_of_a_call_are_in_no_repr() -> None:
+    headers = {"x-key": "sk-secret"}
+
+    assert "sk-secret" not in repr(CallArguments(extra_headers=headers))
+    assert "sk-secret" not in repr(plan_of("gpt-4o", extra_headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("api_key", 123, "openai: api_key: expected a str, or None, found int"),
+        ("base_url", 5, "openai: base_url: expected a str, or None, found 5"),
+        ("proxy", 5, "openai: proxy: expected a str, or None, found int"),
+        ("verify", "no", "openai: verify: expected True or False, found 'no'"),
+        ("model_path", 5, "openai: model_path: expected a path, or None, found 5"),
+        ("proxy", "http://[::1", "openai: expected proxy to be a URL such as"),
+        ("proxy", "ftp://me:secret@x", "found another text, which is not shown"),
+        ("proxy", "http://", "openai: expected proxy to be a URL"),
+        ("proxy", "http://x:port", "openai: expected proxy to be a URL"),
+        ("proxy", "http://a\n.example", "openai: expected proxy to be a URL"),
+        ("proxy", "me:secret", "found another text, which is not shown"),
+    ],
+)
+def test_settings_are_checked_by_the_first_call_that_uses_them(
+    field: str, value: Any, complaint: str
+) -> None:
+    made_by = planner(openai=ProviderSettings(**{"api_key": "k", field: value}))
+
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)) as caught:
+        plan_of("gpt-4o", made_by)
+
+    assert "cret" not in str(caught.value)
+    assert plan_of("ollama:x", made_by).targets  # the others are not concerned
+
+
+@pytest.mark.parametrize("client", [SteerLLMClient, SyncSteerLLMClient])
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"openai_api_key": 123}, "openai: the API key: expected a str, or None, found int"),
+        ({"anthropic_api_key": b"k"}, "anthropic: the API key: expected a str, or None"),
+        (
+            {"providers": {"openai": "http://x"}},
+            "providers['openai']: expected ProviderSettings(…)",
+        ),
+        ({"providers": {"openai": {"base_url": "x"}}}, "found dict: write ProviderSettings(**…)"),
+        ({"providers": {"openai": None}}, "expected ProviderSettings(…), found NoneType"),
+        ({"providers": [("openai", 1)]}, "providers: expected a mapping of names to Provider"),
+    ],
+)
+def test_a_client_of_wrong_keys_or_providers_is_not_made(
+    client: Any, given: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(complaint)):
+        client(**given)
 
 
 # --- keys -------------------------------------------------------------------------------------
@@ -222,6 +491,30 @@ def test_the_environment_is_read_once_and_a_warning_comes_once() -> None:
         plan_of("gpt-4o", made_by)
 
 
+def test_a_proxy_without_a_scheme_is_one_of_http() -> None:
+    settings = ProviderSettings(api_key="k", proxy="proxy.example:3128")
+
+    (target,) = plan_of("gpt-4o", planner(openai=settings)).targets
+
+    assert target.proxy == "http://proxy.example:3128"
+
+
+async def test_a_password_in_an_address_is_sent_only_where_there_is_no_key() -> None:
+    address = "https://me:secret@proxy.example/v1"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bare = await endpoint_of("gpt-4o", planner(openai=ProviderSettings(base_url=address)))
+        keyed = await endpoint_of(
+            "gpt-4o", planner(openai=ProviderSettings(base_url=address, api_key="sk-1"))
+        )
+        own = ProviderSettings(base_url=address, headers={"authorization": "mine"})
+        headed = await endpoint_of("gpt-4o", planner(openai=own))
+
+    assert bare.headers == {"authorization": "Basic bWU6c2VjcmV0"}
+    assert (keyed.api_key, keyed.headers) == ("sk-1", {})
+    assert headed.headers == {"authorization": "mine"}
+
+
 def test_a_proxy_and_the_check_of_certificates_go_along() -> None:
     settings = ProviderSettings(api_key="k", proxy="http://proxy.example:3128", verify=False)
 
@@ -319,6 +612,39 @@ def test_a_fallback_that_cannot_be_asked_is_refused_at_once() -> None:
         plan_of("gpt-4o", streaming_options=options)
 
 
+@pytest.mark.parametrize(
+    ("fallback", "given", "complaint"),
+    [
+        ("gtp-4o", {}, "did you mean 'gpt-4o'?"),
+        ("claude-x", {"seed": 7}, "seed"),
+        ("ollama:x", {"tools": [{"name": "f"}], "tool_choice": "f"}, "the choice of a tool"),
+        ("local:nothing", {}, "the embedded model is called 'smollm2'"),
+        ("openai:", {}, "names the provider 'openai' and no model"),
+    ],
+)
+def test_a_fallback_that_cannot_be_made_is_refused_with_its_name(
+    fallback: str, given: dict[str, Any], complaint: str
+) -> None:
+    options = StreamingOptions(fallback_models=["gpt-4o-mini", fallback])
+    made_by = planner({"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"})
+
+    with pytest.raises(ConfigurationError, match=f"^fallback_models: '{fallback}': ") as caught:
+        plan_of("gpt-4o", made_by, streaming_options=options, **given)
+
+    assert complaint in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_the_embedded_model_as_a_fallback_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEER_CACHE_DIR", str(tmp_path))
+    options = StreamingOptions(fallback_models=["local:smollm2"])
+
+    with pytest.raises(ConfigurationError, match=r"fallback_models: 'local:smollm2': the embedded"):
+        plan_of("gpt-4o", streaming_options=options)
+
+
 async def test_the_embedded_model_has_one_name_and_no_other_file_by_name() -> None:
     (target,) = plan_of("local:/etc/passwd").targets
 
@@ -399,3 +725,9 @@ def test_options_of_another_kind_are_refused() -> None:
 def test_messages_that_cannot_be_read_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="at least one message"):
         planner({"OPENAI_API_KEY": "k"}).plan([], "gpt-4o", CallArguments())
+
+
+def test_headers_of_the_callers_may_hold_a_key_so_they_are_not_shown() -> None:
+    arguments = CallArguments.read({"extra_headers": {"authorization": "sk-secret"}})
+
+    assert "sk-secret" not in repr(arguments)

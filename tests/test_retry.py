@@ -125,3 +125,8 @@ def test_a_wait_is_never_negative_too_long_or_over_the_budget(
     if found is not None:
         assert (retry_after or 0.0) <= found <= 60
         assert spent + found <= 120
+
+
+def test_a_provider_that_asks_for_no_wait_gets_the_jitter_alone() -> None:
+    assert wait(retry_after=0.0, random=0.0) == 0.0
+    assert wait(retry_after=0.0, random=1.0) == 0.5

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import weakref
-from collections.abc import Callable, Coroutine, Mapping
-from importlib import import_module
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from steer_llm_sdk.calls import CallArguments, CallKeywords, ItemKeywords, Planner
+from steer_llm_sdk.calls import (
+    CallArguments,
+    CallKeywords,
+    ItemKeywords,
+    Planner,
+    place_in_client,
+)
+from steer_llm_sdk.checks import with_advice
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
-from steer_llm_sdk.engine.underway import start_task
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -28,15 +32,15 @@ from steer_llm_sdk.models.callbacks import (
 )
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.pools import Pools
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.views import ItemsStream, TextStream
 from steer_llm_sdk.structured import ItemStream, read_item_type
 from steer_llm_sdk.transport.base import Transport
 
-_log = logging.getLogger("steer_llm_sdk")
 
-
+@with_advice(place_in_client)
 class SteerLLMClient:
     """Streams from language models, whoever serves them, as typed events.
 
@@ -76,15 +80,9 @@ class SteerLLMClient:
     ) -> None:
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
         self.stats = ClientStats()
-        self._planner = Planner(keys, providers or {})
-        self._transport = transport
+        self._planner = Planner(keys, {} if providers is None else providers)
         self._clock = clock or SystemClock()
-        # One pool of connections per event loop: a socket belongs to the loop that opened it.
-        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Transport] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._pools = Pools(transport, self.stats)
         self._without_usage: set[str] = set()
 
     # --- streaming ----------------------------------------------------------------------------
@@ -244,9 +242,9 @@ class SteerLLMClient:
             ConfigurationError: The call cannot be made as it was asked for.
             SteerError: The stream failed.
         """
-        return await self.stream_with_usage(
-            messages, model, temperature, max_tokens, streaming_options, **arguments
-        )
+        plan = self._plan(messages, model, temperature, max_tokens, streaming_options, arguments)
+        wanted = plan.options.raise_on_error
+        return await self._stream(plan, None, raises=True if wanted is None else wanted).run()
 
     # --- its life -----------------------------------------------------------------------------
 
@@ -255,17 +253,7 @@ class SteerLLMClient:
 
         Waits for what cancelled streams still have to deliver. The client may be used again after.
         """
-        loop, current = asyncio.get_running_loop(), asyncio.current_task()
-        for stream in tuple(self._streams):
-            if stream.belongs_to(loop):
-                stream.cancel("the client was closed while the stream ran")
-        # A callback that closes the client from within such a task does not wait for itself.
-        own = [task for task in self._tasks if task.get_loop() is loop and task is not current]
-        if own:
-            await asyncio.wait(own)
-        pool = self._pools.pop(loop, None)
-        if pool is not None:
-            await pool.close()
+        await self._pools.here().close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -299,51 +287,19 @@ class SteerLLMClient:
 
     def _stream(self, plan: Plan, manager: EventManager | None, *, raises: bool) -> EventStream:
         async def open_pump() -> Pump:
+            here = self._pools.here()
+            if (stream := this()) is not None:
+                here.streams.add(stream)
             await plan.targets[0].prepare()
             attempts = Attempts(plan, random.random, self._without_usage)
-            return Pump(plan, await self._pool(), self._clock, attempts, self.stats)
+            return Pump(plan, await here.transport(), self._clock, attempts, self.stats)
 
         structured = plan.structured if plan.is_json else None
-        stream = EventStream(
+        events = EventStream(
             open_pump, self._keep, plan.options, manager, structured=structured, raises=raises
         )
-        self._streams.add(stream)
-        return stream
-
-    async def _pool(self) -> Transport:
-        if self._transport is not None:
-            return self._transport
-        loop = asyncio.get_running_loop()
-        if loop not in self._pools:
-            make_pool = await _load_transport()
-            if loop not in self._pools:  # another stream may have come first
-                self._pools[loop] = make_pool()
-        return self._pools[loop]
+        this = weakref.ref(events)  # in a circle, it would not be collected when it is dropped
+        return events
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = start_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return task
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
-            self.stats.undelivered += 1
-            _log.warning("the last events of a stream were not delivered: the event loop ended")
-        elif (error := task.exception()) is not None:
-            _log.error("the last events of a stream could not be delivered", exc_info=error)
-
-
-async def _load_transport() -> Callable[[], Transport]:
-    """The transport over HTTP. Its library takes some tenths of a second to load: a thread does."""
-    home = "steer_llm_sdk.transport.http"
-    # Half loaded by another thread it would be in `sys.modules`, too, and the loop would wait.
-    if home not in _LOADED:
-        await asyncio.to_thread(import_module, home)
-        _LOADED.add(home)
-    transport: Callable[[], Transport] = import_module(home).HTTPTransport
-    return transport
-
-
-_LOADED: set[str] = set()
+        return self._pools.here().keep(work)

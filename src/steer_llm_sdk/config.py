@@ -9,14 +9,78 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from steer_llm_sdk.checks import (
+    FLAG,
+    PATH,
+    SECRET,
+    TEXT,
+    Kind,
+    check_values,
+    did_you_mean,
+    with_advice,
+)
 from steer_llm_sdk.errors import ConfigurationError
 
 _LOOPBACK = re.compile(r"localhost|.+\.localhost|127(\.\d+){3}|0\.0\.0\.0|::1?")
 
 
+# https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2: what the name of a header is made of.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# What would end a header, or the whole request, before its time.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# The body's length is the transport's to say: another would cut the body or let it wait for ever.
+_HEADERS_OF_TRANSPORT = frozenset({"content-length", "transfer-encoding"})
+
+_PROXY_SCHEMES = frozenset({"http", "https"})
+
+_KINDS: Mapping[str, Kind] = {
+    "api_key": SECRET.or_none(),
+    "base_url": TEXT.or_none(),
+    "kind": TEXT.or_none(),
+    "proxy": SECRET.or_none(),
+    "verify": FLAG,
+    "model_path": PATH.or_none(),
+}
+
+# What a setting is called here and elsewhere.
+SETTINGS: Mapping[str, str] = {
+    "api_base": "base_url",
+    "api_key": "api_key",
+    "apikey": "api_key",
+    "base_url": "base_url",
+    "default_headers": "headers",
+    "endpoint": "base_url",
+    "extra_headers": "headers",
+    "headers": "headers",
+    "host": "base_url",
+    "key": "api_key",
+    "kind": "kind",
+    "model_path": "model_path",
+    "proxies": "proxy",
+    "proxy": "proxy",
+    "ssl": "verify",
+    "ssl_verify": "verify",
+    "token": "api_key",
+    "url": "base_url",
+    "verify": "verify",
+    "verify_ssl": "verify",
+}
+
+
+def _place_of(name: str) -> str | None:
+    if name in SETTINGS:
+        return did_you_mean(SETTINGS[name])
+    if name in {"timeout", "max_retries"}:
+        return "limits and retries are options of a call: StreamingOptions(…)"
+    return None
+
+
+@with_advice(_place_of)
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ProviderSettings:
     """How one provider is reached. Keys, passwords and proxies are not part of the repr.
+
+    What it holds is checked by the first call that uses it, before anything is sent.
 
     Attributes:
         api_key: The key; else the provider's environment variable is read.
@@ -46,6 +110,72 @@ class ProviderSettings:
         }
         fields = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"{type(self).__name__}({fields})"
+
+
+def check_settings(settings: ProviderSettings, provider: str) -> None:
+    """Check what does not depend on the environment.
+
+    Raises:
+        ConfigurationError: A setting is not what it has to be; no secret is shown.
+    """
+    check_values(_KINDS, settings, f"{provider}: ")
+    check_headers(f"{provider}: headers", settings.headers)
+
+
+def check_headers(where: str, headers: object) -> None:
+    """Check headers: names and values that HTTP can carry. Values are never shown.
+
+    Raises:
+        ConfigurationError: They are no mapping, or one of them cannot be sent.
+    """
+    if headers is None:
+        return
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(
+            f"{where}: expected a mapping of names to values, found {type(headers).__name__}"
+        )
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{where}: expected the name of a header, found {name!r:.80}")
+        if name.lower() in _HEADERS_OF_TRANSPORT:
+            raise ConfigurationError(
+                f"{where}: {name!r} is said by the library itself: leave it out"
+            )
+        if not isinstance(value, str):
+            raise ConfigurationError(
+                f"{where}: expected the value of {name!r} to be a str, "
+                f"found {type(value).__name__}{_HEADER_HINTS.get(type(value), '')}"
+            )
+        if _CONTROL.search(value):
+            raise ConfigurationError(
+                f"{where}: the value of {name!r} has a line break or another control character"
+            )
+
+
+_HEADER_HINTS: Mapping[type, str] = {
+    bool: ": write what the server expects, such as 'true'",
+    bytes: ": decode it first",
+    float: ": write str(…)",
+    int: ": write str(…)",
+    type(None): ": leave the header out, or give it a value",
+}
+
+
+def clean_proxy(proxy: str, provider: str) -> str:
+    """A proxy's URL, checked; one without a scheme gets ``http://``.
+
+    Raises:
+        ConfigurationError: It is no URL of a proxy. Its user and password are not shown.
+    """
+    url = proxy.strip()
+    url = url if "://" in url else f"http://{url}"
+    parts = _split(url)
+    if parts is None or not parts.hostname or parts.scheme not in _PROXY_SCHEMES:
+        raise ConfigurationError(
+            f"{provider}: expected proxy to be a URL such as 'http://proxy.example:3128', found "
+            "another text, which is not shown, since it may hold a password"
+        )
+    return url
 
 
 def first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
@@ -87,8 +217,11 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
 
 
 def shown_url(url: str) -> str:
-    """A URL as it may be shown: without a user, a password and a query."""
-    return re.sub(r"//[^/]*@", "//", url).partition("?")[0]
+    """A URL as it may be shown: without a user, a password and a query.
+
+    What is no URL may have any character in its password, so all before the last ``@`` goes.
+    """
+    return re.sub(r"//.*@", "//", url.partition("?")[0], flags=re.DOTALL)
 
 
 def split_credentials(url: str) -> tuple[str, str | None]:
@@ -113,6 +246,8 @@ def _with_port(url: str, default: str | None) -> str:
 
 
 def _split(url: str) -> SplitResult | None:
+    if not url.isprintable() or " " in url:  # urlsplit would take line breaks out in silence
+        return None
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises, when it is no number

@@ -23,10 +23,12 @@
 
 Each class says whether trying again may help (``is_retryable``); an instance may know better than
 its class. No exception of another library is ever part of the tree, nor of its ``__cause__``.
+Errors can be copied, pickled (so they come out of process pools as they went in) and stored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 
@@ -48,8 +50,13 @@ class PartialResponse(Protocol):
     finish_reason: str | None
     metadata: dict[str, Any]
 
-    def get_text(self) -> str:
+    @property
+    def text(self) -> str:
         """The text that had arrived."""
+        ...
+
+    def get_text(self) -> str:
+        """Return the text that had arrived."""
         ...
 
     @property
@@ -64,15 +71,19 @@ class PartialResponse(Protocol):
 
 
 class SteerError(Exception):
-    """The root of every error this library raises.
+    """The root of every error this library raises. Two are equal when their dicts are.
 
     Attributes:
         is_retryable: Whether the same request may succeed when it is sent again.
         partial_response: What had arrived when the stream failed; None where no stream had begun.
+        quote: What the message quotes of the bytes that came, as it stands there; text
+            transformers have it taken out.
     """
 
     is_retryable: bool = False
     partial_response: PartialResponse | None = None
+    _class_name: str | None = None  # where the error was stored by who knew its class
+    quote: str = ""
 
     def __init__(self, message: str = "", *, is_retryable: bool | None = None) -> None:
         super().__init__(message)
@@ -83,6 +94,115 @@ class SteerError(Exception):
     def message(self) -> str:
         """The message alone, as ``str(error)`` gives it."""
         return str(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the error as a plain dict, which JSON can hold, without `partial_response`.
+
+        Returns:
+            ``{"type", "message", "is_retryable", …}``: the name of the class, and then the fields
+            that this error has.
+        """
+        from steer_llm_sdk.stored import plain
+
+        said = {"type": self._class_name or type(self).__name__, "message": str(self)}
+        named = {name: plain(value) for name, value in vars(self).items() if _is_field(name)}
+        return said | {"is_retryable": self.is_retryable} | named
+
+    def to_json(self) -> str:
+        """Return the error as JSON to be stored: what `to_dict` gives, and ``version``."""
+        from steer_llm_sdk.stored import to_json
+
+        return to_json(self.to_dict())
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> SteerError:
+        """Make an error of what `to_dict` gave, or `to_json` when it was parsed.
+
+        It is of the class that ``type`` names; where that is not known, a `SteerError` with the
+        same fields, whose `to_dict` still names it. Fields that are missing have their defaults.
+        """
+        from copy import deepcopy
+
+        name = str(data.get("type", "SteerError"))
+        known = _class_named(name)
+        found = known or SteerError
+        error = _new_error(found, (str(data.get("message", "")),))
+        fields = {key: value for key, value in data.items() if _may_be_set(found, key)}
+        if data.get("is_retryable", found.is_retryable) != found.is_retryable:
+            fields["is_retryable"] = data["is_retryable"]
+        if known is None:
+            fields["_class_name"] = name
+        vars(error).update(deepcopy(fields))
+        return error
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, SteerError):
+            return NotImplemented
+        return self is other or self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self)))
+
+    def __reduce__(self) -> Any:
+        # Without `__init__`, whose arguments differ from class to class: the fields are the state.
+        return _new_error, (type(self), self.args), dict(vars(self))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        return _error_schema(cls, handler)
+
+
+def _new_error(kind: type[SteerError], args: tuple[Any, ...]) -> SteerError:
+    return kind.__new__(kind, *args)
+
+
+# Written by `to_dict` under a name of their own, or not at all.
+_NOT_FIELDS = frozenset({"type", "message", "is_retryable", "partial_response", "version"})
+
+
+def _is_field(name: str) -> bool:
+    return name not in _NOT_FIELDS and not name.startswith("_")
+
+
+def _may_be_set(kind: type[SteerError], name: str) -> bool:
+    """Whether a stored key is a field: none that would hide a method of the class."""
+    return _is_field(name) and not callable(getattr(kind, name, None)) and name != "args"
+
+
+def _class_named(name: str) -> type[SteerError] | None:
+    return next((kind for kind in _tree(SteerError) if kind.__name__ == name), None)
+
+
+def _tree(kind: type[SteerError]) -> Iterator[type[SteerError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _tree(below)
+
+
+def error_as_dict(error: Any) -> Any:
+    """Return any exception as `SteerError.to_dict` has it; a dict, which one was, as it is."""
+    if isinstance(error, SteerError):
+        return error.to_dict()
+    if isinstance(error, BaseException):
+        return {"type": type(error).__name__, "message": str(error), "is_retryable": False}
+    return error
+
+
+class AnyError(Exception):
+    """Stands for every exception where pydantic reads the type of a field."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        return _error_schema(Exception, handler)
+
+
+def _error_schema(kind: type[BaseException], handler: Any) -> Any:
+    from steer_llm_sdk.stored import pydantic_schema
+
+    hints = {"type": str, "message": str, "is_retryable": bool}
+    return pydantic_schema(
+        kind, handler, hints, from_dict=SteerError.from_dict, to_dict=error_as_dict
+    )
 
 
 # --- before any stream ------------------------------------------------------------------------
@@ -122,6 +242,14 @@ class ProviderError(SteerError):
         retry_after: Seconds that the provider asks to wait, or None.
         body: The error's body as text, shortened; never holds a key.
     """
+
+    # For errors that were stored before a field was there; so in the other classes.
+    status: int | None = None
+    code: str | None = None
+    provider: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    body: str | None = None
 
     def __init__(
         self,
@@ -216,6 +344,9 @@ class RequestTimeoutError(TransportError):
         seconds: Its value.
     """
 
+    limit: str = ""
+    seconds: float = 0.0
+
     def __init__(self, message: str = "", *, limit: str = "", seconds: float = 0.0) -> None:
         super().__init__(message)
         self.limit = limit
@@ -252,6 +383,9 @@ class InvalidJSONError(SteerError):
             place.
     """
 
+    text: str = ""
+    position: int | None = None
+
     def __init__(self, message: str = "", *, text: str = "", position: int | None = None) -> None:
         super().__init__(message)
         self.text = text
@@ -269,6 +403,9 @@ class SchemaError(InvalidJSONError):
         path: Where in the value the misfit is (``$.items[3].price``).
         reason: What is wrong there.
     """
+
+    path: str = "$"
+    reason: str = ""
 
     def __init__(
         self,

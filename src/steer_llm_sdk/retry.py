@@ -1,8 +1,7 @@
 """When to send a request again, and after how long: arithmetic only.
 
-Nobody waits here, and nothing is random here: the caller brings a random number, and does the
-waiting. Whether anything may be sent again at all (never after the first delta) is the caller's to
-know too.
+`RetryPolicy` computes seconds from numbers; its caller supplies the random one, waits, and decides
+beforehand whether anything may be sent again at all (never after the first delta).
 
 The wait before retry *n* (from 0) is jittered: equal jitter, between half of the exponential step
 and all of it. Full jitter (between 0 and the step) spreads a crowd of clients a little better, but

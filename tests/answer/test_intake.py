@@ -93,10 +93,10 @@ def test_words_that_come_alone_make_the_same_event(fragments: Any) -> None:
     assert intake.take_pending() == {}
 
 
-@pytest.mark.parametrize("defers", [False, True])
+@pytest.mark.parametrize("is_rewritten", [False, True])
 @pytest.mark.parametrize("empty", ["", Text("", {}), Refusal(""), Reasoning()])
-def test_what_says_nothing_is_no_delta(empty: Fragment, defers: bool) -> None:
-    assert taken(intake_of(defers=defers), empty) == []
+def test_what_says_nothing_is_no_delta(empty: Fragment, is_rewritten: bool) -> None:
+    assert taken(intake_of(is_rewritten=is_rewritten), empty) == []
 
 
 def test_text_is_json_where_json_was_asked_for_and_other_deltas_never_are() -> None:
@@ -301,7 +301,7 @@ def test_a_failure_that_the_last_frame_tells_is_one() -> None:
 
 @pytest.mark.parametrize("fragment", ["Hi", Text("Hi", {}), Reasoning("Hi")])
 def test_a_deferred_delta_counts_only_once_it_is_adopted(fragment: Fragment) -> None:
-    intake = intake_of(defers=True)
+    intake = intake_of(is_rewritten=True)
 
     (event,) = taken(intake, fragment)
     assert (intake.chunks, intake.sequence) == (0, 0)
@@ -313,7 +313,7 @@ def test_a_deferred_delta_counts_only_once_it_is_adopted(fragment: Fragment) -> 
 
 
 def test_deferred_words_are_in_the_response_once_they_are_adopted() -> None:
-    intake = intake_of(defers=True)
+    intake = intake_of(is_rewritten=True)
 
     (event,) = taken(intake, "secret")
     assert intake.response.get_text() == ""
@@ -324,7 +324,7 @@ def test_deferred_words_are_in_the_response_once_they_are_adopted() -> None:
 
 
 def test_a_call_that_is_closed_before_it_is_adopted_is_closed() -> None:
-    intake = intake_of(defers=True)
+    intake = intake_of(is_rewritten=True)
 
     for event in taken(intake, ToolCallPiece(0, "c", "sh", "ls", "custom", is_whole=True)):
         intake.adopt(event)
@@ -350,7 +350,7 @@ def test_nothing_of_a_failed_attempt_is_left() -> None:
     taken(intake, *SAID)
     list(intake.feed_tail(breaking(), NOW))
 
-    intake.forget()
+    intake.begin_attempt()
 
     for name in ("failure", "has_ended", "has_cut_tail", "usage", "finish", "fragments"):
         assert getattr(intake, name) == getattr(fresh, name), name
@@ -359,10 +359,10 @@ def test_nothing_of_a_failed_attempt_is_left() -> None:
 
 
 def test_a_call_that_a_failed_attempt_closed_is_open_again() -> None:
-    intake = intake_of(defers=True)
+    intake = intake_of(is_rewritten=True)
     taken(intake, ToolCallPiece(0, "c", "sh", "ls", "custom", is_whole=True))
 
-    intake.forget()
+    intake.begin_attempt()
 
     for event in taken(intake, ToolCallPiece(0, "c", "sh", "l", "custom")):
         intake.adopt(event)
@@ -374,7 +374,7 @@ def test_what_an_attempt_has_delivered_stays() -> None:
     intake = intake_of()
     taken(intake, "Hi", Reasoning("Hm"), ToolCallPiece(0, "c", "add", "5", is_whole=True), *SAID)
 
-    intake.forget()
+    intake.begin_attempt()
 
     intake.collector.settle(has_finished=False, was_cut=False)
     assert intake.chunks == 3
@@ -438,3 +438,64 @@ def test_each_choice_adds_up_on_its_own() -> None:
 
 def test_without_other_choices_there_is_nothing() -> None:
     assert OtherChoices().as_dict() == {}
+
+
+def test_a_call_that_is_gone_on_with_keeps_its_identifier_and_name() -> None:
+    intake = intake_of()
+    taken(intake, ToolCallPiece(0, "call_real", "add", '{"a":'))
+
+    intake.begin_attempt()
+    (event,) = taken(intake, ToolCallPiece(0, arguments=" 1}", is_whole=True))
+    intake.collector.settle(has_finished=True, was_cut=False)
+
+    assert (event.delta["id"], event.delta["name"]) == ("call_real", "add")  # type: ignore[index]
+    assert intake.response.tool_calls == [
+        {"id": "call_real", "name": "add", "arguments": '{"a": 1}'}
+    ]
+
+
+def test_reasoning_that_is_gone_on_with_keeps_its_parts_apart() -> None:
+    intake = intake_of()
+    taken(intake, Reasoning("a", 0))
+
+    intake.begin_attempt()
+    events = taken(intake, Reasoning("b", 0), Reasoning("c", 1))
+
+    assert [event.delta["text"] for event in events] == ["b", "\n\nc"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("is_rewritten", [False, True])
+def test_calls_and_reasoning_of_which_nothing_was_delivered_are_forgotten(
+    is_rewritten: bool,
+) -> None:
+    intake = intake_of(is_rewritten=is_rewritten)
+    if is_rewritten:
+        taken(intake, Reasoning("a", 0), ToolCallPiece(0, "call_1", "add"))
+
+    intake.begin_attempt()
+    reasoning, call = taken(intake, Reasoning("b", 1), ToolCallPiece(0, name="sub"))
+
+    assert reasoning.delta == {"type": "reasoning", "text": "b"}
+    assert isinstance(call.delta, dict)
+    assert call.delta["id"] != "call_1"
+
+
+def test_lists_that_meet_are_joined_without_copying_what_has_come_before() -> None:
+    intake = intake_of()
+    taken(intake, Extras({"sources": [0]}))
+    kept = intake._pending["sources"]
+
+    for number in range(1, 1_000):
+        taken(intake, Extras({"sources": [number]}))
+
+    assert intake.take_pending()["sources"] is kept
+    assert kept == list(range(1_000))
+
+
+def test_a_list_of_the_decoders_is_not_changed() -> None:
+    intake, mine = intake_of(), ["a"]
+
+    taken(intake, Extras({"sources": mine}), Extras({"sources": ["b"]}))
+
+    assert mine == ["a"]
+    assert intake.take_pending() == {"sources": ["a", "b"]}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from steer_llm_sdk.answer.metrics import StreamMetrics, delta_content
 from steer_llm_sdk.models.events import StreamDeltaEvent
-from support.events import BEGAN, complete, delta, failure, start, usage
+from support.events import BEGAN, delta
 
 
 def measured(gaps: list[float], **options: float) -> StreamMetrics:
@@ -52,18 +52,16 @@ def test_the_firsts_are_kept_apart() -> None:
     metrics = StreamMetrics()
     metrics.on_first("byte", BEGAN + 0.125)
     events = [
-        start(),
         at({"type": "reasoning", "text": "m"}, 0.5),
         at({"type": "reasoning", "text": "m"}, 0.625),
         at("x", 1.0),
         at({"type": "tool_call", "index": 0, "name": "f", "arguments": ""}, 1.5),
         at({"type": "tool_call", "index": 0, "arguments": "{"}, 2.0),
-        usage(),
-        failure(),
     ]
+    metrics.on_start(BEGAN)
     for event in events:
-        metrics.on_event(event)
-    metrics.on_event(complete(at=4.0))
+        metrics.on_delta(delta_content(event), event.timestamp)
+    metrics.on_end(BEGAN + 4.0)
     summary = metrics.summary()
 
     firsts = {key: value for key, value in summary.items() if key.startswith("time_to_first")}

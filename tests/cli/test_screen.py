@@ -14,7 +14,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import StreamingResponse, set_measure
 
 
 class Terminal(io.StringIO):
@@ -128,10 +128,8 @@ def test_every_event_is_one_line(event: StreamEvent, expected: str) -> None:
 
 
 def test_the_figures_say_what_was_measured() -> None:
-    response = StreamingResponse(
-        usage={"prompt_tokens": 36, "completion_tokens": 80},
-        measure=lambda: {"ttft_ms": 187.4, "tokens_per_second": 104.56},
-    )
+    response = StreamingResponse(usage={"prompt_tokens": 36, "completion_tokens": 80})
+    set_measure(response, lambda: {"ttft_ms": 187.4, "tokens_per_second": 104.56})
 
     assert figures(response) == (
         "time to first token 0.19 s · 104.6 tokens/s · 36 tokens in · 80 tokens out"

@@ -253,7 +253,7 @@ async def test_a_proxy_that_is_no_url_is_not_shown(
 
     seen = await call(settings, clock=ManualClock())
 
-    assert isinstance(seen.error, ConnectError)
+    assert isinstance(seen.error, ConfigurationError)
     assert_no_canary(seen, caplog)
 
 

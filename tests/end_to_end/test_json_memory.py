@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk import EventStream, SteerLLMClient
-from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.testing import Script, ScriptedProvider, ScriptedToolCall
 
 pytestmark = pytest.mark.usefixtures("uncounted")
@@ -100,14 +100,14 @@ async def test_each_piece_is_read_once_however_often_somebody_looks(
     monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
     read: list[int] = []
-    real = StreamingResponse.text_since
+    real = TextPieces.text_since
 
-    def counted(response: StreamingResponse, mark: int) -> tuple[str, int]:
+    def counted(response: TextPieces, mark: int) -> tuple[str, int]:
         text, end = real(response, mark)
         read.append(len(text))
         return text, end
 
-    monkeypatch.setattr(StreamingResponse, "text_since", counted)
+    monkeypatch.setattr(TextPieces, "text_since", counted)
     pieces = [ROWS[at : at + 4] for at in range(0, len(ROWS), 4)]
     value: Any = None
     async for stream, event in stream_of(Script(pieces), response_format={"type": "json_object"}):
@@ -120,10 +120,10 @@ async def test_each_piece_is_read_once_however_often_somebody_looks(
 
 
 async def test_what_nobody_looks_at_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_response: StreamingResponse, _mark: int) -> tuple[str, int]:
+    def refuse(_text: TextPieces, _mark: int) -> tuple[str, int]:
         raise AssertionError("somebody looked")
 
-    monkeypatch.setattr(StreamingResponse, "text_since", refuse)
+    monkeypatch.setattr(TextPieces, "text_since", refuse)
     value: Any = None
     async for stream, event in stream_of(Script(PIECES), response_format={"type": "json_object"}):
         if event.type == "complete":

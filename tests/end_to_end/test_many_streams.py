@@ -134,7 +134,7 @@ async def test_a_hundred_streams_left_at_once_leave_no_socket_and_no_task() -> N
         await server.wait_for(lambda: server.connections.open == 0)
 
         assert server.connections.closed_by_client == 100
-        assert not client._tasks
+        assert not client._pools.here().tasks
 
 
 # Opens streams, reads two deltas of each and holds them there; prints bytes of memory per stream.

@@ -31,9 +31,9 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.pipeline.passage import Passage
+from steer_llm_sdk.pipeline.chain import TransformerChain
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
-from steer_llm_sdk.pipeline.transformers import TransformerChain
+from steer_llm_sdk.pipeline.stream_pipeline import StreamPipeline
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.processor import (
     BatchedEventProcessor,
@@ -169,7 +169,7 @@ class Stubborn(EventTransformer):
         raise ValueError("no")
 
 
-OURS = (EventStream, Passage, TransformerChain, EventManager, Pump, Hears, StreamDeltaEvent)
+OURS = (EventStream, StreamPipeline, TransformerChain, EventManager, Pump, Hears, StreamDeltaEvent)
 
 
 def left_over() -> dict[str, int]:
@@ -237,8 +237,8 @@ async def test_after_many_streams_whose_end_is_filtered_away_nothing_is_held(
 
     assert {kind for kind in after if after[kind] > before.get(kind, 0)} <= {"all"}
     assert after["all"] - before["all"] < 50
-    assert not client._tasks
-    assert not client._streams
+    assert not client._pools.here().tasks
+    assert not client._pools.here().streams
     assert not processor._hand_made
     assert not processor._pending
     assert client.stats.streams == STREAMS + 200

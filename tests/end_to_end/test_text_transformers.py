@@ -10,8 +10,9 @@ import pytest
 
 from steer_llm_sdk import SteerError, SteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.models.streaming import StreamingOptions, Transformer
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
 from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter
 from steer_llm_sdk.streaming.processor import EventProcessor

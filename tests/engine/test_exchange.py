@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
+from typing import Any
 
 import pytest
 
+from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.engine.exchange import Overlap, is_stream_type, not_a_stream
-from steer_llm_sdk.errors import OverloadedError, ProviderError
+from steer_llm_sdk.errors import NotFoundError, OverloadedError, ProviderError, SteerError
 from steer_llm_sdk.models.fragments import End, Extras, Finish, Fragment, Identity, Usage
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
+from steer_llm_sdk.testing import HTTPError, LoopbackServer
 
 FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "mistral")
 
@@ -145,3 +150,88 @@ def test_as_much_of_the_trimmed_white_space_as_comes_is_taken_away(
     pieces: list[str], kept: str
 ) -> None:
     assert text_of(passed(Overlap(trimmed=" \n "), *pieces)) == kept
+
+
+# --- what a refusal says ------------------------------------------------------------------------
+
+
+async def refusal(
+    path: str, *faults: Any, options: StreamingOptions | None = None, **settings: Any
+) -> SteerError:
+    """The error that a call ends in, at a server that refuses it."""
+    async with LoopbackServer(*faults) as server:
+        address = f"{server.url}{path}"
+        found = ProviderSettings(base_url=address, api_key="sk-12345678", **settings)
+        async with SteerLLMClient(providers={"openai": found}) as client:
+            with pytest.raises(SteerError) as caught:
+                await client.generate(
+                    "Hi", "gpt-4o", streaming_options=options or StreamingOptions(max_retries=0)
+                )
+    return caught.value
+
+
+async def test_a_place_that_does_not_exist_is_named_as_it_was_asked() -> None:
+    error = await refusal("/v1?key=sk-12345678&api-version=1", HTTPError(404))
+
+    assert isinstance(error, NotFoundError)
+    assert re.search(r"\(asked was http://127\.0\.0\.1:\d+/v1/chat/completions\)$", str(error))
+    assert "sk-12345678" not in str(error)
+
+
+async def test_a_base_url_without_its_version_is_told_where_most_servers_are() -> None:
+    error = await refusal("", HTTPError(404))
+
+    assert "most servers have it under /v1: does the base URL end in it?" in str(error)
+    assert "most servers" not in str(await refusal("/v1", HTTPError(404)))
+
+
+async def test_other_refusals_do_not_speak_of_the_address() -> None:
+    assert "asked was" not in str(await refusal("/v1", HTTPError(400)))
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "requests"),
+    [
+        (429, "false", 1),
+        (500, " False ", 1),
+        (400, "true", 2),
+        (401, "TRUE", 2),
+        (429, "perhaps", 2),
+        (400, "", 1),
+    ],
+)
+async def test_a_server_that_says_whether_to_try_again_is_obeyed(
+    status: int, told: str, requests: int
+) -> None:
+    refused = HTTPError(status, headers={"x-should-retry": told})
+    async with LoopbackServer(refused) as server:
+        settings = ProviderSettings(base_url=server.base_url())
+        async with SteerLLMClient(providers={"openai": settings}) as client:
+            with pytest.raises(ProviderError) as caught:
+                await client.generate(
+                    "Hi",
+                    "gpt-4o",
+                    streaming_options=StreamingOptions(max_retries=1, max_retry_wait=0),
+                )
+
+    assert len(server.requests) == requests
+    assert caught.value.is_retryable == (requests == 2)
+
+
+async def test_the_wait_that_a_header_asks_for_counts_before_that_of_the_body() -> None:
+    body = (
+        b'{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "slowly", "details": '
+        b'[{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}]}}'
+    )
+    found = []
+    for headers in ({"retry-after": "3"}, {"retry-after": "0"}, {}):
+        async with LoopbackServer(HTTPError(429, headers=headers, body=body)) as server:
+            settings = ProviderSettings(base_url=server.base_url("gemini"), api_key="k")
+            async with SteerLLMClient(providers={"gemini": settings}) as client:
+                with pytest.raises(ProviderError) as caught:
+                    await client.generate(
+                        "Hi", "gemini-x", streaming_options=StreamingOptions(max_retries=0)
+                    )
+        found.append(caught.value.retry_after)
+
+    assert found == [3.0, 0.0, 7.0]

@@ -14,6 +14,7 @@ from steer_llm_sdk.errors import (
     InvalidRequestError,
     OverloadedError,
     RateLimitError,
+    RequestTimeoutError,
     SteerError,
 )
 from steer_llm_sdk.models.messages import InputText, Message
@@ -125,6 +126,16 @@ def test_a_fallback_is_asked_at_once_whatever_the_error() -> None:
 
 
 # --- an answer that was cut -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "waits"), [("total_timeout", [None]), ("first_event_timeout", [0.0])]
+)
+def test_nothing_is_asked_after_the_total_limit(limit: str, waits: list[float | None]) -> None:
+    attempts = attempts_at(target(), target("second"), options=StreamingOptions(max_retries=0))
+    late = RequestTimeoutError("late", limit=limit, seconds=1)
+
+    assert waits_of(attempts, late) == waits
 
 
 def test_a_cut_answer_is_taken_up_within_the_same_limits_and_never_by_another_model() -> None:

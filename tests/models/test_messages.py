@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import UserDict
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -325,3 +327,42 @@ def test_a_marked_block_of_a_system_prompt_is_read_for_its_words() -> None:
 def test_what_is_no_words_is_refused_rather_than_dropped(part: InputPart, found: str) -> None:
     with pytest.raises(ConfigurationError, match=f"words only in a system message, found {found}"):
         split_system([Message("system", (InputText("a"), part))], None)
+
+
+@pytest.mark.parametrize("make", [MappingProxyType, UserDict])
+def test_a_message_may_be_made_of_any_mappings(make: Any) -> None:
+    image = make({"type": "image_url", "image_url": make({"url": "https://x.example/a.png"})})
+    call = make({"id": "c", "type": "function", "function": make({"name": "f", "arguments": "{}"})})
+    own = make({"type": "audio", "input": make({"n": 1})})
+
+    user, assistant = read_messages(
+        [
+            make({"role": "user", "content": (make({"type": "text", "text": "Hi"}), image, own)}),
+            make(
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": (call,),
+                    "note": make({"n": 1}),
+                }
+            ),
+        ]
+    )
+
+    assert user.parts == (
+        InputText("Hi"),
+        InputImage(url="https://x.example/a.png"),
+        InputRaw({"type": "audio", "input": {"n": 1}}),
+    )
+    assert assistant.tool_calls == (ToolCall("c", "f", "{}"),)
+    assert type(assistant.extra["note"]) is dict
+
+
+def test_a_message_that_is_changed_after_it_was_passed_is_not_changed() -> None:
+    part = {"type": "audio", "data": ["a"]}
+    history = [{"role": "user", "content": [part]}]
+
+    (message,) = read_messages(history)
+    part["data"] = ["b"]
+
+    assert message.parts == (InputRaw({"type": "audio", "data": ["a"]}),)

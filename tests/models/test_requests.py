@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.requests import (
+    ChatRequest,
     HTTPRequest,
     RawTool,
     Tool,
     ToolChoice,
+    check_tool_choice,
     read_tool_choice,
     read_tools,
 )
@@ -149,3 +153,85 @@ def test_a_request_shows_neither_key_nor_words_nor_a_proxys_password() -> None:
     )
 
     assert repr(request) == "HTTPRequest(url='https://a.example', method='POST', verify=True)"
+
+
+def test_headers_of_the_callers_may_hold_a_key_so_they_are_not_shown() -> None:
+    request = ChatRequest("m", (), extra_headers={"authorization": "Bearer sk-secret"})
+
+    assert "sk-secret" not in repr(request)
+
+
+# --- a choice among the tools -------------------------------------------------------------------
+
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+CUSTOM = {"type": "custom", "custom": {"name": "sh"}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "tools"),
+    [
+        (None, []),
+        ("auto", []),
+        ("none", []),
+        ("required", [{"name": "add"}]),
+        ("add", [{"name": "sub"}, {"name": "add"}]),
+        ("web_search", [SEARCH]),
+        ("web_search_20250305", [SEARCH]),
+        ("sh", [CUSTOM]),
+        ("any_at_all", [{"functionDeclarations": [{"name": "any_at_all"}]}]),
+        ("any_at_all", [{"type": "mcp", "server_label": "docs"}]),
+        ({"type": "of_the_providers_own"}, []),
+    ],
+)
+def test_a_choice_that_can_be_made_is_taken(choice: Any, tools: list[Any]) -> None:
+    check_tool_choice(read_tool_choice(choice), read_tools(tools))
+
+
+@pytest.mark.parametrize(
+    ("choice", "tools", "complaint"),
+    [
+        ("sub", [{"name": "add"}], r"one of the tools 'add', found 'sub'"),
+        ("requierd", [{"name": "add"}], r"'required' or one of the tools 'add', found 'requierd'"),
+        ({"type": "tool", "name": "sub"}, [{"name": "add"}, SEARCH], "found 'sub'"),
+        ("required", [], "'required' asks for a call, and there are no tools"),
+        ("any", [], "'required' asks for a call, and there are no tools"),
+        ("add", [], "'add' asks for a call, and there are no tools"),
+    ],
+)
+def test_a_choice_that_names_no_tool_is_refused(
+    choice: Any, tools: list[Any], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^tool_choice: .*{complaint}"):
+        check_tool_choice(read_tool_choice(choice), read_tools(tools))
+
+
+@pytest.mark.parametrize(
+    ("tool", "complaint"),
+    [
+        ({"name": "add", "parameters": "{}"}, r"tools\[0\]: expected its parameters to be a JSON"),
+        (
+            {"name": "add", "description": 5},
+            r"tools\[0\]: the description of 'add': expected a str",
+        ),
+    ],
+)
+def test_a_tool_whose_fields_are_something_else_is_refused(tool: Any, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        read_tools([tool])
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        MappingProxyType({"name": "add", "input_schema": MappingProxyType(SCHEMA)}),
+        UserDict({"type": "function", "function": UserDict({"name": "add", "parameters": SCHEMA})}),
+        Tool("add", None, MappingProxyType(SCHEMA)),
+    ],
+)
+def test_a_tool_may_be_any_mapping_and_is_a_plain_copy(tool: Any) -> None:
+    (read,) = read_tools(iter([tool]))
+
+    assert read == Tool("add", None, SCHEMA)
+    assert isinstance(read, Tool)
+    assert type(read.parameters) is dict
+    assert read.parameters is not SCHEMA

@@ -3,94 +3,33 @@
 from __future__ import annotations
 
 import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk.errors import ConnectionLostError, InvalidJSONError
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import (
+    StreamingResponse,
+    growing_text,
+    set_json,
+    set_measure,
+)
 
 
-def whole(*pieces: str, **fields: Any) -> StreamingResponse:
-    return StreamingResponse(text_parts=list(pieces), is_finished=True, **fields)
+def whole(text: str, **fields: Any) -> StreamingResponse:
+    return StreamingResponse(text=text, is_finished=True, **fields)
 
 
 def test_the_text_is_all_that_has_arrived_whenever_it_is_asked_for() -> None:
     response = StreamingResponse()
-    assert response.get_text() == ""
+    assert (response.get_text(), response.text, str(response)) == ("", "", "")
 
-    response.text_parts += ["Hel", "lo"]
-    assert response.get_text() == "Hello"
-    assert response.get_text() == "Hello"
+    for piece in ("Hel", "lo"):
+        growing_text(response).append(piece)
+    assert (response.get_text(), response.text, str(response)) == ("Hello",) * 3
 
-    response.text_parts += [" there"]
-    assert response.get_text() == "Hello there"
-
-
-def test_text_that_was_joined_meanwhile_is_not_lost() -> None:
-    response = StreamingResponse(text_blocks=["x"])
-    response.join_text()
-
-    for pieces in (["a", "b"], ["c"]):
-        response.text_parts += pieces
-        response.join_text()
-
-    assert response.get_text() == "xabc"
-
-
-@pytest.mark.parametrize("is_joined_between", [True, False])
-def test_the_text_can_be_read_from_where_an_earlier_look_ended(is_joined_between: bool) -> None:
-    response = StreamingResponse(text_blocks=["x"])
-    mark, seen = 0, []
-    for pieces in (["a", "b"], [], ["c"], ["de"]):
-        response.text_parts += pieces
-        text, mark = response.text_since(mark)
-        seen.append(text)
-        if is_joined_between:
-            response.get_text()
-
-    assert seen == ["xab", "", "c", "de"]
-    assert response.text_since(0) == ("xabcde", 6)
-    assert response.text_since(3) == ("cde", 6)
-
-
-class Interrupted(list[str]):
-    """Pieces at whose reading another thread comes in between, as far as it can."""
-
-    def __init__(self, pieces: list[str], work: Callable[[], object]) -> None:
-        super().__init__(pieces)
-        self.other: threading.Thread | None = threading.Thread(target=work)
-
-    def __getitem__(self, at: Any) -> Any:
-        found = super().__getitem__(at)
-        other, self.other = self.other, None
-        if other is not None:
-            self.append("!")
-            other.start()
-            other.join(0.05)
-        return found
-
-
-@pytest.mark.parametrize("first", ["get_text", "join_text", "text_since"])
-@pytest.mark.parametrize("second", ["get_text", "join_text", "text_since"])
-def test_text_that_is_read_in_one_thread_while_it_arrives_in_another_is_whole(
-    first: str, second: str
-) -> None:
-    reads: dict[str, Callable[[StreamingResponse], object]] = {
-        "get_text": StreamingResponse.get_text,
-        "join_text": StreamingResponse.join_text,
-        "text_since": lambda response: response.text_since(0),
-    }
-    response = StreamingResponse(text_blocks=["a"])
-    pieces = Interrupted(["b", "c"], lambda: reads[second](response))
-    response.text_parts = pieces
-    reads[first](response)
-
-    assert pieces.other is None
-    assert response.get_text() == "abc!"
-    assert response.text_since(0) == ("abc!", 4)
+    response.text = "Bye"
+    assert response.get_text() == "Bye"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +60,7 @@ def test_a_response_without_an_error_raises_none() -> None:
 
 
 def test_text_is_read_as_json_once() -> None:
-    response = whole('{"a": ', "[1, null]}")
+    response = whole('{"a": [1, null]}')
 
     value = response.get_json()
     assert value == {"a": [1, None]}
@@ -130,7 +69,8 @@ def test_text_is_read_as_json_once() -> None:
 
 
 def test_a_value_that_was_read_while_streaming_is_given() -> None:
-    response = whole("```json\n{}\n```", json_value=None, parsed_value="typed")
+    response = whole("```json\n{}\n```")
+    set_json(response, None, "typed")
 
     assert response.get_json() is None
     assert response.parsed == "typed"
@@ -154,7 +94,8 @@ def test_what_only_looks_like_json_is_an_error_too(text: str) -> None:
 
 def test_metrics_are_measured_when_they_are_read() -> None:
     counts = iter([{"chunks": 1}, {"chunks": 2}])
-    response = StreamingResponse(measure=lambda: next(counts))
+    response = StreamingResponse()
+    set_measure(response, lambda: next(counts))
 
     assert response.metrics == {"chunks": 1}
     assert response.metrics == {"chunks": 2}
@@ -162,7 +103,12 @@ def test_metrics_are_measured_when_they_are_read() -> None:
 
 
 def test_the_repr_does_not_repeat_the_whole_text() -> None:
-    assert "secret words" not in repr(whole("secret words"))
+    found = repr(whole("secret words", provider="openai", reasoning="Hm"))
+
+    assert "secret words" not in found
+    assert found.startswith("StreamingResponse(provider='openai', ")
+    assert "reasoning='Hm'" in found
+    assert found.endswith("text=<12 characters>)")
 
 
 # --- the price --------------------------------------------------------------------------------
@@ -171,7 +117,7 @@ USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000, "total_toke
 
 
 def priced(provider: str, model: str, **fields: Any) -> float | None:
-    return whole(provider=provider, model=model, **{"usage": USAGE, **fields}).cost_usd
+    return whole("", provider=provider, model=model, **{"usage": USAGE, **fields}).cost_usd
 
 
 @pytest.mark.parametrize(
@@ -224,14 +170,3 @@ def test_without_the_extra_there_is_no_price(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "genai_prices", None)
 
     assert priced("openai", "gpt-4o-mini") is None
-
-
-def test_a_text_that_is_read_piece_by_piece_is_kept_in_few_blocks() -> None:
-    response = StreamingResponse()
-    mark = 0
-    for _ in range(20_000):
-        response.text_parts.append("words ")
-        mark = response.text_since(mark)[1]
-
-    assert len(response.text_blocks) < 400
-    assert response.get_text() == "words " * 20_000

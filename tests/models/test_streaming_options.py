@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.streaming import Processor, StreamingOptions, Transformer
+from steer_llm_sdk.models.ports import Processor, Transformer
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.transformers import EventTransformer
 from steer_llm_sdk.streaming.processor import EventProcessor
 
@@ -20,14 +22,9 @@ TIMEOUTS = (
     "total_timeout",
     "retry_budget",
 )
-COUNTS = (
-    "max_retries",
-    "max_retry_wait",
-    "exit_grace",
-    "slow_callback_warning_ms",
-    "max_frame_bytes",
-    "max_error_body_bytes",
-)
+AMOUNTS = ("max_retry_wait", "exit_grace", "slow_callback_warning_ms")
+COUNTS = ("max_retries", "max_frame_bytes", "max_error_body_bytes")
+FLAGS = ("raise_callback_errors", "json_extract", "validate_schema", "include_usage")
 
 
 def test_the_defaults_are_those_that_are_promised() -> None:
@@ -42,7 +39,7 @@ def test_the_defaults_are_those_that_are_promised() -> None:
 
 
 @pytest.mark.parametrize("name", TIMEOUTS)
-@pytest.mark.parametrize("value", [0, -1, "5", True, float("nan")])
+@pytest.mark.parametrize("value", [0, -1, "5", True, float("nan"), float("inf")])
 def test_a_time_limit_is_above_zero(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{name}: expected a number of seconds above 0"):
         StreamingOptions(**{name: value})
@@ -54,14 +51,38 @@ def test_a_time_limit_may_be_a_number_or_none(name: str, value: Any) -> None:
     assert getattr(StreamingOptions(**{name: value}), name) == value
 
 
-@pytest.mark.parametrize("name", COUNTS)
-@pytest.mark.parametrize("value", [-1, "5", None, False, float("nan")])
-def test_a_count_is_not_below_zero(name: str, value: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name}: expected a number of at least 0"):
+@pytest.mark.parametrize("name", AMOUNTS)
+@pytest.mark.parametrize("value", [-1, "5", None, False, float("nan"), float("inf")])
+def test_an_amount_is_finite_and_not_below_zero(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}: expected a finite number of at least 0"):
         StreamingOptions(**{name: value})
 
 
 @pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("value", [-1, "5", None, False, 1e5, 2.0, float("nan"), float("inf")])
+def test_a_count_is_a_whole_number_and_not_below_zero(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}: expected a whole number of at least 0"):
+        StreamingOptions(**{name: value})
+
+
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("value", [1, "no", None])
+def test_a_flag_is_true_or_false(name: str, value: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=f"{name}: expected True or False, found {value!r}"
+    ):
+        StreamingOptions(**{name: value})
+
+
+@pytest.mark.parametrize("models", [None, 5, "gpt-4o", [5], ["gpt-4o", None], [""], [b"gpt-4o"]])
+def test_fallbacks_are_a_list_of_names(models: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match="fallback_models: expected a list of names, found"
+    ):
+        StreamingOptions(fallback_models=models)
+
+
+@pytest.mark.parametrize("name", [*AMOUNTS, *COUNTS])
 def test_a_count_may_be_zero(name: str) -> None:
     zero: Any = {name: 0}
 
@@ -72,7 +93,8 @@ def test_a_count_may_be_zero(name: str) -> None:
     ("name", "value", "complaint"),
     [
         ("recovery", "restart", "expected None or \"continue\", found 'restart'"),
-        ("fallback_models", "gpt-4o", "expected a list of models, found the string 'gpt-4o'"),
+        ("recovery", ["continue"], 'expected None or "continue", found '),
+        ("raise_on_error", "yes", "expected True or False, or None, found 'yes'"),
         ("event_processor", "mine", "expected an EventProcessor, found str"),
     ],
 )
@@ -117,8 +139,25 @@ def test_options_do_not_change() -> None:
         StreamingOptions().max_retries = 5  # type: ignore[misc]
 
 
-def test_an_option_that_does_not_exist_is_refused() -> None:
-    unknown: Any = {"max_retry": 5}
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("max_retry", "did you mean 'max_retries'?"),
+        ("timeout", "did you mean 'total_timeout'?"),
+        ("retries", "did you mean 'max_retries'?"),
+        ("fallbacks", "did you mean 'fallback_models'?"),
+        ("temperature", "beside streaming_options: temperature=…"),
+        ("on_delta", "beside streaming_options: on_delta=…"),
+        ("proxy", "ProviderSettings(proxy=…)"),
+        ("zzz", "unexpected keyword argument 'zzz'"),
+    ],
+)
+def test_an_option_that_does_not_exist_is_refused_with_where_it_belongs(
+    name: str, advice: str
+) -> None:
+    unknown: Any = {name: 5}
 
-    with pytest.raises(TypeError, match="max_retry"):
+    with pytest.raises(TypeError, match=re.escape(advice)) as caught:
         StreamingOptions(**unknown)
+
+    assert f"'{name}'" in str(caught.value)

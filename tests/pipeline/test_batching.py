@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.pipeline.batching import Batcher, BatchOptions
-from steer_llm_sdk.pipeline.passage import Passage
+from steer_llm_sdk.pipeline.stream_pipeline import StreamPipeline
 from steer_llm_sdk.streaming.processor import BatchedEventProcessor, TypeFilter
 from support.events import Hold, delta, failure, start, usage
 
@@ -35,7 +35,7 @@ class Handler:
         self.done += 1
 
 
-async def feed(stream: Passage, *events: StreamEvent) -> list[StreamEvent]:
+async def feed(stream: StreamPipeline, *events: StreamEvent) -> list[StreamEvent]:
     passed: list[StreamEvent] = []
     for event in events:
         result = stream.process(event)
@@ -49,7 +49,7 @@ async def turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-def batcher_of(stream: Passage) -> Batcher:
+def batcher_of(stream: StreamPipeline) -> Batcher:
     assert stream._batcher is not None
     return stream._batcher
 
@@ -313,7 +313,7 @@ async def test_many_events_at_once_make_batches_of_the_right_size() -> None:
     handler = Handler()
     options = BatchOptions(handler=handler, size=2, max_waiting=1)
     processor = BatchedEventProcessor(batch_handler=handler)
-    batcher = Batcher(options, processor.open_stream()._faults, lambda _: None, set())
+    batcher = Batcher(options, processor.open_stream()._errors, lambda _: None, set())
     waits = batcher.add([delta(index=number) for number in range(9)])
     assert waits is not None
     handler.gate.set()
@@ -399,7 +399,7 @@ async def _cancelled(flush: Callable[[], Any]) -> None:
         await task
 
 
-async def _take(step: int | str, stream: Passage, count: int) -> int:
+async def _take(step: int | str, stream: StreamPipeline, count: int) -> int:
     batcher = batcher_of(stream)
     if isinstance(step, int):
         await feed(stream, *(delta(index=count + number) for number in range(step)))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.pipeline.chain import TransformerChain
 from steer_llm_sdk.pipeline.partial_match import _Mode, _Writer, partial_pattern, reach_of
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
-from steer_llm_sdk.pipeline.transformers import TransformerChain
 from support.events import delta, usage
 
 PEM = r"-----BEGIN [A-Z ]+-----[\s\S]+?-----END [A-Z ]+-----"
@@ -76,7 +76,7 @@ def run(redactor: RedactTransformer, pieces: Iterable[str]) -> list[str]:
     return [_text(event) for event in out] + ["".join(_text(event) for event in one.finish())]
 
 
-def _text(event: StreamEvent | None) -> str:
+def _text(event: object) -> str:
     return event.get_text() if isinstance(event, StreamDeltaEvent) else ""
 
 
@@ -131,7 +131,7 @@ def test_held_says_how_much_is_held() -> None:
 
     assert _text(first) == "the key is "
     assert redactor.held == 4
-    assert redactor.transform(delta("bcd")) is None
+    assert redactor.transform(delta("bcd")) == []
     assert redactor.held == 7
     assert _text(redactor.transform(delta("e, so"))) == "[REDACTED], so"
     assert redactor.held == 0
@@ -263,7 +263,7 @@ def test_each_kind_and_each_call_has_a_text_of_its_own() -> None:
         other("reasoning", "ret."),
         usage(),
     ]
-    passed = [event for event in map(one.transform, fed) if event is not None]
+    passed = [event for event in map(one.transform, fed) if isinstance(event, StreamEvent)]
     held = one.finish()
 
     shown = [event.delta for event in passed + held if isinstance(event, StreamDeltaEvent)]
@@ -303,7 +303,7 @@ def test_a_hand_made_delta_is_redacted_where_its_words_stand() -> None:
 
 @pytest.mark.parametrize("unknown", [{"type": "picture", "text": "x"}, {"n": 1}])
 def test_what_it_cannot_read_it_drops(unknown: dict[str, Any]) -> None:
-    assert RedactTransformer("secret").transform(StreamDeltaEvent(delta=unknown)) is None
+    assert RedactTransformer("secret").transform(StreamDeltaEvent(delta=unknown)) == []
 
 
 def test_streams_do_not_share_what_is_held() -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.pipeline.chain import TransformerChain
 from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter, SamplingFilter
-from steer_llm_sdk.pipeline.transformers import EventTransformer, TransformerChain
+from steer_llm_sdk.pipeline.transformers import EventTransformer
 from support.events import delta, start, texts, usage
 
 

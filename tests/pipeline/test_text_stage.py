@@ -66,9 +66,9 @@ def begun(*transformers: EventTransformer) -> TextStage:
     return stage
 
 
-async def passed(stage: TextStage, events: list[StreamEvent]) -> list[StreamDeltaEvent]:
-    result = stage.process(events)
-    return result if isinstance(result, list) else await result
+async def processed(stage: TextStage, events: list[StreamDeltaEvent]) -> list[StreamDeltaEvent]:
+    kept = stage.process(events)
+    return kept if isinstance(kept, list) else await kept
 
 
 async def test_without_transformers_there_is_nothing_to_do() -> None:
@@ -83,30 +83,30 @@ async def test_deltas_pass_the_transformers_plain_and_asynchronous() -> None:
         stage = begun(transformer)
 
         assert stage.is_needed
-        assert words(await passed(stage, [delta("a"), delta("b")])) == ["A", "B"]
+        assert words(await processed(stage, [delta("a"), delta("b")])) == ["A", "B"]
 
 
 async def test_what_is_held_comes_at_the_end_and_only_once() -> None:
     for transformer in (Hoarder(), SlowHoarder()):
         stage = begun(transformer)
 
-        assert await passed(stage, [delta("a"), delta("b")]) == []
+        assert await processed(stage, [delta("a"), delta("b")]) == []
         assert words(await stage.finish()) == ["a", "b"]
         assert await stage.finish() == []
 
 
 async def test_what_an_earlier_attempt_held_is_gone() -> None:
     stage = begun(Hoarder())
-    await passed(stage, [delta("first attempt")])
+    await processed(stage, [delta("first attempt")])
 
     stage.begin_attempt()
-    await passed(stage, [delta("second")])
+    await processed(stage, [delta("second")])
 
     assert words(await stage.finish()) == ["second"]
 
 
 async def test_only_deltas_that_say_something_go_on() -> None:
-    assert words(await passed(begun(Odd()), [delta("a")])) == ["a"]
+    assert words(await processed(begun(Odd()), [delta("a")])) == ["a"]
 
 
 async def test_a_stream_that_never_began_holds_nothing() -> None:

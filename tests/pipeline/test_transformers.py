@@ -12,14 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
+from steer_llm_sdk.pipeline.chain import TransformerChain
 from steer_llm_sdk.pipeline.transformers import (
     CorrelationTransformer,
     EventTransformer,
     MetricsTransformer,
     TimestampTransformer,
-    TransformerChain,
 )
-from steer_llm_sdk.pipeline.user_errors import FaultLog, outcome_of
+from steer_llm_sdk.pipeline.user_errors import UserErrorLog, await_user_code
 from support.events import (
     BEGAN,
     AsyncMark,
@@ -220,7 +220,7 @@ async def test_a_failure_cannot_be_dropped() -> None:
 async def test_a_broken_transformer_is_logged_once_and_the_event_goes_on(
     broken: EventTransformer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faults = FaultLog()
+    faults = UserErrorLog()
     chain = TransformerChain([broken, Mark("after")], faults)
     events = [delta("1"), delta("2")]
 
@@ -307,14 +307,14 @@ async def test_finish_may_be_asynchronous_anywhere() -> None:
 async def test_a_finish_that_fails_releases_nothing_and_is_logged(
     broken: EventTransformer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    faults = FaultLog()
+    faults = UserErrorLog()
 
     assert await settled(TransformerChain([broken], faults).finish()) == []
     assert faults.count == 1
 
 
 def test_a_start_that_cannot_be_observed_is_a_fault(caplog: pytest.LogCaptureFixture) -> None:
-    faults = FaultLog()
+    faults = UserErrorLog()
 
     TransformerChain([Bare(), Raises(), Mark("m")], faults).observe_start(start())
 
@@ -331,7 +331,7 @@ def test_the_base_class_asks_for_a_transform() -> None:
 
 def test_a_fault_is_logged_once_for_each_source(caplog: pytest.LogCaptureFixture) -> None:
     counted: list[str] = []
-    faults = FaultLog(counted.append)
+    faults = UserErrorLog(counted.append)
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             faults.report("filter", test_the_base_class_asks_for_a_transform, "gone", ValueError())
@@ -343,4 +343,4 @@ def test_a_fault_is_logged_once_for_each_source(caplog: pytest.LogCaptureFixture
 
 
 async def test_what_an_awaitable_gives_comes_without_a_fault() -> None:
-    assert await outcome_of(asyncio.sleep(0, "done")) == ("done", None)
+    assert await await_user_code(asyncio.sleep(0, "done")) == ("done", None)

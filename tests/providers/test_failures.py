@@ -160,6 +160,8 @@ def test_other_bodies_are_described(body: bytes, said: str) -> None:
     [
         ({}, None),
         ({"retry-after": "2.5"}, 2.5),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after-ms": "0", "retry-after": "9"}, 0.0),
         ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
         ({"retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"}, 60.0),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:10 GMT"}, 0.0),

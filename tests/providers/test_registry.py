@@ -62,6 +62,13 @@ def test_names_that_the_caller_added_are_known() -> None:
         ("opnai:gpt-4o", "did you mean 'openai:gpt-4o'"),
         ("Groq/llama", "did you mean 'groq/llama'"),
         ("omega", "provider="),
+        ("gtp-4o", "did you mean 'gpt-4o'?"),
+        ("GPT-4o", "did you mean 'gpt-4o'?"),
+        ("Claude-Sonnet-4-5", "did you mean 'claude-sonnet-4-5'?"),
+        ("cluade-sonnet-4-5", "did you mean 'claude-sonnet-4-5'?"),
+        ("gemni-2.5-flash", "did you mean 'gemini-2.5-flash'?"),
+        ("O3-mini", "did you mean 'o3-mini'?"),
+        ("gemma-3", "'ollama:gemma-3'"),
     ],
 )
 def test_an_unknown_name_is_told_what_would_work(model: str, said: str) -> None:

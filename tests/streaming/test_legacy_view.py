@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent
 from steer_llm_sdk.streaming.legacy import DeltaView, adapt_callback, as_dict
 
 EVENTS = [
@@ -74,7 +74,7 @@ def test_whoever_reads_the_view_as_a_dict_finds_all_of_it(read: Callable[[DeltaV
 def test_every_attribute_of_the_event_is_the_views() -> None:
     event = EVENTS[0]
     view = DeltaView(event)
-    names = [name for name in dir(event) if not name.startswith("__")]
+    names = [name for name in dir(event) if not name.startswith("__") and hasattr(event, name)]
 
     assert [getattr(view, name) for name in names] == [getattr(event, name) for name in names]
 
@@ -109,3 +109,13 @@ def test_a_decorated_callback_is_judged_by_what_it_wraps() -> None:
         return typed(*args)
 
     assert adapt_callback(wrapper, "delta") is wrapper
+
+
+def test_an_old_callback_gets_the_exception_itself_under_error() -> None:
+    error = ValueError("broken")
+    event = StreamErrorEvent(stream_id="s", error=error)
+
+    found = as_dict(event)
+
+    assert found["error"] is error
+    assert found | {"error": None} == event.to_dict() | {"error": None}

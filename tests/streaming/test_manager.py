@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,9 +14,12 @@ import pytest
 from steer_llm_sdk import __version__
 from steer_llm_sdk.errors import CallbackError, ConfigurationError, OverloadedError
 from steer_llm_sdk.models.events import (
+    StreamCompleteEvent,
     StreamDeltaEvent,
+    StreamErrorEvent,
     StreamEvent,
     StreamStartEvent,
+    StreamUsageEvent,
 )
 from steer_llm_sdk.streaming.manager import KINDS, EventManager
 
@@ -470,3 +473,58 @@ def test_usage_is_copied() -> None:
     usage["prompt_tokens"] = 2
 
     assert event.usage == {"prompt_tokens": 1}
+
+
+# --- older habits -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["start", "usage", "complete", "error"])
+async def test_an_emitter_takes_an_event_or_anything_and_hands_it_on(kind: str) -> None:
+    heard: list[object] = []
+
+    async def later(data: object) -> None:
+        heard.append(data)
+
+    manager = EventManager()
+    manager.add(kind, heard.append)
+    manager.add(kind, later)
+    emit = getattr(manager, f"emit_{kind}")
+    event = {
+        "start": StreamStartEvent(),
+        "usage": StreamUsageEvent(),
+        "complete": StreamCompleteEvent(),
+        "error": StreamErrorEvent(),
+    }[kind]
+
+    assert await emit(event) is event
+    assert await emit("as of old") == "as of old"
+    assert heard == [event, event, "as of old", "as of old"]
+
+
+async def test_a_callback_that_raises_at_something_handed_on_is_reported() -> None:
+    def fails(_: object) -> None:
+        raise ValueError("no")
+
+    manager = EventManager(on_start=fails)
+    await manager.emit_start("x")
+
+    assert manager.faults.count == 1
+
+
+async def test_a_delta_of_none_says_nothing() -> None:
+    heard: list[StreamDeltaEvent] = []
+
+    async def on_delta(event: StreamDeltaEvent) -> None:
+        heard.append(event)
+
+    await EventManager(on_delta=on_delta).emit_delta(None)
+
+    assert [(event.kind, event.get_text()) for event in heard] == [("text", "")]
+
+
+def test_an_asynchronous_generator_is_no_callback() -> None:
+    async def yields(event: StreamEvent) -> AsyncIterator[StreamEvent]:
+        yield event
+
+    with pytest.raises(ConfigurationError, match="on_delta: expected a function"):
+        EventManager(on_delta=yields)

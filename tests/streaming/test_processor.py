@@ -16,7 +16,8 @@ from steer_llm_sdk.models.events import (
     StreamEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.models.streaming import Processor, StreamingOptions
+from steer_llm_sdk.models.ports import Processor
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming import processor as module
 from steer_llm_sdk.streaming.processor import (
     BatchedEventProcessor,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.models.events import StreamDeltaEvent
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import StreamingResponse, growing_text
 from steer_llm_sdk.structured import (
     PartialJSON,
     StructuredOutput,
@@ -64,8 +64,8 @@ class Looker:
         self._lifecycle = new_lifecycle(provider)
         self._framing, self._decoder = wire.framing(MAX_FRAME_BYTES), wire.decoder(provider)
         self.response: StreamingResponse = self._lifecycle.response
-        self._partial = PartialJSON(self.response)
-        self._with_events = PartialJSON(self.response)
+        self._partial = PartialJSON(growing_text(self.response))
+        self._with_events = PartialJSON(growing_text(self.response))
         for event in self._deltas(stream.body):
             self._look(event)
         verdict = self._lifecycle.verdict(wire.markers, has_clean_end=True)
@@ -150,7 +150,7 @@ def test_an_answer_in_json_is_never_taken_back_and_ends_as_json_loads_has_it(
         top = [found.value for found in looker.found if len(found.keys) == 1]
         assert top == (list(whole.values()) if isinstance(whole, dict) else whole)
         StructuredOutput(ANY_JSON).finish(looker.response)
-        assert looker.response.json_value == whole
+        assert looker.response.get_json() == whole
 
 
 @pytest.mark.skipif(corpus_folder() is None, reason="set STEER_CORPUS to run")

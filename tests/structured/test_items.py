@@ -157,7 +157,7 @@ def test_an_array_that_comes_twice_is_an_error() -> None:
 def test_an_array_that_is_not_whole_is_its_own_error(
     text: str, finish_reason: str, refusal: str, kind: type[InvalidJSONError]
 ) -> None:
-    response = StreamingResponse(text_parts=[text], finish_reason=finish_reason, refusal=refusal)
+    response = StreamingResponse(text=text, finish_reason=finish_reason, refusal=refusal)
 
     with pytest.raises(InvalidJSONError) as caught:
         StructuredOutput(read_item_type(Row)).finish(response)
@@ -173,7 +173,7 @@ def test_items_inside_a_fence_need_the_option() -> None:
 
 
 def test_the_final_check_gives_all_elements_as_parsed() -> None:
-    response = StreamingResponse(text_parts=['{"items": [{"n": 1}]}'], finish_reason="stop")
+    response = StreamingResponse(text='{"items": [{"n": 1}]}', finish_reason="stop")
 
     StructuredOutput(read_item_type(Row)).finish(response)
 
@@ -188,7 +188,7 @@ def test_a_schema_that_is_not_to_be_looked_at_gives_all_elements() -> None:
 
 
 def test_the_final_check_of_something_else_than_an_array() -> None:
-    response = StreamingResponse(text_parts=['{"rows": []}'], finish_reason="stop")
+    response = StreamingResponse(text='{"rows": []}', finish_reason="stop")
 
     with pytest.raises(SchemaError, match="an array 'items'"):
         StructuredOutput(read_item_type(Row)).finish(response)

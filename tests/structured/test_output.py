@@ -39,7 +39,7 @@ _WEATHER = Tool(
 
 
 def _response(text: str = "", finish_reason: str = "stop", **fields: Any) -> StreamingResponse:
-    return StreamingResponse(text_parts=[text], finish_reason=finish_reason, **fields)
+    return StreamingResponse(text=text, finish_reason=finish_reason, **fields)
 
 
 def _call(arguments: str, name: str = "weather", **fields: Any) -> dict[str, Any]:

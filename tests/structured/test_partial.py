@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steer_llm_sdk.structured import PartialJSON, TextPieces
+from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.structured import PartialJSON
 from steer_llm_sdk.structured.parser import JSONEvent, JSONPathEvent, StringPiece
 
 
@@ -96,15 +97,3 @@ def test_a_growing_text_is_given_from_any_mark_on(pieces: list[str], looks: int)
             seen += new
 
     assert seen + text.text_since(mark)[0] == "".join(pieces) == str(text)
-
-
-def test_a_growing_text_is_kept_in_few_pieces_however_often_it_is_read() -> None:
-    unread, read = TextPieces(), TextPieces()
-    mark = 0
-    for _ in range(20_000):
-        unread.append("words ")
-        read.append("words ")
-        mark = read.text_since(mark)[1]
-
-    assert len(unread._blocks) + len(unread._pieces) < 400
-    assert len(read._blocks) + len(read._pieces) < 400

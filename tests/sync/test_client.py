@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk import (
-    CallbackError,
     ConfigurationError,
     InvalidJSONError,
     InvalidRequestError,
@@ -30,7 +28,6 @@ from steer_llm_sdk import (
 )
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.streaming.processor import create_event_processor
 from steer_llm_sdk.testing import (
     HTTPError,
     LoopbackServer,
@@ -66,6 +63,12 @@ def client_of(server: LoopbackServer) -> SyncSteerLLMClient:
 
 def scripted(*says: Any, **more: Any) -> SyncSteerLLMClient:
     return SyncSteerLLMClient("test", transport=ScriptedProvider(*says, **more))
+
+
+async def hold_after(work: Awaitable[None]) -> None:
+    """Do it, and go on for ever."""
+    await work
+    await asyncio.Event().wait()
 
 
 def loop_threads() -> list[threading.Thread]:
@@ -123,7 +126,7 @@ def test_a_slow_reader_slows_the_reading(server: LoopbackServer) -> None:
         for _ in range(3):
             next(stream)
 
-        assert stream._feed._events.qsize() <= 300
+        assert stream._feed._items.qsize() <= 300
         assert sum(isinstance(event, StreamDeltaEvent) for event in stream) == 20_000 - 2
 
 
@@ -153,122 +156,6 @@ def test_the_end_stays_the_end(client: SyncSteerLLMClient) -> None:
 
     assert list(stream) == ["Hello", " world"]
     assert list(stream) == []
-
-
-# --- callbacks --------------------------------------------------------------------------------
-
-
-def test_callbacks_run_in_the_callers_thread(client: SyncSteerLLMClient) -> None:
-    threads: list[threading.Thread] = []
-
-    async def on_usage(_: StreamEvent) -> None:
-        await asyncio.sleep(0)
-        threads.append(threading.current_thread())
-
-    client.stream_with_usage(
-        "Hi",
-        MODEL,
-        on_delta=lambda _: threads.append(threading.current_thread()),
-        on_usage=on_usage,
-    )
-
-    assert threads == [threading.current_thread()] * 3
-
-
-def coroutine_function(seen: list[str]) -> Callable[[StreamDeltaEvent], Any]:
-    async def on_delta(event: StreamDeltaEvent) -> None:
-        await asyncio.sleep(0)
-        seen.append(event.get_text())
-
-    return on_delta
-
-
-def plain_function_that_returns_a_coroutine(seen: list[str]) -> Callable[..., Any]:
-    finish = coroutine_function(seen)
-
-    def on_delta(event: StreamDeltaEvent) -> Any:
-        return finish(event)
-
-    return on_delta
-
-
-@pytest.mark.parametrize("make", [coroutine_function, plain_function_that_returns_a_coroutine])
-def test_an_asynchronous_callback_is_finished_before_the_next_event(
-    make: Callable[[list[str]], Callable[..., Any]], client: SyncSteerLLMClient
-) -> None:
-    seen: list[str] = []
-
-    client.stream_with_usage(
-        "Hi", MODEL, on_delta=make(seen), on_complete=lambda _: seen.append("end")
-    )
-
-    assert seen == ["Hello", " world", "end"]
-
-
-def test_asynchronous_callbacks_of_one_call_share_a_loop(client: SyncSteerLLMClient) -> None:
-    loops = []
-
-    async def on_delta(_: StreamEvent) -> None:
-        loops.append(asyncio.get_running_loop())
-
-    client.stream_with_usage("Hi", MODEL, on_delta=on_delta)
-
-    assert len(loops) == 2
-    assert loops[0] is loops[1]
-
-
-@pytest.mark.parametrize("is_async", [False, True])
-def test_a_callback_that_raises_is_logged_and_the_stream_goes_on(
-    is_async: bool, client: SyncSteerLLMClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def raise_later(_: StreamEvent) -> None:
-        raise RuntimeError("mine")
-
-    def raise_now(_: StreamEvent) -> None:
-        raise RuntimeError("mine")
-
-    with caplog.at_level(logging.ERROR, "steer_llm_sdk"):
-        response = client.stream_with_usage(
-            "Hi", MODEL, on_delta=raise_later if is_async else raise_now
-        )
-
-    assert response.get_text() == "Hello world"
-    assert "mine" in caplog.text
-
-
-def test_a_callback_error_can_end_the_stream(server: LoopbackServer) -> None:
-    def broken(_: StreamEvent) -> None:
-        raise RuntimeError("mine")
-
-    server.answer_with(Script(["Hello"], faults=[Stall(1)]))
-    options = StreamingOptions(raise_callback_errors=True)
-    with client_of(server) as client:
-        with pytest.raises(CallbackError, match="mine"):
-            client.stream_with_usage("Hi", MODEL, streaming_options=options, on_delta=broken)
-
-        server.wait_until(lambda: server.connections.open == 0)
-
-
-def test_an_untyped_callback_gets_its_dict(client: SyncSteerLLMClient) -> None:
-    texts = []
-
-    def on_delta(data: dict[str, Any]) -> None:
-        texts.append(data["text"])
-
-    client.stream_with_usage("Hi", MODEL, on_delta=on_delta)
-
-    assert texts == ["Hello", " world"]
-
-
-def test_a_processor_stands_before_the_callbacks(client: SyncSteerLLMClient) -> None:
-    events: list[StreamEvent] = []
-    options = StreamingOptions(event_processor=create_event_processor(event_types=["complete"]))
-
-    client.stream_with_usage(
-        "Hi", MODEL, streaming_options=options, on_delta=events.append, on_complete=events.append
-    )
-
-    assert [event.type for event in events] == ["complete"]
 
 
 # --- failures ---------------------------------------------------------------------------------
@@ -518,12 +405,16 @@ def test_a_client_that_is_collected_in_its_own_thread_does_not_wait_for_itself()
     client = scripted("Hello")
     client.generate("Hi", MODEL)
     (thread,) = loop_threads()
-    loop_thread = client._thread
-    loop_thread.call(client.close)
+
+    async def close() -> None:
+        client.close()
+
+    with pytest.raises(StreamCancelledError):
+        client._thread.run(hold_after(close()))
     thread.join(5)
 
     assert not thread.is_alive()
-    assert not loop_thread.is_running
+    assert client.generate("Hi", MODEL).ok
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,49 @@ async def test_streams_at_once_have_a_connection_each_and_it_is_used_again() -> 
     assert server.connections.opened == 4
 
 
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 102\r\n\r\n"
+    b'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "requests"), [(b"", 3), (b"H", 2), (b"HTTP/1.1 200 OK\r\nContent-", 2)]
+)
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_a_kept_connection_is_asked_again_only_before_any_byte_of_the_response(
+    beginning: bytes, requests: int, is_reset: bool
+) -> None:
+    seen = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal seen
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = next(x for x in head.lower().split(b"\r\n") if x.startswith(b"content-length"))
+            await reader.readexactly(int(length.split(b":")[1]))
+            seen += 1
+            writer.write(beginning if seen == 2 else ANSWER)
+            await writer.drain()
+            if seen == 2:
+                break
+        if is_reset:
+            writer.transport.abort()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with SteerLLMClient(providers={"openai": ProviderSettings(base_url=base_url)}) as client:
+        await client.generate("Hi", "gpt-4o")
+        response = await client.stream_with_usage(
+            "Hi", "gpt-4o", streaming_options=ONCE, on_error=lambda _: None
+        )
+    server.close()
+
+    assert seen == requests
+    assert response.ok == (requests == 3)
+
+
 # --- the end of the body is not waited for ----------------------------------------------------
 
 
@@ -404,3 +447,28 @@ async def test_a_header_with_a_line_end_is_not_sent() -> None:
 
     assert not caught.value.is_retryable
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "is_retryable"), [(403, False), (407, False), (499, False), (500, True), (502, True)]
+)
+async def test_a_proxy_that_fails_may_be_asked_again_and_one_that_refuses_may_not(
+    status: int, is_retryable: bool
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status)
+        await writer.drain()
+        writer.close()
+
+    proxy = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    settings = ProviderSettings(
+        base_url="https://127.0.0.1:9/v1",
+        proxy=f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}",
+    )
+    async with SteerLLMClient(providers={"openai": settings}) as client:
+        with pytest.raises(ConnectError, match=f"with status {status}") as caught:
+            await client.generate("Hi", "gpt-4o", streaming_options=ONCE)
+    proxy.close()
+
+    assert caught.value.is_retryable == is_retryable

@@ -1,13 +1,14 @@
-"""Events to a response: what has been delivered so far, put together."""
+"""Puts a response together from the deltas that have been delivered so far."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from steer_llm_sdk.models.events import StreamDeltaEvent
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.events import StreamDeltaEvent, set_arguments
+from steer_llm_sdk.models.responses import StreamingResponse, growing_text
 from steer_llm_sdk.models.strict_json import strict_loads
-from steer_llm_sdk.structured.partial import PartialJSON, TextPieces
+from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.structured.partial import PartialJSON
 
 
 class CallInProgress:
@@ -35,21 +36,22 @@ class CallInProgress:
 class Collector:
     """Puts one stream's deltas together into a `StreamingResponse`.
 
-    Text goes straight to ``response.text_parts``; everything else through here.
+    Words that nothing rewrites are added to the text by the `Intake`; everything else here.
     """
 
     def __init__(self, response: StreamingResponse) -> None:
         self.response = response
         self.calls: dict[int, CallInProgress] = {}
         self._closed: set[int] = set()  # by the provider; perhaps before their pieces are added
+        self._text = growing_text(response)
         self._reasoning = TextPieces()
         self._refusal = TextPieces()
 
     def add(self, event: StreamDeltaEvent) -> None:
-        """Take one delta."""
+        """Add one delta."""
         delta = event.delta
         if isinstance(delta, str):
-            self.response.text_parts.append(delta)
+            self._text.append(delta)
             return
         kind = delta.get("type")
         if kind == "reasoning":
@@ -57,10 +59,10 @@ class Collector:
         elif kind == "refusal":
             self._refusal.append(_words(delta, "text"))
         elif kind == "tool_call":
-            event._arguments = self._add_call(delta)  # noqa: SLF001 - its one writer
+            set_arguments(event, self._add_call(delta))
 
     def close_call(self, index: int) -> None:
-        """The provider closed this call."""
+        """Note that the provider closed this call."""
         self._closed.add(index)
 
     def _add_call(self, delta: dict[str, Any]) -> PartialJSON | None:
@@ -103,7 +105,7 @@ class Collector:
 def _finished(
     call: CallInProgress, *, is_closed: bool, has_finished: bool
 ) -> dict[str, Any] | None:
-    """The call when it may be run, else None.
+    """Return the call when it may be run, else None.
 
     A JSON object shows its own end, so one that parses is whole even where the answer was cut just
     after it. Free text and bare values do not, so they need the provider's close. Nothing at all
@@ -123,7 +125,7 @@ def _finished(
 
 
 def _parsed(arguments: str) -> Any:
-    """The arguments' value; None where they are not JSON."""
+    """Parse the arguments; None where they are not JSON."""
     try:
         return strict_loads(arguments)
     except (ValueError, RecursionError):

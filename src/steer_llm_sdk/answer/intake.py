@@ -1,4 +1,4 @@
-"""Fragments to deltas, and what else they said.
+"""Makes deltas of fragments, and keeps what else they say.
 
 The first half of the lifecycle: what the provider says, piece by piece. `Lifecycle` gives it its
 beginning and its end. Pure: times come in as arguments.
@@ -26,7 +26,7 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
     Usage,
 )
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import StreamingResponse, growing_text
 
 
 class Intake:
@@ -36,10 +36,10 @@ class Intake:
         response: Where the answer is put together; its names are those of the events.
         wall_offset: What to add to a monotonic time to have the Unix time, in seconds.
         is_json: Whether text deltas are JSON that was asked for.
-        defers: Whether deltas only count once `adopt` has been called with them, because text
-            transformers may still change or drop them.
-        conceals: Whether the provider's lists and objects (log probabilities, citations, further
-            choices) are left out of the metadata: they may repeat words that are redacted.
+        is_rewritten: Whether text transformers may still change or drop deltas: these count only
+            once `adopt` has been called with them.
+        hides_unchecked: Whether the provider's lists and objects (log probabilities, citations,
+            further choices) are left out of the metadata: they may repeat words that are redacted.
     """
 
     def __init__(
@@ -48,10 +48,11 @@ class Intake:
         *,
         wall_offset: float,
         is_json: bool = False,
-        defers: bool = False,
-        conceals: bool = False,
+        is_rewritten: bool = False,
+        hides_unchecked: bool = False,
     ) -> None:
         self.response = response
+        self.text = growing_text(response)
         self.collector = Collector(response)
         self.wall_offset = wall_offset
         self.failure: SteerError | None = None
@@ -65,21 +66,25 @@ class Intake:
         self.metadata: dict[str, Any] = {}  # for the terminal event
         self.firsts: dict[str, float] = {}  # when each kind of rarer delta first came (monotonic)
         self.others = OtherChoices()
-        self.conceals = conceals
+        self.hides_unchecked = hides_unchecked
         self._is_json = is_json
-        self._defers = defers
+        self._is_rewritten = is_rewritten
+        self._pieces = self.text.pieces
         self._pending: dict[str, Any] = {}  # for the metadata of the next event
         self._reasoning_part: int | str | None = None
         self._calls: dict[int, tuple[str, str | None]] = {}  # identifier and name, by index
 
     @property
     def has_answer(self) -> bool:
-        """Whether anything that came can only be of an answer."""
+        """Whether anything has come that only an answer has."""
         named = {"response_id", "response_model"} & self.metadata.keys()
         return bool(self.chunks or self.usage or self.finish or named)
 
-    def forget(self) -> None:
-        """Forget what an attempt that failed has said. What it has delivered stays."""
+    def begin_attempt(self) -> None:
+        """Forget what an earlier attempt said, but for the deltas that it has delivered.
+
+        The calls and the reasoning of those may be gone on with.
+        """
         self.failure = None
         self.has_ended = False
         self.has_cut_tail = False
@@ -88,15 +93,15 @@ class Intake:
         self.metadata = {}
         self.others = OtherChoices()
         self._pending = {}
-        self._reasoning_part = None
-        self._calls = {}
         if not self.chunks:
             self.collector = Collector(self.response)
             self.fragments = 0
             self.firsts = {}
+            self._reasoning_part = None
+            self._calls = {}
 
     def feed(self, fragments: Iterable[Fragment], now: float) -> Iterable[StreamDeltaEvent]:
-        """The deltas of these fragments, one by one as they are asked for.
+        """Make the deltas of these fragments, one by one as they are asked for.
 
         Stops at the provider's terminal marker or failure; `fragments` may raise `ProtocolError`,
         which is a failure of the stream.
@@ -105,83 +110,64 @@ class Intake:
             fragments: What a decoder found in the frames of one network read.
             now: The monotonic time of that read, in seconds.
         """
-        if fragments.__class__ is tuple and len(fragments) == 1 and not self._defers:
+        if fragments.__class__ is tuple and len(fragments) == 1 and not self._is_rewritten:
             (words,) = fragments
-            if words.__class__ is str and words:
-                # What `_deltas` does to words, written out: a call that both made would cost a
-                # burst a twentieth, and a generator what comes alone a tenth.
-                response = self.response
-                metadata = self._pending
-                self._pending = {}
-                sequence = self.sequence
-                index = self.chunks
-                self.sequence = sequence + 1
-                self.chunks = index + 1
-                response.text_parts.append(words)
-                return (
-                    StreamDeltaEvent(
-                        response.provider,
-                        response.model,
-                        response.request_id,
-                        response.stream_id,
-                        now + self.wall_offset,
-                        metadata,
-                        sequence,
-                        words,
-                        index,
-                        self._is_json,
-                    ),
-                )
-        return self._deltas(fragments, now)
+            if words.__class__ is str and words:  # alone: a generator would cost more than they do
+                return (self._word_delta(words, now + self.wall_offset),)
+        return self._deltas(fragments, now + self.wall_offset)
 
-    def _deltas(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
-        response = self.response
-        provider, model = response.provider, response.model
-        request_id, stream_id = response.request_id, response.stream_id
-        timestamp = now + self.wall_offset
-        is_json, defers = self._is_json, self._defers
-        keep = response.text_parts.append
+    def _deltas(
+        self, fragments: Iterable[Fragment], timestamp: float
+    ) -> Iterator[StreamDeltaEvent]:
+        is_rewritten = self._is_rewritten
         try:
             for fragment in fragments:
-                if fragment.__class__ is not str or defers or not fragment:
-                    event = _TAKE[fragment.__class__](self, fragment, timestamp)
-                    if event is not None:
-                        yield event
-                    if self.has_ended or self.failure is not None:
-                        return
+                if fragment.__class__ is str and fragment and not is_rewritten:
+                    yield self._word_delta(fragment, timestamp)
                     continue
-                # Nine fragments of ten are words: no call, no keyword, no copy.
-                metadata = self._pending
-                self._pending = {}
-                sequence = self.sequence
-                index = self.chunks
-                self.sequence = sequence + 1
-                self.chunks = index + 1
-                keep(fragment)
-                yield StreamDeltaEvent(
-                    provider,
-                    model,
-                    request_id,
-                    stream_id,
-                    timestamp,
-                    metadata,
-                    sequence,
-                    fragment,
-                    index,
-                    is_json,
-                )
+                event = _TAKE[fragment.__class__](self, fragment, timestamp)
+                if event is not None:
+                    yield event
+                if self.has_ended or self.failure is not None:
+                    return
         except ProtocolError as error:
             self.failure = error
 
+    def _word_delta(self, words: str, timestamp: float) -> StreamDeltaEvent:
+        """Make the delta of words, and add them to the response.
+
+        Nine fragments of ten are words: no keyword, no copy.
+        """
+        metadata = self._pending
+        self._pending = {}
+        sequence = self.sequence
+        index = self.chunks
+        self.sequence = sequence + 1
+        self.chunks = index + 1
+        self._pieces.append(words)
+        response = self.response
+        return StreamDeltaEvent(
+            response.provider,
+            response.model,
+            response.request_id,
+            response.stream_id,
+            timestamp,
+            metadata,
+            sequence,
+            words,
+            index,
+            self._is_json,
+        )
+
     def feed_tail(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
-        """What the end of the body completes. A frame that was cut by it is no frame."""
+        """Make the deltas that the end of the body completes. A frame that it cut is no frame."""
         yield from self.feed(fragments, now)
         if isinstance(self.failure, ProtocolError):
             self.failure = None
             self.has_cut_tail = True
 
     def adopt(self, event: StreamDeltaEvent) -> None:
-        """Number a delta, and take it into the response."""
+        """Number a delta, and add it to the response."""
         event.sequence = self.sequence
         event.chunk_index = self.chunks
         self.sequence += 1
@@ -189,9 +175,13 @@ class Intake:
         self.collector.add(event)
 
     def take_pending(self) -> dict[str, Any]:
-        """What waits for the metadata of the next event."""
+        """Remove and return what waits for the metadata of the next event."""
         pending, self._pending = self._pending, {}
         return pending
+
+    def put_pending(self, metadata: dict[str, Any]) -> None:
+        """Let this wait for the metadata of the next event, as it is."""
+        self._pending = metadata
 
     # --- what a fragment does -----------------------------------------------------------------
 
@@ -258,11 +248,11 @@ class Intake:
         self._add_pending({"choices": [self.others.take(other)]})
 
     def _delta(self, delta: str | dict[str, Any], timestamp: float) -> StreamDeltaEvent:
-        response = self.response
         self.fragments += 1
         if delta.__class__ is dict:
             what = "tool_argument" if delta.get("arguments") else str(delta["type"])
             self.firsts.setdefault(what, timestamp - self.wall_offset)
+        response = self.response
         event = StreamDeltaEvent(
             response.provider,
             response.model,
@@ -273,7 +263,7 @@ class Intake:
             delta=delta,
             is_json=self._is_json and delta.__class__ is str,
         )
-        if not self._defers:
+        if not self._is_rewritten:
             self.adopt(event)
         return event
 
@@ -282,11 +272,14 @@ class Intake:
         self.fragments += 1
         pending = self._pending
         for key, value in metadata.items():
-            if self.conceals and isinstance(value, list | dict):
+            if self.hides_unchecked and isinstance(value, list | dict):
                 continue
-            earlier = pending.get(key)
-            both = isinstance(earlier, list) and isinstance(value, list)
-            pending[key] = [*earlier, *value] if both and earlier else value
+            if not isinstance(value, list):
+                pending[key] = value
+            elif isinstance(earlier := pending.get(key), list):
+                earlier.extend(value)  # `pending` has lists of its own
+            else:
+                pending[key] = value.copy()
 
 
 def _call_delta(piece: ToolCallPiece, identifier: str, name: str | None) -> dict[str, Any]:

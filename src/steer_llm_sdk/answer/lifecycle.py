@@ -1,12 +1,9 @@
-"""The order of a stream's events, and its one ending.
-
-::
-
-    start ──▶ delta* ──▶ usage? ──▶ complete | error        and nothing after
+"""Begins and ends a stream: its start event, the verdict on its body, its usage, its one ending.
 
 Strategy. `begin` gives the start event; the deltas come from the `Intake`; `verdict` says what the
 end of the body makes of the stream, while whoever drives it can still decide to try again; `settle`
-puts the answer together and looks at it as a whole; `usage_event` and `terminal_event` end it.
+puts the answer together and looks at it as a whole; `usage_event` and `terminal_event` end it. The
+order that `steer_llm_sdk.answer.order` shows is kept here: another is an `AssertionError`.
 
 Everything is pure: the time, the identifiers and the estimate come in as arguments.
 """
@@ -17,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from steer_llm_sdk.answer.intake import Intake
+from steer_llm_sdk.answer.order import EventOrder
 from steer_llm_sdk.errors import (
     IncompleteStreamError,
     IncompleteToolCallError,
@@ -41,7 +39,7 @@ _CUTTING = frozenset({"length", "content_filter", "refusal"})
 
 
 class FinalCheck(Protocol):
-    """What looks at the whole answer before the stream may be called complete (JSON)."""
+    """Checks the whole answer before the stream may be called complete (JSON)."""
 
     def finish(self, response: StreamingResponse) -> None:
         """Check the answer, and write its value into the response.
@@ -61,8 +59,8 @@ class Lifecycle:
         now: The monotonic time at which the call began, in seconds.
         wall: The Unix time at that moment.
         is_json: Whether text deltas are JSON that was asked for.
-        defers: Whether text transformers stand between the intake and the response.
-        conceals: Whether what they cannot check is left out: see `Intake`.
+        is_rewritten: Whether text transformers stand between the intake and the response.
+        hides_unchecked: Whether what they cannot check is left out: see `Intake`.
         final_check: Looks at the whole answer before it is called complete.
     """
 
@@ -73,15 +71,20 @@ class Lifecycle:
         now: float,
         wall: float,
         is_json: bool = False,
-        defers: bool = False,
-        conceals: bool = False,
+        is_rewritten: bool = False,
+        hides_unchecked: bool = False,
         final_check: FinalCheck | None = None,
     ) -> None:
         self.response = response
         self.intake = Intake(
-            response, wall_offset=wall - now, is_json=is_json, defers=defers, conceals=conceals
+            response,
+            wall_offset=wall - now,
+            is_json=is_json,
+            is_rewritten=is_rewritten,
+            hides_unchecked=hides_unchecked,
         )
         self.begun = now
+        self._order = EventOrder()
         self._final_check = final_check
         self._cut: dict[str, Any] | None = None
         self._cut_at = 0  # characters of text that earlier requests brought
@@ -89,11 +92,11 @@ class Lifecycle:
         self._earlier: list[Estimate | None] = []  # what requests took whose answers were cut
 
     def begin(self, metadata: dict[str, Any]) -> StreamStartEvent:
-        """The start event: the call begins."""
+        """Make the start event: the call begins."""
         return self._make(StreamStartEvent, self.begun, metadata)
 
     def begin_attempt(self, provider: str, model: str) -> None:
-        """A request is about to be sent: forget what an earlier one said before its first delta.
+        """Begin a request: forget what an earlier one said before its first delta.
 
         Raises:
             AssertionError: A delta has been emitted; nothing may be sent again after that.
@@ -102,10 +105,10 @@ class Lifecycle:
             raise AssertionError("a new attempt after the first delta would repeat text")
         self.response.provider = provider
         self.response.model = model
-        self.intake.forget()
+        self.intake.begin_attempt()
 
     def verdict(self, markers: TerminalMarkers, *, has_clean_end: bool) -> SteerError | None:
-        """What the body's end makes of the stream: None when it is complete, else why it is not.
+        """Judge the stream at the end of its body: None when it is complete, else why it is not.
 
         Args:
             markers: What makes a stream of this format complete.
@@ -127,7 +130,7 @@ class Lifecycle:
         )
 
     def note_cut(self, error: SteerError, estimate: Estimate | None) -> None:
-        """The answer was cut, and is about to be taken up where it stands.
+        """Note that the answer was cut, and is about to be taken up where it stands.
 
         Args:
             error: What cut it.
@@ -142,10 +145,10 @@ class Lifecycle:
             "usage": usage.counts if usage else None,
         }
         self._cut_at = len(self.response.get_text())
-        self.intake.forget()
+        self.intake.begin_attempt()
 
     def note_recovery(self) -> None:
-        """The cut answer goes on."""
+        """Note that the cut answer goes on."""
         if self._cut is not None:
             self._recovered.append(self._cut)
             self._cut = None
@@ -173,7 +176,7 @@ class Lifecycle:
         return None
 
     def written(self) -> list[str]:
-        """What the model wrote for this request and counts as its output; other choices too."""
+        """List the texts that the model wrote for this request, its other choices too."""
         response = self.response
         others = self.intake.others.as_dict().values()
         calls = [*response.tool_calls, *response.incomplete_tool_calls]
@@ -183,7 +186,7 @@ class Lifecycle:
         return said + [call[key] or "" for call in calls for key in ("name", "arguments")]
 
     def usage_event(self, now: float, estimate: Estimate | None) -> StreamUsageEvent | None:
-        """The usage event: the provider's counts, completed by `estimate`; None without both.
+        """Make the usage event: the provider's counts, completed by `estimate`; None without both.
 
         An answer that was taken up again took several requests: their counts are added up.
         """
@@ -205,7 +208,7 @@ class Lifecycle:
         return event
 
     def _usage_so_far(self, estimate: Estimate | None) -> Estimate | None:
-        """What this request took: as reported, and where that is not enough, as estimated.
+        """Count what this request took: as reported, and where that is not enough, as estimated.
 
         The larger number of completion tokens counts: a provider may have told the beginning only.
         """
@@ -219,7 +222,7 @@ class Lifecycle:
         return replace(estimate, counts=with_total(counts))
 
     def terminal_event(self, now: float, error: SteerError | None) -> StreamEvent:
-        """The one terminal event."""
+        """Make the one terminal event."""
         response = self.response
         metadata = response.metadata = self._terminal_metadata()
         response.is_finished = True
@@ -241,6 +244,9 @@ class Lifecycle:
 
     def _make(self, kind: type[_Event], now: float, metadata: dict[str, Any]) -> _Event:
         response, intake = self.response, self.intake
+        if intake.chunks and self._order.last == "start":
+            self._order.follow("delta")
+        self._order.follow(kind.type)
         event = kind(
             response.provider,
             response.model,
@@ -261,7 +267,7 @@ class Lifecycle:
             "provider_finish_reason": finish.provider_reason if finish else None,
             "provider_usage": usage.raw if usage else None,
         }
-        if (choices := self.intake.others.as_dict()) and not self.intake.conceals:
+        if (choices := self.intake.others.as_dict()) and not self.intake.hides_unchecked:
             known["choices"] = choices
         if self._recovered:
             known["recovered"] = self._recovered

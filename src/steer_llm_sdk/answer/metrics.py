@@ -30,14 +30,8 @@ from math import log2
 from typing import Any
 
 from steer_llm_sdk.answer.intake import Intake
-from steer_llm_sdk.models.events import (
-    StreamCompleteEvent,
-    StreamDeltaEvent,
-    StreamErrorEvent,
-    StreamEvent,
-    StreamStartEvent,
-)
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.responses import StreamingResponse, growing_text, set_measure
 
 # Up to this many gaps are kept as they are and the percentiles are exact; beyond it they are
 # counted in buckets, so that a million deltas take no more memory than a thousand.
@@ -117,15 +111,6 @@ class StreamMetrics:
     def on_end(self, timestamp: float) -> None:
         """The terminal event came."""
         self._end = timestamp
-
-    def on_event(self, event: StreamEvent) -> None:
-        """Any event of the stream, in order."""
-        if isinstance(event, StreamDeltaEvent):
-            self.on_delta(delta_content(event), event.timestamp)
-        elif isinstance(event, StreamStartEvent):
-            self.on_start(event.timestamp)
-        elif isinstance(event, StreamCompleteEvent | StreamErrorEvent):
-            self.on_end(event.timestamp)
 
     def summary(self, usage: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The numbers, by the formulas of this module.
@@ -291,7 +276,7 @@ class Measuring:
         self._counted = 0  # deltas that the metrics know of
         self._has_text = False  # … and that there was text among them
         self._metrics.on_start(begun)
-        response.measure = self._measure
+        set_measure(response, self._measure)
 
     def note_response(self, now: float) -> None:
         """The headers of a response have come."""
@@ -313,7 +298,7 @@ class Measuring:
         self._metrics.on_deltas(count, self.read_at)
 
     def _note_firsts(self) -> None:
-        if not self._has_text and (self._response.text_parts or self._response.text_blocks):
+        if not self._has_text and growing_text(self._response):
             self._has_text = True
             self._metrics.on_first("text", self.read_at)
         for what, first in self._intake.firsts.items():

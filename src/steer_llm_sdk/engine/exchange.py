@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from urllib.parse import urlsplit
 
 from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.config import shown_url
 from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.engine.scrubbing import Secrets
 from steer_llm_sdk.errors import (
     ConnectError,
     ConnectionLostError,
     IncompleteStreamError,
+    NotFoundError,
     ProtocolError,
     ProviderError,
     SteerError,
@@ -47,11 +50,26 @@ async def open_body(
     try:
         response = await transport.open(request, connect_timeout=options.connect_timeout)
         if response.status not in STREAMING_STATUSES:
-            raise await _refusal(response, target, options, clock)
+            error = await _refusal(response, target, options, clock)
+            raise _with_address(error, request.url)
     except SteerError as error:
         secrets.conceal_in(error)
         raise
     return Body(response, target, options, secrets, resumption)
+
+
+def _with_address(error: SteerError, url: str) -> SteerError:
+    """The error; one of a place that does not exist names the address that was asked."""
+    if isinstance(error, NotFoundError):
+        shown = shown_url(url)
+        is_bare = urlsplit(shown).path in _BARE_PATHS
+        hint = "; most servers have it under /v1: does the base URL end in it?" if is_bare else ""
+        error.args = (f"{error} (asked was {shown}{hint})",)
+    return error
+
+
+# What is asked where a base URL names a server and no path.
+_BARE_PATHS = frozenset({"/chat/completions", "/responses"})
 
 
 async def _refusal(
@@ -214,7 +232,13 @@ async def read_refusal(
     error = wire.read_error(answer)
     asked = retry_after_seconds(response.headers, clock.time())
     error.retry_after = error.retry_after if asked is None else asked
+    # A header that the official SDKs obey before anything that the status says.
+    told = _SHOULD_RETRY.get(response.headers.get("x-should-retry", "").strip().lower())
+    error.is_retryable = error.is_retryable if told is None else told
     return error
+
+
+_SHOULD_RETRY = {"true": True, "false": False}
 
 
 def is_stream_type(headers: Mapping[str, str]) -> bool:
@@ -233,13 +257,15 @@ def not_a_stream(wire: WireFormat, answer: ErrorAnswer) -> ProviderError:
     is_json = answer.body.lstrip()[:1] in {b"{", b"["}
     what = "a JSON document" if is_json else describe_body(answer)
     what = what if len(what) <= _SHOWN_CHARS else what[:_SHOWN_CHARS] + "…"
-    return ProviderError(
+    failure = ProviderError(
         f"{answer.provider} ({answer.status}): expected a stream, found {what}; check the base URL",
         status=answer.status,
         provider=answer.provider,
         request_id=error.request_id,
         body=error.body,
     )
+    failure.quote = what
+    return failure
 
 
 _SHOWN_CHARS = 120

@@ -45,9 +45,6 @@ from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
 
-# Pieces of text that are kept apart before they are joined.
-_MOST_PIECES = 256
-
 Events: TypeAlias = Iterable[StreamEvent]
 
 
@@ -121,8 +118,8 @@ class Pump:
             now=clock.monotonic(),
             wall=clock.time(),
             is_json=plan.is_json,
-            defers=self._text_stage.is_needed,
-            conceals=self._text_stage.conceals,
+            is_rewritten=self._text_stage.is_needed,
+            hides_unchecked=self._text_stage.redacts,
             final_check=plan.structured,
         )
         self._intake = self._lifecycle.intake
@@ -288,6 +285,7 @@ class Pump:
 
     async def _try_again(self, error: SteerError) -> Events:
         """After a failed attempt: another one, or the end."""
+        await self._text_stage.clean_error(error)
         if self._stop_error is not None:
             return ()
         wait = await self._wait_before_next(error)
@@ -333,6 +331,7 @@ class Pump:
         for event in await self._text_stage.finish():
             self._intake.adopt(event)
             held.append(event)
+        await self._text_stage.clean_beside(self._intake)
         error = self._ending = (
             self._stop_error or self._ending
         )  # it may have been stopped meanwhile
@@ -413,8 +412,7 @@ class Pump:
             return
         self._progress = progress
         self._measuring.count_deltas()
-        if len(self.response.text_parts) > _MOST_PIECES:
-            self.response.join_text()
+        self._intake.text.join()
         self._deadlines.note_progress()
         if not self._is_flowing:
             self._recovery.note_progress()
@@ -430,7 +428,7 @@ class Pump:
         if attempts.retries:
             self._intake.metadata["attempt"] = attempts.number
             self._intake.metadata["retries"] = attempts.retries
-        if faults := self._text_stage.faults.count:
+        if faults := self._text_stage.errors.count:
             self._intake.metadata["transformer_errors"] = faults
             self._stats.transformer_errors += faults
 

@@ -11,7 +11,7 @@ from typing import Any
 from steer_llm_sdk.answer.lifecycle import Lifecycle
 from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.stats import ClientStats
-from steer_llm_sdk.errors import ProviderError, SteerError
+from steer_llm_sdk.errors import ProviderError, RequestTimeoutError, SteerError
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.providers.base import Decoder, Resumption
 from steer_llm_sdk.retry import RetryPolicy
@@ -54,7 +54,12 @@ class Attempts:
         return target
 
     def after(self, error: SteerError) -> float | None:
-        """How many seconds to wait before the next attempt; None when there is to be none."""
+        """How many seconds to wait before the next attempt; None when there is to be none.
+
+        The total limit is for all models together: once it has run out, no other is asked.
+        """
+        if isinstance(error, RequestTimeoutError) and error.limit == "total_timeout":
+            return None
         if self._is_usage_refused(error):
             self.number -= 1
             self._of_target -= 1

@@ -47,6 +47,8 @@ class Secrets:
     def conceal_in(self, error: SteerError) -> None:
         """Take them out of an error's message, and of what a provider's error quotes."""
         error.args = tuple(self.conceal(a) if isinstance(a, str) else a for a in error.args)
+        if error.quote:
+            error.quote = self.conceal(error.quote)
         if isinstance(error, ProviderError):
             for name in ("code", "request_id", "body"):
                 value = getattr(error, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steer_llm_sdk.local.server import local_endpoint, local_endpoint_sync
+from steer_llm_sdk.local.server import check_model, local_endpoint, local_endpoint_sync
 from steer_llm_sdk.local.weights import EMBEDDED_MODEL
 
-__all__ = ["EMBEDDED_MODEL", "local_endpoint", "local_endpoint_sync"]
+__all__ = ["EMBEDDED_MODEL", "check_model", "local_endpoint", "local_endpoint_sync"]

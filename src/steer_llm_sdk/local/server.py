@@ -57,6 +57,17 @@ def local_endpoint_sync(model_path: str | None = None) -> Endpoint:
     return _servers.endpoint(find_model(model_path))
 
 
+def check_model(model_path: str | None = None) -> None:
+    """Check that a model could be loaded, without loading it.
+
+    Raises:
+        ConfigurationError: llama.cpp is not installed, the weights are not there, or the file is no
+            GGUF.
+    """
+    _require_llama_cpp()
+    find_model(model_path)
+
+
 def start_server(model_path: str | None, *, host: str = _LOOPBACK, port: int = 0) -> Server:
     """Start a server of its own, with a key of its own, that the caller stops.
 

@@ -1,13 +1,19 @@
 """The five events of a stream.
 
 Every stream is one start, then deltas, then one usage, then exactly one of complete and error.
-Events are plain mutable dataclasses: a transformer may change one in place.
+Events are plain mutable dataclasses: a transformer may change one in place. They can be copied,
+pickled, stored as dicts and as JSON, and be the fields of pydantic models.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self, get_type_hints
+
+from steer_llm_sdk.errors import AnyError, SteerError, error_as_dict
+from steer_llm_sdk.stored import plain, pydantic_schema, to_json
 
 __all__ = [
     "StreamCompleteEvent",
@@ -18,8 +24,6 @@ __all__ = [
     "StreamUsageEvent",
 ]
 
-DeltaKind = Literal["text", "reasoning", "tool_call", "refusal"]
-
 # Where the words stand in a hand-made delta without a `type`, in the order they are looked for.
 _TEXT_KEYS = ("text", "content", "chunk", "delta")
 
@@ -28,13 +32,33 @@ class Snapshot(Protocol):
     """A value that is still arriving."""
 
     def snapshot(self) -> Any:
-        """The value so far."""
+        """Return the value so far."""
         ...
 
 
-@dataclass(slots=True)
-class StreamEvent:
-    """What all events have in common.
+class _Arrived:
+    """A value that had arrived so far when its event was pickled."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def snapshot(self) -> Any:
+        return self._value
+
+
+class _Hidden:
+    """Room for what a delta holds beside its fields: `dataclasses.asdict` does not see it."""
+
+    __slots__ = ("_arguments",)
+    _arguments: Snapshot
+
+
+_set_arguments = _Hidden.__dict__["_arguments"].__set__
+
+
+@dataclass(slots=True, eq=False)
+class StreamEvent(_Hidden):
+    """What all events have in common. Two are equal when their dicts are.
 
     Attributes:
         provider: The provider's name, such as ``"openai"``.
@@ -57,20 +81,67 @@ class StreamEvent:
     metadata: dict[str, Any] = field(default_factory=dict)
     sequence: int = 0
 
+    def __eq__(self, other: object) -> bool:
+        if self.__class__ is not other.__class__ or not isinstance(other, StreamEvent):
+            return NotImplemented
+        return self is other or self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]  # an event can be changed
+
+    def __await__(self) -> Generator[None, None, Self]:
+        """Give the event itself, so that what a plain transformer gives may be awaited too."""
+        return self
+        yield  # makes it a generator
+
     def to_dict(self) -> dict[str, Any]:
-        """The event as a plain dict: its `type`, then its fields (shallow: values are shared)."""
-        names = (f.name for f in fields(self) if not f.name.startswith("_"))
-        return {"type": self.type} | {name: getattr(self, name) for name in names}
+        """Return the event as a plain dict, which JSON can hold: its `type`, then its fields.
+
+        An error is ``{"type", "message", "is_retryable", …}``: see `SteerError.to_dict`.
+        """
+        return {"type": self.type} | {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+
+    def to_json(self) -> str:
+        """Return the event as JSON to be stored: what `to_dict` gives, and ``version``."""
+        return to_json(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Make an event of what `to_dict` gave, or `to_json` when it was parsed.
+
+        Its class is that of its ``type``; without one, it is this class. Fields that are missing
+        have their defaults, and unknown ones are passed over.
+
+        Raises:
+            ValueError: The ``type`` is none of this class.
+        """
+        kind = data.get("type", cls.type)
+        found: Any = cls if kind == cls.type else _CLASSES.get(kind)
+        if found is None or not issubclass(found, cls):
+            raise ValueError(f"type: expected that of a {cls.__name__}, found {kind!r}")
+        names = {f.name for f in fields(found)} & data.keys()
+        made: Self = found(**{name: _own(data[name]) for name in names})
+        return made
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        hints = get_type_hints(cls)
+        kind: Any = str if cls is StreamEvent else Literal[cls.type]
+        named = {"type": kind} | {f.name: hints[f.name] for f in fields(cls)}
+        if "error" in named:
+            named["error"] = AnyError
+        return pydantic_schema(
+            cls, handler, named, from_dict=cls.from_dict, to_dict=StreamEvent.to_dict
+        )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StreamStartEvent(StreamEvent):
     """The call begins. Retries and fallbacks happen after it, and do not repeat it."""
 
     type: ClassVar[str] = "start"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StreamDeltaEvent(StreamEvent):
     """A piece of the answer.
 
@@ -86,41 +157,54 @@ class StreamDeltaEvent(StreamEvent):
     delta: str | dict[str, Any] = ""
     chunk_index: int = 0
     is_json: bool = False
-    _arguments: Snapshot | None = field(default=None, repr=False, compare=False)
+
+    def __copy__(self) -> Self:
+        """Copy the event alone: the arguments that still arrive are shared."""
+        copied = self.__class__(**{f.name: getattr(self, f.name) for f in fields(self)})
+        if hasattr(self, "_arguments"):
+            _set_arguments(copied, self._arguments)
+        return copied
+
+    def __getstate__(self) -> Any:
+        state: Any = object.__getstate__(self)
+        if "_arguments" in (slots := state[1]):
+            slots["_arguments"] = _Arrived(deepcopy(self.partial_arguments))
+        return state
 
     @property
     def partial_arguments(self) -> Any:
         """The arguments of a tool call as far as they have arrived, as a value.
 
         None for any other delta, and before the first brace. Parsed when it is read: what nobody
-        reads costs nothing.
+        reads costs nothing. An event that is pickled or deep-copied keeps what had arrived then.
         """
-        return None if self._arguments is None else self._arguments.snapshot()
+        arguments = getattr(self, "_arguments", None)
+        return None if arguments is None else arguments.snapshot()
 
     @property
     def kind(self) -> str:
         """What the delta is: ``"text"``, ``"reasoning"``, ``"tool_call"`` or ``"refusal"``."""
-        delta = self.delta
+        delta: object = self.delta
         if isinstance(delta, str):
             return "text"
-        return str(delta.get("type", "text"))
+        return str(delta.get("type", "text")) if isinstance(delta, dict) else "text"
 
     def get_text(self) -> str:
         """The words meant for the reader: the text of a text delta, ``""`` for any other kind.
 
         On a hand-made delta, a dict without ``type``, it is the first string among the keys
-        ``text``, ``content``, ``chunk`` and ``delta``.
+        ``text``, ``content``, ``chunk`` and ``delta``; any other value, None too, gives ``""``.
         """
-        delta = self.delta
+        delta: object = self.delta
         if isinstance(delta, str):
             return delta
-        if "type" in delta:
+        if not isinstance(delta, dict) or "type" in delta:
             return ""
         found = (delta[key] for key in _TEXT_KEYS if isinstance(delta.get(key), str))
         return next(found, "")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StreamUsageEvent(StreamEvent):
     """The tokens that the request took.
 
@@ -139,7 +223,7 @@ class StreamUsageEvent(StreamEvent):
     confidence: float = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StreamCompleteEvent(StreamEvent):
     """The provider said that the answer is whole.
 
@@ -159,7 +243,7 @@ class StreamCompleteEvent(StreamEvent):
     finish_reason: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StreamErrorEvent(StreamEvent):
     """The stream failed, was cut short, or was cancelled.
 
@@ -176,5 +260,33 @@ class StreamErrorEvent(StreamEvent):
     is_retryable: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.error, dict):
+            self.error = SteerError.from_dict(self.error)
         if not self.error_type:
             self.error_type = type(self.error).__name__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as a plain dict: see `StreamEvent.to_dict`."""
+        data = StreamEvent.to_dict(self)
+        return data | {"error": error_as_dict(self.error)}
+
+
+def set_arguments(event: StreamDeltaEvent, arguments: Snapshot | None) -> None:
+    """Set what `StreamDeltaEvent.partial_arguments` reads; the library's own use."""
+    _set_arguments(event, arguments)
+
+
+def _own(value: Any) -> Any:
+    return deepcopy(value) if isinstance(value, dict | list) else value
+
+
+_CLASSES = {
+    kind.type: kind
+    for kind in (
+        StreamStartEvent,
+        StreamDeltaEvent,
+        StreamUsageEvent,
+        StreamCompleteEvent,
+        StreamErrorEvent,
+    )
+}

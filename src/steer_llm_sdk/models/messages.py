@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.plain_json import plain_mapping
 
 _DATA_URL = re.compile(
     r"data:(?P<media_type>[\w.+-]+/[\w.+-]+)?(?:;[^,;]*)*;base64,(?P<data>.*)", re.DOTALL
@@ -220,10 +221,11 @@ def _read_message(item: object, where: str) -> Iterable[Message]:
 
 def _fields_of(item: object, where: str) -> dict[str, Any]:
     if isinstance(item, Mapping):
-        return dict(item)
+        return plain_mapping(item, where)
     if hasattr(item, "role") and hasattr(item, "content"):
         known = ("role", "content", "tool_calls", "tool_call_id", "name")
-        return {key: getattr(item, key) for key in known if getattr(item, key, None) is not None}
+        found = {key: getattr(item, key) for key in known if getattr(item, key, None) is not None}
+        return plain_mapping(found, where)
     raise ConfigurationError(
         f"{where}: expected a mapping with role and content, found {type(item).__name__}"
     )
@@ -246,7 +248,9 @@ def _read_block(block: object, where: str) -> InputPart | ToolCall | Message:
     """Read one content block: a part, a call, or an answer to a call."""
     if isinstance(block, str):
         return InputText(block)
-    if isinstance(block, InputText | InputImage | InputRaw | ToolCall):
+    if isinstance(block, InputRaw):
+        return InputRaw(plain_mapping(block.value, where))
+    if isinstance(block, InputText | InputImage | ToolCall):
         return block
     if not isinstance(block, Mapping):
         raise ConfigurationError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from steer_llm_sdk.checks import TEXT
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import Message
+from steer_llm_sdk.models.plain_json import plain_mapping
 
 
 def _no_parameters() -> dict[str, Any]:
@@ -68,10 +70,9 @@ class ChatRequest:
     tools: tuple[Tool | RawTool, ...] = ()
     tool_choice: ToolChoice | RawTool | None = None
     response_format: JSONFormat | RawTool | None = None
-    metadata: Mapping[str, Any] | None = None
     include_usage: bool = True  # ask for usage, where it must be asked for
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    extra_headers: Mapping[str, str] = field(default_factory=dict)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,41 +95,57 @@ _FUNCTION_KEYS = frozenset(
 )
 
 
-def read_tools(tools: Sequence[object] | None) -> tuple[Tool | RawTool, ...]:
+def read_tools(tools: object) -> tuple[Tool | RawTool, ...]:
     """Read tools in the spelling of OpenAI, of Anthropic, or flat; others pass unchanged.
 
     Raises:
-        ConfigurationError: A tool is not a mapping.
+        ConfigurationError: It is no list, or a tool is not a mapping.
     """
-    return tuple(_read_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools or ()))
+    if tools is None:
+        return ()
+    if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Iterable):
+        raise ConfigurationError(f"tools: expected a list of tools, found {type(tools).__name__}")
+    return tuple(_read_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools))
 
 
-def _read_tool(tool: object, where: str) -> Tool | RawTool:
-    if isinstance(tool, Tool | RawTool):
-        return tool
-    if not isinstance(tool, Mapping):
-        raise ConfigurationError(f"{where}: expected a mapping, found {type(tool).__name__}")
+def _read_tool(given: object, where: str) -> Tool | RawTool:
+    if isinstance(given, RawTool):
+        return RawTool(plain_mapping(given.value, where))
+    if isinstance(given, Tool):
+        return replace(given, parameters=_read_parameters(given.parameters, where))
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{where}: expected a mapping, found {type(given).__name__}")
+    tool = plain_mapping(given, where)
     if not _FUNCTION_KEYS & tool.keys():
         return RawTool(tool)  # Gemini's own: {"googleSearch": {}}
     kind = str(tool.get("type", "function"))
     inner = tool.get("function", tool)
-    is_function = kind in {"function", "custom"} and isinstance(inner, Mapping)
+    is_function = kind in {"function", "custom"} and isinstance(inner, dict)
     parameters = inner.get("parameters", inner.get("input_schema")) if is_function else None
-    if kind == "custom" and parameters is None:
-        return RawTool(tool)
-    if not is_function:
+    if not is_function or (kind == "custom" and parameters is None):
         return RawTool(tool)
     name = inner.get("name")
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"{where}: a function needs a name, found {name!r}")
+    description = inner.get("description")
+    TEXT.or_none().check(f"{where}: the description of {name!r}", description)
     extra = {k: v for k, v in {**inner, **tool}.items() if k not in _FUNCTION_KEYS}
     return Tool(
         name,
-        inner.get("description"),
-        parameters if parameters is not None else _no_parameters(),
+        description,
+        _no_parameters() if parameters is None else _read_parameters(parameters, where),
         inner.get("strict", tool.get("strict")),
         extra,
     )
+
+
+def _read_parameters(parameters: object, where: str) -> dict[str, Any]:
+    if not isinstance(parameters, Mapping):
+        raise ConfigurationError(
+            f"{where}: expected its parameters to be a JSON Schema as a mapping, "
+            f"found {type(parameters).__name__}"
+        )
+    return plain_mapping(parameters, where)
 
 
 def read_tool_choice(choice: object) -> ToolChoice | RawTool | None:
@@ -146,10 +163,48 @@ def read_tool_choice(choice: object) -> ToolChoice | RawTool | None:
         raise ConfigurationError(
             f"tool_choice: expected a string or a mapping, found {type(choice).__name__}"
         )
-    kind = str(choice.get("type"))
-    inner = choice.get("function", choice)
-    if kind in {"function", "tool"} and isinstance(inner, Mapping) and inner.get("name"):
+    plain = plain_mapping(choice, "tool_choice")
+    kind = str(plain.get("type"))
+    inner = plain.get("function", plain)
+    if kind in {"function", "tool"} and isinstance(inner, dict) and inner.get("name"):
         return ToolChoice("tool", inner["name"])
-    if kind in {"auto", "none", "any"} and set(choice) == {"type"}:
+    if kind in {"auto", "none", "any"} and set(plain) == {"type"}:
         return read_tool_choice(kind)
-    return RawTool(choice)
+    return RawTool(plain)
+
+
+def check_tool_choice(choice: ToolChoice | RawTool | None, tools: Sequence[Tool | RawTool]) -> None:
+    """Check that there is a tool to choose.
+
+    A tool in a provider's own spelling may be asked for by its name or its type; where one may
+    bring several (an MCP server, Gemini's declarations), any name may be among them.
+
+    Raises:
+        ConfigurationError: A tool is asked for that is not among the tools, or any where none are.
+    """
+    if not isinstance(choice, ToolChoice) or choice.mode in {"auto", "none"}:
+        return
+    if not tools:
+        wanted = repr(choice.name or choice.mode)
+        raise ConfigurationError(f"tool_choice: {wanted} asks for a call, and there are no tools")
+    names = [name for tool in tools for name in _names_of(tool)]
+    if choice.mode == "tool" and _ANY not in names and choice.name not in names:
+        known = ", ".join(map(repr, names))
+        raise ConfigurationError(
+            f"tool_choice: expected 'auto', 'none', 'required' or one of the tools {known}, "
+            f"found {choice.name!r}"
+        )
+
+
+_ANY = "*"
+
+
+def _names_of(tool: Tool | RawTool) -> Iterator[str]:
+    if isinstance(tool, Tool):
+        yield tool.name
+        return
+    holders = [tool.value, *(each for each in tool.value.values() if isinstance(each, Mapping))]
+    found = [str(each[key]) for each in holders for key in ("name", "type") if each.get(key)]
+    yield from found or [_ANY]
+    if str(tool.value.get("type", "")).startswith("mcp"):
+        yield _ANY

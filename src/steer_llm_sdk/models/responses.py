@@ -1,31 +1,61 @@
-"""What a stream adds up to: `StreamingResponse`."""
+"""What a stream adds up to: `StreamingResponse`.
+
+What only the library writes is written by the functions at the end of this module.
+"""
+
+# ruff: noqa: SLF001 - the functions at the end belong to the class: they are no part of its methods
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any, Self, get_type_hints
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd
 from steer_llm_sdk.models.strict_json import strict_loads
+from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.stored import plain, pydantic_schema, to_json
 
 _UNSET: Any = object()
-# A block of fewer characters still grows: so a text that is read piece by piece is kept in few.
-_SMALL_BLOCK = 1024
 
 
-@dataclass(slots=True, eq=False)
-class StreamingResponse:
+class _Text:
+    """The field `text`: it is kept in pieces, and joined when it is read."""
+
+    def __get__(self, response: _Hidden | None, owner: type | None = None) -> str:
+        return "" if response is None else str(response._text)
+
+    def __set__(self, response: _Hidden, text: str) -> None:
+        response._text = TextPieces(text)
+
+
+class _Hidden:
+    """What a response holds beside its fields."""
+
+    _text: TextPieces
+    _value: Any = _UNSET  # what the text parses as
+    _json: Any = _UNSET  # the value that was asked for, and found in the text
+    _parsed: Any = _UNSET  # the typed object that was made of it
+    _measure: Callable[[], dict[str, Any]] = dict  # measures the stream
+
+
+@dataclass(eq=False, repr=False)
+class StreamingResponse(_Hidden):
     """The answer, as far as it has arrived; whole when `ok`.
+
+    ``str(response)`` is its text, so that it can be printed. It can be copied, pickled and stored;
+    two are equal when their dicts are.
 
     Attributes:
         provider: The provider's name.
         model: The model that was asked for.
         request_id: The identifier of the request, as on the events.
         stream_id: The identifier of the stream, as on the events.
+        text: The text that has arrived; the concatenation of the text deltas.
         reasoning: The model's reasoning, where the provider shows it.
         refusal: The model's refusal, where the provider keeps it apart from text.
         tool_calls: The finished calls whose arguments parse, each
@@ -37,12 +67,14 @@ class StreamingResponse:
         finish_reason: Why the model stopped; None when it did not say.
         metadata: What the terminal event's metadata holds.
         error: None when the stream completed.
+        is_finished: Whether the stream has ended, well or not.
     """
 
     provider: str = ""
     model: str = ""
     request_id: str = ""
     stream_id: str = ""
+    text: _Text = _Text()
     reasoning: str = ""
     refusal: str = ""
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
@@ -53,17 +85,72 @@ class StreamingResponse:
     metadata: dict[str, Any] = field(default_factory=dict)
     error: SteerError | None = None
     is_finished: bool = False
-    text_parts: list[str] = field(default_factory=list, repr=False)
-    text_blocks: list[str] = field(default_factory=list, repr=False)
-    json_value: Any = field(default=_UNSET, repr=False)
-    parsed_value: Any = field(default=_UNSET, repr=False)
-    measure: Callable[[], dict[str, Any]] = field(default=dict, repr=False)
-    # The text may be read in one thread while it arrives in another: `SyncSteerLLMClient`.
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
-    _joined: int = field(default=0, init=False, repr=False)  # characters in `text_blocks`
 
-    def __post_init__(self) -> None:
-        self._joined = sum(map(len, self.text_blocks))
+    def to_dict(self) -> dict[str, Any]:
+        """Return the response as a plain dict, which JSON can hold: its fields and `metrics`.
+
+        The value of JSON that was asked for is in ``json``. The object that was made of it, where
+        ``response_format`` was a type, is not stored: `parsed` then gives the value.
+        """
+        data = {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+        if self._json is not _UNSET:
+            data["json"] = plain(self._json)
+        return data | {"metrics": plain(self.metrics)}
+
+    def to_json(self) -> str:
+        """Return the response as JSON to be stored: what `to_dict` gives, and ``version``."""
+        return to_json(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make a response of what `to_dict` gave, or `to_json` when it was parsed.
+
+        Fields that are missing have their defaults, and unknown ones are passed over.
+        """
+        stored = deepcopy(dict(data))
+        error = stored.get("error")
+        if isinstance(error, dict):
+            stored["error"] = error = SteerError.from_dict(error)
+        response = cls(**{f.name: stored[f.name] for f in fields(cls) if f.name in stored})
+        if isinstance(error, SteerError):
+            error.partial_response = response
+        response._json = stored.get("json", _UNSET)
+        response._measure = partial(dict, stored.get("metrics", {}))
+        return response
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"_text": self.text, "_measure": self.metrics}
+        if self.error is not None:  # who asks for its value gets the error
+            state.pop("_parsed", None)
+        return {name: value for name, value in state.items() if value is not _UNSET}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._text = TextPieces(state["_text"])
+        self._measure = partial(dict, state["_measure"])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StreamingResponse):
+            return NotImplemented
+        return self is other or self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.stream_id)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        hints = get_type_hints(cls)
+        named = {f.name: hints[f.name] for f in fields(cls)} | {"text": str, "metrics": dict}
+        return pydantic_schema(
+            cls, handler, named, from_dict=cls.from_dict, to_dict=StreamingResponse.to_dict
+        )
+
+    def __str__(self) -> str:
+        return self.get_text()
+
+    def __repr__(self) -> str:
+        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "text"]
+        return f"{type(self).__name__}({', '.join(shown)}, text=<{len(self._text)} characters>)"
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -72,7 +159,7 @@ class StreamingResponse:
         ``ttft_ms``, ``duration_ms``, ``chunks``, ``tokens_per_second`` and more, by the formulas of
         `steer_llm_sdk.answer.metrics`. Values that are not known, or not yet, are None.
         """
-        return self.measure()
+        return self._measure()
 
     @property
     def ok(self) -> bool:
@@ -80,62 +167,22 @@ class StreamingResponse:
         return self.is_finished and self.error is None
 
     def get_text(self) -> str:
-        """The text that has arrived; the concatenation of the text deltas."""
-        with self._lock:
-            self._join()
-            blocks = self.text_blocks
-            if len(blocks) > 1:
-                blocks[:] = ["".join(blocks)]
-            return blocks[0] if blocks else ""
-
-    def text_since(self, mark: int) -> tuple[str, int]:
-        """The text from `mark` on, and the next mark. It costs what is new only.
-
-        Args:
-            mark: What an earlier call gave; 0 for all of the text.
-        """
-        with self._lock:
-            self._join()
-            end = start = self._joined
-            found = []
-            for block in reversed(self.text_blocks):
-                if start <= mark:
-                    break
-                start -= len(block)
-                found.append(block)
-        return "".join(reversed(found))[max(0, mark - start) :], end
-
-    def join_text(self) -> None:
-        """Join the latest pieces of text into one block.
-
-        Called now and then while the text arrives, so that a million pieces take the memory of
-        their text and no more.
-        """
-        with self._lock:
-            self._join()
-
-    def _join(self) -> None:
-        parts = self.text_parts
-        count = len(parts)  # more may be added meanwhile, behind them
-        if count:
-            block = "".join(parts[:count])
-            del parts[:count]
-            self._joined += len(block)
-            if self.text_blocks and len(self.text_blocks[-1]) < _SMALL_BLOCK:
-                block = self.text_blocks.pop() + block
-            self.text_blocks.append(block)
+        """Return the text that has arrived: the same as `text`."""
+        return str(self._text)
 
     def get_json(self) -> Any:
-        """The text as JSON.
+        """Return the text as JSON.
 
         Raises:
             SteerError: The stream failed: its error.
             InvalidJSONError: The text is not JSON.
         """
         self.raise_for_error()
-        if self.json_value is _UNSET:
-            self.json_value = _parse(self.get_text())
-        return self.json_value
+        if self._json is not _UNSET:
+            return self._json
+        if self._value is _UNSET:
+            self._value = _parse(self.get_text())
+        return self._value
 
     @property
     def parsed(self) -> Any:
@@ -146,7 +193,7 @@ class StreamingResponse:
             InvalidJSONError: The text is not JSON.
         """
         self.raise_for_error()
-        return self.get_json() if self.parsed_value is _UNSET else self.parsed_value
+        return self.get_json() if self._parsed is _UNSET else self._parsed
 
     @property
     def cost_usd(self) -> float | None:
@@ -175,3 +222,22 @@ def _parse(text: str) -> Any:
         ) from None
     except (ValueError, RecursionError) as error:
         raise InvalidJSONError(f"the text is not JSON: {error}", text=text) from None
+
+
+# --- for the library's own use ----------------------------------------------------------------
+
+
+def growing_text(response: StreamingResponse) -> TextPieces:
+    """Return the text of a response where it grows: whoever makes deltas appends to it."""
+    return response._text
+
+
+def set_json(response: StreamingResponse, value: Any, parsed: Any) -> None:
+    """Set the JSON value that the text was read as, and the typed object that was made of it."""
+    response._json = value
+    response._parsed = parsed
+
+
+def set_measure(response: StreamingResponse, measure: Callable[[], dict[str, Any]]) -> None:
+    """Set the function that computes `StreamingResponse.metrics`."""
+    response._measure = measure

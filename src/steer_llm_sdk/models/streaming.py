@@ -1,69 +1,99 @@
-"""How one stream is to be run: `StreamingOptions`, and the protocols of what it carries."""
+"""The options of one stream: `StreamingOptions`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
+from steer_llm_sdk.checks import (
+    COUNT,
+    FLAG,
+    NAMES,
+    NUMBER,
+    SECONDS,
+    Kind,
+    check_values,
+    did_you_mean,
+    one_of,
+    with_advice,
+)
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.ports import Processor, Transformer
 
 # 32 MiB: room for an image inside one event (a base64 picture takes 2 to 10 MB), small enough that
 # one hostile stream cannot take a process down.
 DEFAULT_MAX_FRAME_BYTES = 32 * 1024 * 1024
 
 
-class ProcessorStream(Protocol):
-    """One stream's way through a processor: it holds that stream's state, and no other's."""
+_KINDS: Mapping[str, Kind] = {
+    "raise_callback_errors": FLAG,
+    "raise_on_error": FLAG.or_none(),
+    "connect_timeout": SECONDS.or_none(),
+    "first_event_timeout": SECONDS.or_none(),
+    "idle_timeout": SECONDS.or_none(),
+    "stall_timeout": SECONDS.or_none(),
+    "total_timeout": SECONDS.or_none(),
+    "max_retries": COUNT,
+    "max_retry_wait": NUMBER,
+    "retry_budget": SECONDS.or_none(),
+    "fallback_models": NAMES,
+    "recovery": one_of(None, "continue"),
+    "json_extract": FLAG,
+    "validate_schema": FLAG,
+    "include_usage": FLAG,
+    "exit_grace": NUMBER,
+    "slow_callback_warning_ms": NUMBER,
+    "max_frame_bytes": COUNT,
+    "max_error_body_bytes": COUNT,
+}
 
-    def process(self, event: StreamEvent) -> list[StreamEvent] | Awaitable[list[StreamEvent]]:
-        """What becomes of one event: none, one or several.
+# What other libraries call an option of ours.
+_OTHER_NAMES: Mapping[str, str] = {
+    "fallback": "fallback_models",
+    "fallbacks": "fallback_models",
+    "max_attempts": "max_retries",
+    "num_retries": "max_retries",
+    "processor": "event_processor",
+    "read_timeout": "idle_timeout",
+    "request_timeout": "total_timeout",
+    "retries": "max_retries",
+    "retry": "max_retries",
+    "timeout": "total_timeout",
+    "transformers": "text_transformers",
+}
 
-        A plain list where everything on the way was synchronous, so that nothing is awaited
-        without need; otherwise something to await. Never raises what user code raised.
-        """
-        ...
-
-    def finish(self) -> list[StreamEvent] | Awaitable[list[StreamEvent]]:
-        """What was held back: called once, after the last delta and before usage."""
-        ...
-
-    async def close(self) -> None:
-        """Hand over the last batch and free the state: called once, after the terminal event."""
-        ...
-
-
-@runtime_checkable
-class Processor(Protocol):
-    """What `StreamingOptions.event_processor` takes: see `EventProcessor`."""
-
-    def open_stream(self) -> ProcessorStream:
-        """The state for one more stream."""
-        ...
+# Arguments that stand beside the options, not among them.
+_OF_CALL = frozenset({
+    "extra_body", "extra_headers", "max_tokens", "metadata", "on_complete", "on_delta", "on_error",
+    "on_start", "on_usage", "provider", "request_id", "response_format", "seed", "stop", "system",
+    "temperature", "tool_choice", "tools", "top_p",
+})  # fmt: skip
+_OF_CLIENT = frozenset({"api_key", "base_url", "headers", "proxy", "verify"})
 
 
-@runtime_checkable
-class Transformer(Protocol):
-    """What `StreamingOptions.text_transformers` takes: see `EventTransformer`."""
+def _place_of(name: str) -> str | None:
+    if name in _OTHER_NAMES:
+        return did_you_mean(_OTHER_NAMES[name])
+    if name in _OF_CALL:
+        return f"it is an argument of the call itself, beside streaming_options: {name}=…"
+    if name in _OF_CLIENT:
+        return (
+            "how a provider is reached is told to the client: "
+            f"SteerLLMClient(providers={{'openai': ProviderSettings({name}=…)}})"
+        )
+    return None
 
-    def transform(self, event: StreamEvent) -> Any:
-        """One event in; an event, a list of events, None, or something to await for these."""
-        ...
 
-    def for_stream(self) -> Transformer:
-        """The instance that serves one stream."""
-        ...
-
-
+@with_advice(_place_of)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingOptions:
-    """How a stream is run. Times are in seconds; None means no limit.
+    """The options of a stream. Times are in seconds; None means no limit.
 
     Attributes:
         event_processor: An `EventProcessor` between the provider and those who watch this stream.
-        text_transformers: Transformers that stand before even the response: what they redact is
-            nowhere.
+        text_transformers: A list of transformers that stand before even the response: what they
+            redact is nowhere, not in metadata and not in an error either.
         raise_callback_errors: End the stream in a `CallbackError` when a callback raises. By
             default it is logged and counted, and the stream goes on.
         raise_on_error: Whether the call raises when the stream fails. None: it does, unless
@@ -112,32 +142,11 @@ class StreamingOptions:
     max_error_body_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE_OR_NONE:
-            value = getattr(self, name)
-            if value is not None and not (_is_number(value) and value > 0):
-                raise ConfigurationError(
-                    f"{name}: expected a number of seconds above 0, or None; found {value!r}"
-                )
-        for name in _NOT_NEGATIVE:
-            value = getattr(self, name)
-            if not (_is_number(value) and value >= 0):
-                raise ConfigurationError(
-                    f"{name}: expected a number of at least 0, found {value!r}"
-                )
-        if self.recovery not in {None, "continue"}:
-            raise ConfigurationError(
-                f'recovery: expected None or "continue", found {self.recovery!r}'
-            )
-        if isinstance(self.fallback_models, str):
-            raise ConfigurationError(
-                f"fallback_models: expected a list of models, found the string "
-                f"{self.fallback_models!r}"
-            )
-        if self.event_processor is not None and not isinstance(self.event_processor, Processor):
-            raise ConfigurationError(
-                "event_processor: expected an EventProcessor, "
-                f"found {type(self.event_processor).__name__}"
-            )
+        check_values(_KINDS, self)
+        _check_processor(self.event_processor)
+        _check_text_transformers(self.text_transformers)
+        # A list that is changed afterwards is not checked again.
+        object.__setattr__(self, "text_transformers", tuple(self.text_transformers))
 
     def replace(self, **changes: Any) -> StreamingOptions:
         """A copy with some options changed."""
@@ -145,25 +154,58 @@ class StreamingOptions:
         return StreamingOptions(**values | changes)
 
 
-_POSITIVE_OR_NONE = (
-    "connect_timeout",
-    "first_event_timeout",
-    "idle_timeout",
-    "stall_timeout",
-    "total_timeout",
-    "retry_budget",
-)
-_NOT_NEGATIVE = (
-    "max_retries",
-    "max_retry_wait",
-    "exit_grace",
-    "slow_callback_warning_ms",
-    "max_frame_bytes",
-    "max_error_body_bytes",
-)
-
-Callback = Callable[[Any], Any]
+# What an option is called here and elsewhere.
+OPTIONS: Mapping[str, str] = {
+    **_OTHER_NAMES,
+    **{field.name: field.name for field in fields(StreamingOptions)},
+}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _check_processor(given: object) -> None:
+    if given is not None and (isinstance(given, type) or not isinstance(given, Processor)):
+        raise ConfigurationError(f"event_processor: expected an EventProcessor, {_found(given)}")
+
+
+def _check_text_transformers(given: object) -> None:
+    """Refuse what is no list of transformers: it would let the words pass as they are."""
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(
+            f"text_transformers: expected a list of transformers, {_found(given)}"
+        )
+    for one in given:
+        refuse_no_transformer("text_transformers", one)
+
+
+def refuse_no_transformer(what: str, given: object) -> None:
+    """Refuse what cannot transform events.
+
+    Args:
+        what: The name of the argument, for the message.
+        given: What is to be a transformer.
+
+    Raises:
+        ConfigurationError: It is a class, or has no `transform` and `for_stream` to call; or its
+            `transform` is a generator function, which would change nothing.
+    """
+    from inspect import isasyncgenfunction, isgeneratorfunction
+
+    if isinstance(given, type) or not isinstance(given, Transformer):
+        raise ConfigurationError(f"{what}: expected an EventTransformer, {_found(given)}")
+    transform: object = given.transform
+    for_stream: object = given.for_stream
+    if not (callable(transform) and callable(for_stream)):
+        raise ConfigurationError(
+            f"{what}: expected methods transform and for_stream, {_found(given)}"
+        )
+    if isgeneratorfunction(transform) or isasyncgenfunction(transform):
+        raise ConfigurationError(
+            f"{what}: expected a transform that returns events, found one that yields them: "
+            f"{transform!r}"
+        )
+
+
+def _found(given: object) -> str:
+    """Say what was found; its repr may be the very text that is to be redacted."""
+    if isinstance(given, type):
+        return f"found the class {given.__name__}: an instance is needed"
+    return f"found {type(given).__name__}"

@@ -1,4 +1,4 @@
-"""A bounded queue and the one worker that empties it."""
+"""A bounded queue of events, and the one worker that processes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class BackgroundQueue:
     """Events that one worker processes in order.
 
     Args:
-        process: What is done with each event; it raises nothing.
+        process: Called with each event; it raises nothing.
         max_size: How many events may wait; `put` waits while there are that many.
     """
 
@@ -23,6 +23,7 @@ class BackgroundQueue:
         self._process = process
         self._max_size = max_size
         self._running: tuple[asyncio.Queue[StreamEvent], asyncio.Task[None]] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # where the worker runs
 
     def start(self) -> None:
         """Start the worker, unless it runs."""
@@ -38,8 +39,8 @@ class BackgroundQueue:
         Raises:
             RuntimeError: The worker itself calls this: it would wait for itself.
         """
-        if self._running is None:
-            return
+        if self._running is None or self._loop is not asyncio.get_running_loop():
+            return  # what was submitted in a loop that has ended went with it
         if self._running[1] is asyncio.current_task():
             raise RuntimeError("stop: called while processing an event that was submitted")
         await self._running_queue().join()
@@ -48,7 +49,10 @@ class BackgroundQueue:
         await asyncio.wait([worker])
 
     def _running_queue(self) -> asyncio.Queue[StreamEvent]:
-        """The queue, with a worker at it: a new one where the last was cancelled."""
+        """Give the queue, with a worker at it: a new one where the last was cancelled."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._running = loop, None
         queue, worker = self._running or (asyncio.Queue(self._max_size), None)
         if worker is None or worker.done():
             worker = asyncio.create_task(self._work(queue), name="steer-processor")

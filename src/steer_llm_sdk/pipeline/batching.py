@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.pipeline.user_errors import FAULTS, FaultLog, outcome_of
+from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
 
 BatchHandler = Callable[[list[StreamEvent]], Any]
 BatchOverflow = Literal["block", "drop_oldest"]
@@ -46,9 +46,9 @@ class BatchOptions:
             raise ConfigurationError(
                 f"batch_handler: expected something to call with each batch, found {self.handler!r}"
             )
-        for name in ("size", "max_waiting"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+        counts = {"batch_size": self.size, "max_waiting_batches": self.max_waiting}
+        for name, value in counts.items():
+            if type(value) is not int or value < 1:
                 raise ConfigurationError(f"{name}: expected a number above 0, found {value!r}")
         if self.timeout_ms is not None and not self.timeout_ms > 0:
             raise ConfigurationError(
@@ -66,7 +66,7 @@ class Batcher:
 
     Args:
         options: How events are batched.
-        faults: Where it is reported that the handler raised.
+        errors: Where it is reported that the handler raised.
         on_drop: Called with the number of events that were dropped.
         pending: Holds this batcher as long as anything in it is not handed over.
     """
@@ -74,12 +74,12 @@ class Batcher:
     def __init__(
         self,
         options: BatchOptions,
-        faults: FaultLog,
+        errors: UserErrorLog,
         on_drop: Callable[[int], None],
         pending: set[Batcher],
     ) -> None:
         self._options = options
-        self._faults = faults
+        self._errors = errors
         self._on_drop = on_drop
         self._pending = pending
         self._current: list[StreamEvent] = []
@@ -208,13 +208,13 @@ class Batcher:
         handler = self._options.handler
         try:
             result = handler(batch)
-        except FAULTS as error:
+        except USER_ERRORS as error:
             self._report(error)
             return
         if isinstance(result, Awaitable):
-            _, fault = await outcome_of(result)
-            if fault is not None:
-                self._report(fault)
+            _, raised = await await_user_code(result)
+            if raised is not None:
+                self._report(raised)
 
     def _report(self, error: BaseException) -> None:
-        self._faults.report("handler", self._options.handler, "later batches still come", error)
+        self._errors.report("handler", self._options.handler, "later batches still come", error)

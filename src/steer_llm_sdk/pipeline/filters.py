@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import (
@@ -14,6 +14,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
+from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog
 
 EventType = type[StreamEvent] | str
 
@@ -33,7 +34,7 @@ class EventFilter(ABC):
     """Decides whether an event goes on.
 
     It is asked for every event but a `StreamErrorEvent`: a failure cannot be filtered away. A
-    filter that raises drops the event, and the fault is logged.
+    filter that raises drops the event, and the error is logged.
     """
 
     @abstractmethod
@@ -89,10 +90,23 @@ class PredicateFilter(EventFilter):
     def __init__(self, predicate: Callable[[StreamEvent], object]) -> None:
         refuse_coroutine("predicate", predicate)
         self._predicate = predicate
+        self._errors = UserErrorLog()
 
     def should_process(self, event: StreamEvent) -> bool:
-        """Whether the predicate holds."""
-        return bool(self._predicate(event))
+        """Whether the predicate holds; False where it raises, which is logged."""
+        try:
+            return self.decide(event)
+        except USER_ERRORS as error:
+            self._errors.report("filter", self._predicate, "the event is dropped", error)
+            return False
+
+    def decide(self, event: StreamEvent) -> bool:
+        """Whether the predicate holds.
+
+        Raises:
+            TypeError: It returned a coroutine, which would always be true.
+        """
+        return is_kept("predicate", self._predicate(event))
 
 
 class CompositeFilter(EventFilter):
@@ -101,16 +115,49 @@ class CompositeFilter(EventFilter):
     Args:
         filters: The filters, asked in order, no more of them than it takes to decide.
         require_all: Whether all have to let the event pass; otherwise one is enough.
+
+    Raises:
+        ConfigurationError: One of them is no filter, or an asynchronous one.
     """
 
     def __init__(self, filters: Iterable[EventFilter], require_all: bool = True) -> None:
         self._filters = tuple(filters)
+        self._decisions = tuple(map(decision_of, self._filters))
         self._require_all = require_all
 
     def should_process(self, event: StreamEvent) -> bool:
         """Whether all of the filters, or any of them, let the event pass."""
-        answers = (one.should_process(event) for one in self._filters)
+        answers = (is_kept("filters", decide(event)) for decide in self._decisions)
         return all(answers) if self._require_all else any(answers)
+
+
+def decision_of(event_filter: EventFilter) -> Callable[[StreamEvent], object]:
+    """Find what to ask for each event; it may raise, which is reported by who asks.
+
+    Raises:
+        ConfigurationError: It has no plain ``should_process``.
+    """
+    should_process = getattr(event_filter, "should_process", None)
+    if isinstance(event_filter, type) or not callable(should_process):
+        raise ConfigurationError(f"filters: expected an EventFilter, found {event_filter!r}")
+    refuse_coroutine("should_process", should_process)
+    if getattr(should_process, "__func__", None) is PredicateFilter.should_process:
+        return event_filter.decide  # type: ignore[attr-defined, no-any-return]  # a PredicateFilter
+    return should_process  # type: ignore[no-any-return]  # of any kind
+
+
+def is_kept(what: str, answer: object) -> bool:
+    """Read the answer of a filter.
+
+    Raises:
+        TypeError: It is something to be awaited, which would always be true.
+    """
+    if isinstance(answer, Awaitable) and not isinstance(answer, StreamEvent):
+        close = getattr(answer, "close", None)
+        if close is not None:
+            close()  # nobody awaits it
+        raise TypeError(f"{what}: expected true or false, found {type(answer).__name__}")
+    return bool(answer)
 
 
 def refuse_coroutine(what: str, function: Callable[..., object]) -> None:
@@ -121,7 +168,8 @@ def refuse_coroutine(what: str, function: Callable[..., object]) -> None:
     """
     from inspect import iscoroutinefunction
 
-    if iscoroutinefunction(function):
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that is called
+    if iscoroutinefunction(function) or iscoroutinefunction(called):
         raise ConfigurationError(
             f"{what}: expected a plain function, found the coroutine function {function!r}; "
             "an async transformer that returns None drops events too"

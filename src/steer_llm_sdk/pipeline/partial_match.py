@@ -54,7 +54,7 @@ _ANCHORS = {
 
 
 class Reach(NamedTuple):
-    """How far a pattern looks.
+    """Tells how far a pattern looks.
 
     Attributes:
         ahead: The most characters from the start of a match that decide about it; None without
@@ -67,7 +67,7 @@ class Reach(NamedTuple):
 
 
 def reach_of(pattern: re.Pattern[str]) -> Reach:
-    """How far a pattern looks, ahead and behind.
+    """Measure how far a pattern looks, ahead and behind.
 
     Raises:
         ConfigurationError: It can match the empty text, which stands everywhere.
@@ -79,12 +79,13 @@ def reach_of(pattern: re.Pattern[str]) -> Reach:
     looks = list(_looks(tree))
     # One more than what is matched: whether a word or a line ends there shows in what follows.
     ahead = longest + sum(width for direction, width in looks if direction > 0) + 1
+    # One more than it looks at, so that a cut text's beginning is not taken for the text's.
     behind = sum(width for direction, width in looks if direction < 0) + 1
     return Reach(None if ahead >= _UNBOUNDED else ahead, behind)
 
 
 def partial_pattern(pattern: re.Pattern[str]) -> re.Pattern[str]:
-    """The pattern that also matches what could become a match: see `is_undecided`.
+    """Derive the pattern that also matches what could become a match: see `is_undecided`.
 
     Raises:
         ConfigurationError: It has a back-reference, or looks ahead or at the end from inside a
@@ -97,12 +98,12 @@ def partial_pattern(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 
 def is_undecided(match: re.Match[str]) -> bool:
-    """Whether a match of a `partial_pattern` may come out otherwise when there is more text."""
+    """Tell whether a match of a `partial_pattern` may come out otherwise with more text."""
     return match.lastindex is not None or match.end() == len(match.string)
 
 
 class _Mode(NamedTuple):
-    """How a part is written: what holds around it."""
+    """Says what holds around a part, and so how it is written."""
 
     is_multiline: bool
     must: bool = False  # it must match without touching the end of the text

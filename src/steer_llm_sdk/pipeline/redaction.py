@@ -1,4 +1,4 @@
-"""Redaction: what must not be seen is replaced before anyone sees it.
+"""Redaction replaces what must not be seen before anyone sees it.
 
 A secret may be cut anywhere by the pieces it comes in, so text is held back exactly as long as more
 text could make it part of a match: see `partial_match`. What comes out, joined, is what
@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.pipeline.lanes import Lane, continued, lane_of, put_text, text_in
+from steer_llm_sdk.pipeline.channels import Channel, channel_of, make_next, read_text, replace_text
 from steer_llm_sdk.pipeline.partial_match import is_undecided, partial_pattern, reach_of
-from steer_llm_sdk.pipeline.transformers import EventTransformer
+from steer_llm_sdk.pipeline.transformers import EventTransformer, Several
 
 Finder = Callable[[str], Iterable[tuple[int, int]]]
 Secret = str | re.Pattern[str] | Finder
@@ -38,13 +38,15 @@ class RedactTransformer(EventTransformer):
     order in which the kinds first came. When it raises, the piece is dropped. Deltas of a kind that
     it does not know are dropped: it cannot check them.
 
+    What a delta has beside its text (a call's identifier and name, a signature) it reads whole.
     In a tool call's arguments it reads the JSON as it is written: a secret spelled with escapes is
     not found. A reasoning signature does not hold for a text that was changed.
     An answer that is cut is redacted as far as it came: the beginning of what would have become a
     match is shown at its end, unless the pattern matches that, too.
 
-    Among the `StreamingOptions.text_transformers` it also keeps out of all metadata what repeats
-    the words and cannot be checked: log probabilities, citations, further choices.
+    Among the `StreamingOptions.text_transformers` all else that the provider says passes it too:
+    strings in metadata, and errors. What repeats the words and cannot be checked that way is left
+    out: log probabilities, citations, further choices.
 
     Args:
         patterns: Regular expressions, compiled or as strings, or functions; one or more, applied in
@@ -74,43 +76,63 @@ class RedactTransformer(EventTransformer):
         is_one = isinstance(patterns, str | re.Pattern) or callable(patterns)
         given: Iterable[Secret] = [patterns] if is_one else patterns  # type: ignore[list-item, assignment]  # checked just now
         self._rules = tuple(_rule(one, replacement, max_length) for one in given)
-        self._lanes: dict[Lane, _LaneState] = {}
+        self._channels: dict[Channel, _ChannelState] = {}
 
     @property
     def held(self) -> int:
         """How many characters are held back now, of all kinds together."""
-        return sum(lane.held for lane in self._lanes.values())
+        return sum(channel.held for channel in self._channels.values())
 
     def for_stream(self) -> RedactTransformer:
         """An instance that holds back the text of one stream."""
         fresh = object.__new__(type(self))
-        fresh.__dict__.update(self.__dict__, _lanes={})
+        fresh.__dict__.update(self.__dict__, _channels={})
         return fresh
 
-    def transform(self, event: StreamEvent) -> StreamEvent | None:
-        """The event with what is settled of its text; None when nothing is."""
+    def transform(self, event: StreamEvent) -> StreamEvent | Several:
+        """Give the event with that part of its text which is decided; none when nothing is."""
         if not isinstance(event, StreamDeltaEvent):
             return event
-        lane = lane_of(event.delta)
-        if lane is None:
-            return None
-        state = self._lanes.get(lane)
+        channel = channel_of(event.delta)
+        if channel is None:
+            return Several()
+        state = self._channels.get(channel)
         if state is None:
-            state = self._lanes[lane] = _LaneState([rule() for rule in self._rules])
+            state = self._channels[channel] = _ChannelState([rule() for rule in self._rules])
         state.last = event
-        return put_text(event, lane, state.feed(text_in(event.delta, lane)))
+        if isinstance(event.delta, dict):
+            event.delta = self._redact_labels(event.delta, channel)
+        text = state.feed(read_text(event.delta, channel))
+        return replace_text(event, channel, text) or Several()
 
-    def finish(self) -> list[StreamEvent]:
-        """What is held back, settled as the end of its text."""
-        lanes, self._lanes = self._lanes, {}
+    def finish(self) -> Several:
+        """Release what is held back: its text has ended, so all of it is decided."""
+        channels, self._channels = self._channels, {}
         released = [
-            (lane, state.last, state.feed("", is_last=True)) for lane, state in lanes.items()
+            (channel, state.last, state.feed("", is_last=True))
+            for channel, state in channels.items()
         ]
-        return [continued(last, lane, text) for lane, last, text in released if text]
+        return Several(make_next(last, channel, text) for channel, last, text in released if text)
+
+    def _redact_labels(self, delta: dict[str, Any], channel: Channel) -> dict[str, Any]:
+        """Redact what a delta has beside its text: the identifier and the name of a call, seals."""
+        return {
+            key: value if key in {"type", channel.key} else self._redact_value(value)
+            for key, value in delta.items()
+        }
+
+    def _redact_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return _ChannelState([rule() for rule in self._rules]).feed(value, is_last=True)
+        if isinstance(value, dict):
+            return {key: self._redact_value(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._redact_value(one) for one in value]
+        return value
 
 
 class _Stage(Protocol):
-    """One pattern's way through one text."""
+    """Replaces what one pattern matches in one text."""
 
     @property
     def held(self) -> int: ...
@@ -118,8 +140,8 @@ class _Stage(Protocol):
     def feed(self, text: str, is_last: bool) -> str: ...
 
 
-class _LaneState:
-    """One text, through all patterns."""
+class _ChannelState:
+    """Sends one text through all patterns, one after another."""
 
     last: StreamDeltaEvent
 
@@ -138,7 +160,7 @@ class _LaneState:
 
 
 class _Window:
-    """The part of a text that is still needed: some that is behind us, and what is held back.
+    """Holds the part of a text that is still needed: its last end, and what is held back.
 
     Attributes:
         text: That part.
@@ -159,21 +181,21 @@ class _Window:
         return len(self.text) - max(self.at, self._replaced_to)
 
     def pass_to(self, end: int) -> None:
-        """Let the text up to `end` go, but for what has been replaced."""
+        """Release the text up to `end`, but for what has been replaced."""
         begin = max(self.at, self._replaced_to)
         if begin < end:
             self._out.append(self.text[begin:end])
         self.at = max(self.at, end)
 
     def replace(self, begin: int, end: int) -> None:
-        """Replace a place, once: where it touches what was replaced unseen, that stands for it."""
+        """Replace a place once: what was replaced unseen stands for all that touches it."""
         self.pass_to(begin)
         if begin >= self._replaced_to:
             self._out.append(self._replacement)
         self._replaced_to = max(self._replaced_to, end)
 
     def take(self) -> str:
-        """What may go; and forget what is no longer needed."""
+        """Give what has been released, and forget what is no longer needed."""
         out = "".join(self._out)
         self._out.clear()
         surplus = self.at - self._behind
@@ -232,7 +254,7 @@ class _PatternStage:
 
 
 class _PatternRule:
-    """One pattern, for any number of texts."""
+    """Makes the stages of one pattern, for any number of texts."""
 
     def __init__(self, pattern: re.Pattern[str], replacement: str, max_length: int | None) -> None:
         reach = reach_of(pattern)
@@ -246,15 +268,14 @@ class _PatternRule:
         self.partial = partial_pattern(pattern)
         self.replacement = replacement
         self.most_held = most_held
-        # One more than it looks at, so that the beginning of the text is not taken for another.
-        self.behind = reach.behind + 1
+        self.behind = reach.behind
 
     def __call__(self) -> _Stage:
         return _PatternStage(self)
 
 
 class _FinderRule:
-    """One function, for any number of texts."""
+    """Makes the stages of one function, for any number of texts."""
 
     def __init__(self, find: Finder, replacement: str, max_length: int | None) -> None:
         if max_length is None:
@@ -295,7 +316,7 @@ class _FinderStage:
         return window.take()
 
     def _settled_to(self, window: _Window) -> int:
-        """Whatever begins before this is there as a whole, with what it is to be decided by."""
+        """Find the place before which all is decided: what begins there has come as a whole."""
         return len(window.text) - 2 * self._rule.max_length
 
     def _settle(self, window: _Window, places: list[tuple[int, int]], settled_to: int) -> None:

@@ -1,72 +1,74 @@
-"""Fewer events, or better cut ones: coalescing, sampling, and a limit to their rate."""
+"""Transformers and filters that make fewer events, or better cut ones."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
 from math import ceil
-from typing import Literal
+from typing import ClassVar, Literal
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.pipeline.channels import Channel, channel_of, make_next, read_text, replace_text
 from steer_llm_sdk.pipeline.filters import EventFilter
-from steer_llm_sdk.pipeline.lanes import Lane, continued, lane_of, put_text, text_in
-from steer_llm_sdk.pipeline.transformers import EventTransformer
-from steer_llm_sdk.structured.partial import TextPieces
+from steer_llm_sdk.pipeline.transformers import EventTransformer, Several
 
 # The text down to the end of the last whole unit in it.
 _UNIT_ENDS = {"word": re.compile(r"(?s).*\s"), "line": re.compile(r"(?s).*\n")}
 
 
 class _Joiner(EventTransformer, ABC):
-    """Joins neighbouring deltas of one lane; what it holds never passes an event of another.
+    """Joins neighbouring deltas of one channel; what it holds never overtakes an event of another.
 
     A subclass says how much of it goes on now. Each piece is looked at once, so that a text that is
     held for long takes no more time than another.
     """
 
+    redacts: ClassVar[bool] = False
+
     def __init__(self) -> None:
-        self._lane: Lane | None = None
+        self._channel: Channel | None = None
         self._held = TextPieces()
         self._last: StreamDeltaEvent | None = None
         self._began_at = 0.0
 
-    def transform(self, event: StreamEvent) -> StreamEvent | list[StreamEvent] | None:
+    def transform(self, event: StreamEvent) -> Several:
         """Take up a delta's text, and let go what is due; anything else goes on after it."""
-        lane = lane_of(event.delta) if isinstance(event, StreamDeltaEvent) else None
-        if lane is None or not isinstance(event, StreamDeltaEvent):
-            return [*self.finish(), event]
-        released: list[StreamEvent] = []
-        if lane != self._lane:
+        channel = channel_of(event.delta) if isinstance(event, StreamDeltaEvent) else None
+        if channel is None or not isinstance(event, StreamDeltaEvent):
+            return Several([*self.finish(), event])
+        released = Several()
+        if channel != self._channel:
             released = self.finish()
-            self._lane = lane
-        kept = self._join(event, lane)
-        return released if kept is None else [*released, kept]
+            self._channel = channel
+        kept = self._join(event, channel)
+        return Several(released if kept is None else [*released, kept])
 
-    def finish(self) -> list[StreamEvent]:
-        """The text that is held."""
+    def finish(self) -> Several:
+        """Release the text that is held."""
         text = self._held.take()
-        if not text or self._last is None or self._lane is None:
-            return []
-        return [continued(self._last, self._lane, text)]
+        if not text or self._last is None or self._channel is None:
+            return Several()
+        return Several([make_next(self._last, self._channel, text)])
 
-    def _join(self, event: StreamDeltaEvent, lane: Lane) -> StreamDeltaEvent | None:
-        if not self._held.length:
+    def _join(self, event: StreamDeltaEvent, channel: Channel) -> StreamDeltaEvent | None:
+        if not self._held:
             self._began_at = event.timestamp
         self._last = event
-        piece = text_in(event.delta, lane)
+        piece = read_text(event.delta, channel)
         end = self._due(piece, event.timestamp)
         if end is None:
             self._held.append(piece)
-            return put_text(event, lane, "")
+            return replace_text(event, channel, "")
         text = self._held.take() + piece[:end]
         self._held.append(piece[end:])
         self._began_at = event.timestamp
-        return put_text(event, lane, text)
+        return replace_text(event, channel, text)
 
     @abstractmethod
     def _due(self, piece: str, timestamp: float) -> int | None:
-        """How much of a piece goes on now, after all that is held; None: nothing, and hold it."""
+        """Count the characters of a piece that go on now, after all that is held; None: hold it."""
 
 
 class CoalesceTransformer(_Joiner):
@@ -115,7 +117,7 @@ class CoalesceTransformer(_Joiner):
         )
 
     def _due(self, piece: str, timestamp: float) -> int | None:
-        if self._held.length + len(piece) > self._max_length or self._is_over(timestamp):
+        if len(self._held) + len(piece) > self._max_length or self._is_over(timestamp):
             return len(piece)
         # What is held has no end of a unit in it: else it would not be held.
         found = _UNIT_ENDS[self._unit].match(piece) if self._unit is not None else None
@@ -133,12 +135,14 @@ class RateLimiter(_Joiner):
     Args:
         per_second: How many deltas may pass in a second.
         burst: How many may pass at once after a pause.
-        surplus: What becomes of the others: ``"join"`` adds their text to the next delta that may
+        surplus: What happens to the others: ``"join"`` adds their text to the next delta that may
             pass, so that nothing is lost; ``"drop"`` drops them.
 
     Raises:
         ConfigurationError: A number or `surplus` makes no sense.
     """
+
+    redacts: ClassVar[bool] = False
 
     def __init__(
         self, per_second: float, burst: int = 1, surplus: Literal["join", "drop"] = "join"
@@ -160,13 +164,13 @@ class RateLimiter(_Joiner):
         """An instance that counts one stream's deltas."""
         return RateLimiter(self._per_second, self._burst, self._surplus)
 
-    def transform(self, event: StreamEvent) -> StreamEvent | list[StreamEvent] | None:
-        """The event, when one may pass; None when not."""
+    def transform(self, event: StreamEvent) -> Several:
+        """Let the event pass when the rate allows it; none when not."""
         if self._surplus == "join":
             return super().transform(event)
         if isinstance(event, StreamDeltaEvent) and not self._may_pass(event.timestamp):
-            return None
-        return event
+            return Several()
+        return Several([event])
 
     def _due(self, piece: str, timestamp: float) -> int | None:
         return len(piece) if self._may_pass(timestamp) else None

@@ -1,11 +1,11 @@
-"""Transformers: what becomes of an event on its way to those who watch the stream."""
+"""Transformers change events on their way to those who watch the stream."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from datetime import UTC, datetime
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from steer_llm_sdk.answer.metrics import StreamMetrics, delta_content
 from steer_llm_sdk.models.events import (
@@ -14,19 +14,17 @@ from steer_llm_sdk.models.events import (
     StreamEvent,
     StreamStartEvent,
 )
-from steer_llm_sdk.models.streaming import Transformer
-from steer_llm_sdk.pipeline.chain import TransformerChain
+from steer_llm_sdk.models.ports import Transformer
 
 Transformed: TypeAlias = StreamEvent | list[StreamEvent] | None
 
-__all__ = [
-    "CorrelationTransformer",
-    "EventTransformer",
-    "MetricsTransformer",
-    "TimestampTransformer",
-    "Transformed",
-    "TransformerChain",
-]
+
+class Several(list[StreamEvent]):
+    """Several events, or none. It may be awaited, as what an ``async def`` transform gives is."""
+
+    def __await__(self) -> Generator[None, None, list[StreamEvent] | None]:
+        return self or None
+        yield  # makes it a generator
 
 
 class EventTransformer:
@@ -38,12 +36,24 @@ class EventTransformer:
     Attributes:
         fails_closed: Whether a delta is dropped when `transform` raises; otherwise it goes on
             unchanged. True of what must let nothing unseen pass, such as a redactor.
+        redacts: Whether it may take words away that nobody is to see. Among the
+            `StreamingOptions.text_transformers` all that the provider says beside the answer then
+            passes it too, and what cannot be read that way is left out. False of the shipped ones
+            that take nothing away; true of any class with a `transform` of its own, unless it says
+            otherwise.
     """
 
     fails_closed: ClassVar[bool] = False
+    redacts: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        own = vars(cls)
+        if "redacts" not in own and own.keys() & {"transform", "finish"}:
+            cls.redacts = True
 
     def transform(self, event: StreamEvent) -> Transformed | Awaitable[Transformed]:
-        """What becomes of one event. May be ``async def``.
+        """Transform one event. May be ``async def``.
 
         Args:
             event: The event; it may be changed in place.
@@ -54,11 +64,11 @@ class EventTransformer:
         raise NotImplementedError
 
     def finish(self) -> Transformed | Awaitable[Transformed]:
-        """What is still held back. May be ``async def``.
+        """Give what is still held back. May be ``async def``.
 
         Called once in each stream: after the last delta and before usage, however it ends.
         """
-        return None
+        return Several()
 
     def for_stream(self) -> Transformer:
         """The instance that serves one stream: override it to keep state per stream."""
@@ -75,6 +85,8 @@ class CorrelationTransformer(EventTransformer):
         correlation_id: The identifier. By default each stream gets its own, or keeps the one that
             stands in the metadata already.
     """
+
+    redacts: ClassVar[bool] = False
 
     def __init__(self, correlation_id: str | None = None) -> None:
         self._given = correlation_id
@@ -96,6 +108,8 @@ class CorrelationTransformer(EventTransformer):
 
 class TimestampTransformer(EventTransformer):
     """Writes ``metadata["timestamp"]`` (Unix seconds) and ``["datetime"]`` (ISO 8601, UTC)."""
+
+    redacts: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._second = -1.0
@@ -139,6 +153,8 @@ class MetricsTransformer(EventTransformer):
     Args:
         stall_threshold_ms: A gap between two deltas above this counts as a stall, in milliseconds.
     """
+
+    redacts: ClassVar[bool] = False
 
     def __init__(self, stall_threshold_ms: float = 1000.0) -> None:
         self._stall_threshold_ms = stall_threshold_ms

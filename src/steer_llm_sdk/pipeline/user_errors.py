@@ -1,4 +1,4 @@
-"""When code of the user's raises: it is logged once and counted, and the stream goes on."""
+"""Reports what the user's own code raises; the stream goes on."""
 
 from __future__ import annotations
 
@@ -9,48 +9,68 @@ from typing import Any
 
 _logger = logging.getLogger("steer_llm_sdk.streaming")
 
-# What plain code of the user's may raise as a fault of its own. A cancellation of the task never
-# arises in plain code, which awaits nothing: a `CancelledError` there comes of something else.
-FAULTS = (Exception, asyncio.CancelledError)
+# What a plain function of the user's may raise by itself. The task's own cancellation is never
+# raised inside plain code, which awaits nothing: a `CancelledError` from there has another cause.
+USER_ERRORS = (Exception, asyncio.CancelledError)
 
 
-class FaultLog:
-    """The faults of one stream.
+class UserErrorLog:
+    """Logs and counts what the user's code raises in one stream.
 
-    The first fault of each source is logged with its traceback; the ones after it are only
+    The first error of each source is logged with its traceback; the ones after it are only
     counted, so that a filter that always raises does not write one traceback for each token.
 
     Args:
-        on_fault: Called with the kind of each fault, to count it elsewhere too.
+        on_error: Called with the kind of each source that raised, to count it elsewhere too.
+
+    Attributes:
+        count: How many errors have been reported.
     """
 
-    __slots__ = ("_on_fault", "_reported", "count")
+    __slots__ = ("_on_error", "_reported", "_silences", "_silent", "count")
 
-    def __init__(self, on_fault: Callable[[str], None] | None = None) -> None:
+    def __init__(self, on_error: Callable[[str], None] | None = None) -> None:
         self.count = 0
-        self._on_fault = on_fault
+        self._on_error = on_error
         self._reported: set[tuple[str, int]] = set()
+        self._silent: object = None  # what dropped events by returning None, and how many
+        self._silences = 0
 
     def report(self, kind: str, source: object, consequence: str, error: BaseException) -> None:
-        """Count a fault, and log it when it is the first of its source.
+        """Count an error, and log it when it is the first of its source.
 
         Args:
-            kind: ``"filter"``, ``"transformer"`` or ``"handler"``.
+            kind: ``"filter"``, ``"transformer"``, ``"handler"`` or ``"callback"``.
             source: The object that raised; alive as long as the stream, so that its identity holds.
-            consequence: What becomes of the event, as the end of the message.
+            consequence: What happens to the event, as the end of the message.
             error: What it raised.
         """
         self.count += 1
-        if self._on_fault is not None:
-            self._on_fault(kind)
+        if self._on_error is not None:
+            self._on_error(kind)
         key = (kind, id(source))
         if key in self._reported:
             return
         self._reported.add(key)
         _logger.error("%s %s raised; %s", kind, _name(source), consequence, exc_info=error)
 
+    def note_silence(self, source: object) -> None:
+        """Note that a filter or a transformer dropped an event by returning None."""
+        is_one = self._silent is None or self._silent is source
+        self._silent = source if is_one else self  # more than one: none is to be named
+        self._silences += 1
 
-async def outcome_of(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
+    def warn_of_silence(self) -> None:
+        """Warn when one source alone dropped all that came: a ``return`` may be missing."""
+        if self._silences > 1 and self._silent is not self:
+            _logger.warning(
+                "%s returned None for every event of a stream, so that all were dropped: "
+                "is a return missing?",
+                _name(self._silent),
+            )
+
+
+async def await_user_code(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:
     """Await what user code returned.
 
     Returns:

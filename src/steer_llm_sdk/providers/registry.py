@@ -69,6 +69,11 @@ _PREFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(prefix), row.name) for row in PROVIDERS.values() for prefix in row.model_prefixes
 )
 
+# The words that those prefixes begin with, and how alike another must be: two letters of a short
+# word that changed places ("gtp") make it two thirds.
+_FAMILY_WORDS = ("chatgpt", "claude", "gemini", "gpt", "grok")
+_NEAR_WORD = 0.66
+
 # How alike a name must be to be taken for a slip of the pen: "llama3" is not meant to be "ollama".
 _NEAR = 0.8
 
@@ -156,6 +161,8 @@ def _unknown_model(model: str, head: str | None, known: Iterable[str]) -> Unknow
     near = difflib.get_close_matches(head.lower(), names, cutoff=_NEAR) if head else []
     if near and head is not None:
         hint = f"did you mean {_either(name + model[len(head) :] for name in near)}?"
+    elif meant := _near_family(model):
+        hint = f"did you mean {meant!r}?"
     else:
         serving = ("openrouter", "huggingface") if "/" in model else ("ollama", "openrouter")
         tried = [f"{name}:{model}" for name in serving if name in names]
@@ -164,6 +171,17 @@ def _unknown_model(model: str, head: str | None, known: Iterable[str]) -> Unknow
         f"model {model!r} does not say which provider serves it: {hint} "
         f"(providers: {', '.join(names)})"
     )
+
+
+def _near_family(model: str) -> str | None:
+    """The model's name as a known family spells its beginning; None where none is near.
+
+    ``GPT-4o`` and ``gtp-4o`` are slips of the pen; the rest of the name is not known here.
+    """
+    first, dash, rest = model.lower().partition("-")
+    near = difflib.get_close_matches(first, _FAMILY_WORDS, n=1, cutoff=_NEAR_WORD)
+    meant = f"{near[0] if near else first}{dash}{rest}"
+    return meant if any(prefix.match(meant) for prefix, _ in _PREFIXES) else None
 
 
 def _either(names: Iterable[str]) -> str:

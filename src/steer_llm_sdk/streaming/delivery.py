@@ -18,7 +18,7 @@ from itertools import chain
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.models.streaming import ProcessorStream
+from steer_llm_sdk.models.ports import ProcessorStream
 
 _log = logging.getLogger("steer_llm_sdk.streaming")
 

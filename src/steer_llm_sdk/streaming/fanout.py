@@ -30,8 +30,8 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 
 from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.streaming.ownership import Owner
-from steer_llm_sdk.structured.partial import TextPieces
 
 Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "coalesce"]
 

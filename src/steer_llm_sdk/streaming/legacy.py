@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from functools import update_wrapper
 from operator import attrgetter
 from types import FunctionType
@@ -107,10 +108,13 @@ def adapt_callback(callback: Callback, kind: str) -> Callback:
 
 
 def as_dict(event: StreamEvent) -> dict[str, Any]:
-    """The event as a plain dict: its ``type``, its fields, and ``text`` when it has some."""
+    """The event as a plain dict: its ``type``, its fields, and ``text`` when it has some.
+
+    Unlike `StreamEvent.to_dict`, it holds the fields' own values: under ``error`` the exception.
+    """
     if type(event) is StreamDeltaEvent:
         return _delta_as_dict(event)
-    data = event.to_dict()
+    data = {"type": event.type} | {f.name: getattr(event, f.name) for f in fields(event)}
     text = event.get_text() if isinstance(event, StreamDeltaEvent) else ""
     return data | {"text": text} if text else data
 

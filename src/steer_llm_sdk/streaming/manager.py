@@ -13,7 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from steer_llm_sdk._version import __version__
 from steer_llm_sdk.errors import CallbackError, ConfigurationError
@@ -32,7 +32,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.pipeline.user_errors import FAULTS, FaultLog, outcome_of
+from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
 from steer_llm_sdk.streaming.legacy import adapt_callback
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -40,8 +40,6 @@ _log = logging.getLogger("steer_llm_sdk")
 KINDS = ("start", "delta", "usage", "complete", "error")
 
 Listener = Callable[[Any], Any]
-
-_Event = TypeVar("_Event", bound=StreamEvent)
 
 
 class Stoppable(Protocol):
@@ -90,7 +88,7 @@ class EventManager:
         raise_errors: bool = False,
         slow_warning_ms: float = 50.0,
     ) -> None:
-        self.faults = FaultLog()
+        self.faults = UserErrorLog()
         self.provider = provider
         self.model = model
         self.request_id = request_id or uuid.uuid4().hex
@@ -121,6 +119,11 @@ class EventManager:
         if not callable(callback):
             raise ConfigurationError(
                 f"on_{kind}: expected something to call, found {type(callback).__name__}"
+            )
+        if inspect.isasyncgenfunction(callback):
+            raise ConfigurationError(
+                f"on_{kind}: expected a function, found the asynchronous generator function "
+                f"{_name(callback)}: it would never run; await in it, and yield nothing"
             )
         self._of_kind(kind).append((callback, adapt_callback(callback, kind)))
         self._refresh(kind)
@@ -212,7 +215,7 @@ class EventManager:
             before = time.perf_counter()
             try:
                 result = listener(event)
-            except FAULTS as error:
+            except USER_ERRORS as error:
                 self._report(listener, event, error)
                 continue
             blocked = time.perf_counter() - before
@@ -225,16 +228,16 @@ class EventManager:
         self, listener: Listener, event: StreamEvent, begun: Awaitable[Any] | None
     ) -> None:
         """Run an asynchronous listener, or what a plain one returned, to its end."""
-        _, error = await outcome_of(listener(event) if begun is None else begun)
+        _, error = await await_user_code(listener(event) if begun is None else begun)
         if error is not None:
             self._report(listener, event, error)
 
-    def _report(self, listener: Listener, event: StreamEvent, error: BaseException) -> None:
+    def _report(self, listener: Listener, event: Any, error: BaseException) -> None:
         if self._raise_errors:
             self.faults.count += 1
             raise CallbackError(
                 f"the callback {_name(listener)} raised {type(error).__name__} "
-                f"for a {event.type} event: {error}"
+                f"for {_kind_of(event)}: {error}"
             ) from error
         self.faults.report("callback", listener, "the stream goes on", error)
 
@@ -252,25 +255,42 @@ class EventManager:
 
     # --- making events ------------------------------------------------------------------------
 
-    async def emit_start(self, **fields: Any) -> StreamStartEvent:
-        """Make a start event and emit it."""
-        return await self._emit(self.create_start_event(**fields))
+    async def emit_start(self, data: Any = None, **fields: Any) -> Any:
+        """Emit a start event: `data` where it is one, else one that is made of `fields`.
 
-    async def emit_delta(self, delta: str | dict[str, Any], **fields: Any) -> StreamDeltaEvent:
-        """Make a delta and emit it."""
-        return await self._emit(self.create_delta_event(delta, **fields))
+        Anything else is handed to the callbacks as it is; so in the methods below.
 
-    async def emit_usage(self, usage: Mapping[str, Any], **fields: Any) -> StreamUsageEvent:
-        """Make a usage event and emit it."""
-        return await self._emit(self.create_usage_event(usage, **fields))
+        Returns:
+            What was emitted.
+        """
+        made = self.create_start_event(**fields) if data is None else data
+        return await self._emit("start", made)
 
-    async def emit_complete(self, **fields: Any) -> StreamCompleteEvent:
-        """Make a complete event and emit it."""
-        return await self._emit(self.create_complete_event(**fields))
+    async def emit_delta(self, delta: Any, **fields: Any) -> StreamDeltaEvent:
+        """Emit a delta: an event, or what one is made of."""
+        is_made = isinstance(delta, StreamDeltaEvent)
+        event = delta if is_made else self.create_delta_event(delta, **fields)
+        await self.emit_event(event)
+        return event
 
-    async def emit_error(self, error: Exception, **fields: Any) -> StreamErrorEvent:
-        """Make an error event and emit it."""
-        return await self._emit(self.create_error_event(error, **fields))
+    async def emit_usage(self, usage: Any, **fields: Any) -> Any:
+        """Emit a usage event: an event, or the counts that one is made of."""
+        is_counts = isinstance(usage, Mapping)
+        return await self._emit(
+            "usage", self.create_usage_event(usage, **fields) if is_counts else usage
+        )
+
+    async def emit_complete(self, data: Any = None, **fields: Any) -> Any:
+        """Emit a complete event: an event, or one that is made of `fields`."""
+        made = self.create_complete_event(**fields) if data is None else data
+        return await self._emit("complete", made)
+
+    async def emit_error(self, error: Any, **fields: Any) -> Any:
+        """Emit an error event: an event, or the exception that one is made of."""
+        is_raised = isinstance(error, Exception)
+        return await self._emit(
+            "error", self.create_error_event(error, **fields) if is_raised else error
+        )
 
     def create_start_event(self, **fields: Any) -> StreamStartEvent:
         """A start event: its names, time and metadata are filled in."""
@@ -293,9 +313,21 @@ class EventManager:
         fields.setdefault("is_retryable", bool(getattr(error, "is_retryable", False)))
         return StreamErrorEvent(error=error, **self._filled(fields))
 
-    async def _emit(self, event: _Event) -> _Event:
-        await self.emit_event(event)
-        return event
+    async def _emit(self, kind: str, data: Any) -> Any:
+        if isinstance(data, StreamEvent):
+            await self.emit_event(data)
+            return data
+        for listener, _ in self._registered[kind]:
+            try:
+                result = listener(data)
+            except USER_ERRORS as error:
+                self._report(listener, data, error)
+                continue
+            if result is not None and hasattr(result, "__await__"):
+                _, raised = await await_user_code(result)
+                if raised is not None:
+                    self._report(listener, data, raised)
+        return data
 
     def _filled(self, fields: dict[str, Any]) -> dict[str, Any]:
         known: dict[str, Any] = {
@@ -313,6 +345,10 @@ def _is_being_cancelled() -> bool:
     """Whether this task is being cancelled, rather than something that a listener awaited."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
+
+
+def _kind_of(event: object) -> str:
+    return f"a {event.type} event" if isinstance(event, StreamEvent) else f"{event!r:.80}"
 
 
 def _name(listener: Listener) -> str:

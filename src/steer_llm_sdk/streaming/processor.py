@@ -13,10 +13,11 @@ from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
-from steer_llm_sdk.models.streaming import Transformer
+from steer_llm_sdk.models.ports import Transformer
+from steer_llm_sdk.models.streaming import refuse_no_transformer
 from steer_llm_sdk.pipeline.background import BackgroundQueue
 from steer_llm_sdk.pipeline.batching import Batcher, BatchHandler, BatchOptions, BatchOverflow
-from steer_llm_sdk.pipeline.chain import settle
+from steer_llm_sdk.pipeline.chain import resolve
 from steer_llm_sdk.pipeline.filters import (
     CompositeFilter,
     EventFilter,
@@ -24,18 +25,18 @@ from steer_llm_sdk.pipeline.filters import (
     PredicateFilter,
     ProviderFilter,
     TypeFilter,
-    refuse_coroutine,
+    decision_of,
 )
-from steer_llm_sdk.pipeline.passage import Passage, ProcessorMetrics
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
 from steer_llm_sdk.pipeline.shaping import CoalesceTransformer, RateLimiter, SamplingFilter
+from steer_llm_sdk.pipeline.stream_pipeline import ProcessorMetrics, StreamPipeline
 from steer_llm_sdk.pipeline.transformers import (
     CorrelationTransformer,
     EventTransformer,
     MetricsTransformer,
     TimestampTransformer,
 )
-from steer_llm_sdk.pipeline.user_errors import FaultLog
+from steer_llm_sdk.pipeline.user_errors import UserErrorLog
 
 __all__ = [
     "BatchedEventProcessor",
@@ -75,6 +76,7 @@ class EventProcessor:
 
     Attributes:
         metrics: What it has done so far.
+        background: Whether `submit_event` only queues the event.
     """
 
     def __init__(
@@ -84,9 +86,10 @@ class EventProcessor:
         background: bool = False,
     ) -> None:
         self.metrics = ProcessorMetrics()
+        self.background = background
         self._filters: list[EventFilter] = []
         self._transformers: list[Transformer] = []
-        self._hand_made: OrderedDict[str, Passage] = OrderedDict()
+        self._hand_made: OrderedDict[str, StreamPipeline] = OrderedDict()
         self._background = BackgroundQueue(self.process_events) if background else None
         for one in filters or ():
             self.add_filter(one)
@@ -99,30 +102,24 @@ class EventProcessor:
         Raises:
             ConfigurationError: It has no plain ``should_process``.
         """
-        should_process = getattr(event_filter, "should_process", None)
-        if not callable(should_process):
-            raise ConfigurationError(f"filters: expected an EventFilter, found {event_filter!r}")
-        refuse_coroutine("should_process", should_process)
+        decision_of(event_filter)
         self._filters.append(event_filter)
 
     def add_transformer(self, transformer: Transformer) -> None:
         """Add a transformer after the others. Streams that are open do not notice.
 
         Raises:
-            ConfigurationError: It has no ``transform``, or no ``for_stream``.
+            ConfigurationError: It has no ``transform`` or no ``for_stream``, or is a class.
         """
-        if not isinstance(transformer, Transformer):
-            raise ConfigurationError(
-                f"transformers: expected an EventTransformer, found {transformer!r}"
-            )
+        refuse_no_transformer("transformers", transformer)
         self._transformers.append(transformer)
 
-    def open_stream(self) -> Passage:
-        """The state for one more stream; whoever opens it closes it."""
-        return Passage(self._filters, self._transformers, self.metrics, self._new_batcher)
+    def open_stream(self) -> StreamPipeline:
+        """Open the state of one more stream; whoever opens it closes it."""
+        return StreamPipeline(self._filters, self._transformers, self.metrics, self._new_batcher)
 
     async def process_event(self, event: StreamEvent) -> StreamEvent | None:
-        """What becomes of one hand-made event.
+        """Process one hand-made event.
 
         Returns:
             The event to go on with; None when it was dropped, or is held back.
@@ -138,10 +135,10 @@ class EventProcessor:
         return events[0] if events else None
 
     async def process_events(self, event: StreamEvent) -> list[StreamEvent]:
-        """What becomes of one hand-made event: none, one or several."""
+        """Process one hand-made event; gives the events that it became: none, one or several."""
         stream = self._stream_of(event)
         try:
-            return await stream.process_last(event)
+            return await stream.process_in_order(event)
         finally:
             if isinstance(event, _TERMINAL):
                 self._hand_made.pop(event.stream_id, None)
@@ -150,7 +147,7 @@ class EventProcessor:
     async def process_stream(
         self, events: AsyncIterable[StreamEvent]
     ) -> AsyncIterator[StreamEvent]:
-        """What becomes of the events of one stream.
+        """Process the events of one stream.
 
         Args:
             events: The events; closed too when this iteration is left early.
@@ -158,13 +155,14 @@ class EventProcessor:
         stream = self.open_stream()
         try:
             async for event in events:
-                for one in await stream.process_last(event):
+                for one in await stream.process_in_order(event):
                     yield one
-            for one in await settle(stream.finish()):
+            for one in await resolve(stream.finish()):
                 yield one
         finally:
             try:
                 await _close_source(events)
+                await resolve(stream.finish())  # left early: what was held back reaches the batch
             finally:
                 await stream.close()
 
@@ -189,7 +187,7 @@ class EventProcessor:
         if self._background is not None:
             await self._background.stop()
 
-    def _stream_of(self, event: StreamEvent) -> Passage:
+    def _stream_of(self, event: StreamEvent) -> StreamPipeline:
         stream = self._hand_made.get(event.stream_id)
         if stream is None:
             stream = self._hand_made[event.stream_id] = self.open_stream()
@@ -197,8 +195,8 @@ class EventProcessor:
                 self._hand_made.popitem(last=False)
         return stream
 
-    def _new_batcher(self, faults: FaultLog) -> Batcher | None:  # noqa: ARG002 - for the subclass
-        """What batches one stream: nothing here."""
+    def _new_batcher(self, errors: UserErrorLog) -> Batcher | None:  # noqa: ARG002 - for the subclass
+        """Make what batches one stream: nothing here."""
         return None
 
 
@@ -220,6 +218,11 @@ class BatchedEventProcessor(EventProcessor):
         max_waiting_batches: How many batches of a stream may wait for the handler.
         overflow: What happens beyond that: ``"block"`` holds up the stream, ``"drop_oldest"``
             drops the batch that has waited longest.
+
+    Attributes:
+        batch_size: The events of a full batch.
+        batch_timeout_ms: How long a batch waits to be full, in milliseconds; None: for ever.
+        batch_handler: What is called with each batch.
 
     Raises:
         ConfigurationError: There is no handler, or a number makes no sense.
@@ -247,6 +250,9 @@ class BatchedEventProcessor(EventProcessor):
             max_waiting=max_waiting_batches,
             overflow=overflow,
         )
+        self.batch_size = batch_size
+        self.batch_timeout_ms = batch_timeout_ms
+        self.batch_handler = batch_handler
         self._pending: set[Batcher] = set()
 
     async def flush(self) -> None:
@@ -265,8 +271,8 @@ class BatchedEventProcessor(EventProcessor):
         await super().stop()
         await self.flush()
 
-    def _new_batcher(self, faults: FaultLog) -> Batcher:
-        return Batcher(self._options, faults, self.metrics.count_dropped, self._pending)
+    def _new_batcher(self, errors: UserErrorLog) -> Batcher:
+        return Batcher(self._options, errors, self.metrics.count_dropped, self._pending)
 
 
 def create_event_processor(
@@ -281,7 +287,7 @@ def create_event_processor(
     batch_timeout_ms: float | None = 1000,
     batch_handler: BatchHandler | None = None,
 ) -> EventProcessor:
-    """A processor of the usual parts.
+    """Make a processor of the usual parts.
 
     Args:
         event_types: Let only these pass; see `TypeFilter`.

@@ -34,8 +34,9 @@ from steer_llm_sdk.errors import (
     StreamInUseError,
 )
 from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.ports import ProcessorStream
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.models.streaming import ProcessorStream, StreamingOptions
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.leaving import Leaving
@@ -263,7 +264,7 @@ class EventStream:
                 await deliver(ready, self._pump)
             await self._close()
         except CallbackError as error:
-            self._stop(error)
+            self.fail(error)
             await self._leave()
             self._error = error
         except BaseException:

@@ -21,7 +21,7 @@ _LONGEST_QUOTE = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FinalText:
     """What arrived, and how the stream ended.
 
     Attributes:
@@ -35,7 +35,7 @@ class Answer:
     refusal: str = ""
 
 
-def read_answer(answer: Answer, *, find: str | None = None) -> Any:
+def read_answer(answer: FinalText, *, find: str | None = None) -> Any:
     """The JSON value of an answer. Nothing is repaired.
 
     Args:
@@ -117,7 +117,7 @@ def _may_go_on(value: Any, text: str) -> bool:
     return is_number and text[-1:].isdigit()
 
 
-def _explained(fault: InvalidJSONError, answer: Answer, *, is_found: bool) -> InvalidJSONError:
+def _explained(fault: InvalidJSONError, answer: FinalText, *, is_found: bool) -> InvalidJSONError:
     text, position = answer.text, fault.position
     if answer.finish_reason == "length":
         return TruncatedJSONError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from steer_llm_sdk.errors import InvalidJSONError
-from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.structured.final import Answer, check_value, read_answer
+from steer_llm_sdk.models.responses import StreamingResponse, growing_text, set_json
+from steer_llm_sdk.structured.final import FinalText, check_value, read_answer
 from steer_llm_sdk.structured.parser import JSONEvent
 from steer_llm_sdk.structured.partial import PartialJSON
 from steer_llm_sdk.structured.response_format import ResponseFormat
@@ -38,7 +38,7 @@ class StructuredOutput:
 
     def watch(self, response: StreamingResponse) -> None:
         """Say where the answer arrives. Its text is parsed only when somebody looks."""
-        self._text = PartialJSON(response, self._find)
+        self._text = PartialJSON(growing_text(response), self._find)
 
     def snapshot(self) -> Any:
         """The value so far, as `PartialJSON.snapshot` gives it."""
@@ -70,11 +70,10 @@ class StructuredOutput:
                 raise
 
     def _read_value(self, response: StreamingResponse) -> None:
-        answer = Answer(response.get_text(), response.finish_reason, response.refusal)
+        answer = FinalText(response.get_text(), response.finish_reason, response.refusal)
         value = read_answer(answer, find=self._find)
         parsed = check_value(value, self._format.validator, answer.text)
-        response.json_value = value
-        response.parsed_value = parsed
+        set_json(response, value, parsed)
 
 
 def _check_calls(response: StreamingResponse, arguments: ToolArguments) -> None:

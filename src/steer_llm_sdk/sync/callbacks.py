@@ -1,34 +1,33 @@
-"""Callbacks in the caller's own thread."""
+"""Callbacks of a blocking call."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.streaming.manager import EventManager, Listener
+from steer_llm_sdk.streaming.manager import EventManager
+from steer_llm_sdk.sync.thread import Work
+
+RunInLoop: TypeAlias = Callable[[Work[BaseException | None]], BaseException | None]
 
 
 class BlockingManager(EventManager):
-    """Calls listeners and waits for them, without an event loop unless one of them needs it.
+    """Calls listeners in the caller's thread; what has to be awaited is, in the client's loop.
 
-    Used in a ``with``; takes the arguments of `EventManager`.
+    So an asynchronous listener runs in a loop that serves the whole client, whether the caller's
+    thread has one or not.
+
+    Args:
+        callbacks: As `EventManager` takes them.
+        run_in_loop: Runs a coroutine in the client's loop, and waits for it.
+        raise_errors: As in `EventManager`.
     """
 
-    def __enter__(self) -> Self:
-        self._runner: asyncio.Runner | None = None
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._runner is not None:
-            self._runner.close()
+    def __init__(self, *callbacks: Any, run_in_loop: RunInLoop, raise_errors: bool) -> None:
+        super().__init__(*callbacks, raise_errors=raise_errors)
+        self._run_in_loop = run_in_loop
 
     def call(self, event: StreamEvent) -> None:
         """Call the listeners of an event, one after another, each finished before the next.
@@ -36,39 +35,33 @@ class BlockingManager(EventManager):
         Raises:
             CallbackError: A listener raised, and `raise_errors` is set.
         """
-        # What an asynchronous listener returns is run to its end inside of `_Finished`, so nothing
-        # in this coroutine waits: one step is all of it.
-        try:
-            self.deliver((event,)).send(None)
-        except StopIteration:
-            return
+        for listener, _ in self._listeners[event.type]:
+            try:
+                result = listener(event)
+                if result is not None and hasattr(result, "__await__"):
+                    self._wait_for(result)
+            # A cancellation too: this thread runs no task that could be meant by it.
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - foreign code
+                self._report(listener, event, error)
 
-    def _refresh(self, kind: str) -> None:
-        super()._refresh(kind)
-        self._listeners[kind] = tuple(
-            (_Finished(listener, self), False) for listener, _ in self._listeners[kind]
-        )
-
-    def finish(self, result: Awaitable[Any]) -> None:
-        """Wait for what a listener returned."""
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        self._runner.run(_wait_for(result))
+    def _wait_for(self, result: Awaitable[Any]) -> None:
+        error = self._run_in_loop(_outcome(result))
+        if error is not None:
+            raise error
 
 
-class _Finished:
-    """A listener that has finished when its call returns."""
+async def _outcome(result: Awaitable[Any]) -> BaseException | None:
+    """Wait for what a listener returned.
 
-    def __init__(self, listener: Listener, manager: BlockingManager) -> None:
-        self._listener = listener
-        self._manager = manager
-        self.__qualname__ = getattr(listener, "__qualname__", type(listener).__qualname__)
-
-    def __call__(self, event: StreamEvent) -> None:
-        result = self._listener(event)
-        if result is not None and hasattr(result, "__await__"):
-            self._manager.finish(result)
-
-
-async def _wait_for(result: Awaitable[Any]) -> None:
-    await result
+    Returns:
+        What it raised; it may be anything, and is raised in the caller's thread. In the loop, an
+        exit would end the loop, and a cancellation would look like the end of the wait.
+    """
+    task = asyncio.current_task()
+    try:
+        await result
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        return error
+    return None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from steer_llm_sdk.calls import CallKeywords, ItemKeywords
+from steer_llm_sdk.calls import CallKeywords, ItemKeywords, place_in_client
+from steer_llm_sdk.checks import with_advice
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.stats import ClientStats
-from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.errors import CallbackError, SteerError
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -20,21 +21,24 @@ from steer_llm_sdk.models.callbacks import (
     StartCallback,
     UsageCallback,
 )
-from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.structured import ItemStream, read_item_type
 from steer_llm_sdk.sync.callbacks import BlockingManager
 from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
 from steer_llm_sdk.sync.thread import LoopThread
 from steer_llm_sdk.transport.base import Transport
 
 
+@with_advice(place_in_client)
 class SyncSteerLLMClient:
     """`SteerLLMClient` for code without an event loop: the same methods, blocking.
 
-    It may be used from several threads at once. Callbacks run in the caller's thread; an
-    asynchronous one is run to its end there.
+    It may be used from several threads at once, and after a ``fork``. Its streams run in the event
+    loop of a thread of its own. Plain callbacks run in the caller's thread, asynchronous ones in
+    that loop; each is finished before the next event.
+
+    A blocking method that is called in that loop's thread (in an asynchronous callback, a filter, a
+    transformer or a batch handler) raises a `ConfigurationError`: it would wait for itself.
 
     Args:
         openai_api_key: As in `SteerLLMClient`.
@@ -87,27 +91,27 @@ class SyncSteerLLMClient:
         **arguments: Unpack[CallKeywords],
     ) -> StreamingResponse:
         """Stream an answer, with a callback for each kind of event: see `SteerLLMClient`."""
-        events = self.stream_events(
+        stream = self._client.stream_events(
             messages, model, temperature, max_tokens, streaming_options, **arguments
         )
         options = streaming_options or StreamingOptions()
+        is_strict = options.raise_callback_errors
         manager = BlockingManager(
             on_start,
             on_delta,
             on_usage,
             on_complete,
             on_error,
-            raise_errors=options.raise_callback_errors,
-            slow_warning_ms=0,  # the caller's thread has no loop to block
+            run_in_loop=self._thread.run,
+            raise_errors=is_strict,
         )
-        raises = on_error is None if options.raise_on_error is None else options.raise_on_error
-        with events, manager:
+        # What comes after an event whose callback ends the stream must not have been read.
+        with SyncEventStream(stream, self._thread, self, reads_ahead=not is_strict) as events:
             try:
-                for event in _without_error(events):
-                    manager.call(event)
+                error = _call_back(manager, events) or events.response.error
             finally:
-                self.stats.note_callback_errors(events.response, manager.faults.count)
-        error = events.response.error
+                self._note_callback_errors(events.response, manager.faults.count)
+        raises = on_error is None if options.raise_on_error is None else options.raise_on_error
         if error is not None and raises:
             raise error
         return events.response
@@ -125,7 +129,7 @@ class SyncSteerLLMClient:
         events = self._client.stream_events(
             messages, model, temperature, max_tokens, streaming_options, **arguments
         )
-        return SyncEventStream(events, self._thread, owner=self)
+        return SyncEventStream(events, self._thread, self)
 
     def stream(
         self,
@@ -137,11 +141,10 @@ class SyncSteerLLMClient:
         **arguments: Unpack[CallKeywords],
     ) -> SyncTextStream:
         """Stream the words of an answer: ``for text in client.stream(…)``."""
-        return SyncTextStream(
-            self.stream_events(
-                messages, model, temperature, max_tokens, streaming_options, **arguments
-            )
+        texts = self._client.stream(
+            messages, model, temperature, max_tokens, streaming_options, **arguments
         )
+        return SyncTextStream(texts, self._thread, self)
 
     def stream_items(
         self,
@@ -154,12 +157,10 @@ class SyncSteerLLMClient:
         **arguments: Unpack[ItemKeywords],
     ) -> SyncItemsStream:
         """Stream a list: ``for row in client.stream_items(…)``; see `SteerLLMClient`."""
-        options = streaming_options or StreamingOptions()
-        wanted = read_item_type(item_type, validate_schema=options.validate_schema)
-        events = self.stream_events(
-            messages, model, temperature, max_tokens, options, response_format=wanted, **arguments
+        items = self._client.stream_items(
+            messages, item_type, model, temperature, max_tokens, streaming_options, **arguments
         )
-        return SyncItemsStream(events, ItemStream(wanted, json_extract=options.json_extract))
+        return SyncItemsStream(items, self._thread, self)
 
     def generate(
         self,
@@ -184,6 +185,13 @@ class SyncSteerLLMClient:
         """
         self._thread.shut_down(self._client.close)
 
+    def _note_callback_errors(self, response: StreamingResponse, count: int) -> None:
+        async def note() -> None:
+            self.stats.note_callback_errors(response, count)
+
+        if count:  # in the loop, where all else is counted
+            self._thread.run(note())
+
     def __enter__(self) -> Self:
         return self
 
@@ -196,10 +204,23 @@ class SyncSteerLLMClient:
         self.close()
 
 
-def _without_error(events: SyncEventStream) -> Iterator[StreamEvent]:
-    """The events of a stream; the error that follows its error event is left to the response."""
+def _call_back(manager: BlockingManager, events: SyncEventStream) -> CallbackError | None:
+    """Call the listeners of all events; what the stream fails in is left to its response.
+
+    Returns:
+        The error in which a listener has ended the stream.
+    """
+    failure: CallbackError | None = None
     try:
-        yield from events
+        for event in events:
+            try:
+                manager.call(event)
+            except CallbackError as error:
+                if failure is None:  # the last events still come
+                    failure = error
+                    error.partial_response = events.response
+                    events.fail(error)
     except SteerError:
         if events.response.error is None:
             raise
+    return failure

@@ -1,4 +1,4 @@
-"""The events of one stream on their way from the loop's thread to the caller's.
+"""What one stream gives, on its way from the loop's thread to the caller's.
 
 A feed knows nothing of the iterator that the caller holds: so that is collected when the caller
 drops it, and can then end the stream.
@@ -7,106 +7,188 @@ drops it, and can then end the stream.
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, wait
+from typing import Any, Generic, Protocol, TypeVar
 
-from steer_llm_sdk.errors import StreamCancelledError
-from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.streaming.stream import EventStream
-from steer_llm_sdk.sync.thread import LoopThread
+from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError
+from steer_llm_sdk.sync.thread import CLOSED, LoopThread, Runtime
 
-# Beyond so many events the reading pauses.
-_QUEUE_EVENTS = 256
+_Item = TypeVar("_Item")
+_Item_co = TypeVar("_Item_co", covariant=True)
+
+# How many things are read ahead of the caller at most, where that may be.
+_MOST_AHEAD = 256
+
+# What comes after the last thing; None may be an item.
+_END: Any = object()
 
 
-class Feed:
-    """Pulls a stream in the loop's thread, and queues its events.
+class Source(Protocol[_Item_co]):
+    """An asynchronous stream: of events, of words or of items."""
+
+    def __aiter__(self) -> AsyncIterator[_Item_co]:
+        """Itself."""
+        ...
+
+    def cancel(self, reason: str) -> None:
+        """End it."""
+        ...
+
+
+class Feed(Generic[_Item]):
+    """Pulls a stream in the loop's thread, and queues what it gives.
+
+    How far it reads ahead is a matter of credit: each thing that is read takes one, and the caller
+    gives it back, by the lump.
 
     Args:
-        stream: The stream.
-        thread: Where it runs.
-
-    Attributes:
-        error: What the stream failed in; raised to the caller, once.
-        is_left: Nobody wants more events.
+        source: The stream.
+        thread: Where it is to run.
+        reads_ahead: Whether anything is read that the caller has not asked for.
     """
 
-    def __init__(self, stream: EventStream, thread: LoopThread) -> None:
-        self.error: BaseException | None = None
-        self.is_left = False
-        self._stream = stream
+    def __init__(self, source: Source[_Item], thread: LoopThread, *, reads_ahead: bool) -> None:
+        self._source = source
         self._thread = thread
-        self._events: queue.SimpleQueue[StreamEvent | None] = queue.SimpleQueue()
-        self._waiting = 0  # events in the queue; changed in either thread, under the lock
-        self._lock = threading.Lock()
-        self._room = asyncio.Event()
-        self._task: asyncio.Future[None] | None = None
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether the stream is pulled, or was."""
-        return self._task is not None
+        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._error: BaseException | None = None  # what the stream failed in, until it is raised
+        self._is_left = False  # nobody wants more
+        self._lock = threading.Lock()  # of what follows: several threads may use one stream
+        self._process_id = 0
+        self._runtime: Runtime | None = None
+        self._pulling: Future[None] | None = None
+        self._taken = 0  # what was taken and not given back as credit
+        self._lump = _MOST_AHEAD // 2 if reads_ahead else 1
+        # Touched in the loop alone:
+        self._credit = _MOST_AHEAD if reads_ahead else 0
+        self._has_credit = asyncio.Event()
+        self._task: asyncio.Task[Any] | None = None
 
     @property
     def is_running(self) -> bool:
-        """Whether there is anything to end."""
-        return self._task is not None and not self._task.done() and self._thread.is_running
+        """Whether there is anything to end: begun in this process, and not over."""
+        return (
+            self._pulling is not None
+            and not self._pulling.done()
+            and self._process_id == os.getpid()
+        )
 
-    def begin(self) -> None:
-        """Begin to pull."""
-        self._thread.run(self._begin())
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody wants more of it."""
+        return self._is_left
 
-    def take(self) -> StreamEvent | None:
-        """Wait for the next event; None after the last."""
-        event = self._events.get()
-        if event is None:
-            self._events.put(None)
-            return None
+    # --- the caller's side --------------------------------------------------------------------
+
+    def take(self) -> _Item:
+        """Wait for the next thing.
+
+        Raises:
+            StopIteration: There is none any more.
+            ConfigurationError: This thread, or this process, would wait for ever.
+            BaseException: What the stream has failed in; once.
+        """
+        if self._pulling is None and not self._begin():
+            raise StopIteration
+        self._ask()
+        if self._items.empty():
+            self._check_may_wait()
+        item: _Item = self._items.get()
+        if item is not _END:
+            return item
+        self._items.put(_END)
+        error, self._error = self._error, None
+        raise StopIteration if error is None else error
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call a function of the stream in its loop, before anything more is read.
+
+        Where the stream has not begun it is called here; nothing happens when the loop has ended.
+        """
         with self._lock:
-            self._waiting -= 1
-            is_drained = self._waiting == _QUEUE_EVENTS // 2
-        if is_drained:
-            self._thread.call(self._room.set)
-        return event
+            if self._runtime is None:
+                function(*arguments)
+            else:
+                self._runtime.call(function, *arguments)
 
-    def drop(self) -> None:
-        """Forget what is queued, and the error: the stream has ended, and nothing is to follow."""
-        while self._events.get() is not None:
-            pass
-        self.error = None
-        self._events.put(None)
+    def leave(self, reason: str, *, waits: bool = True) -> None:
+        """End the stream: nobody wants more of it.
 
-    def stop(self, reason: str) -> None:
-        """End the stream, in the loop."""
-        self.is_left = True
-        self._stream.cancel(reason)
-        self._room.set()
+        Args:
+            reason: Why.
+            waits: Until it has ended; never in the loop's own thread.
+        """
+        self._is_left = True
+        if not self.is_running or self._runtime is None or self._pulling is None:
+            return
+        self._runtime.call(self._stop, reason)
+        if waits and not self._thread.is_own_thread:
+            wait((self._pulling,))
 
-    async def leave(self) -> None:
-        """End the stream, in the loop: whoever still takes events gets the last ones."""
-        self.stop("the stream was left before its end")
+    def _begin(self) -> bool:
+        with self._lock:
+            if self._is_left:
+                return False
+            if self._pulling is None:
+                self._process_id = os.getpid()
+                self._runtime, self._pulling = self._thread.submit(self._pull(), self)
+                self._pulling.add_done_callback(self._finish)
+        return True
+
+    def _ask(self) -> None:
+        with self._lock:
+            self._taken += 1
+            if self._taken < self._lump or self._runtime is None:
+                return
+            self._taken = 0
+        self._runtime.call(self._give_credit)
+
+    def _check_may_wait(self) -> None:
+        self._thread.check_may_wait()
+        if self._process_id != os.getpid():
+            raise ConfigurationError(
+                f"the stream was begun in process {self._process_id}, before the fork, and cannot "
+                f"be read in process {os.getpid()}: begin another one"
+            )
+
+    # --- the loop's side ----------------------------------------------------------------------
+
+    async def end(self) -> None:
+        """End the stream, in the loop: whoever still takes of it gets the last events."""
+        self._stop(CLOSED)
         if self._task is not None:
             await asyncio.wait((self._task,))
 
-    async def _begin(self) -> None:
-        self._task = asyncio.ensure_future(self._pull())
-        self._thread.streams.add(self)
+    def _stop(self, reason: str) -> None:
+        self._is_left = True
+        self._source.cancel(reason)
+        self._has_credit.set()
+
+    def _give_credit(self) -> None:
+        self._credit += self._lump
+        self._has_credit.set()
 
     async def _pull(self) -> None:
-        try:
-            async for event in self._stream:
-                with self._lock:
-                    self._waiting += 1
-                    is_full = self._waiting >= _QUEUE_EVENTS
-                    if is_full:
-                        self._room.clear()
-                self._events.put(event)
-                if is_full and not self.is_left:
-                    await self._room.wait()
-        except asyncio.CancelledError:
-            self.error = StreamCancelledError("the client was closed while the stream ran")
-            raise
-        except Exception as error:  # noqa: BLE001 - it is raised again, in the caller's thread
-            self.error = error
-        finally:
-            self._events.put(None)
+        self._task = asyncio.current_task()
+        items = aiter(self._source)
+        while True:
+            if self._credit <= 0 and not self._is_left:
+                self._has_credit.clear()
+                await self._has_credit.wait()
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            self._credit -= 1
+            self._items.put(item)
+
+    def _finish(self, pulling: Future[None]) -> None:
+        if pulling.cancelled():
+            self._error = StreamCancelledError(CLOSED)
+        else:
+            self._error = pulling.exception()
+        self._items.put(_END)

@@ -1,115 +1,263 @@
-"""An event loop in a thread of its own."""
+"""An event loop in a thread of its own.
+
+What belongs together is one object, a `Runtime`: a process, a loop, its thread, and the streams in
+it. It is begun and ended as a whole. Whoever ends it first takes it away, so that those who call
+meanwhile get another; and a child process begins one of its own, since a fork copies no thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import queue
+import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError
+
 _Result = TypeVar("_Result")
+Work = Coroutine[Any, Any, _Result]
 
 # How long the end waits for streams to deliver their last events, in seconds.
 _GRACE = 2.0
 
+CLOSED = "the client was closed while the stream ran"
 
-class Leavable(Protocol):
-    """A stream that runs in the thread."""
+# Which client's loop runs in this thread, and in which process it was begun.
+_here = threading.local()
 
-    async def leave(self) -> None:
-        """End it."""
+
+class Endable(Protocol):
+    """A stream that runs in the loop."""
+
+    async def end(self) -> None:
+        """End it, and wait until it has given its last events."""
         ...
 
 
-class LoopThread:
-    """An event loop in a thread of its own, started on first use.
+class Runtime:
+    """A loop, its thread and its streams, from the beginning to the end. Begins at once.
 
-    Attributes:
-        streams: What runs in it, to be ended before it; only touched in the loop.
+    Args:
+        owner: Whose loop it is.
     """
 
-    def __init__(self) -> None:
-        self.streams: weakref.WeakSet[Leavable] = weakref.WeakSet()
-        # Again from within it: a collected stream ends itself, whatever this thread is doing then.
-        self._lock = threading.RLock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The running loop."""
-        with self._lock:
-            if self._loop is None:
-                ready: queue.SimpleQueue[asyncio.AbstractEventLoop] = queue.SimpleQueue()
-                self._thread = threading.Thread(
-                    target=_run_loop, args=(ready,), name="steer-llm-sdk", daemon=True
-                )
-                self._thread.start()
-                self._loop = ready.get()
-            return self._loop
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has been started and not stopped."""
-        return self._loop is not None
-
-    @property
-    def is_current(self) -> bool:
-        """Whether this is called in the loop's own thread, where nothing may wait for the loop."""
-        return self._thread is threading.current_thread()
-
-    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Run `work` in the loop, and wait for it. A wait that is interrupted cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self.loop())
+    def __init__(self, owner: LoopThread) -> None:
+        self._streams: weakref.WeakSet[Endable] = weakref.WeakSet()
+        self._owner = weakref.ref(owner)
+        self._process_id = os.getpid()
+        self._lock = threading.Lock()  # of what follows
+        self._takes_work = True
+        # The loop is made here, so that whoever cannot have one is told of it.
+        runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._loop = runner.get_loop()
+        self._thread = threading.Thread(
+            target=self._run, args=(runner,), name="steer-llm-sdk", daemon=True
+        )
         try:
-            return future.result()
+            self._thread.start()
         except BaseException:
-            future.cancel()
+            runner.close()
             raise
 
-    def call(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Call `function` in the loop, and do not wait; nothing happens when it has stopped."""
+    @property
+    def takes_work(self) -> bool:
+        """Whether work can be submitted: in this process, before the end."""
+        return self._takes_work and self._process_id == os.getpid()
+
+    def submit(self, work: Work[_Result], stream: Endable | None = None) -> Future[_Result] | None:
+        """Run `work` in the loop; None when the loop has ended. Nothing submitted is lost.
+
+        Args:
+            work: What to run.
+            stream: The stream that it pulls, to be ended before the loop.
+        """
         with self._lock:
-            if self._loop is not None:
+            if self.takes_work:
+                if stream is not None:
+                    self._streams.add(stream)
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        return None
+
+    def call(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call `function` in the loop, and do not wait; nothing happens when it has ended.
+
+        Takes no lock: the garbage collector may call it, whatever this thread is doing then.
+        """
+        if self.takes_work:
+            with suppress(RuntimeError):  # it is closed in this moment
                 self._loop.call_soon_threadsafe(function, *arguments)
 
-    def shut_down(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """End the streams, then what `close` closes, then the thread. May be called again.
+    def end(self, close: Callable[[], Work[None]]) -> None:
+        """End the streams, then what `close` closes, then the loop; wait for its thread."""
+        try:
+            future = self.submit(ending := self._end(close))
+            if future is None:
+                ending.close()
+            else:
+                wait_for(future)
+        finally:
+            self.stop()
+            self.join()
 
-        In the loop's own thread, where a collected client may end up, nothing can be waited for:
-        the loop cancels what is left in it.
-        """
-        if self.is_running and not self.is_current:
-            self.run(self._end(close))
-        self.stop()
+    def stop(self) -> None:
+        """Have the loop end: it cancels what is left in it."""
+        with self._lock:
+            takes_work, self._takes_work = self._takes_work, False
+            if takes_work:
+                self._loop.call_soon_threadsafe(self._loop.stop)
 
-    async def _end(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join()
+
+    async def _end(self, close: Callable[[], Work[None]]) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(_leave_all(tuple(self.streams)), _GRACE)
+            await asyncio.wait_for(self._end_streams(), _GRACE)
         await close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
             await asyncio.wait(others, timeout=_GRACE)
 
-    def stop(self) -> None:
-        """End the loop and its thread."""
+    async def _end_streams(self) -> None:
         with self._lock:
-            loop, self._loop = self._loop, None
-            thread, self._thread = self._thread, None
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            if thread is not threading.current_thread():
-                thread.join()
+            streams = tuple(self._streams)
+        await asyncio.gather(*(stream.end() for stream in streams))
+
+    def _run(self, runner: asyncio.Runner) -> None:
+        _here.client = (self._process_id, self._owner)
+        with runner:
+            try:
+                self._loop.run_forever()
+            finally:  # by an exit that was raised in the loop, too
+                with self._lock:
+                    self._takes_work = False
 
 
-async def _leave_all(streams: Iterable[Leavable]) -> None:
-    await asyncio.gather(*(stream.leave() for stream in streams))
+@dataclass(slots=True)
+class _ProcessState:
+    """What there is in one process.
+
+    Attributes:
+        current: Where new work goes.
+        ending: Those that were taken away, and have not ended yet.
+    """
+
+    # Again from within it: a client that is collected ends its loop, whatever the thread is doing.
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    current: Runtime | None = None
+    ending: set[Runtime] = field(default_factory=set)
 
 
-def _run_loop(ready: queue.SimpleQueue[asyncio.AbstractEventLoop]) -> None:
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        loop.call_soon(ready.put, loop)
-        loop.run_forever()
+class LoopThread:
+    """The loop of a client, in whatever process the client is used; begun when it is first used."""
+
+    def __init__(self) -> None:
+        # To add to a dictionary needs no lock, which a thread of the parent's could have taken.
+        self._by_process: dict[int, _ProcessState] = {}
+
+    def submit(
+        self, work: Work[_Result], stream: Endable | None = None
+    ) -> tuple[Runtime, Future[_Result]]:
+        """Run `work` in the loop.
+
+        Args:
+            work: What to run.
+            stream: The stream that it pulls, to be ended before the loop.
+
+        Returns:
+            Where it runs, and what it will come to.
+
+        Raises:
+            ConfigurationError: This is the loop's own thread.
+        """
+        try:
+            self.check_may_wait()
+            state = self._by_process.setdefault(os.getpid(), _ProcessState())
+            while True:
+                with state.lock:
+                    if state.current is None or not state.current.takes_work:
+                        state.current = Runtime(self)
+                    runtime = state.current
+                    future = runtime.submit(work, stream)
+                if future is not None:
+                    return runtime, future
+        except BaseException:
+            work.close()
+            raise
+
+    def run(self, work: Work[_Result]) -> _Result:
+        """Run `work` in the loop, and wait for it. A wait that is interrupted cancels it.
+
+        Raises:
+            ConfigurationError: This is the loop's own thread.
+            StreamCancelledError: The loop was ended meanwhile.
+        """
+        _, future = self.submit(work)
+        return wait_for(future)
+
+    def shut_down(self, close: Callable[[], Work[None]]) -> None:
+        """End the streams, then what `close` closes, then the thread. May be called again.
+
+        In the loop's own thread, where a collected client may end up, nothing can be waited for:
+        the loop cancels what is left in it.
+        """
+        state = self._by_process.get(os.getpid())
+        if state is None:
+            return
+        with state.lock:
+            runtime, state.current = state.current, None
+            others = tuple(state.ending)
+            if runtime is not None:
+                state.ending.add(runtime)
+        if self.is_own_thread:
+            for each in (runtime, *others):
+                if each is not None:
+                    each.stop()
+            return
+        if runtime is not None:
+            try:
+                runtime.end(close)
+            finally:
+                with state.lock:
+                    state.ending.discard(runtime)
+        for other in others:
+            other.join()
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether this is the loop's own thread, where nothing may wait for the loop."""
+        process_id, owner = getattr(_here, "client", (0, None))
+        return process_id == os.getpid() and owner is not None and owner() is self
+
+    def check_may_wait(self) -> None:
+        """Refuse to wait where that would never end.
+
+        Raises:
+            ConfigurationError: This is the loop's own thread.
+        """
+        if self.is_own_thread:
+            raise ConfigurationError(
+                "a blocking client was called in the thread in which its own streams are read (in "
+                "an asynchronous callback, a filter, a transformer or a batch handler): call it in "
+                "another thread, or use another client there"
+            )
+
+
+def wait_for(future: Future[_Result]) -> _Result:
+    """Wait for what runs in a loop. A wait that is interrupted cancels it.
+
+    Raises:
+        StreamCancelledError: The loop was ended meanwhile.
+    """
+    try:
+        return future.result()
+    except CancelledError:
+        raise StreamCancelledError(CLOSED) from None
+    except BaseException:
+        future.cancel()
+        raise

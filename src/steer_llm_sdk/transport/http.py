@@ -8,17 +8,20 @@ own, outside of the ``except`` block that caught them.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import ssl
 import urllib.request
+import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from steer_llm_sdk.errors import (
@@ -42,6 +45,9 @@ _MAX_HEADER_BYTES = 16 * 1024
 # asyncio's own is 256 kB, for which the C library maps fresh memory and gives it back again: that
 # can take as long as all else that is done for a chunk that comes alone.
 _READ_BYTES = 64 * 1024
+
+# A body that is larger than this is written in pieces.
+_WRITE_BYTES = 256 * 1024
 
 # The spellings that are in use.
 _PROXY_VARIABLES = (
@@ -68,12 +74,15 @@ class HTTPTransport:
         self._session: aiohttp.ClientSession | None = None
         self._guard: AsyncGenerator[None, None] | None = None
         self._open: set[HTTPResponse] = set()
+        # What was connected: the only way to the sockets of a loop that is closed.
+        self._sockets: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
     async def open(self, request: HTTPRequest, *, connect_timeout: float | None) -> HTTPResponse:
         """Send a request, and wait for the headers. See `transport.base.Transport`.
 
         A kept-alive connection that turns out to have been closed by the server before any byte of
-        the response is no failure: the request goes out again at once, on another connection.
+        the response is no failure: the request goes out again at once, on another connection. Once
+        a byte has come, it is a failure like any other.
         """
         session = await self._live_session()
         while True:
@@ -91,7 +100,7 @@ class HTTPTransport:
             except (*_LOST, TimeoutError, ValueError) as error:
                 failure = _failure(error, request.url, connect_timeout)
             else:
-                _read_in_small_pieces(response)
+                self._note_socket(response)
                 opened = HTTPResponse(response, self._open)
                 self._open.add(opened)
                 return opened
@@ -105,6 +114,19 @@ class HTTPTransport:
         if guard is not None:
             await guard.aclose()
 
+    def give_up(self) -> None:
+        """Close what can be closed without the event loop, which does not run any more."""
+        session, self._session, self._guard = self._session, None, None
+        if session is None:
+            return
+        connector = session.connector
+        assert isinstance(connector, _Connector)  # noqa: S101 - made in `_session_guard`
+        connector.is_given_up = True
+        for response in tuple(self._open):
+            response.give_up()
+        for socket in tuple(self._sockets):
+            _drop_socket(socket, is_loop_closed=connector.is_loop_closed)
+
     async def _send(
         self,
         session: aiohttp.ClientSession,
@@ -115,7 +137,7 @@ class HTTPTransport:
         return await session.request(
             request.method,
             URL(request.url, encoded=True),
-            data=request.body,
+            data=_body(request.body),
             headers=request.headers,
             allow_redirects=False,  # a redirect would carry the key to another place
             proxy=request.proxy or _proxy_of_environment(request.url),
@@ -127,7 +149,7 @@ class HTTPTransport:
         )
 
     async def _live_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
+        if self._session is None or self._session.closed:
             self._guard = self._session_guard()
             await anext(self._guard)
         assert self._session is not None  # noqa: S101 - the guard has just set it
@@ -141,8 +163,8 @@ class HTTPTransport:
         """
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=self._keepalive_seconds),
+        session = self._session = aiohttp.ClientSession(
+            connector=_Connector(asyncio.get_running_loop(), self._keepalive_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # decompressed here, a bounded piece at a time
             trust_env=False,  # it would read ~/.netrc too; the proxies are read here
@@ -151,12 +173,80 @@ class HTTPTransport:
             max_field_size=_MAX_HEADER_BYTES,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
-        self._session = session
         try:
             yield
         finally:
-            self._session = None
+            if self._session is session:
+                # The generator knows its loop: kept, it would keep a loop that is closed.
+                self._session = self._guard = None
             await session.close()
+
+    def _note_socket(self, response: aiohttp.ClientResponse) -> None:
+        connection = response.connection
+        if connection is not None and connection.transport is not None:
+            _read_in_small_pieces(connection.transport)
+            self._sockets.add(connection.transport)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Ends with its loop and its process, without a word: a client need not be closed.
+
+    In a child process its sockets are shared with the parent, as is what the loop waits with: they
+    are not touched there.
+
+    Args:
+        loop: The running loop.
+        keepalive_seconds: How long an idle connection is kept.
+
+    Attributes:
+        is_given_up: Its loop does not run any more.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, keepalive_seconds: float) -> None:
+        self.is_given_up = False
+        self._home = loop
+        self._process_id = os.getpid()
+        super().__init__(limit=0, keepalive_timeout=keepalive_seconds)
+        protocol: Callable[..., ResponseHandler] = _Protocol
+        self._factory = partial(protocol, loop=loop)
+
+    @property
+    def is_loop_closed(self) -> bool:
+        """Whether its event loop has been closed."""
+        return self._home.is_closed()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no request can be sent by it any more."""
+        is_elsewhere = self._process_id != os.getpid()
+        return super().closed or self.is_given_up or is_elsewhere or self.is_loop_closed
+
+    def __del__(self, *_: object) -> None:
+        if not self.closed:
+            super().__del__()
+
+
+class _Protocol(ResponseHandler):
+    """Tells a connection that broke inside a response from one that had been closed before it.
+
+    aiohttp raises the same for both, and only the second may be asked again in silence.
+    """
+
+    _has_begun = False
+
+    def set_response_params(self, **params: Any) -> None:
+        self._has_begun = False
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        self._has_begun = True
+        super().data_received(data)
+
+    def set_exception(self, exc: BaseException, *cause: Any) -> None:
+        is_closed = isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+        if self._has_begun and is_closed:
+            exc = aiohttp.ClientPayloadError("the connection broke inside the response")
+        super().set_exception(exc, *cause)
 
 
 class HTTPResponse:
@@ -214,6 +304,12 @@ class HTTPResponse:
             connection.transport.abort()
         self._response.close()
 
+    def give_up(self) -> None:
+        """Forget the connection: its loop does not run any more."""
+        self._registry.discard(self)
+        if self._response.connection is not None:
+            self._response.connection.close()
+
     async def release(self) -> None:
         """Keep the connection when the rest of the body comes within a moment, else close it."""
         self._registry.discard(self)
@@ -236,12 +332,27 @@ class HTTPResponse:
         return bytes(read(-1)) if read is not None else b""
 
 
-def _read_in_small_pieces(response: aiohttp.ClientResponse) -> None:
+def _read_in_small_pieces(transport: Any) -> None:
     """Have the event loop ask the socket for no more than a model sends at a time."""
-    connection = response.connection
-    transport: Any = connection.transport if connection is not None else None
     if getattr(transport, "max_size", 0) > _READ_BYTES:
         transport.max_size = _READ_BYTES
+
+
+def _drop_socket(transport: asyncio.BaseTransport, *, is_loop_closed: bool) -> None:
+    """Close a socket whose loop does not run any more."""
+    with suppress(RuntimeError):  # the rest was to happen in the loop
+        cast("asyncio.WriteTransport", transport).abort()
+    if not is_loop_closed:
+        return
+    # Nothing public does what the loop would have done.
+    inner: Any = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
+    with suppress(AttributeError, RuntimeError):
+        inner._call_connection_lost(None)  # noqa: SLF001
+
+
+def _body(body: bytes) -> bytes | io.BytesIO:
+    """A large body is written piece by piece: at once, it would hold up the event loop."""
+    return io.BytesIO(body) if len(body) > _WRITE_BYTES else body
 
 
 async def _note_reuse(_session: object, context: Any, _params: object) -> None:

@@ -71,7 +71,9 @@ class JSONArrayFraming:
             if not chunk:
                 return None
             if not chunk.startswith(b"["):
-                return ProtocolError(f"expected a JSON array, found a body with {chunk[:20]!r}")
+                error = ProtocolError(f"expected a JSON array, found a body with {chunk[:20]!r}")
+                error.quote = repr(chunk[:20])
+                return error
             self._has_begun = True
             self._depth = at = 1
         taken = at

@@ -78,10 +78,12 @@ class PartialArguments:
             place = place[step]
 
     def _misfit(self, path: object) -> ProtocolError:
-        return ProtocolError(
-            f"{self._provider}: expected the path of a function's argument, "
-            f"found {shorten(repr(path), _SHOWN_CHARS)}"
+        shown = shorten(repr(path), _SHOWN_CHARS)
+        error = ProtocolError(
+            f"{self._provider}: expected the path of a function's argument, found {shown}"
         )
+        error.quote = shown
+        return error
 
 
 def _make_room(place: Any, step: _Step, fresh: object, *, is_last: bool) -> bool:

@@ -1,0 +1,12 @@
+"""Whether a call can be made: arguments are read, checked, and made into a plan.
+
+Everything that can be refused before a stream begins is refused here. `keywords` and `arguments`
+have what a call takes, `places` where a wrong keyword belongs, `planner` makes plans.
+"""
+
+from steer_llm_sdk.calls.arguments import CallArguments
+from steer_llm_sdk.calls.keywords import CallKeywords, ItemKeywords
+from steer_llm_sdk.calls.places import place_in_client
+from steer_llm_sdk.calls.planner import Planner
+
+__all__ = ["CallArguments", "CallKeywords", "ItemKeywords", "Planner", "place_in_client"]

@@ -1,0 +1,83 @@
+"""The keyword arguments of a call, and what each of them has to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from steer_llm_sdk.calls.places import place_in_call
+from steer_llm_sdk.checks import (
+    MAPPING,
+    NAMES,
+    NUMBER,
+    POSITIVE,
+    SHARE,
+    TEXT,
+    WHOLE,
+    Kind,
+    check_values,
+    refuse_unknown,
+)
+from steer_llm_sdk.config import check_headers
+from steer_llm_sdk.models.streaming import StreamingOptions
+
+# The others are read by what reads them: tools, a choice of one, a response format, headers.
+_KINDS: Mapping[str, Kind] = {
+    "temperature": NUMBER.or_none(),
+    "max_tokens": POSITIVE.or_none(),
+    "streaming_options": Kind(
+        "StreamingOptions",
+        lambda value: value is None or isinstance(value, StreamingOptions),
+        hides_value=True,
+    ),
+    "system": TEXT.or_none(),
+    "stop": Kind(
+        "a str or a list of strings, none of them empty",
+        lambda value: value != "" if isinstance(value, str) else NAMES.accepts(value),
+    ).or_none(),
+    "seed": WHOLE.or_none(),
+    "top_p": SHARE.or_none(),
+    "provider": TEXT.or_none(),
+    "request_id": TEXT.or_none(),
+    "metadata": MAPPING.or_none(),
+    "extra_body": MAPPING.or_none(),
+}
+
+_UNKNOWN = "A field that only the provider knows goes into extra_body={{{name!r}: …}}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallArguments:
+    """The keyword arguments that every way of streaming takes; see `SteerLLMClient`."""
+
+    temperature: float | None = None
+    max_tokens: int | None = None
+    streaming_options: StreamingOptions | None = None
+    response_format: Any = None
+    tools: Sequence[Any] | None = None
+    tool_choice: Any = None
+    system: str | None = None
+    stop: str | Sequence[str] | None = None
+    seed: int | None = None
+    top_p: float | None = None
+    provider: str | None = None
+    request_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    extra_body: Mapping[str, Any] | None = None
+    extra_headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_values(_KINDS, self)
+        check_headers("extra_headers", self.extra_headers)
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> CallArguments:
+        """Take the arguments of a call.
+
+        Raises:
+            TypeError: One is not known; says where it belongs, or the nearest name.
+            ConfigurationError: One is not what it has to be.
+        """
+        refuse_unknown(given, cls.__slots__, place_in_call, _UNKNOWN)
+        return cls(**given)

@@ -1,0 +1,47 @@
+"""The keywords of a call, for type checkers and for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+
+class ItemKeywords(TypedDict, total=False):
+    """The keywords that every way of streaming takes, `stream_items` included.
+
+    Attributes:
+        tools: The functions that the model may call, in the spelling of any provider.
+        tool_choice: ``"auto"``, ``"none"``, ``"required"``, or the one to call.
+        system: The system prompt.
+        stop: Where the answer ends, without these words.
+        seed: For answers that can be repeated, where the provider has that.
+        top_p: The share of the likeliest words that the model chooses from.
+        provider: Decides who serves the model, and leaves its name untouched.
+        request_id: The identifier on the events; made, when not given.
+        metadata: Goes into the metadata of the start event.
+        extra_body: Goes into the request's body, unchanged.
+        extra_headers: Go into the request's headers.
+    """
+
+    tools: Sequence[Any] | None
+    tool_choice: Any
+    system: str | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    top_p: float | None
+    provider: str | None
+    request_id: str | None
+    metadata: Mapping[str, Any] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class CallKeywords(ItemKeywords, total=False):
+    """The keywords that every other way of streaming takes.
+
+    Attributes:
+        response_format: The JSON that is asked for: a type, or a mapping; see
+            ``docs/guides/json.md``.
+    """
+
+    response_format: Any

@@ -1,0 +1,134 @@
+"""Where a keyword belongs that was passed to the wrong place.
+
+People come from other libraries, and each has its own names. Tables say what they mean here; no
+advice ever puts a key into the body of a request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from steer_llm_sdk.calls.keywords import CallKeywords
+from steer_llm_sdk.checks import did_you_mean, is_name_of_secret
+from steer_llm_sdk.config import SETTINGS
+from steer_llm_sdk.models.streaming import OPTIONS
+from steer_llm_sdk.providers.registry import PROVIDERS
+
+# What other libraries call a keyword of ours.
+_KEYWORDS: Mapping[str, str] = {
+    "max_completion_tokens": "max_tokens",
+    "max_new_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "num_predict": "max_tokens",
+    "instructions": "system",
+    "system_instruction": "system",
+    "system_message": "system",
+    "system_prompt": "system",
+    "stop_sequences": "stop",
+    "function_call": "tool_choice",
+    "functions": "tools",
+    "default_headers": "extra_headers",
+    "headers": "extra_headers",
+    "json_schema": "response_format",
+    "output_format": "response_format",
+    "output_type": "response_format",
+    "response_model": "response_format",
+    "response_schema": "response_format",
+    "schema": "response_format",
+    "text_format": "response_format",
+    "contents": "messages",
+    "history": "messages",
+    "input": "messages",
+    "prompt": "messages",
+    "engine": "model",
+    "model_name": "model",
+    "options": "streaming_options",
+}
+
+_CALLBACKS = frozenset({
+    "callback", "callbacks", "on_complete", "on_delta", "on_error", "on_start", "on_usage",
+})  # fmt: skip
+
+_OF_CALL = frozenset({
+    "max_tokens", "messages", "model", "streaming_options", "temperature",
+    *CallKeywords.__optional_keys__,
+})  # fmt: skip
+
+# What belongs to the client as it is, by the names that other libraries have for it too.
+_OF_CLIENT = frozenset({"clock", "providers", "transport"})
+_HTTP_CLIENTS = frozenset({"aiohttp_session", "http_client", "http_options", "session"})
+
+_KEY_OF_PROVIDER = re.compile(r"(\w+?)_?(?:api)?_?key")
+
+
+def place_in_call(name: str) -> str | None:
+    """Where a keyword belongs that a call does not take; None where nothing is known of it."""
+    if name in _KEYWORDS:
+        return did_you_mean(_KEYWORDS[name])
+    if name in _CALLBACKS:
+        return (
+            "callbacks go to stream_with_usage(…, on_delta=…); this method takes none, "
+            "and gives the events or the words themselves"
+        )
+    if name == "stream":
+        return "every method streams; generate(…) waits for the whole answer"
+    return _option(name) or _setting(name) or _of_client(name) or _key(name)
+
+
+def place_in_client(name: str) -> str | None:
+    """Where a keyword belongs that a client does not take; None where nothing is known of it."""
+    return _option(name) or _setting(name) or _key(name) or _http_client(name) or _of_call(name)
+
+
+def _option(name: str) -> str | None:
+    option = OPTIONS.get(name)
+    return option and f"it is an option of a call: streaming_options=StreamingOptions({option}=…)"
+
+
+def _setting(name: str) -> str | None:
+    setting = None if is_name_of_secret(name) else SETTINGS.get(name)
+    return setting and (
+        "how a provider is reached is told to the client: "
+        f"SteerLLMClient(providers={{'openai': ProviderSettings({setting}=…)}})"
+    )
+
+
+def _of_client(name: str) -> str | None:
+    if name in _OF_CLIENT:
+        return f"it belongs to the client: SteerLLMClient({name}=…)"
+    return _http_client(name)
+
+
+def _http_client(name: str) -> str | None:
+    if name not in _HTTP_CLIENTS:
+        return None
+    return (
+        "the library makes its own connections; ProviderSettings has proxy=, verify= and headers="
+    )
+
+
+def _of_call(name: str) -> str | None:
+    keyword = _KEYWORDS.get(name, name)
+    if keyword not in _OF_CALL:
+        return None
+    return f"it belongs to each call: client.generate(…, {keyword}=…)"
+
+
+def _key(name: str) -> str | None:
+    """Where a key belongs: with its provider, in the client, and nowhere else."""
+    if not is_name_of_secret(name):
+        return None
+    found = _KEY_OF_PROVIDER.fullmatch(name)
+    provider = found[1].replace("_", "-") if found else ""
+    row = PROVIDERS.get({"google": "gemini"}.get(provider, provider))
+    if row is None:
+        return (
+            "a key belongs to the client and to one provider: "
+            "SteerLLMClient(providers={'openai': ProviderSettings(api_key=…)})"
+        )
+    variables = f", or set {' or '.join(row.key_env)}" if row.key_env else ""
+    return (
+        "a key belongs to the client: "
+        f"SteerLLMClient(providers={{{row.name!r}: ProviderSettings(api_key=…)}}){variables}"
+    )

@@ -1,0 +1,332 @@
+"""Plans: which models are asked, where they are reached, with which key, and what is sent."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from steer_llm_sdk.calls.arguments import CallArguments
+from steer_llm_sdk.checks import NAME, SECRET
+from steer_llm_sdk.config import (
+    ProviderSettings,
+    check_key,
+    check_settings,
+    clean_base_url,
+    clean_proxy,
+    first_set,
+    split_credentials,
+)
+from steer_llm_sdk.engine.plan import Plan, Target
+from steer_llm_sdk.errors import ConfigurationError, MissingAPIKeyError, UnknownProviderError
+from steer_llm_sdk.models.messages import read_messages
+from steer_llm_sdk.models.plain_json import plain_mapping
+from steer_llm_sdk.models.requests import (
+    ChatRequest,
+    check_tool_choice,
+    read_tool_choice,
+    read_tools,
+)
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.base import Endpoint, WireFormat
+from steer_llm_sdk.providers.dialects import ProviderRow
+from steer_llm_sdk.providers.registry import PROVIDERS, provider_row, resolve_model, wire_format
+from steer_llm_sdk.structured import (
+    ResponseFormat,
+    StructuredOutput,
+    ToolArguments,
+    read_response_format,
+)
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """One provider as this client reaches it.
+
+    Without an `endpoint` it is the embedded model, which is started when it is first asked. `login`
+    is the user and password of the URL, which are sent where there is no key.
+    """
+
+    wire: WireFormat
+    endpoint: Endpoint | None
+    proxy: str | None
+    verify: bool
+    model_path: str | None = None
+    login: str | None = field(default=None, repr=False)
+    needs_key: bool = False
+
+    def endpoint_with(self, key: str | None) -> Endpoint | None:
+        """The endpoint, as whoever holds `key`; as whom the client was made for, without one."""
+        endpoint = self.endpoint
+        if endpoint is None:
+            return None
+        key = endpoint.api_key if key is None else check_key(key, endpoint.provider)
+        headers = endpoint.headers
+        if self.login is not None and key is None:  # where there is a key, it is the key that goes
+            headers = {"authorization": self.login, **headers}
+        return replace(endpoint, api_key=key, headers=headers)
+
+
+class Planner:
+    """Makes plans, for one client.
+
+    Args:
+        keys: Keys by the provider's name.
+        settings: How providers are reached, by their names; new names have a `kind`.
+        environment: Where keys and endpoints are looked for when they were not passed.
+
+    Raises:
+        ConfigurationError: A key is no str, or a setting is no `ProviderSettings`.
+        UnknownProviderError: A name is not known and has no ``kind``.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, str | None],
+        settings: Mapping[str, ProviderSettings],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._keys = _read_keys(keys)
+        self._settings = _read_settings(settings)
+        self._environment = os.environ if environment is None else environment
+        self._names = PROVIDERS.keys() | self._settings.keys()
+        self._services: dict[str, _Service] = {}
+
+    def plan(self, messages: object, model: str, arguments: CallArguments) -> Plan:
+        """Make the plan of one call.
+
+        Raises:
+            ConfigurationError: It cannot be made as it was asked for; nor can one of its fallbacks.
+        """
+        options = arguments.streaming_options or _DEFAULTS
+        NAME.check("model", model)
+        provider, name = resolve_model(model, arguments.provider, self._names)
+        chat = _read_chat(messages, name, arguments, options)
+        structured: StructuredOutput | None = None
+        is_json = False
+        if arguments.response_format is not None or chat.tools:
+            wanted, structured = _read_structure(arguments.response_format, chat, options)
+            chat, is_json = replace(chat, response_format=wanted.request), wanted.is_json
+        first = self._target(provider, name, chat)
+        return Plan(
+            targets=[first, *(self._fallback(each, chat) for each in options.fallback_models)],
+            options=options,
+            request_id=arguments.request_id or uuid.uuid4().hex,
+            stream_id=uuid.uuid4().hex,
+            metadata=dict(arguments.metadata or {}),
+            is_json=is_json,
+            structured=structured,
+        )
+
+    def _fallback(self, model: str, chat: ChatRequest) -> Target:
+        """A target that is asked later: all that can be wrong with its request is found now."""
+        try:
+            target = self._target(*resolve_model(model, None, self._names), chat)
+            self._check(target)
+        except ConfigurationError as error:
+            refusal = type(error)(f"fallback_models: {model!r}: {error}")
+        else:
+            return target
+        raise refusal
+
+    def _target(self, provider: str, model: str, chat: ChatRequest) -> Target:
+        service = self._service(provider)
+        endpoint = service.endpoint_with(None)
+        if endpoint is None:
+            find = _local_finder(provider, model, service.model_path)
+        elif endpoint.api_key is None and service.needs_key:
+            raise self._missing_key(provider)
+        else:
+            find = _finder(endpoint)
+        return Target(
+            provider=provider,
+            chat=chat if chat.model == model else replace(chat, model=model),
+            wire=service.wire,
+            find_endpoint=find,
+            proxy=service.proxy,
+            verify=service.verify,
+        )
+
+    def _check(self, target: Target) -> None:
+        """Build a target's request once, without keeping it.
+
+        Raises:
+            ConfigurationError: It cannot be built, or the embedded model cannot be loaded.
+        """
+        service = self._service(target.provider)
+        endpoint = service.endpoint_with(None)
+        if endpoint is None:
+            _check_embedded(target.provider, target.chat.model, service.model_path)
+        target.wire.request(target.chat, endpoint or _EMBEDDED)
+
+    def _service(self, provider: str) -> _Service:
+        service = self._services.get(provider)
+        if service is None:
+            service = self._services[provider] = self._read_service(provider)
+        return service
+
+    def _setting(self, provider: str) -> ProviderSettings:
+        shared = _SHARED.get(provider, provider)
+        return self._settings.get(provider) or self._settings.get(shared) or ProviderSettings()
+
+    def _read_service(self, provider: str) -> _Service:
+        settings = self._setting(provider)
+        check_settings(settings, provider)
+        row = provider_row(settings.kind or provider)
+        proxy = None if settings.proxy is None else clean_proxy(settings.proxy, provider)
+        wire = wire_format(row)
+        if row.name == LOCAL and settings.base_url is None:
+            path = None if settings.model_path is None else os.fspath(settings.model_path)
+            return _Service(wire, None, proxy, settings.verify, path)
+        base_url, login = split_credentials(self._base_url(provider, row, settings))
+        endpoint = Endpoint(
+            provider, base_url, self._key(provider, row, settings), dict(settings.headers or {})
+        )
+        needs_key = row.needs_key and base_url == row.base_url
+        return _Service(wire, endpoint, proxy, settings.verify, login=login, needs_key=needs_key)
+
+    def _base_url(self, provider: str, row: ProviderRow, settings: ProviderSettings) -> str:
+        variables = () if self._is_new(provider) else row.base_url_env
+        given = settings.base_url or first_set(self._environment, variables) or row.base_url
+        if given is None:
+            hint = f" (or set {' or '.join(variables)})" if variables else ""
+            raise ConfigurationError(f"{provider}: a base_url is needed{hint}")
+        return clean_base_url(given, provider, row.base_url)
+
+    def _key(self, provider: str, row: ProviderRow, settings: ProviderSettings) -> str | None:
+        key = settings.api_key or self._keys.get(_SHARED.get(provider, provider))
+        if key is None and not self._is_new(provider):
+            key = first_set(self._environment, row.key_env)
+        return None if key is None else check_key(key, provider)
+
+    def _is_new(self, provider: str) -> bool:
+        """Whether the caller added the provider: the variables of its kind are not its own."""
+        return provider not in PROVIDERS
+
+    def _missing_key(self, provider: str) -> MissingAPIKeyError:
+        row = provider_row(self._setting(provider).kind or provider)
+        variable = "" if self._is_new(provider) else f"set {' or '.join(row.key_env)}, or "
+        return MissingAPIKeyError(
+            f"{provider}: no API key: {variable}pass "
+            f"providers={{{provider!r}: ProviderSettings(api_key=…)}}"
+        )
+
+
+def _read_keys(keys: Mapping[str, str | None]) -> dict[str, str]:
+    for name, key in keys.items():
+        SECRET.or_none().check(f"{name}: the API key", key)
+    return {name: key for name, key in keys.items() if key is not None}
+
+
+def _read_settings(settings: object) -> dict[str, ProviderSettings]:
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError(
+            "providers: expected a mapping of names to ProviderSettings, "
+            f"found {type(settings).__name__}"
+        )
+    for name, setting in settings.items():
+        if not isinstance(setting, ProviderSettings):
+            raise ConfigurationError(
+                f"providers[{name!r}]: expected ProviderSettings(…), "
+                f"found {type(setting).__name__}{_SETTINGS_HINTS.get(type(setting), '')}"
+            )
+        if setting.kind is None and name not in PROVIDERS:
+            raise UnknownProviderError(
+                f"providers: {name!r} is no known provider; a new one needs kind=, such as "
+                'kind="vllm"'
+            )
+        provider_row(setting.kind or name)
+    return dict(settings)
+
+
+_SETTINGS_HINTS: Mapping[type, str] = {
+    str: ": write ProviderSettings(base_url=…) or ProviderSettings(api_key=…)",
+    dict: ": write ProviderSettings(**…)",
+}
+
+_DEFAULTS = StreamingOptions()
+
+# Stands for the embedded model's, which is known once it runs.
+_EMBEDDED = Endpoint(LOCAL, "http://127.0.0.1")
+
+# Providers that share another's key and endpoint.
+_SHARED = {"openai-responses": "openai"}
+
+
+def _read_chat(
+    messages: object, model: str, arguments: CallArguments, options: StreamingOptions
+) -> ChatRequest:
+    stop = arguments.stop
+    tools = read_tools(arguments.tools)
+    choice = read_tool_choice(arguments.tool_choice)
+    if "tools" not in (arguments.extra_body or ()):
+        check_tool_choice(choice, tools)
+    return ChatRequest(
+        model=model,
+        messages=read_messages(messages),
+        system=arguments.system,
+        temperature=arguments.temperature,
+        max_tokens=arguments.max_tokens,
+        top_p=arguments.top_p,
+        stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
+        seed=arguments.seed,
+        tools=tools,
+        tool_choice=choice,
+        include_usage=options.include_usage,
+        extra_body=plain_mapping(arguments.extra_body or {}, "extra_body"),
+        extra_headers=dict(arguments.extra_headers or {}),
+    )
+
+
+def _read_structure(
+    response_format: object, chat: ChatRequest, options: StreamingOptions
+) -> tuple[ResponseFormat, StructuredOutput]:
+    """What is asked for as JSON, and what reads and checks it."""
+    validate = options.validate_schema
+    wanted = (
+        response_format
+        if isinstance(response_format, ResponseFormat)
+        else read_response_format(response_format, validate_schema=validate)
+    )
+    tools = ToolArguments(chat.tools, validate_schema=validate) if chat.tools else None
+    extract = options.json_extract
+    return wanted, StructuredOutput(wanted, json_extract=extract, tool_arguments=tools)
+
+
+def _finder(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
+    async def find() -> Endpoint:
+        return endpoint
+
+    return find
+
+
+def _local_finder(
+    provider: str, model: str, model_path: str | None
+) -> Callable[[], Awaitable[Endpoint]]:
+    async def find() -> Endpoint:
+        from steer_llm_sdk.local import local_endpoint
+
+        _check_name(provider, model, model_path)
+        return await local_endpoint(model_path)
+
+    return find
+
+
+def _check_embedded(provider: str, model: str, model_path: str | None) -> None:
+    from steer_llm_sdk.local import check_model
+
+    _check_name(provider, model, model_path)
+    check_model(model_path)
+
+
+def _check_name(provider: str, model: str, model_path: str | None) -> None:
+    from steer_llm_sdk.local import EMBEDDED_MODEL
+
+    if model_path is None and model != EMBEDDED_MODEL:
+        raise ConfigurationError(
+            f"{provider}: the embedded model is called {EMBEDDED_MODEL!r}, found {model!r}; "
+            "another file goes by ProviderSettings(model_path=…)"
+        )

@@ -1,0 +1,177 @@
+"""What the value of an argument has to be, and what is said of one that is something else.
+
+A table names a `Kind` for each argument; `check_values` goes through it. Words for a keyword that
+does not exist come from tables too: `refuse_unknown`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, TypeVar
+
+from steer_llm_sdk.errors import ConfigurationError
+
+_T = TypeVar("_T")
+
+_SHOWN_CHARS = 80
+
+# Names of what must never be advised into the body of a request.
+_SECRET_NAME = re.compile(
+    r"api_?key|(?<!max_)token$|secret|passw|auth|credential|bearer", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of value: `expected` says it in words, `accepts` decides.
+
+    With `hides_value` the type alone is told of what was found: it may be a key, or a page long.
+    """
+
+    expected: str
+    accepts: Callable[[Any], bool]
+    hides_value: bool = False
+
+    def or_none(self) -> Kind:
+        """The same kind, where None may stand for it too."""
+        accepts = self.accepts
+        return Kind(
+            f"{self.expected}, or None", lambda v: v is None or accepts(v), self.hides_value
+        )
+
+    def check(self, where: str, value: object) -> None:
+        """Refuse a value of another kind.
+
+        Raises:
+            ConfigurationError: Names the argument, what was expected and what was found.
+        """
+        if not self.accepts(value):
+            raise ConfigurationError(
+                f"{where}: expected {self.expected}, found {self._show(value)}"
+            )
+
+    def _show(self, value: object) -> str:
+        if self.hides_value:
+            return type(value).__name__
+        shown = repr(value)
+        return shown if len(shown) <= _SHOWN_CHARS else shown[: _SHOWN_CHARS - 1] + "…"
+
+
+def check_values(kinds: Mapping[str, Kind], owner: object, where: str = "") -> None:
+    """Check the attributes of an object by a table of their kinds.
+
+    Raises:
+        ConfigurationError: One is of another kind.
+    """
+    for name, kind in kinds.items():
+        kind.check(f"{where}{name}", getattr(owner, name))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a number and finite; an infinite one is no JSON, and no limit is None."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and float("-inf") < value < float("inf")  # type: ignore[operator]
+
+
+def _is_list_of_text(value: object) -> bool:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return is_list and all(isinstance(each, str) and each for each in value)  # type: ignore[attr-defined]
+
+
+def _is_mapping_by_name(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+NAME = Kind("a name", lambda value: isinstance(value, str), hides_value=True)
+FLAG = Kind("True or False", lambda value: isinstance(value, bool))
+TEXT = Kind("a str", lambda value: isinstance(value, str))
+SECRET = Kind("a str", lambda value: isinstance(value, str), hides_value=True)
+PATH = Kind("a path", lambda value: isinstance(value, str | PathLike))
+NUMBER = Kind("a finite number of at least 0", lambda value: _is_number(value) and value >= 0)
+SHARE = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+WHOLE = Kind("a whole number", _is_whole)
+COUNT = Kind("a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)
+POSITIVE = Kind("a whole number above 0", lambda value: _is_whole(value) and value > 0)
+SECONDS = Kind("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
+MAPPING = Kind("a mapping whose keys are strings", _is_mapping_by_name)
+NAMES = Kind("a list of names", _is_list_of_text)
+
+
+def one_of(*values: str | None) -> Kind:
+    """The kind of a value that is one of a few."""
+    return Kind(
+        " or ".join("None" if value is None else f'"{value}"' for value in values),
+        lambda value: value is None or isinstance(value, str) if value in values else False,
+    )
+
+
+def refuse_unknown(
+    given: Iterable[str],
+    known: Collection[str],
+    place_of: Callable[[str], str | None],
+    fallback: str = "",
+) -> None:
+    """Refuse keywords that do not exist, and say where what was meant belongs.
+
+    Args:
+        given: The keywords that were passed.
+        known: Those that exist.
+        place_of: Says where one belongs that belongs elsewhere; None where it knows of no place.
+        fallback: What to say at last, with ``{name}`` for the keyword; never said of a key.
+
+    Raises:
+        TypeError: One of them does not exist.
+    """
+    for name in given:
+        if name not in known:
+            hint = place_of(name) or _nearest(name, known, fallback)
+            raise TypeError(f"unexpected keyword argument {name!r}" + (f": {hint}" if hint else ""))
+
+
+def with_advice(place_of: Callable[[str], str | None]) -> Callable[[type[_T]], type[_T]]:
+    """Decorate a class: keywords that its ``__init__`` does not have are refused with advice.
+
+    Args:
+        place_of: Says where a keyword belongs that belongs elsewhere.
+    """
+
+    def decorate(cls: type[_T]) -> type[_T]:
+        plain: Any = cls.__init__
+        code = plain.__code__
+        known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+
+        @functools.wraps(plain)
+        def advising(self: _T, *args: Any, **given: Any) -> None:
+            refuse_unknown(given, known, place_of)
+            plain(self, *args, **given)
+
+        cls.__init__ = advising  # type: ignore[method-assign, assignment]
+        return cls
+
+    return decorate
+
+
+def did_you_mean(name: str) -> str:
+    """The advice to take another keyword of the same call."""
+    return f"did you mean {name!r}?"
+
+
+def is_name_of_secret(name: str) -> bool:
+    """Whether a keyword by this name would hold a key."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def _nearest(name: str, known: Iterable[str], fallback: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"{did_you_mean(near[0])} " if near else ""
+    rest = "" if is_name_of_secret(name) else fallback.format(name=name)
+    return (hint + rest).strip()

@@ -1,0 +1,49 @@
+"""What a caller passes for JSON, as plain dicts and lists: done once, where it comes in.
+
+Schemas, tools, messages and bodies may be made of any mappings and sequences
+(``types.MappingProxyType``, a configuration's own classes). What is sent, counted, checked against
+a schema or sent again later is a copy made of the kinds that every JSON library takes; so a change
+that the caller makes meanwhile changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from steer_llm_sdk.errors import ConfigurationError
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_TEXT = (str, bytes, bytearray, memoryview)
+
+
+def plain_json(value: object, where: str) -> Any:
+    """Copy a value, with dicts for mappings and lists for sequences; others are left as they are.
+
+    Args:
+        value: What the caller passed.
+        where: Which argument that was, for the error.
+
+    Raises:
+        ConfigurationError: It is nested without an end, or too deeply.
+    """
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise ConfigurationError(f"{where}: it is nested too deeply to be JSON") from None
+
+
+def plain_mapping(value: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Copy a mapping, and all in it, as `plain_json` does."""
+    copied: dict[str, Any] = plain_json(value, where)
+    return copied
+
+
+def _plain(value: Any) -> Any:
+    if value.__class__ in _SCALARS:
+        return value
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, _TEXT):
+        return [_plain(inner) for inner in value]
+    return value

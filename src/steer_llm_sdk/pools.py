@@ -1,0 +1,186 @@
+"""What a client has in each event loop: connections, streams and tasks.
+
+A socket belongs to the loop that opened it, and to its process. So all that a client has in a loop
+is one object, which is made when the loop is first used, and given up as a whole: by `close`, when
+the loop has been closed, and when the client is collected or the process ends. A child process
+begins with none: its parent's objects are neither used nor closed there, as they share the parent's
+sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from importlib import import_module
+from typing import Any, Protocol
+
+from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.engine.underway import start_task
+from steer_llm_sdk.transport.base import Transport
+
+_log = logging.getLogger("steer_llm_sdk")
+
+
+class Cancellable(Protocol):
+    """A stream."""
+
+    def cancel(self, reason: str) -> None:
+        """End it."""
+        ...
+
+
+class Connections(Transport, Protocol):
+    """A transport that can be given up without its loop."""
+
+    def give_up(self) -> None:
+        """Close what can be closed without the event loop, which does not run any more."""
+        ...
+
+
+class Pool:
+    """What a client has in one event loop. Used in the thread of that loop alone.
+
+    Args:
+        transport: What sends requests; None for connections of the loop's own.
+        stats: Where undelivered streams are counted.
+
+    Attributes:
+        streams: The streams that were begun in the loop.
+        tasks: What was left to be done, mostly the last events of streams that were cancelled.
+    """
+
+    def __init__(self, transport: Transport | None, stats: ClientStats) -> None:
+        self.streams: weakref.WeakSet[Cancellable] = weakref.WeakSet()
+        self._transport = transport
+        self._stats = stats
+        self._connections: Connections | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def transport(self) -> Transport:
+        """What sends requests."""
+        if self._transport is not None:
+            return self._transport
+        if self._connections is None:
+            make = await _load_connections()
+            if self._connections is None:  # another stream may have come first
+                self._connections = make()
+        return self._connections
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` in a task that `close` waits for."""
+        task = start_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    async def close(self) -> None:
+        """End the streams, wait for what they still have to deliver, and close the connections."""
+        for stream in tuple(self.streams):
+            stream.cancel("the client was closed while the stream ran")
+        # A callback that closes the client from within such a task does not wait for itself.
+        others = self.tasks - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others)
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.close()
+
+    def give_up(self) -> None:
+        """Let go of everything: the loop does not run any more."""
+        if self.tasks:
+            self._note_undelivered(len(self.tasks))
+            self.tasks.clear()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            connections.give_up()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if task.cancelled():
+            self._note_undelivered(1)
+        elif (error := task.exception()) is not None:
+            _log.error("the last events of a stream could not be delivered", exc_info=error)
+
+    def _note_undelivered(self, streams: int) -> None:
+        self._stats.undelivered += streams
+        _log.warning("the last events of a stream were not delivered: the event loop ended")
+
+
+class _ProcessPools:
+    """The pools of one process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # taken again when a client is collected under it
+        self.by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pool] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def give_up(self, is_over: Callable[[asyncio.AbstractEventLoop], bool]) -> None:
+        """Give up what is in the loops that are over."""
+        with self.lock:
+            over = [loop for loop in list(self.by_loop) if is_over(loop)]
+            pools = [self.by_loop.pop(loop) for loop in over]
+        for pool in pools:
+            pool.give_up()
+
+
+class Pools:
+    """The pools of one client.
+
+    Args:
+        transport: What sends requests; None for connections of each loop's own.
+        stats: Where undelivered streams are counted.
+    """
+
+    def __init__(self, transport: Transport | None, stats: ClientStats) -> None:
+        self._transport = transport
+        self._stats = stats
+        # A dictionary rather than one of them that is replaced: to add to it needs no lock, which
+        # could have been taken by a thread that the child process does not have.
+        self._by_process: dict[int, _ProcessPools] = {}
+        weakref.finalize(self, _give_up_all, self._by_process)
+
+    def here(self) -> Pool:
+        """The pool of the running loop in this process; made, when there is none."""
+        loop = asyncio.get_running_loop()
+        process = self._by_process.get(os.getpid())
+        if process is None:
+            process = self._by_process.setdefault(os.getpid(), _ProcessPools())
+        pool = process.by_loop.get(loop)
+        return self._add(process, loop) if pool is None else pool
+
+    def __len__(self) -> int:
+        """How many there are in this process."""
+        process = self._by_process.get(os.getpid())
+        return 0 if process is None else len(process.by_loop)
+
+    def _add(self, process: _ProcessPools, loop: asyncio.AbstractEventLoop) -> Pool:
+        process.give_up(lambda other: other.is_closed())
+        with process.lock:
+            pool = process.by_loop[loop] = Pool(self._transport, self._stats)
+        return pool
+
+
+def _give_up_all(by_process: dict[int, _ProcessPools]) -> None:
+    """The client is collected, or the process ends."""
+    process = by_process.get(os.getpid())
+    if process is not None:  # in a loop that runs, the connections close themselves
+        process.give_up(lambda loop: not loop.is_running())
+
+
+async def _load_connections() -> Callable[[], Connections]:
+    """The transport over HTTP. Its library takes some tenths of a second to load: a thread does."""
+    home = "steer_llm_sdk.transport.http"
+    # Half loaded by another thread it would be in `sys.modules`, too, and the loop would wait.
+    if home not in _LOADED:
+        await asyncio.to_thread(import_module, home)
+        _LOADED.add(home)
+    make: Callable[[], Connections] = import_module(home).HTTPTransport
+    return make
+
+
+_LOADED: set[str] = set()

@@ -1,0 +1,125 @@
+"""How values are stored: as plain data and as JSON; and what pydantic has to know of them.
+
+Events, responses and errors have ``to_dict``, ``to_json`` and ``from_dict``. What these share is
+here: it knows none of their classes.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields, is_dataclass
+from datetime import date, time
+from enum import Enum
+from math import isfinite
+from typing import Any
+
+# Of what `to_json` writes. Newer versions of the library read what older ones have written.
+VERSION = 1
+_VERSION_KEY = "version"
+
+
+def plain(value: Any) -> Any:
+    """Return a copy of a value in what JSON has: dicts with string keys, lists, and scalars.
+
+    What JSON has no word for becomes what comes nearest: bytes their base64, a set a list, a float
+    that is no number None, an object the dict of its fields, anything else its `repr`.
+    """
+    if value is None or value.__class__ in _SCALARS:
+        return value
+    if isinstance(value, dict):
+        return {_key(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return _plain_object(value)
+
+
+_SCALARS = frozenset({str, int, bool})
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str(key)
+    found = plain(key)
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def _plain_object(value: Any) -> Any:
+    """Convert what is no plain container, by the first kind that it is of."""
+    for kind, convert in _CONVERTERS:
+        if isinstance(value, kind):
+            return convert(value)
+    if callable(to_dict := getattr(value, "to_dict", None)) and not isinstance(value, type):
+        return plain(to_dict())
+    names = _field_names(value)
+    return repr(value) if names is None else {name: plain(getattr(value, name)) for name in names}
+
+
+_CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (Enum, lambda value: plain(value.value)),
+    (str, str),
+    (int, int),
+    (float, lambda value: float(value) if isfinite(value) else None),
+    ((bytes, bytearray, memoryview), lambda value: b64encode(value).decode("ascii")),
+    ((date, time), lambda value: value.isoformat()),
+    (Mapping, lambda value: plain(dict(value))),
+    (AbstractSet, lambda value: sorted(map(plain, value), key=repr)),
+)
+
+
+def _field_names(value: Any) -> Iterable[str] | None:
+    """The names of an object's fields: a dataclass's, a msgspec Struct's, a pydantic model's."""
+    if isinstance(value, type):
+        return None
+    if is_dataclass(value):
+        return [field.name for field in fields(value)]
+    kind = type(value)
+    found: Iterable[str] | None = getattr(kind, "__struct_fields__", None)
+    return found if found is not None else getattr(kind, "model_fields", None)
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """Write plain data as JSON in one line, and the version of its format with it."""
+    whole = {**data, _VERSION_KEY: VERSION}
+    text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which a model's broken output may hold
+        return json.dumps(whole, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def pydantic_schema(
+    cls: type,
+    handler: Any,
+    hints: Mapping[str, Any],
+    *,
+    from_dict: Callable[[dict[str, Any]], Any],
+    to_dict: Callable[[Any], dict[str, Any]],
+) -> Any:
+    """Make the schema by which pydantic validates and writes instances of a class.
+
+    Instances pass as they are, and dicts are read by `from_dict`. Called by pydantic alone.
+
+    Args:
+        cls: The class, a base of what is accepted.
+        handler: Pydantic's: makes the schemas of the fields.
+        hints: The types of the fields by their names.
+        from_dict: Makes an instance of a dict whose fields have been validated.
+        to_dict: Makes the dict that is written.
+    """
+    from pydantic_core import core_schema as core
+
+    named = {
+        name: core.typed_dict_field(handler.generate_schema(hint), required=False)
+        for name, hint in hints.items()
+    }
+    shape = core.typed_dict_schema(named, extra_behavior="allow")
+    read = core.no_info_after_validator_function(from_dict, shape)
+    return core.json_or_python_schema(
+        json_schema=read,
+        python_schema=core.union_schema([core.is_instance_schema(cls), read], mode="left_to_right"),
+        serialization=core.plain_serializer_function_ser_schema(to_dict, return_schema=shape),
+    )

@@ -1,0 +1,392 @@
+"""Events, responses and errors leave the process and come back: copies, pickles, JSON, pydantic."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import dataclasses
+import datetime as dt
+import enum
+import json
+import multiprocessing
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from steer_llm_sdk import ConnectionLostError, RateLimitError, SteerError, SteerLLMClient
+from steer_llm_sdk.models import events as events_module
+from steer_llm_sdk.models.events import (
+    StreamCompleteEvent,
+    StreamDeltaEvent,
+    StreamErrorEvent,
+    StreamEvent,
+    StreamStartEvent,
+    StreamUsageEvent,
+)
+from steer_llm_sdk.models.responses import StreamingResponse, set_json
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.stored import plain
+from steer_llm_sdk.testing import (
+    HTTPError,
+    Raise,
+    Script,
+    ScriptedProvider,
+    ScriptedToolCall,
+)
+
+SCRIPTS = {
+    "text": Script(["Grüße ", "🌍"], reasoning=["Hm"], cached_tokens=2),
+    "tool call": Script([], tool_calls=[ScriptedToolCall("find", ['{"place": "Kö', 'ln"}'])]),
+    "cut": Script(["one", "two", "three"], faults=[Raise(ConnectionLostError("cut"), 2)]),
+}
+
+
+async def told(script: Script) -> tuple[list[StreamEvent], StreamingResponse]:
+    """What a real stream gives."""
+    found: list[StreamEvent] = []
+    async with SteerLLMClient("k", transport=ScriptedProvider(script)) as client:
+        listeners = dict.fromkeys(
+            ("on_start", "on_delta", "on_usage", "on_complete", "on_error"), found.append
+        )
+        response = await client.stream_with_usage(
+            "Hi",
+            "gpt-4o",
+            streaming_options=StreamingOptions(max_retries=0),
+            **listeners,  # type: ignore[arg-type]
+        )
+    return found, response
+
+
+def by_pickle(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))
+
+
+def by_json(value: Any) -> Any:
+    return type(value).from_dict(json.loads(value.to_json()))
+
+
+def by_dict(value: Any) -> Any:
+    return type(value).from_dict(value.to_dict())
+
+
+WAYS = [copy.copy, copy.deepcopy, by_pickle, by_json, by_dict]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+async def test_everything_that_a_stream_gives_comes_back_equal(
+    script: Script, way: Callable[[Any], Any]
+) -> None:
+    found, response = await told(script)
+
+    for value in (*found, response):
+        back = way(value)
+        assert back is not value
+        assert type(back) is type(value)
+        assert back == value
+        assert by_json(back) == value
+
+    back = way(response)
+    assert (back.text, back.ok, back.usage) == (response.text, response.ok, response.usage)
+    assert back.metrics == pytest.approx(response.metrics)
+    if response.error is not None:
+        assert type(back.error) is type(response.error)
+        assert back.error.partial_response is not None
+        assert back.error.partial_response.get_text() == "onetwo"
+        with pytest.raises(type(response.error)):
+            _ = back.parsed
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+async def test_dataclasses_can_take_apart_what_a_stream_gives(script: Script) -> None:
+    found, response = await told(script)
+
+    values: list[Any] = [*found, response]
+    for value in values:
+        parts = dataclasses.asdict(value)
+        assert parts.keys() == value.to_dict().keys() - {"type", "metrics"}
+        error = parts.pop("error", None)
+        assert json.loads(json.dumps(parts)) == parts
+        assert (error is None) == (getattr(value, "error", None) is None)
+    assert dataclasses.asdict(response)["text"] == response.text
+
+
+async def test_arguments_that_had_arrived_stay_with_a_copy() -> None:
+    found, _ = await told(SCRIPTS["tool call"])
+    calls = [event for event in found if isinstance(event, StreamDeltaEvent)]
+    last = calls[-1]
+    assert last.partial_arguments == {"place": "Köln"}
+
+    for way in (copy.copy, copy.deepcopy, by_pickle):
+        assert way(last).partial_arguments == {"place": "Köln"}
+    assert by_json(last).partial_arguments is None
+
+
+def test_a_copy_of_a_response_is_a_value_of_its_own() -> None:
+    response = StreamingResponse(text="a", stream_id="s")
+    copied = copy.copy(response)
+
+    copied.text = "b"
+
+    assert (response.text, copied.text) == ("a", "b")
+    assert response != copied
+    assert hash(response) == hash(copied)
+    assert response != "a"
+
+
+@dataclasses.dataclass
+class City:
+    name: str
+
+
+def test_json_that_was_found_in_the_text_is_stored() -> None:
+    response = StreamingResponse(text='```json\n{"name": "Köln"}\n```', is_finished=True)
+    set_json(response, {"name": "Köln"}, City("Köln"))
+
+    assert by_pickle(response).parsed == City("Köln")
+    back = by_json(response)
+    assert back == response
+    assert back.parsed == back.get_json() == {"name": "Köln"}
+
+
+def test_looking_at_the_json_of_a_text_changes_nothing_of_its_value() -> None:
+    response = StreamingResponse(text="[1]", is_finished=True)
+    before = response.to_dict()
+
+    assert response.get_json() == [1]
+    assert response.to_dict() == before
+
+
+def test_the_object_of_a_failed_answer_does_not_keep_it_from_being_pickled() -> None:
+    error = RateLimitError("slow")
+    response = StreamingResponse(text="{}", is_finished=True, error=error)
+    set_json(response, {}, lambda: None)
+
+    assert by_pickle(response) == response
+
+
+# --- older and newer versions -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [getattr(events_module, name) for name in events_module.__all__])
+def test_what_was_stored_without_a_field_has_its_default_and_what_is_unknown_is_passed_over(
+    kind: type[StreamEvent],
+) -> None:
+    back = kind.from_dict({"type": kind.type, "stream_id": "s", "version": 99, "new": 1})
+
+    assert back == kind(stream_id="s")
+
+
+def test_a_stored_event_comes_back_as_its_class_and_no_other() -> None:
+    stored = StreamUsageEvent(usage={"total_tokens": 3}).to_dict()
+
+    assert isinstance(StreamEvent.from_dict(stored), StreamUsageEvent)
+    with pytest.raises(ValueError, match="expected that of a StreamDeltaEvent, found 'usage'"):
+        StreamDeltaEvent.from_dict(stored)
+    with pytest.raises(ValueError, match="found 'quantum'"):
+        StreamEvent.from_dict({"type": "quantum"})
+
+
+def test_a_dict_shares_nothing_with_its_event() -> None:
+    event = StreamDeltaEvent(delta={"type": "reasoning", "text": "a"}, metadata={"n": [1]})
+    stored = event.to_dict()
+    back = StreamDeltaEvent.from_dict(stored)
+
+    stored["metadata"]["n"].append(2)
+    stored["delta"]["text"] = "b"
+
+    assert event.metadata == back.metadata == {"n": [1]}
+    assert event == back
+
+
+@pytest.mark.parametrize("kind", [StreamStartEvent, StreamDeltaEvent, StreamErrorEvent])
+def test_events_are_equal_when_their_dicts_are(kind: type[StreamEvent]) -> None:
+    assert kind(stream_id="s") == kind(stream_id="s")
+    assert kind(stream_id="s") != kind(stream_id="t")
+    assert kind() != StreamCompleteEvent()
+    assert kind() != {"type": kind.type}
+
+
+def test_a_response_that_was_stored_early_reads_as_far_as_it_goes() -> None:
+    back = StreamingResponse.from_dict({"text": "Hi", "new": 1})
+
+    assert (back.text, back.error, back.metrics) == ("Hi", None, {})
+
+
+# --- plain data -------------------------------------------------------------------------------
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Point(msgspec.Struct):
+    x: int
+
+
+class Model(BaseModel):
+    city: str
+
+
+class Told:
+    def to_dict(self) -> dict[str, Any]:
+        return {"a": (1,)}
+
+
+class Word(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({1: "a", "b": (1, 2), Colour.RED: None}, {"1": "a", "b": [1, 2], "red": None}),
+        ({(1, 2): "pair"}, {"[1, 2]": "pair"}),
+        ({2, 1}, [1, 2]),
+        (1.5, 1.5),
+        (float("nan"), None),
+        (float("inf"), None),
+        (Word("w"), "w"),
+        (Level.LOW, 1),
+        (b"\xff", "/w=="),
+        (dt.date(2026, 11, 25), "2026-11-25"),
+        (Point(3), {"x": 3}),
+        (Model(city="Köln"), {"city": "Köln"}),
+        (City("Köln"), {"name": "Köln"}),
+        (Told(), {"a": [1]}),
+        (City, repr(City)),
+        (Told, repr(Told)),
+        (1j, "1j"),
+    ],
+)
+def test_what_json_has_no_word_for_becomes_what_comes_nearest(value: Any, expected: Any) -> None:
+    found = plain(value)
+
+    assert found == expected
+    assert json.loads(json.dumps(found)) == expected
+
+
+def test_other_mappings_are_dicts() -> None:
+    import types
+
+    assert plain(types.MappingProxyType({"a": 1})) == {"a": 1}
+
+
+# --- pydantic ---------------------------------------------------------------------------------
+
+
+class LogLine(BaseModel):
+    event: StreamDeltaEvent | StreamErrorEvent | StreamCompleteEvent
+    response: StreamingResponse | None = None
+    error: SteerError | None = None
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+async def test_what_a_stream_gives_can_be_in_a_pydantic_model(script: Script) -> None:
+    found, response = await told(script)
+
+    line = LogLine(event=found[-1], response=response, error=response.error)  # type: ignore[arg-type]
+    assert line.event is found[-1]
+
+    back = LogLine.model_validate_json(line.model_dump_json())
+    assert back == line
+    assert json.loads(line.model_dump_json())["event"] == found[-1].to_dict()
+    assert LogLine.model_validate(line.model_dump()) == line
+
+
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+@pytest.mark.parametrize("name", events_module.__all__)
+def test_pydantic_knows_the_fields_of_every_event(name: str, mode: Any) -> None:
+    kind = getattr(events_module, name)
+
+    schema = TypeAdapter(kind).json_schema(mode=mode)
+
+    assert schema["properties"].keys() == kind().to_dict().keys()
+
+
+def test_pydantic_refuses_what_is_no_such_event() -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(StreamDeltaEvent).validate_python({"type": "usage"})
+    with pytest.raises(ValidationError):
+        TypeAdapter(StreamDeltaEvent).validate_python({"chunk_index": "many"})
+    with pytest.raises(ValidationError):
+        TypeAdapter(SteerError).validate_python("no")
+
+
+def test_pydantic_reads_any_event_as_its_class() -> None:
+    read = TypeAdapter(StreamEvent).validate_python
+
+    assert read({"type": "usage", "usage": {"total_tokens": 3}}) == StreamUsageEvent(
+        usage={"total_tokens": 3}
+    )
+
+
+def _giving(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def test_fastapi_can_answer_with_events_and_responses() -> None:
+    fastapi = pytest.importorskip("fastapi")
+    testclient = pytest.importorskip("fastapi.testclient")
+    app = fastapi.FastAPI()
+    failed = StreamErrorEvent(error=RateLimitError("slow", retry_after=7.0))
+
+    async def echo(event: StreamDeltaEvent) -> str:
+        return event.get_text()
+
+    answers: dict[type, Any] = {
+        StreamDeltaEvent: StreamDeltaEvent(delta="Hi"),
+        StreamErrorEvent: failed,
+        StreamingResponse: StreamingResponse(text="Hi"),
+    }
+    for kind, found in answers.items():
+        app.get(f"/{kind.__name__}", response_model=kind)(_giving(found))
+    app.post("/echo")(echo)
+
+    client = testclient.TestClient(app)
+    assert client.get("/StreamDeltaEvent").json() == StreamDeltaEvent(delta="Hi").to_dict()
+    assert client.get("/StreamErrorEvent").json() == failed.to_dict()
+    assert client.get("/StreamingResponse").json()["text"] == "Hi"
+    assert client.post("/echo", json={"type": "delta", "delta": "Ho"}).json() == "Ho"
+    assert client.get("/openapi.json").status_code == 200
+
+
+# --- other processes --------------------------------------------------------------------------
+
+
+def fail(status: int) -> None:
+    async def ask() -> None:
+        provider = ScriptedProvider(HTTPError(status, headers={"retry-after": "7"}))
+        async with SteerLLMClient("k", transport=provider) as client:
+            options = StreamingOptions(max_retries=0)
+            await client.generate("Hi", "gpt-4o", streaming_options=options)
+
+    asyncio.run(ask())
+
+
+def answer(script: Script) -> tuple[list[StreamEvent], StreamingResponse]:
+    return asyncio.run(told(script))
+
+
+def test_what_a_process_pool_gives_is_what_was_raised_and_returned() -> None:
+    # The modules of the tests have no names that another process could import: so it is forked.
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        with pytest.raises(RateLimitError) as caught:
+            pool.submit(fail, 429).result(timeout=60)
+        found, response = pool.submit(answer, SCRIPTS["text"]).result(timeout=60)
+
+    assert (caught.value.status, caught.value.retry_after) == (429, 7.0)
+    assert caught.value.is_retryable
+    assert caught.value.partial_response is not None
+    assert response.text == "Grüße 🌍"
+    assert [event.type for event in found][-2:] == ["usage", "complete"]
