@@ -63,6 +63,16 @@ class Hoarder(EventTransformer):
     def finish(self) -> list[StreamEvent]:
         return self.held
 
+    @classmethod
+    def shared(cls) -> Hoarder:
+        """One instance for all streams."""
+
+        class Shared(cls):  # type: ignore[valid-type, misc]  # of whichever class this is
+            def for_stream(self) -> Hoarder:
+                return self
+
+        return Shared()
+
 
 class SlowHoarder(Hoarder):
     async def finish(self) -> list[StreamEvent]:  # type: ignore[override] # both are allowed
@@ -190,6 +200,25 @@ async def test_a_delta_of_which_nothing_is_left_is_none() -> None:
     bare = StreamDeltaEvent(delta={"type": "reasoning", "text": "", "note": "words"})
 
     assert await processed(begun(Untouched()), [bare]) == []
+
+
+async def test_a_delta_that_says_something_goes_on_whatever_else_it_lacks() -> None:
+    call = StreamDeltaEvent(
+        delta={"type": "tool_call", "index": 0, "id": "c", "name": None, "arguments": ""}
+    )
+
+    assert await processed(begun(Untouched()), [call]) == [call]
+
+
+async def test_a_later_attempt_is_cleaned_as_the_first_began() -> None:
+    """One instance serves both: what it holds of the first attempt is in no other text."""
+    stage = begun(Hoarder.shared())
+    await processed(stage, [delta("first attempt")])
+    stage.begin_attempt()
+    error = ProtocolError("found nothing")
+    await stage.clean_error(error)
+
+    assert str(error) == "found nothing"
 
 
 async def test_what_the_provider_said_beside_the_answer_is_cleaned_at_the_end() -> None:
