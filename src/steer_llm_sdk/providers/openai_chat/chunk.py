@@ -240,7 +240,7 @@ def _in_choice(chunk: dict[str, Any]) -> object:
 
 def _is_end(event: str, data: bytes) -> bool:
     """Whether this is the end under another name: ``event: done``, ``data: DONE``."""
-    if data.strip(b'"[] ').upper() == b"DONE":
+    if data.strip(b'"').upper() in {b"DONE", b"[DONE]"}:  # whole: a marker that is cut is none
         return True
     return event in _END_NAMES and data in {b"{}", b"null", b'""'}
 
