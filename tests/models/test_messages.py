@@ -366,3 +366,55 @@ def test_a_message_that_is_changed_after_it_was_passed_is_not_changed() -> None:
     part["data"] = ["b"]
 
     assert message.parts == (InputRaw({"type": "audio", "data": ["a"]}),)
+
+
+@pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_an_image_may_be_bytes(make: Any, is_nested: bool) -> None:
+    image = {"data": make(b"\x89PNG"), "media_type": "image/webp"}
+    block = {"type": "image", "source": image} if is_nested else {"type": "image", **image}
+
+    assert part_of(block) == InputImage(data="iVBORw==", media_type="image/webp")
+
+
+@pytest.mark.parametrize("url", ["pictures/a.png", "/tmp/a.png", ""])
+@pytest.mark.parametrize("kind", ["image_url", "input_image", "image"])
+def test_a_path_is_no_url_of_an_image(url: str, kind: str) -> None:
+    block = {"type": kind, "url": url} if kind == "image" else {"type": kind, "image_url": url}
+
+    with pytest.raises(ConfigurationError, match=r"expected the URL of an image, .*read_bytes"):
+        part_of(block)
+
+
+@pytest.mark.parametrize("url", ["https://x.example/a", "gs://bucket/a.png", "file-id:1"])
+def test_a_url_of_any_scheme_is_left_to_the_provider(url: str) -> None:
+    assert part_of({"type": "image_url", "image_url": {"url": url}}) == InputImage(url=url)
+
+
+def test_the_official_sdks_own_objects_are_messages() -> None:
+    from anthropic.types import Message as ClaudeMessage
+    from openai.types.chat import ChatCompletionMessage
+
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    by_openai = ChatCompletionMessage.model_validate(
+        {"role": "assistant", "content": None, "tool_calls": [call]}
+    )
+    by_anthropic = ClaudeMessage.model_validate(
+        {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "model": "c",
+            "stop_reason": "tool_use",
+            "content": [
+                {"type": "text", "text": "So."},
+                {"type": "tool_use", "id": "c", "name": "f", "input": {}},
+            ],
+            "usage": {"input_tokens": 1, "output_tokens": 1},
+        }
+    )
+
+    first, second = read_messages([by_openai, by_anthropic])
+
+    assert first == Message("assistant", (), (ToolCall("c", "f", "{}"),))
+    assert (second.parts, second.tool_calls) == ((InputText("So."),), first.tool_calls)

@@ -101,3 +101,21 @@ def test_a_plain_body_needs_no_decoder(encoding: str | None) -> None:
 def test_another_encoding_is_an_error(encoding: str) -> None:
     with pytest.raises(ProtocolError, match="which was not asked for"):
         body_decoder(encoding)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100, 1 << 20])
+def test_the_members_of_a_gzip_body_are_all_unpacked(size: int) -> None:
+    packed = b"".join(gzip.compress(part) for part in (TEXT[:50], b"", TEXT[50:]))
+
+    pieces = pieces_of(packed[at : at + size] for at in range(0, len(packed), size))
+
+    assert b"".join(pieces) == TEXT
+
+
+def test_what_follows_the_last_member_is_dropped() -> None:
+    assert b"".join(pieces_of([gzip.compress(TEXT) + b"\0\0", b"rest"])) == TEXT
+
+
+@pytest.mark.parametrize("name", ["", "none", "identity, identity", "UTF-8", "binary"])
+def test_an_encoding_that_means_none_is_none(name: str) -> None:
+    assert body_decoder(name) is None

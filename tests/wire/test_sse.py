@@ -280,3 +280,26 @@ def test_the_work_is_linear_in_the_bytes_of_one_large_event(size: int) -> None:
         return b"data: " + b"x" * length + b"\n\n"
 
     assert growth(lambda: SSEFraming(1 << 30), body, size) < 80
+
+
+def test_events_of_one_line_end_are_frames_where_each_line_is_a_payload() -> None:
+    framing = SSEFraming(10_000)
+
+    frames = [*framing.feed(b'data: {"a":1}\ndata: {"b":2}\ndata: [DONE]\n'), *framing.feed_eof()]
+
+    assert [frame.data for frame in frames] == [b'{"a":1}', b'{"b":2}', b"[DONE]"]
+
+
+def test_json_that_is_written_on_several_lines_is_one_frame() -> None:
+    framing = SSEFraming(10_000)
+
+    frames = [*framing.feed(b'data: {\ndata: "a": {}\ndata: }\n\n')]
+
+    assert [frame.data for frame in frames] == [b'{\n"a": {}\n}']
+
+
+def test_a_carriage_return_between_two_lines_that_come_alone_ends_a_line() -> None:
+    framing = SSEFraming(10_000)
+    list(framing.feed(b"data: first\n\n"))
+
+    assert [frame.data for frame in framing.feed(b"data: a\rdata: b\n\n")] == [b"a\nb"]

@@ -122,8 +122,11 @@ class Body:
         self._secrets = secrets
         self._framing = target.wire.framing(options.max_frame_bytes)
         # The beginning of what may turn out to be no stream.
-        self._document = None if is_stream_type(response.headers) else bytearray()
-        self._max_document_bytes = options.max_error_body_bytes
+        self._document = bytearray()
+        self._is_announced = is_stream_type(response.headers)
+        self._max_document_bytes = (
+            _MAX_HEAD_BYTES if self._is_announced else options.max_error_body_bytes
+        )
         self._overlap: Overlap | None = None
         if resumption is None:
             self.decoder = target.wire.decoder(target.provider)
@@ -139,7 +142,7 @@ class Body:
             ProtocolError: While it is asked for: the bytes are not what the format allows.
         """
         document = self._document
-        if document is not None and len(document) < self._max_document_bytes:
+        if len(document) < self._max_document_bytes:
             document += chunk[: self._max_document_bytes]
         frames = self._framing.feed(chunk)
         # A chunk that comes alone brings one frame: that needs no chain of iterators.
@@ -170,13 +173,18 @@ class Body:
             has_answer: Whether it brought anything of one. If not, it may be no stream at all.
         """
         is_unread = isinstance(error, IncompleteStreamError | ProtocolError) and not has_answer
-        if is_unread and self._document and self._document.strip():
+        if is_unread and self._is_document():
             answer = ErrorAnswer(
                 self._target.provider, self._status, self.headers, bytes(self._document)
             )
             error = not_a_stream(self._target.wire, answer)
         self._secrets.conceal_in(error)
         return error
+
+    def _is_document(self) -> bool:
+        """Whether something came that is no stream, whatever its headers say."""
+        head = bytes(self._document).lstrip()
+        return bool(head) and not (self._is_announced and head.startswith(_STREAM_BEGINNINGS))
 
     def discard(self) -> None:
         """Close a response that came after nobody wanted it."""
@@ -194,6 +202,10 @@ _BODY_SECONDS = 10.0
 
 # Successes that may carry a stream: some gateways answer every POST with 201 or 202.
 STREAMING_STATUSES = frozenset({200, 201, 202, 203})
+
+# How streams begin; a gateway may send its page of HTML, or a sentence, under their content type.
+_STREAM_BEGINNINGS = (b"data", b"event", b"id", b"retry", b":", b"{", b"[", b"\xef\xbb\xbf")
+_MAX_HEAD_BYTES = 4_000
 
 # Content types that do not rule a stream out: its own, and those of servers that do not care.
 _STREAM_TYPES = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/x-")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from steer_llm_sdk.models.usage import CACHE_WRITE, CACHED, COMPLETION, PROMPT
 
@@ -14,6 +14,30 @@ _PRICE_LIST_NAMES: Mapping[str, str] = {
     "openai-responses": "openai",
     "xai": "x-ai",
 }
+
+
+# xAI counts in these: https://docs.x.ai/docs/models
+_TICKS_PER_USD = 1e10
+
+
+def stated_usd(provider_usage: object) -> float | None:
+    """Return what the provider itself says that the request cost; None where it does not say.
+
+    ``cost`` is a number (OpenRouter) or an object with a ``total_cost`` (Perplexity).
+    """
+    if not isinstance(provider_usage, Mapping):
+        return None
+    cost = provider_usage.get("cost")
+    if isinstance(cost, Mapping):
+        cost = cost.get("total_cost")
+    if _is_amount(cost):
+        return float(cost)
+    ticks = provider_usage.get("cost_in_usd_ticks")
+    return float(ticks) / _TICKS_PER_USD if _is_amount(ticks) else None
+
+
+def _is_amount(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def price_usd(

@@ -6,6 +6,7 @@ What a caller passes (a string, mappings in the spelling of OpenAI or of Anthrop
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from steer_llm_sdk.models.plain_json import plain_mapping
 _DATA_URL = re.compile(
     r"data:(?P<media_type>[\w.+-]+/[\w.+-]+)?(?:;[^,;]*)*;base64,(?P<data>.*)", re.DOTALL
 )
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -283,8 +286,11 @@ def _read_image(block: Mapping[str, Any]) -> InputImage | None:
     source = block.get("source", block)
     if not isinstance(source, Mapping):
         return None
-    if isinstance(source.get("data"), str):
-        return InputImage(data=source["data"], media_type=source.get("media_type", "image/png"))
+    data = source.get("data")
+    if isinstance(data, bytes | bytearray | memoryview):
+        data = base64.b64encode(data).decode()
+    if isinstance(data, str):
+        return InputImage(data=data, media_type=source.get("media_type", "image/png"))
     return _image(source.get("url"), None)
 
 
@@ -295,6 +301,11 @@ def _image(url: object, detail: object) -> InputImage | None:
     if match := _DATA_URL.fullmatch(url):
         media_type = match["media_type"] or "image/png"
         return InputImage(data=match["data"], media_type=media_type, detail=wanted)
+    if not _SCHEME.match(url):
+        raise ConfigurationError(
+            f"messages: expected the URL of an image, found {url!r:.80}; for a file of this "
+            'machine: {"type": "image", "data": path.read_bytes(), "media_type": "image/png"}'
+        )
     return InputImage(url=url, detail=wanted)
 
 

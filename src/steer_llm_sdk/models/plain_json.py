@@ -1,9 +1,9 @@
 """What a caller passes for JSON, as plain dicts and lists: done once, where it comes in.
 
 Schemas, tools, messages and bodies may be made of any mappings and sequences
-(``types.MappingProxyType``, a configuration's own classes). What is sent, counted, checked against
-a schema or sent again later is a copy made of the kinds that every JSON library takes; so a change
-that the caller makes meanwhile changes nothing.
+(``types.MappingProxyType``, a configuration's own classes), and of the official SDKs' objects. What
+is sent, counted, checked against a schema or sent again later is a copy made of the kinds that
+every JSON library takes; so a change that the caller makes meanwhile changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _TEXT = (str, bytes, bytearray, memoryview)
 
 
 def plain_json(value: object, where: str) -> Any:
-    """Copy a value, with dicts for mappings and lists for sequences; others are left as they are.
+    """Copy a value, with dicts for mappings and pydantic's objects, and lists for sequences.
+
+    Others are left as they are.
 
     Args:
         value: What the caller passed.
@@ -46,4 +48,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, _TEXT):
         return [_plain(inner) for inner in value]
+    # The official SDKs' objects are pydantic's: a field that is None was not said.
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):
+        return _plain(dump(mode="json", by_alias=True, exclude_none=True))
     return value

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Self, get_type_hints
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
-from steer_llm_sdk.models.cost import price_usd
+from steer_llm_sdk.models.cost import price_usd, stated_usd
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.stored import plain, pydantic_schema, to_json
@@ -197,11 +197,14 @@ class StreamingResponse(_Hidden):
 
     @property
     def cost_usd(self) -> float | None:
-        """What the request cost in US dollars, by the list prices of ``genai-prices``.
+        """What the request cost in US dollars: as the provider says, where it does.
 
-        None when the model or its price is not known, nothing was counted, or the extra ``cost``
-        is not installed.
+        By the list prices of ``genai-prices`` otherwise; None when the model or its price is not
+        known, nothing was counted, or the extra ``cost`` is not installed.
         """
+        stated = stated_usd(self.metadata.get("provider_usage"))
+        if stated is not None:
+            return stated
         return price_usd(self.provider, self.metadata.get("response_model"), self.model, self.usage)
 
     def raise_for_error(self) -> None:

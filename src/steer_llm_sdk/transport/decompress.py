@@ -17,6 +17,10 @@ _MAX_PIECE_BYTES = 256 * 1024
 _ANY_HEADER = 47
 _NO_HEADER = -15
 _HEADER_BYTES = 2
+_GZIP = b"\x1f\x8b"
+
+# What servers write for no encoding at all.
+_NONE = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "8bit", "chunked"})
 
 
 class BodyDecoder:
@@ -25,6 +29,7 @@ class BodyDecoder:
     def __init__(self) -> None:
         self._zlib: zlib._Decompress | None = None  # not known before the header is
         self._head = b""
+        self._is_gzip = False
 
     def feed(self, chunk: bytes) -> bytes:
         """The next piece: call again with ``b""`` while `has_held_input`.
@@ -36,19 +41,36 @@ class BodyDecoder:
             self._head += chunk
             if len(self._head) < _HEADER_BYTES:
                 return b""
+            is_gzip = self._head.startswith(_GZIP)
+            if self._is_gzip and not is_gzip:
+                self._head = b""  # what follows the last member is none
+                return b""
+            self._is_gzip = is_gzip
             window = _ANY_HEADER if _has_header(self._head) else _NO_HEADER
             self._zlib, chunk, self._head = zlib.decompressobj(window), self._head, b""
         if self._zlib.eof:
             return b""  # zlib would keep what follows, without a limit
         try:
-            return self._zlib.decompress(self._zlib.unconsumed_tail + chunk, _MAX_PIECE_BYTES)
+            piece = self._zlib.decompress(self._zlib.unconsumed_tail + chunk, _MAX_PIECE_BYTES)
+            if self._zlib.eof:
+                self._next_member()
+            return piece
         except zlib.error as error:
             raise ProtocolError(f"the compressed body cannot be unpacked: {error}") from None
+
+    def _next_member(self) -> None:
+        """Begin the next of gzip's members (RFC 1952, 2.2); anything else behind one is dropped."""
+        assert self._zlib is not None  # noqa: S101 - it has just ended
+        rest = self._zlib.unused_data.lstrip(b"\0")
+        if self._is_gzip and (not rest or _GZIP.startswith(rest[:2]) or rest.startswith(_GZIP)):
+            self._zlib, self._head = None, rest
 
     @property
     def has_held_input(self) -> bool:
         """Whether there is input that has not been unpacked yet."""
-        return self._zlib is not None and bool(self._zlib.unconsumed_tail)
+        if self._zlib is None:
+            return len(self._head) >= _HEADER_BYTES
+        return bool(self._zlib.unconsumed_tail)
 
 
 def _has_header(data: bytes) -> bool:
@@ -58,7 +80,7 @@ def _has_header(data: bytes) -> bool:
     a number are a multiple of 31.
     """
     is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-    return is_zlib or data.startswith(b"\x1f\x8b")
+    return is_zlib or data.startswith(_GZIP)
 
 
 def body_decoder(encoding: str | None) -> BodyDecoder | None:
@@ -67,8 +89,10 @@ def body_decoder(encoding: str | None) -> BodyDecoder | None:
     Raises:
         ProtocolError: The encoding is one that was not asked for and is not known here.
     """
-    name = (encoding or "identity").strip().lower()
-    if name == "identity":
+    names = [each.strip().lower() for each in (encoding or "").split(",")]
+    real = [name for name in names if name not in _NONE]
+    name = ", ".join(real)
+    if not real:
         return None
     if name in {"gzip", "x-gzip", "deflate"}:
         return BodyDecoder()

@@ -8,7 +8,7 @@ event ends with an empty line, and whole events are split off in bulk. Nearly al
 at each line, and the others are read field by field. Bytes of an unfinished event wait in one
 growing buffer: the work is linear in the bytes however they are cut.
 
-Three departures from the specification, each because servers of models need it:
+Four departures from the specification, each because servers of models need it:
 
 * At the end of the body it would throw away an event whose empty line is missing. Servers do leave
   it out, and the last event carries the usage or the finish reason, so it is given; whether its
@@ -16,6 +16,8 @@ Three departures from the specification, each because servers of models need it:
 * An event whose data is blank is no frame: proxies send such events to keep a connection alive.
 * Some servers that fail in the middle of a stream write their JSON error bare, without ``data:``.
   No field's name begins with a brace or a bracket, so such a block is given as a payload.
+* Where each line of an event's data is a JSON object of its own, each is a frame: some servers end
+  their events with one line end. Joined, they would be no JSON.
 """
 
 from __future__ import annotations
@@ -127,7 +129,10 @@ class SSEFraming:
             if len(block) > limit:
                 raise self._too_large()
             if (frame := _read_block(block)) is not None:
-                yield frame
+                if _LF in frame.data and (lines := _payloads(frame.data)):
+                    yield from (Frame(line, frame.event) for line in lines)
+                else:
+                    yield frame
         # The line end that waits with an event's last line is not part of the event.
         if waiting_bytes > limit + 1:
             raise self._too_large()
@@ -162,6 +167,13 @@ def _read_block(block: bytes) -> Frame | None:
     if block.lstrip()[:1] in {b"{", b"["}:
         return Frame(block.strip())
     return _read_fields(block)
+
+
+def _payloads(data: bytes) -> list[bytes]:
+    """The lines of data where each is a payload: a server ends its events with one line end."""
+    lines = [line.strip() for line in data.split(b"\n") if line.strip()]
+    is_each = all(line[:1] + line[-1:] == b"{}" or line == b"[DONE]" for line in lines)
+    return lines if is_each and len(lines) > 1 else []
 
 
 def _read_fields(block: bytes) -> Frame | None:

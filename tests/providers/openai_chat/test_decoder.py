@@ -34,6 +34,7 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
     Usage,
 )
+from steer_llm_sdk.providers.openai_chat.choice import FAILED_REASONS
 from steer_llm_sdk.providers.openai_chat.decoder import ChatDecoder, OpenAIChat
 from steer_llm_sdk.wire.frame import Frame
 from steer_llm_sdk.wire.sse import SSEFraming
@@ -301,7 +302,6 @@ def test_the_legacy_function_call_is_a_tool_call() -> None:
         ("tool_use", "tool_calls"),
         ("content_filter", "content_filter"),
         ("refusal", "refusal"),
-        ("insufficient_system_resource", "other"),
         ("brand_new", "other"),
     ],
 )
@@ -389,7 +389,7 @@ def test_other_choices_pass_beside_the_first() -> None:
         "a",
         OtherChoice(1, "b"),
         OtherChoice(1, ToolCallPiece(0, "a", "f", "{}")),
-        OtherChoice(1, Finish("stop", "stop")),
+        OtherChoice(1, Finish("tool_calls", "stop")),
     ]
 
 
@@ -607,9 +607,173 @@ def test_broken_utf8_is_replaced() -> None:
 
 
 def test_half_of_a_surrogate_pair_is_replaced() -> None:
+    decoder = opened()
     data = b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}'
 
-    assert opened().decode(Frame(data)) == ["a\ufffd"]
+    assert [*decoder.decode(Frame(data)), *decoder.decode_eof()] == ["a", "\ufffd"]
+    assert decoder.decode_eof() == ()
+
+
+def test_half_of_a_surrogate_pair_that_other_words_follow_is_replaced() -> None:
+    decoder = opened()
+    data = b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}'
+
+    found = [*decoder.decode(Frame(data)), *decoder.decode(frame(choice({"content": "b"})))]
+
+    assert found == ["a", "\ufffdb"]
+
+
+def test_a_character_whose_two_escapes_come_in_two_chunks_is_one() -> None:
+    decoder = opened()
+    high = b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}'
+    low = b'{"choices":[{"delta":{"content":"\\ude00b"}}]}'
+
+    found = [*decoder.decode(Frame(high)), *decoder.decode(Frame(low))]
+
+    assert found == ["a", "\U0001f600b"]
+
+
+# --- the quick road drops nothing ---------------------------------------------------------------
+
+STRANGE: tuple[object, ...] = ("x", 7, True, ["x"], {"x": 1})
+
+
+@pytest.mark.parametrize("level", ["chunk", "choice", "delta", "call", "function", "detail"])
+@pytest.mark.parametrize("value", STRANGE)
+def test_a_field_that_nobody_knows_is_kept_at_every_level(level: str, value: object) -> None:
+    strange = {"strange": value}
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+    detail = {"type": "reasoning.text", "text": "Hm", "data": "sealed"}
+    delta: dict[str, Any] = {"content": "Hi"}
+    if level == "call":
+        delta["tool_calls"] = [call | strange]
+    if level == "function":
+        delta["tool_calls"] = [call | {"function": {"name": "f", "arguments": "{}"} | strange}]
+    if level == "detail":
+        delta["reasoning_details"] = [detail | strange]
+    if level == "delta":
+        delta |= strange
+    chunk = choice(delta, **(strange if level == "choice" else {}))
+    chunk |= strange if level == "chunk" else {}
+
+    quick, slow = decode(chunk), decode_first(chunk)
+
+    assert quick == slow
+    assert repr(value) in repr(quick)
+
+
+@pytest.mark.parametrize("name", ["system_fingerprint", "service_tier", "provider"])
+def test_a_constant_is_kept_when_it_changes_in_the_middle(name: str) -> None:
+    chunks = [choice({"content": "a"}) | {name: value} for value in ("x", "x", "y", "y")]
+
+    assert decode(*chunks) == [Extras({name: "x"}), "a", "a", Extras({name: "y"}), "a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("delta", "expected"),
+    [
+        ({"reasoning_text": "Hm"}, Reasoning("Hm")),
+        ({"reasoning_opaque": "o"}, Reasoning("", extra={"reasoning_opaque": "o"})),
+        ({"reasoning_encrypted": "o"}, Reasoning("", extra={"reasoning_encrypted": "o"})),
+        ({"reasoning_items": [{"id": 1}]}, Reasoning("", extra={"reasoning_items": [{"id": 1}]})),
+        ({"thinking_blocks": [{"type": "thinking", "thinking": "Hm"}]}, Reasoning("Hm")),
+        (
+            {
+                "reasoning_content": "",
+                "thinking_blocks": [{"type": "thinking", "thinking": "Hm", "signature": "s"}],
+            },
+            Reasoning(
+                "",
+                extra={
+                    "thinking_blocks": [{"type": "thinking", "thinking": "Hm", "signature": "s"}]
+                },
+            ),
+        ),
+        ({"extra_content": {"google": "s"}}, Extras({"extra_content": {"google": "s"}})),
+        ({"provider_specific_fields": {"s": 1}}, Extras({"provider_specific_fields": {"s": 1}})),
+    ],
+)
+def test_what_must_be_sent_back_is_kept_in_every_spelling(
+    delta: dict[str, Any], expected: Fragment
+) -> None:
+    assert decode(choice(delta)) == [expected]
+
+
+# --- failures, signs of life, the end under other names -----------------------------------------
+
+
+@pytest.mark.parametrize("reason", sorted(FAILED_REASONS))
+def test_a_reason_that_says_that_the_model_failed_is_a_failure(reason: str) -> None:
+    error = failure_of(choice({}, finish_reason=reason.upper()))
+
+    assert isinstance(error, ServerError | OverloadedError)
+    assert error.is_retryable
+
+
+@pytest.mark.parametrize(
+    ("chunk", "kind"),
+    [
+        ({"choices": [], "x_groq": {"error": "over capacity"}}, OverloadedError),
+        (
+            {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "?"}},
+            QuotaExceededError,
+        ),
+        ({"choices": None, "base_resp": {"status_code": 1027}}, ContentFilterError),
+        ({"message": "busy", "code": 503}, OverloadedError),
+        ({"detail": [{"msg": "no"}], "code": 422}, InvalidRequestError),
+        ({"errors": [{"message": "?", "code": 429}]}, RateLimitError),
+        ({"code": "rate_limit_exceeded", "msg": "slow"}, RateLimitError),
+    ],
+)
+def test_an_error_is_found_wherever_it_stands(
+    chunk: dict[str, Any], kind: type[ProviderError]
+) -> None:
+    assert isinstance(failure_of(chunk), kind)
+
+
+def test_a_status_that_says_that_all_is_well_is_no_failure() -> None:
+    chunk = choice({"content": "a"}) | {"base_resp": {"status_code": 0, "status_msg": ""}}
+
+    assert decode(chunk) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "data", [b": keepalive", b"keep-alive", b"[ping]", b'"ping"', b"heartbeat"]
+)
+def test_a_sign_of_life_that_comes_as_data_says_nothing(data: bytes) -> None:
+    assert opened().decode(Frame(data)) == ()
+    assert ChatDecoder("acme").decode(Frame(data)) == ()
+
+
+@pytest.mark.parametrize(
+    "end", [Frame(b"DONE"), Frame(b'"[DONE]"'), Frame(b"[done]"), Frame(b"{}", "done")]
+)
+def test_the_end_has_other_names(end: Frame) -> None:
+    assert opened().decode(end) == (End(),)
+
+
+def test_stop_with_calls_to_run_is_tool_calls() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+
+    found = decode(choice({"tool_calls": [call]}), choice({}, finish_reason="stop"))
+
+    assert found[-1] == Finish("tool_calls", "stop")
+
+
+def test_usage_comes_in_a_choice() -> None:
+    raw = {"prompt_tokens": 3, "completion_tokens": 4}
+
+    assert decode(choice({}, usage=raw)) == [Usage(raw, raw)]
+
+
+def test_a_zero_replaces_no_count() -> None:
+    first = {"prompt_tokens": 3, "completion_tokens": 0}
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0}
+    last = {"prompt_tokens": 0, "completion_tokens": 5}
+
+    found = decode(*({"choices": [], "usage": usage} for usage in (first, zeros, last)))
+
+    assert found == [Usage(first, first), Usage({"completion_tokens": 5}, last)]
 
 
 def test_numbers_that_json_has_not_are_tolerated() -> None:

@@ -39,12 +39,54 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "content_filter": "content_filter",
     "safety": "content_filter",
     "refusal": "refusal",
-    "insufficient_system_resource": "other",
+    "sensitive": "content_filter",
+    "max_output_tokens": "length",
+    "max_completion_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "stop_token": "stop",
+    "complete": "stop",
+    "completed": "stop",
+    "tool_call": "tool_calls",
+    "content_filtered": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+}
+
+# Reasons that say that the model, or what runs it, failed: no answer ends so.
+FAILED_REASONS: dict[str, str] = {
+    "error": "server_error",
+    "network_error": "server_error",
+    "server_error": "server_error",
+    "internal_error": "server_error",
+    "internal_server_error": "server_error",
+    "engine_error": "server_error",
+    "model_error": "server_error",
+    "inference_error": "server_error",
+    "failed": "server_error",
+    "timeout": "server_error",
+    "abort": "server_error",
+    "aborted": "server_error",
+    "cancelled": "server_error",
+    "malformed_function_call": "server_error",
+    "malformed_response": "server_error",
+    "overloaded": "overloaded_error",
+    "engine_overloaded": "overloaded_error",
+    "insufficient_system_resource": "overloaded_error",
 }
 
 # What is read here, or says nothing: roles, padding, numbers of tokens, the accumulated message.
 _CHOICE_FIELDS = frozenset(
-    {"index", "delta", "message", "text", "finish_reason", "error", "logprobs", "token_ids"}
+    {
+        "index",
+        "delta",
+        "message",
+        "text",
+        "finish_reason",
+        "error",
+        "logprobs",
+        "token_ids",
+        "usage",
+    }
 )
 _DELTA_FIELDS = frozenset(
     {
@@ -57,12 +99,18 @@ _DELTA_FIELDS = frozenset(
         "reasoning",
         "reasoning_content",
         "reasoning_details",
+        "reasoning_text",
+        "reasoning_opaque",
+        "reasoning_encrypted",
+        "reasoning_items",
+        "thinking_blocks",
         "refusal",
         "tool_calls",
         "function_call",
     }
 )
 _CALL_FIELDS = frozenset({"index", "id", "type", "function", "custom"})
+_FUNCTION_FIELDS = frozenset({"name", "arguments", "input"})
 
 
 class ChoiceReader:
@@ -127,20 +175,21 @@ class ChoiceReader:
         """The finish reason, once: several servers repeat it in the chunk with the usage."""
         given = choice.get("finish_reason")
         reason = "" if given is None else str(given)
-        if reason in {"", "error", self._finish}:
+        if reason in {"", self._finish} or reason.lower() in FAILED_REASONS:
             return []
         self._finish = reason
-        return [Finish(FINISH_REASONS.get(reason.lower(), "other"), reason)]
+        meant = FINISH_REASONS.get(reason.lower(), "other")
+        if meant == "stop" and len(self.calls):
+            meant = "tool_calls"  # there are calls to run, whatever the server calls it
+        return [Finish(meant, reason)]
 
 
 def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
     """The error that a choice carries, or of which its finish reason tells."""
     error = error_object({"error": choice.get("error")})
-    if error is None and choice.get("finish_reason") == "error":
-        return {
-            "type": "server_error",
-            "message": "the answer ended with the finish reason 'error'",
-        }
+    reason = text_at(choice, "finish_reason")
+    if error is None and (kind := FAILED_REASONS.get(reason.lower())):
+        return {"type": kind, "message": f"the answer ended with the finish reason {reason!r}"}
     return error
 
 
@@ -164,12 +213,14 @@ def _read_call(call: dict[str, Any], calls: ToolCallIndexes) -> ToolCallPiece | 
     is_custom = isinstance(custom, dict)
     inner = custom if is_custom else call.get("function")
     named = as_object(inner)
+    beside = {**_unknown(call, _CALL_FIELDS), **_unknown(named, _FUNCTION_FIELDS)}
     return calls.settle(
         as_int(call.get("index")),
         as_string(call.get("id")),
         as_string(named.get("name")),
         json_text(named.get("input" if is_custom else "arguments")),
         kind="custom" if is_custom else "function",
-        # Gemini's thought signatures come here, under `extra_content`.
-        extra={k: v for k, v in call.items() if k not in _CALL_FIELDS and v is not None} or None,
+        # Gemini's thought signatures come here, under `extra_content`, or from LiteLLM under
+        # `provider_specific_fields`, beside the function or inside it.
+        extra={key: value for key, value in beside.items() if value is not None} or None,
     )

@@ -6,6 +6,7 @@ and looks at every field. What it does not know is kept, once for each value, in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from steer_llm_sdk.models.fragments import (
     Usage,
 )
 from steer_llm_sdk.providers.openai_chat.choice import ChoiceReader, error_of
-from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
+from steer_llm_sdk.providers.openai_chat.errors import error_in_chunk, error_object, read_failure
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.openai_chat.usage import read_usage
 from steer_llm_sdk.providers.reading import (
@@ -34,6 +35,7 @@ from steer_llm_sdk.providers.reading import (
     as_string,
     json_text,
     object_at,
+    objects_at,
     parse_json,
     parse_object,
 )
@@ -41,7 +43,18 @@ from steer_llm_sdk.wire.frame import Frame
 
 # What is read here, or says nothing of the answer: times, padding.
 _CHUNK_FIELDS = frozenset(
-    {"id", "object", "created", "model", "choices", "usage", "error", "p", "obfuscation"}
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "error",
+        "base_resp",
+        "p",
+        "obfuscation",
+    }
 )
 
 # Chunks that are read in full in the hope of an id and a model. Azure's first has neither; some
@@ -51,6 +64,17 @@ _OPENING_CHOICES = 4
 # The names of events that must carry a chunk; one of another name (a ping) may.
 _NAMES = frozenset({"", "message", "data"})
 
+# What servers send as data to show that they are alive, while a model thinks.
+_SIGN_OF_LIFE = re.compile(
+    rb":.*|\W*(?:keep[-_ ]?alive|ping|pong|heartbeat|noop)\W*", re.IGNORECASE | re.DOTALL
+)
+_END_NAMES = frozenset({"done", "end", "close"})
+
+# Half of a character (a surrogate) at the end of a string, and at the beginning of one.
+_HIGH_HALF = re.compile(rb'(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})"')
+_CONTENT = re.compile(rb'"content":\s*"')
+_LOW_HALF = re.compile(rb'"(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
+
 _OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Refusal, Finish)
 
 
@@ -59,6 +83,7 @@ class ChunkReader:
 
     Attributes:
         is_opening: Whether the response has yet to say who it is.
+        system_fingerprint, service_tier, upstream: The constants that the last chunk read here had.
     """
 
     def __init__(self, provider: str) -> None:
@@ -70,6 +95,11 @@ class ChunkReader:
         self._identity = Identity()
         self._extras: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
+        self._counts: dict[str, int] = {}
+        self._half = b""  # the first of two escapes that stand for one character
+        self.system_fingerprint: Any = None
+        self.service_tier: Any = None
+        self.upstream: Any = None
 
     @property
     def calls(self) -> ToolCallIndexes:
@@ -83,20 +113,39 @@ class ChunkReader:
             ProtocolError: The frame is not JSON, or not an object, or nested without end.
         """
         data = frame.data.strip()
-        if data == b"[DONE]":
+        if data == b"[DONE]" or _is_end(frame.event, data):
             # A server that failed before its first word may still say so: that is no answer.
             return (End(),) if self._choices_read else ()
         try:
             if frame.event == "error":
                 return self._read_error_event(data)
-            return self._read_chunk(parse_object(data, self._provider))
+            found = self._read_chunk(parse_object(self._joined(data), self._provider))
+            self.is_opening = self.is_opening or bool(self._half)
+            return found
         except ProtocolError:
-            if frame.event in _NAMES:
+            if frame.event in _NAMES and not _is_sign_of_life(data):
                 raise
             return ()
         except RecursionError:
             # What could just be parsed can be too deep to be compared or written again.
             raise ProtocolError(f"{self._provider}: a chunk is nested too deeply") from None
+
+    def read_eof(self) -> Sequence[Fragment]:
+        """Give what stands for half of a character that was never completed."""
+        half, self._half = self._half, b""
+        return ("\N{REPLACEMENT CHARACTER}",) if half else ()
+
+    def _joined(self, data: bytes) -> bytes:
+        """Put the two escapes of a character together that came in two chunks."""
+        half, self._half = self._half, b""
+        if half and _LOW_HALF.search(data):
+            data = _LOW_HALF.sub(lambda match: b'"' + half + match[1], data, count=1)
+        elif half:  # it stays alone, and is read as a replacement character
+            data = _CONTENT.sub(lambda match: match[0] + half, data, count=1)
+        if match := _HIGH_HALF.search(data):
+            self._half = match[1]
+            data = data[: match.start(1)] + data[match.end(1) :]
+        return data
 
     def _read_error_event(self, data: bytes) -> Sequence[Fragment]:
         """An event that is named an error is one, whatever its data is."""
@@ -111,8 +160,10 @@ class ChunkReader:
     def _read_chunk(self, chunk: dict[str, Any]) -> Sequence[Fragment]:
         found = self._identify(chunk)
         extras = {key: value for key, value in chunk.items() if key not in _CHUNK_FIELDS}
-        is_error = bool(chunk.get("error")) or chunk.get("object") == "error"
-        error = error_object(chunk) if is_error else None
+        self.system_fingerprint = chunk.get("system_fingerprint")
+        self.service_tier = chunk.get("service_tier")
+        self.upstream = chunk.get("provider")
+        error = error_in_chunk(chunk)
         for position, choice in enumerate(as_list(chunk.get("choices"))):
             if isinstance(choice, dict):
                 found += self._read_choice(choice, position, extras)
@@ -165,14 +216,34 @@ class ChunkReader:
         return news
 
     def _usage_of(self, chunk: dict[str, Any]) -> list[Fragment]:
-        raw = chunk.get("usage") or object_at(chunk, "x_groq").get("usage")
+        raw = chunk.get("usage") or object_at(chunk, "x_groq").get("usage") or _in_choice(chunk)
         if not isinstance(raw, dict) or raw == self._usage:
             return []
-        counts = read_usage(raw)
-        if not counts:
+        # A zero replaces nothing: some servers end with an object of zeros.
+        found = read_usage(raw)
+        counts = {key: count for key, count in found.items() if count or not self._counts.get(key)}
+        if not counts or (self._counts and not any(counts.values())):
             return []
         self._usage = raw
+        self._counts |= counts
         return [Usage(counts, raw)]
 
     def _failure(self, error: dict[str, Any]) -> Failure:
         return Failure(read_failure(self._provider, error, self._identity.response_id))
+
+
+def _in_choice(chunk: dict[str, Any]) -> object:
+    """Return the usage that stands in the last choice that has one (Moonshot)."""
+    found = [choice["usage"] for choice in objects_at(chunk, "choices") if choice.get("usage")]
+    return found[-1] if found else None
+
+
+def _is_end(event: str, data: bytes) -> bool:
+    """Whether this is the end under another name: ``event: done``, ``data: DONE``."""
+    if data.strip(b'"').upper() in {b"DONE", b"[DONE]"}:  # whole: a marker that is cut is none
+        return True
+    return event in _END_NAMES and data in {b"{}", b"null", b'""'}
+
+
+def _is_sign_of_life(data: bytes) -> bool:
+    return len(data) < 100 and _SIGN_OF_LIFE.fullmatch(data) is not None

@@ -10,6 +10,8 @@ from steer_llm_sdk.providers.reading import objects_at
 _WORDS = ("text", "output_text")
 _THINKING = ("thinking", "reasoning")
 # Keys of a reasoning part that have to be sent back with the next turn.
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text")
+_OPAQUE = ("reasoning_opaque", "reasoning_encrypted", "reasoning_items")
 _SEALS = ("signature", "data", "encrypted_content")
 
 
@@ -61,16 +63,27 @@ def _text_of(piece: object) -> str:
 def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     """The reasoning of a delta, once, however many fields repeat it.
 
-    ``reasoning_content`` (DeepSeek, vLLM, …), ``reasoning`` (OpenRouter, Groq, …), and OpenRouter's
-    ``reasoning_details``, which repeat the words and add what must be sent back unchanged.
+    ``reasoning_content`` (DeepSeek, vLLM, …), ``reasoning`` (OpenRouter, Groq, …), and
+    ``reasoning_text`` (GitHub Copilot) hold words. OpenRouter's ``reasoning_details`` and LiteLLM's
+    ``thinking_blocks`` repeat them and add what must be sent back unchanged, as ``_OPAQUE`` does.
     https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
     """
-    fields = (delta.get("reasoning_content"), delta.get("reasoning"))
+    fields = [delta.get(key) for key in _REASONING]
+    has_words = any(isinstance(field, str) for field in fields)
     text = next((field for field in fields if isinstance(field, str) and field), "")
     details = objects_at(delta, "reasoning_details")
     if not text:
         text = "".join(_text_of(d.get("text") or d.get("summary")) for d in details)
-    sealed = [d for d in details if any(d.get(key) for key in _SEALS)]
-    if not text and not sealed:
+    blocks = objects_at(delta, "thinking_blocks")
+    if not text and not has_words:
+        text = "".join(_text_of(block.get("thinking")) for block in blocks)
+    kept: dict[str, Any] = {
+        "reasoning_details": [d for d in details if any(d.get(key) for key in _SEALS)],
+        # A block without its signature only repeats the words.
+        "thinking_blocks": [b for b in blocks if any(b.get(key) for key in _SEALS)],
+        **{key: delta.get(key) for key in _OPAQUE},
+    }
+    extra = {key: value for key, value in kept.items() if value}
+    if not text and not extra:
         return []
-    return [Reasoning(text, extra={"reasoning_details": sealed} if sealed else None)]
+    return [Reasoning(text, extra=extra or None)]

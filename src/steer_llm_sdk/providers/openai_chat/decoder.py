@@ -3,18 +3,19 @@
 https://platform.openai.com/docs/api-reference/chat-streaming
 
 Strategy. Nearly every chunk carries a few words, a piece of reasoning or a piece of a tool call,
-and nothing else that is news. `_Chunk` describes exactly that: the fields that matter, and the
-rarer ones as "must be null". What fits is read in well under a microsecond; what does not fit
-(usage, a finish reason, log-probabilities, several choices, an error, ``[DONE]``) takes the slower
-road, `steer_llm_sdk.providers.openai_chat.chunk`, which reads anything. The first chunks take it
-too, until the response has said who it is.
+and nothing else that is news. `_Chunk` describes exactly that: the fields that matter, padding as
+anything, the rarer ones as "must be null". What fits is read in well under a microsecond; what does
+not fit (usage, a finish reason, log-probabilities, several choices, an error, ``[DONE]``, any field
+that is not known here, a constant that has changed) takes the slower road,
+`steer_llm_sdk.providers.openai_chat.chunk`, which reads anything. The first chunks take it too,
+until the response has said who it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,33 +38,38 @@ from steer_llm_sdk.providers.openai_chat.request import build_request
 from steer_llm_sdk.wire.frame import Frame
 
 
-class _Function(msgspec.Struct, gc=False):
+class _Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     name: str | None = None
     arguments: str | None = None
 
 
-class _Call(msgspec.Struct, gc=False):
+class _Call(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     function: _Function
     index: int | None = None
     id: str | None = None
     type: Literal["function", ""] | None = None
-    extra_content: None = None
 
 
-class _PlainDetail(msgspec.Struct, gc=False):
+class _PlainDetail(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A detail of OpenRouter's that only repeats the words of ``reasoning``."""
 
+    type: Any = None
+    index: Any = None
+    format: Any = None
+    text: Any = None
+    summary: Any = None
     signature: None = None
     data: None = None
 
 
-class _NoLogprobs(msgspec.Struct, gc=False):
+class _NoLogprobs(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     content: None = None
     refusal: None = None
     reasoning_content: None = None
 
 
-class _Delta(msgspec.Struct, gc=False):
+class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    role: Any = None
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -71,32 +77,33 @@ class _Delta(msgspec.Struct, gc=False):
     reasoning_details: list[_PlainDetail] | None = None
     refusal: Literal[""] | None = None
     function_call: None = None
-    annotations: None = None
-    audio: None = None
-    citations: None = None
-    executed_tools: None = None
-    images: None = None
-    provider_metadata: None = None
 
 
-class _Choice(msgspec.Struct, gc=False):
+class _Choice(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     delta: _Delta
     index: Literal[0] = 0
     finish_reason: Literal[""] | None = None
     logprobs: _NoLogprobs | None = None
-    content_filter_results: None = None
+    native_finish_reason: None = None
+    matched_stop: None = None
+    stop_reason: None = None
     token_ids: None = None
-    error: None = None
+    seed: None = None
 
 
-class _Chunk(msgspec.Struct, gc=False):
+class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     choices: tuple[_Choice]
+    id: Any = None
+    object: Any = None
+    created: Any = None
+    model: Any = None
     usage: None = None
-    error: None = None
-    citations: None = None
-    search_results: None = None
-    timings: None = None
-    x_groq: None = None
+    obfuscation: Any = None
+    p: Any = None
+    # Constants: they are news where they differ from what has been said.
+    system_fingerprint: Any = None
+    service_tier: Any = None
+    provider: Any = None
 
 
 _read_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -122,9 +129,16 @@ class ChatDecoder:
         if reader.is_opening:
             return reader.read(frame)
         try:
-            (choice,) = _read_chunk(frame.data).choices
+            chunk = _read_chunk(frame.data)
         except _EXTRAORDINARY:
             return reader.read(frame)
+        if (
+            chunk.system_fingerprint != reader.system_fingerprint
+            or chunk.service_tier != reader.service_tier
+            or chunk.provider != reader.upstream
+        ):
+            return reader.read(frame)
+        (choice,) = chunk.choices
         delta = choice.delta
         text = delta.content
         reasoning = delta.reasoning_content or delta.reasoning
@@ -141,8 +155,8 @@ class ChatDecoder:
         return reader.read(frame)
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """Nothing is ever held back."""
-        return ()
+        """Give what stands for half of a character; nothing else is ever held back."""
+        return self._reader.read_eof()
 
     def _pieces(self, calls: list[_Call]) -> Sequence[Fragment]:
         settle = self._reader.calls.settle

@@ -35,7 +35,7 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
-from steer_llm_sdk.providers.reading import as_string
+from steer_llm_sdk.providers.reading import as_string, object_at, objects_at, text_at
 
 
 def read_answer(answer: ErrorAnswer) -> ProviderError:
@@ -84,6 +84,29 @@ def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def error_in_chunk(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Find the error in a chunk of a stream: wherever it stands, and beside choices too."""
+    if chunk.get("error") or chunk.get("object") == "error":
+        return error_object(chunk)
+    if (error := error_object({"error": object_at(chunk, "x_groq").get("error")})) is not None:
+        return error
+    status = object_at(chunk, "base_resp")
+    if status.get("status_code"):
+        code = str(status["status_code"])
+        return {"code": f"minimax_{code}", "message": text_at(status, "status_msg") or code}
+    return None if "choices" in chunk else _bare_error(chunk)
+
+
+def _bare_error(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
+    """An error that stands in a frame by itself, without the key ``error``."""
+    if errors := objects_at(chunk, "errors"):
+        return errors[0]
+    words = next((chunk[key] for key in _BARE if isinstance(chunk.get(key), str)), None)
+    if words is not None and not chunk.get("usage"):
+        return {**chunk, "message": words}
+    return dict(chunk) if chunk.get("detail") else None
+
+
 def message_of(error: Mapping[str, Any]) -> str:
     """What the error says in words, with what stands behind it where a gateway tells."""
     message = as_string(error.get("message")) or _detail_of(error.get("detail"))
@@ -103,6 +126,28 @@ def _status_in(error: Mapping[str, Any]) -> int | None:
     status = error.get("status_code", error.get("status"))
     return status_of(error) or status_of({"code": status})
 
+
+_BARE = ("message", "detail", "msg", "error_msg", "error_message")
+
+# https://platform.minimax.io/docs/api-reference/errorcode: `base_resp.status_code`, in a 200.
+_MINIMAX: Mapping[str, type[ProviderError]] = {
+    "minimax_1000": ServerError,
+    "minimax_1001": ServerError,
+    "minimax_1002": RateLimitError,
+    "minimax_1004": AuthenticationError,
+    "minimax_1008": QuotaExceededError,
+    "minimax_1013": ServerError,
+    "minimax_1024": ServerError,
+    "minimax_1026": ContentFilterError,
+    "minimax_1027": ContentFilterError,
+    "minimax_1033": ServerError,
+    "minimax_1039": RateLimitError,
+    "minimax_1041": RateLimitError,
+    "minimax_1042": InvalidRequestError,
+    "minimax_2013": InvalidRequestError,
+    "minimax_2049": AuthenticationError,
+    "minimax_2056": QuotaExceededError,
+}
 
 OPENAI_CODES: Mapping[str, type[ProviderError]] = {
     "account_deactivated": AuthenticationError,
@@ -166,6 +211,7 @@ OPENAI_CODES: Mapping[str, type[ProviderError]] = {
     "validation": InvalidRequestError,
     "vector_store_timeout": ServerError,
     "wrong_api_key": AuthenticationError,
+    **_MINIMAX,
 }
 
 

@@ -35,6 +35,10 @@ class ToolCallIndexes:
         self._last: _Call | None = None
         self._count = 0
 
+    def __len__(self) -> int:
+        """How many calls have begun."""
+        return self._count
+
     def settle(
         self,
         index: int | None,
