@@ -129,6 +129,7 @@ class Pump:
         if plan.structured is not None:
             plan.structured.watch(self.response)
         self.step = Step.BEGIN
+        self._take: _Take = Pump._begin  # looked up once a step, since one is taken once a read
         self.is_stopped = False
         self._underway: Underway[Events] = Underway()
         self._body: Body | None = None  # the last one that was opened
@@ -154,9 +155,7 @@ class Pump:
 
         Given up while it waits, it can be called again: nothing is lost, and nothing done twice.
         """
-        if self._underway.is_busy:
-            return self._settle()
-        return _TAKE[self.step](self)
+        return self._settle() if self._underway.is_busy else self._take(self)
 
     def stop(self, error: SteerError) -> None:
         """End the stream in `error`: its socket is closed before this returns.
@@ -357,6 +356,7 @@ class Pump:
         if step not in _FOLLOWS[self.step]:
             raise AssertionError(f"a stream cannot go from {self.step.name} to {step.name}")
         self.step = step
+        self._take = _TAKE[step]
 
     def _end_in(self, error: SteerError | None) -> None:
         """Conclude the stream next, in this error or, without one, as complete."""

@@ -15,17 +15,17 @@ class Underway(Generic[_Result]):
 
     The work runs in a task of its own. Cancelling whoever waits in `settle` (a heartbeat around
     ``anext``, say) leaves it running, and the next one who waits gets its result.
+
+    Attributes:
+        is_busy: Whether work was begun whose result nobody has taken. Asked once a network read, so
+            it is no property.
     """
 
-    __slots__ = ("_task",)
+    __slots__ = ("_task", "is_busy")
 
     def __init__(self) -> None:
         self._task: asyncio.Task[_Result] | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether work was begun whose result nobody has taken."""
-        return self._task is not None
+        self.is_busy = False
 
     def begin(self, work: Coroutine[Any, Any, _Result]) -> None:
         """Begin a piece of work; there must be none.
@@ -37,6 +37,7 @@ class Underway(Generic[_Result]):
             work.close()
             raise AssertionError("the stream is still at the work that it began before")
         self._task = start_task(work)
+        self.is_busy = True
 
     async def settle(self) -> _Result:
         """Wait for the work, and take its result.
@@ -51,6 +52,7 @@ class Underway(Generic[_Result]):
         if not task.done():
             await asyncio.wait((task,))
         self._task = None
+        self.is_busy = False
         if task.cancelled():
             raise WorkCancelledError
         return task.result()
