@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from steer_llm_sdk.cli.main import main
 from steer_llm_sdk.cli.screen import EventLines, TextScreen, figures
 from steer_llm_sdk.errors import ServerError
 from steer_llm_sdk.models.events import (
@@ -15,6 +16,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.models.responses import StreamingResponse, set_measure
+from steer_llm_sdk.testing import HTTPError, LoopbackServer
 
 
 class Terminal(io.StringIO):
@@ -142,3 +144,19 @@ def test_figures_that_are_estimated_are_marked() -> None:
     )
 
     assert figures(response) == "≈36 tokens in · ≈80 tokens out"
+
+
+@pytest.mark.parametrize("words", ["a\x1b]0;title\x07b", "a\x1b[2Jb", "a\x9bb", "a\x00b"])
+def test_an_error_is_told_without_the_control_characters_of_a_server(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LoopbackServer(HTTPError(400, message=words)).in_thread() as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789")
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url("openai"))
+        code = main(["stream", "hi", "-m", "gpt-4o"])
+
+    told = capsys.readouterr().err
+    assert code == 1
+    assert told.rstrip("\n").isprintable()
+    assert told.startswith("Error: ")
+    assert "b" in told

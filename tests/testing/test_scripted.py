@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.errors import (
@@ -30,6 +32,7 @@ from steer_llm_sdk.testing import (
     Gzip,
     HTTPError,
     ManualClock,
+    Pace,
     RecordedRequest,
     Reset,
     Script,
@@ -42,7 +45,7 @@ from support.raw_http import PATHS
 
 REQUEST = HTTPRequest(
     "https://api.test/v1/chat/completions",
-    json.dumps({"model": "m"}).encode(),
+    json.dumps({"model": "m", "stream": True}).encode(),
     {"Authorization": "Bearer sk-secret"},
 )
 
@@ -101,7 +104,7 @@ async def test_it_is_a_transport() -> None:
 
 @pytest.mark.parametrize("wire", PATHS)
 async def test_it_speaks_every_format(wire: str) -> None:
-    request = HTTPRequest(f"https://api.test{PATHS[wire]}", b'{"model": "m"}', {})
+    request = HTTPRequest(f"https://api.test{PATHS[wire]}", b'{"model": "m", "stream": true}', {})
 
     assert b"Hello" in await body_of(ScriptedProvider("Hello"), request)
 
@@ -231,6 +234,47 @@ async def test_a_read_that_waits_is_ended_by_abort(fault: Fault) -> None:
     with pytest.raises(StreamCancelledError, match="no more"):
         await reading
     assert clock.timers == 0
+
+
+@given(st.lists(st.floats(0, 3), max_size=12), st.sampled_from([(), (Drip(40),), (Gzip(),)]))
+def test_a_read_that_is_given_up_loses_nothing(
+    patience: list[float], more: tuple[Fault, ...]
+) -> None:
+    script = Script(["a", "b"], faults=[Delay(5, "headers"), Pace(2), Delay(1, after=2), *more])
+
+    async def read_impatiently() -> bytes:
+        clock, left, body = ManualClock(), iter(patience), b""
+        response = await opened(ScriptedProvider(script, clock=clock))
+        while True:
+            reading = asyncio.create_task(response.read())
+            await clock.advance(next(left, 10.0))
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait((reading,))
+                continue
+            if not (piece := reading.result()):
+                return body
+            body += piece
+
+    whole = asyncio.run(body_of(ScriptedProvider("a", "b")))
+    assert asyncio.run(read_impatiently()) == whole
+
+
+async def test_a_heartbeat_shorter_than_a_delay_does_not_begin_the_wait_anew() -> None:
+    clock = ManualClock()
+    script = Script(["a"], faults=[Delay(5, "headers")])
+    response = await opened(ScriptedProvider(script, clock=clock))
+
+    for _ in range(4):
+        reading = asyncio.create_task(response.read())
+        await clock.advance(1)
+        reading.cancel()
+        await asyncio.wait((reading,))
+        assert reading.cancelled()
+    reading = asyncio.create_task(response.read())
+    await clock.advance(1)
+
+    assert b"role" in await reading
 
 
 async def test_the_first_abort_decides_and_one_after_the_end_is_no_abort() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from steer_llm_sdk._version import __version__
 from steer_llm_sdk.cli import local, providers, stream
+from steer_llm_sdk.cli.screen import without_controls
 from steer_llm_sdk.errors import SteerError
 
 # What shells report for a program that a signal ended: 128 and the signal's number.
@@ -56,7 +57,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _one_line(error: SteerError) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    # A server's words may be in it.
+    return without_controls(" ".join(str(error).split())) or type(error).__name__
 
 
 def _write_any_text() -> None:

@@ -23,6 +23,11 @@ _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
 del _CONTROLS[ord("\n")], _CONTROLS[ord("\t")]
 
 
+def without_controls(text: str) -> str:
+    """Drop what could move the cursor: for a terminal, and for words of a server's anywhere."""
+    return text.translate(_CONTROLS)
+
+
 class Screen(ABC):
     """Where a stream is shown: `out` for what was asked for, `aside` for what is about it."""
 
@@ -45,11 +50,11 @@ class Screen(ABC):
         return f"\x1b[2m{text}\x1b[0m" if self._aside_is_terminal else text
 
     def _write(self, text: str) -> None:
-        self._out.write(text.translate(_CONTROLS) if self._out_is_terminal else text)
+        self._out.write(without_controls(text) if self._out_is_terminal else text)
         self._out.flush()
 
     def _write_aside(self, text: str) -> None:
-        self._aside.write(self.dim(text.translate(_CONTROLS)))
+        self._aside.write(self.dim(without_controls(text)))
         self._aside.flush()
 
 

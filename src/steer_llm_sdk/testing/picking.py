@@ -80,12 +80,15 @@ class ScriptPicker:
 
 def plan_script(script: Script, request: RecordedRequest, format_: Format) -> Plan:
     """Write a script in a format, and apply its faults."""
+    is_streamed = format_.is_streamed(request)
+    write = format_.pieces if is_streamed else format_.document_pieces
+    content_type = format_.content_type if is_streamed else "application/json"
     plan = Plan(
         status=script.status,
-        headers={"content-type": format_.content_type} | dict(script.headers),
-        pieces=tuple(format_.pieces(script, request)),
+        headers={"content-type": content_type} | dict(script.headers),
+        pieces=tuple(write(script, request)),
     )
-    exchange = Exchange(request, format_)
+    exchange = Exchange(request, format_, is_streamed=is_streamed)
     for fault in script.faults:
         plan = fault.apply(plan, exchange)
     return plan

@@ -69,7 +69,7 @@ class Piece:
     """A part of the body that is sent as one chunk.
 
     Attributes:
-        data: The bytes.
+        data: The bytes; without any, the piece is a pause of `wait` seconds.
         is_delta: Whether a piece of the answer's content is in it.
         wait: Seconds to wait before it, on the player's clock.
         repeat: How often it is sent; None: until the client goes away.
@@ -166,16 +166,34 @@ class Plan:
             mid_chunk: Whether half of the next piece is still sent.
             is_abrupt: Whether the client gets no chance to read before that.
         """
-        at = self.position(after)
+        at = self._behind_pauses(self.position(after))
         rest = self.pieces[at] if at < len(self.pieces) else Piece(b": cut here\n\n")
         return replace(
             self,
             pieces=self.pieces[:at],
             ending=ending,
             sends_head=self.sends_head and after != "request",
+            # A length would say where the body ends, and so call the cut body whole.
+            is_chunked=self.is_chunked or ending is not Ending.WHOLE,
             torn=rest if mid_chunk and after != "request" else None,
             is_abrupt=is_abrupt,
+            error=None,
         )
+
+    def insert(self, after: Point, piece: Piece) -> Plan:
+        """Return the plan with another piece at a point.
+
+        Args:
+            after: The point.
+            piece: The piece.
+        """
+        at = self.position(after)
+        return replace(self, pieces=(*self.pieces[:at], piece, *self.pieces[at:]))
+
+    def _behind_pauses(self, at: int) -> int:
+        while at < len(self.pieces) and not self.pieces[at].data:
+            at += 1
+        return at
 
     def then(self, *pieces: Piece) -> Plan:
         """Return the plan with more pieces at its end."""
@@ -185,8 +203,10 @@ class Plan:
 class ErrorSpelling(Protocol):
     """How a format spells errors and keep-alives."""
 
-    # Sent to keep a connection alive; it has no meaning.
-    keep_alive: bytes
+    @property
+    def keep_alive(self) -> bytes:
+        """The bytes that are sent to keep a connection alive; they have no meaning."""
+        ...
 
     def error_in_stream(self, report: Report) -> list[Piece]:
         """Write an error inside a body that has begun with status 200."""
@@ -199,10 +219,22 @@ class ErrorSpelling(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The request, and the format of its answer: what a fault may depend on."""
+    """The request, and the format of its answer: what a fault may depend on.
+
+    Attributes:
+        request: The request.
+        spelling: The format of the answer.
+        is_streamed: Whether the answer is a stream; else it is one JSON document.
+    """
 
     request: RecordedRequest
     spelling: ErrorSpelling
+    is_streamed: bool = True
+
+    @property
+    def keep_alive(self) -> bytes:
+        """Bytes that keep the connection alive: white space, where the answer is a document."""
+        return self.spelling.keep_alive if self.is_streamed else b"\n"
 
 
 class Fault(Protocol):

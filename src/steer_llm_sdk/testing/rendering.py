@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -69,16 +70,26 @@ def _each(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def _cut(plan: Plan) -> Iterator[Piece]:
-    body = b"".join(piece.data for piece in _each(plan.pieces))
-    inside = [at for at in plan.cuts if 0 < at < len(body)]
-    for start, end in itertools.pairwise((0, *inside, len(body))):
-        yield Piece(body[start:end])
+    """Cut the joined pieces at the offsets: a chunk waits for as long as all that is in it."""
+    sizes = deque(end - start for start, end in itertools.pairwise((0, *plan.cuts)) if end > start)
+    held, wait = b"", 0.0
+    for piece in _each(plan.pieces):
+        held, wait = held + piece.data, wait + piece.wait
+        while sizes and len(held) >= sizes[0]:
+            size = sizes.popleft()
+            yield Piece(held[:size], wait=wait)
+            held, wait = held[size:], 0.0
+        if piece.repeat is None and not sizes:
+            yield Piece(held, wait=wait)
+            held, wait = b"", 0.0
+    if held or wait:
+        yield Piece(held, wait=wait)
 
 
 def _head(plan: Plan) -> Iterator[Write]:
-    if plan.head is not None:
-        yield Write(plan.head, plan.head_wait)
-    elif plan.sends_head:
+    if plan.head is not None or not plan.sends_head:
+        yield Write(plan.head or b"", plan.head_wait)
+    else:
         lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status, 'Unknown')}"]
         lines += [f"{name}: {value}" for name, value in all_headers(plan).items()]
         yield Write("\r\n".join([*lines, "", ""]).encode("latin-1"), plan.head_wait)
@@ -111,7 +122,8 @@ def _body(plan: Plan) -> Iterator[Write]:
 
 
 def _chunk(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    # A chunk without data would end the body.
+    return data and b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def _half_chunk(data: bytes) -> bytes:
@@ -122,6 +134,9 @@ def _gzip(pieces: Iterator[Piece]) -> Iterator[Piece]:
     # 16 above the window's size asks zlib for the gzip container.
     packer = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
     for piece in pieces:
+        if not piece.data:
+            yield piece
+            continue
         data = packer.compress(piece.data)
         # A lone event is flushed, so that it arrives; a bomb's blocks are not, so that it is small.
         data += packer.flush(zlib.Z_SYNC_FLUSH) if piece.repeat == 1 else b""
@@ -142,6 +157,6 @@ def drip(writes: Iterable[Write], size: int, wait: float) -> Iterator[Write]:
         The smaller writes.
     """
     for write in writes:
-        for start in range(0, len(write.data), size):
+        for start in range(0, len(write.data) or 1, size):
             first_wait = write.wait if start == 0 else 0.0
             yield Write(write.data[start : start + size], first_wait + wait)

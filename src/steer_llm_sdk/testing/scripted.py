@@ -106,6 +106,10 @@ class ScriptedResponse:
         self._plan = plan
         self._clock = clock
         self._writes: Iterator[Write] = body_writes(plan)
+        # What is to be read next, and when: kept until it has been given out, so that a `read` that
+        # is cancelled while it waits loses nothing, and the next one waits for the rest only.
+        self._next: Write | None = None
+        self._due = 0.0
         self._is_over = False
         self._aborted: SteerError | None = None
         self._waiting: asyncio.Future[None] | None = None
@@ -125,14 +129,23 @@ class ScriptedResponse:
             ConnectionLostError: The script breaks the connection here.
             SteerError: What the script raises here, or `abort` was called with.
         """
-        write = next(self._writes, None)
-        if write is not None:
-            await self._wait(write.wait)
-            return write.data
+        while (write := self._peek()) is not None:
+            await self._wait(max(0.0, self._due - self._clock.monotonic()) if write.wait else 0)
+            self._next = None
+            if write.data:
+                return write.data
         await self._wait(0)
         await self._end()
         self._is_over = True
         return b""
+
+    def _peek(self) -> Write | None:
+        """Return the write that is due next, without taking it; None at the end."""
+        if self._next is None:
+            self._next = next(self._writes, None)
+            wait = self._next.wait if self._next is not None else 0.0
+            self._due = self._clock.monotonic() + wait
+        return self._next
 
     def abort(self, error: SteerError) -> None:
         """End a `read` under way, and every later one, in `error`."""

@@ -37,10 +37,7 @@ class ScriptedToolCall:
     @property
     def value(self) -> Any:
         """The arguments as an object, for formats that send it so; ``{}`` where it is not JSON."""
-        try:
-            return json.loads("".join(self.pieces))
-        except ValueError:
-            return {}
+        return value_of("".join(self.pieces))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +99,14 @@ class Script:
         if self.finish != "auto":
             return self.finish
         return "tool_calls" if self.tool_calls else "stop"
+
+
+def value_of(arguments: str) -> Any:
+    """Return the object that JSON arguments stand for; ``{}`` where they are not JSON."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return {}
 
 
 # What stands for a script, as the answer to one request: itself; or a fault or several, which are

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from steer_llm_sdk.testing.faults.statuses import HTTPError
 from steer_llm_sdk.testing.plan import Ending, Exchange, Piece, Plan
 from steer_llm_sdk.testing.reports import ErrorKind, make_report
 
@@ -13,7 +14,10 @@ _BLOCK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ErrorInStream:
-    """The provider reports an error inside the stream, in its own spelling, and ends the body."""
+    """The provider reports an error inside the stream, in its own spelling, and ends the body.
+
+    Where the answer is one JSON document, the error is the response's own.
+    """
 
     after: int = 0
     kind: ErrorKind = "overloaded"
@@ -22,6 +26,8 @@ class ErrorInStream:
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
         """Cut the answer at the point, and append the error."""
         report = make_report(self.kind, None, self.message)
+        if not exchange.is_streamed:
+            return HTTPError(report.status, self.kind, self.message).apply(plan, exchange)
         error = exchange.spelling.error_in_stream(report)
         return plan.cut(self.after, Ending.WHOLE).then(*error)
 
@@ -91,5 +97,5 @@ class CutAt:
     offsets: tuple[int, ...]
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """Set the cuts."""
-        return replace(plan, cuts=tuple(sorted(set(self.offsets))))
+        """Add these cuts to those that there are."""
+        return replace(plan, cuts=tuple(sorted({*plan.cuts, *self.offsets})))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from steer_llm_sdk.testing.plan import Exchange, Piece, Plan
+from steer_llm_sdk.testing.plan import Ending, Exchange, Piece, Plan
 from steer_llm_sdk.testing.reports import ErrorKind, make_report
 
 _HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
@@ -42,7 +42,8 @@ class HTTPError:
             status=self.status,
             headers=headers | dict(self.headers),
             pieces=(Piece(data),) if data else (),
-            is_chunked=False,
+            torn=None,
+            is_chunked=plan.is_compressed or plan.ending is not Ending.WHOLE,
         )
 
     def _content(self, exchange: Exchange) -> tuple[str, bytes]:

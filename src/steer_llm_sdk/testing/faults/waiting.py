@@ -36,11 +36,10 @@ class KeepAlives:
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
         """Insert the keep-alives; where they never end, cut the answer before them."""
-        signs = Piece(exchange.spelling.keep_alive, wait=self.interval, repeat=self.count)
+        signs = Piece(exchange.keep_alive, wait=self.interval, repeat=self.count)
         if self.count is None:
             return plan.cut(self.after, Ending.STALL).then(signs)
-        at = plan.position(self.after)
-        return replace(plan, pieces=(*plan.pieces[:at], signs, *plan.pieces[at:]))
+        return plan.insert(self.after, signs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,9 @@ class Delay:
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
         """Add the pause at the point."""
-        at = plan.position(self.after)
-        if self.after == "request" or at >= len(plan.pieces):
+        if self.after == "request":
             return replace(plan, head_wait=plan.head_wait + self.seconds)
-        late = replace(plan.pieces[at], wait=plan.pieces[at].wait + self.seconds)
-        return replace(plan, pieces=(*plan.pieces[:at], late, *plan.pieces[at + 1 :]))
+        return plan.insert(self.after, Piece(b"", wait=self.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +64,10 @@ class Pace:
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
         """Add the pause to each delta."""
-        paced = (replace(p, wait=self.interval) if p.is_delta else p for p in plan.pieces)
-        return replace(plan, pieces=tuple(paced))
+        return replace(plan, pieces=tuple(self._slow_down(piece) for piece in plan.pieces))
+
+    def _slow_down(self, piece: Piece) -> Piece:
+        return replace(piece, wait=piece.wait + self.interval) if piece.is_delta else piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +83,6 @@ class Drip:
     interval: float = 0.0
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        """Set the size of the writes."""
-        return replace(plan, drip=self.size, drip_wait=self.interval)
+        """Make the writes as small as this, where they are not smaller yet."""
+        size = self.size if plan.drip is None else min(self.size, plan.drip)
+        return replace(plan, drip=size, drip_wait=max(self.interval, plan.drip_wait))

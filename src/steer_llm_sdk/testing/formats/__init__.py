@@ -24,6 +24,7 @@ _BY_PATH: Mapping[str, str] = {
     "/responses": "openai-responses",
     "/messages": "anthropic",
     ":streamGenerateContent": "gemini",
+    ":generateContent": "gemini",
     "/api/chat": "ollama",
 }
 

@@ -6,21 +6,12 @@ https://docs.anthropic.com/en/docs/build-with-claude/streaming
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from steer_llm_sdk.testing.formats.base import id_of, model_of, sse
+from steer_llm_sdk.testing.formats.base import Format, id_of, model_of, sse, texts_of
 from steer_llm_sdk.testing.plan import Piece, RecordedRequest
 from steer_llm_sdk.testing.reports import ErrorKind, Report
-from steer_llm_sdk.testing.scripts import Script
-
-FINISH: Mapping[str, str] = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "content_filter": "refusal",
-    "refusal": "refusal",
-    "other": "pause_turn",
-}
+from steer_llm_sdk.testing.scripts import Script, value_of
 
 ERRORS: Mapping[ErrorKind, str] = {
     "authentication": "authentication_error",
@@ -39,29 +30,40 @@ ERRORS: Mapping[ErrorKind, str] = {
 _Block = tuple[Mapping[str, Any], list[Mapping[str, Any]]]
 
 
-class Anthropic:
+class Anthropic(Format):
     """``POST …/v1/messages``."""
 
     name = "anthropic"
     content_type = "text/event-stream; charset=utf-8"
     keep_alive = sse({"type": "ping"}, "ping")
+    finish_words: ClassVar = {
+        "stop": "end_turn",
+        "length": "max_tokens",
+        "tool_calls": "tool_use",
+        "content_filter": "refusal",
+        "refusal": "refusal",
+        "other": "pause_turn",
+    }
 
     def pieces(self, script: Script, request: RecordedRequest) -> list[Piece]:
         """``message_start``, a block after another, ``message_delta``, ``message_stop``."""
         pieces = [_event("message_start", message=_message(script, request))]
         for index, block in enumerate(_blocks(script)):
             pieces += _block(index, block, has_ping=index == 0)
-        finish = script.finish_reason
-        pieces.append(
-            _event("message_delta", **_last(script, finish and FINISH.get(finish, finish)))
-        )
+        pieces.append(_event("message_delta", **_last(script, self.finish_of(script))))
         if script.has_end:
             pieces.append(_event("message_stop"))
         return pieces
 
-    def error_in_stream(self, report: Report) -> list[Piece]:
-        """An ``error`` event."""
-        return [Piece(sse(self.error_body(report), "error"))]
+    def document(self, script: Script, request: RecordedRequest) -> Any:
+        """Build a ``message`` with all its blocks."""
+        message = {**_message(script, request), "stop_reason": self.finish_of(script)}
+        message["content"] = [_whole_block(block) for block in _blocks(script)]
+        return message | ({"usage": _usage(script, script.usage[1])} if script.usage else {})
+
+    def frame(self, value: Any) -> bytes:
+        """Write an event, named as its type."""
+        return sse(value, value["type"])
 
     def error_body(self, report: Report) -> Any:
         """``{"type": "error", "error": {"type", "message"}, "request_id"}``."""
@@ -115,14 +117,26 @@ def _blocks(script: Script) -> Iterator[_Block]:
                 {"type": "signature_delta", "signature": "c2lnbmF0dXJl"},
             ],
         )
-    words = [*script.refusal, *script.deltas]
-    if words:
-        texts = [{"type": "text_delta", "text": text} for text in words]
+    texts = [{"type": "text_delta", "text": text} for text in texts_of(script)]
+    if texts:
         yield {"type": "text", "text": ""}, [*texts]
     for index, call in enumerate(script.tool_calls, 1):
         arguments = [{"type": "input_json_delta", "partial_json": text} for text in call.pieces]
         block = {"type": "tool_use", "id": call.id or f"toolu_{index}", "name": call.name}
         yield block | {"input": {}}, [*arguments]
+
+
+def _whole_block(block: _Block) -> Mapping[str, Any]:
+    """Return a block as it is once all its deltas have been put into it."""
+    start, deltas = block
+    filled = dict(start)
+    for delta in deltas:
+        for field, piece in delta.items():
+            if field != "type":
+                filled[field] = filled.get(field, "") + piece
+    if "partial_json" in filled:
+        filled["input"] = value_of(filled.pop("partial_json"))
+    return filled
 
 
 def _block(index: int, block: _Block, *, has_ping: bool) -> Iterator[Piece]:

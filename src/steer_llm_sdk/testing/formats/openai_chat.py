@@ -6,15 +6,12 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from steer_llm_sdk.testing.formats.base import CREATED, id_of, model_of, sse
+from steer_llm_sdk.testing.formats.base import CREATED, Format, id_of, model_of, sse, whole
 from steer_llm_sdk.testing.plan import Piece, RecordedRequest
 from steer_llm_sdk.testing.reports import ErrorKind, Report
 from steer_llm_sdk.testing.scripts import Script
-
-# The library's words are OpenAI's own, but for two.
-FINISH: Mapping[str, str] = {"refusal": "stop", "other": "function_call"}
 
 # The type and the code of each error.
 ERRORS: Mapping[ErrorKind, tuple[str, str | None]] = {
@@ -31,21 +28,18 @@ ERRORS: Mapping[ErrorKind, tuple[str, str | None]] = {
 }
 
 
-class OpenAIChat:
+class OpenAIChat(Format):
     """``POST …/chat/completions``."""
 
     name = "openai"
     content_type = "text/event-stream; charset=utf-8"
     keep_alive = b": keep-alive\n\n"
+    # The library's words are OpenAI's own, but for two.
+    finish_words: ClassVar = {"refusal": "stop", "other": "function_call"}
 
     def pieces(self, script: Script, request: RecordedRequest) -> list[Piece]:
         """A role chunk, the deltas, the finish reason, usage without choices, ``[DONE]``."""
-        head = {
-            "id": id_of(script, request, "chatcmpl-"),
-            "object": "chat.completion.chunk",
-            "created": CREATED,
-            "model": model_of(script, request),
-        }
+        head = _head(script, request, "chat.completion.chunk")
         has_usage = script.usage is not None and (request.asks_for_usage or script.usage_unasked)
         more = {"usage": None} if has_usage else {}
 
@@ -55,23 +49,57 @@ class OpenAIChat:
 
         pieces = [Piece(chunk({"role": "assistant", "content": "", "refusal": None}))]
         pieces += [Piece(chunk(delta), is_delta=True) for delta in _deltas(script)]
-        finish = script.finish_reason
+        finish = self.finish_of(script)
         if finish is not None:
-            pieces.append(Piece(chunk({}, FINISH.get(finish, finish))))
+            pieces.append(Piece(chunk({}, finish)))
         if has_usage:
             pieces.append(Piece(sse(head | {"choices": [], "usage": usage_of(script)})))
         if script.has_end:
             pieces.append(Piece(b"data: [DONE]\n\n"))
         return pieces
 
-    def error_in_stream(self, report: Report) -> list[Piece]:
-        """An ``error`` object in place of a chunk."""
-        return [Piece(sse(self.error_body(report)))]
+    def document(self, script: Script, request: RecordedRequest) -> Any:
+        """Build a ``chat.completion``: one choice with a message, and usage, asked for or not."""
+        choice = {
+            "index": 0,
+            "message": _message(script),
+            "logprobs": None,
+            "finish_reason": self.finish_of(script),
+        }
+        usage = {"usage": usage_of(script)} if script.usage else {}
+        return _head(script, request, "chat.completion") | {"choices": [choice]} | usage
 
     def error_body(self, report: Report) -> Any:
         """``{"error": {"message", "type", "param", "code"}}``."""
         kind, code = ERRORS[report.kind]
         return {"error": {"message": report.message, "type": kind, "param": None, "code": code}}
+
+
+def _head(script: Script, request: RecordedRequest, kind: str) -> dict[str, Any]:
+    return {
+        "id": id_of(script, request, "chatcmpl-"),
+        "object": kind,
+        "created": CREATED,
+        "model": model_of(script, request),
+    }
+
+
+def _message(script: Script) -> Mapping[str, Any]:
+    calls = [
+        {
+            "id": call.id or f"call_{number}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": "".join(call.pieces)},
+        }
+        for number, call in enumerate(script.tool_calls, 1)
+    ]
+    # An answer of tool calls or a refusal alone has no content: null, as OpenAI sends it.
+    message = {
+        "role": "assistant",
+        "content": script.text or None,
+        "refusal": "".join(script.refusal) or None,
+    }
+    return message | whole(reasoning_content="".join(script.reasoning), tool_calls=calls)
 
 
 def _deltas(script: Script) -> Iterator[Mapping[str, Any]]:

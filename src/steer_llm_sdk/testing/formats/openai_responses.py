@@ -36,14 +36,20 @@ ERRORS: Mapping[ErrorKind, str] = {
 
 
 class OpenAIResponses(OpenAIChat):
-    """``POST …/responses``; an error before the stream is spelled as in chat completions."""
+    """``POST …/responses``; the body of an error is spelled as in chat completions."""
 
     name = "openai-responses"
 
     def pieces(self, script: Script, request: RecordedRequest) -> list[Piece]:
         """``response.created``, the items one after another, ``response.completed``."""
+        return list(_Writer(script, request).events())
+
+    def document(self, script: Script, request: RecordedRequest) -> Any:
+        """Build the ``response`` that the last event of the stream has in it."""
         writer = _Writer(script, request)
-        return list(writer.whole())
+        for _ in writer.events():
+            pass
+        return writer.response()
 
     def error_in_stream(self, report: Report) -> list[Piece]:
         """An ``error`` event, then ``response.failed``, as OpenAI sends both."""
@@ -88,7 +94,7 @@ class _Writer:
             "usage": None,
         }
 
-    def whole(self) -> Iterator[Piece]:
+    def events(self) -> Iterator[Piece]:
         yield self._event("response.created", response=self._response)
         yield self._event("response.in_progress", response=self._response)
         if self._script.reasoning:
@@ -169,16 +175,19 @@ class _Writer:
         yield self._event(f"{kind}.done", **at, name=call.name, arguments=whole)
         yield self._closed(item | {"status": "completed", "arguments": whole})
 
-    def _last(self) -> Piece:
+    def response(self) -> Mapping[str, Any]:
+        """Build the response at its end, with all items that were written."""
         reason = INCOMPLETE.get(self._script.finish_reason or "")
-        status = "incomplete" if reason else "completed"
-        response = self._response | {
-            "status": status,
+        return self._response | {
+            "status": "incomplete" if reason else "completed",
             "incomplete_details": {"reason": reason} if reason else None,
             "output": self._output,
             "usage": _usage(self._script),
         }
-        return self._event(f"response.{status}", response=response)
+
+    def _last(self) -> Piece:
+        response = self.response()
+        return self._event(f"response.{response['status']}", response=response)
 
 
 def _usage(script: Script) -> Mapping[str, Any] | None:
