@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -505,3 +506,20 @@ def test_all_events_together_are_a_stream() -> None:
     assert summary.kinds == ("start", "text", "text", "reasoning", "usage", "complete")
     assert isinstance(events[1], StreamDeltaEvent)
     assert [event.timestamp for event in events] == [1_000.0] + [1_001.0] * 3 + [1_002.0] * 2
+
+
+@pytest.mark.parametrize("confidences", [(0.6, 0.9), (0.9, 0.6)])
+def test_the_weaker_of_two_estimates_says_how_sure_their_sum_is(
+    confidences: tuple[float, float],
+) -> None:
+    first, second = (replace(ESTIMATE, confidence=confidence) for confidence in confidences)
+
+    lifecycle = after("Hi")
+    lifecycle.note_cut(CUT, first)
+    list(lifecycle.intake.feed([" there"], 102.0))
+    lifecycle.note_recovery()
+    event = lifecycle.usage_event(103.0, second)
+
+    assert event is not None
+    assert (event.is_estimated, event.confidence) == (True, 0.6)
+    assert event.usage["completion_tokens"] == 40

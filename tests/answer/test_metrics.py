@@ -161,3 +161,13 @@ def test_a_tool_calls_name_alone_is_not_an_argument() -> None:
 
     assert delta_content(named) == "tool_call"
     assert delta_content(delta()) == "text"
+
+
+def test_a_count_beyond_all_measure_gives_no_rate_and_no_error() -> None:
+    metrics = measured([0.1])
+    metrics.on_end(BEGAN + 2.0)
+
+    summary = metrics.summary({"completion_tokens": 10**400})
+
+    assert (summary["tokens_per_second"], summary["decode_tokens_per_second"]) == (None, None)
+    assert summary["duration_ms"] == 2000

@@ -170,3 +170,15 @@ def test_without_the_extra_there_is_no_price(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "genai_prices", None)
 
     assert priced("openai", "gpt-4o-mini") is None
+
+
+def test_tokens_that_are_written_to_the_cache_have_a_price_of_their_own() -> None:
+    pytest.importorskip("genai_prices")
+    model = "claude-3-5-haiku-latest"
+
+    written = priced("anthropic", model, usage={**USAGE, "cache_write_tokens": 900_000})
+    plain = priced("anthropic", model)
+
+    assert written is not None
+    assert plain is not None
+    assert written > plain

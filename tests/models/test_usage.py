@@ -84,3 +84,9 @@ def test_the_counts_of_several_requests_are_added_up() -> None:
         "cached_tokens": 3,
     }
     assert added([]) == {}
+
+
+@pytest.mark.parametrize("value", [2**63, 10**400, 1e300])
+def test_a_number_that_no_counter_holds_is_no_count(value: Any) -> None:
+    assert count_at({"n": value}, "n") is None
+    assert count_at({"n": 2**63 - 1}, "n") == 2**63 - 1

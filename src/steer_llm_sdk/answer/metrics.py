@@ -255,7 +255,10 @@ def _per_second(tokens: int | None, begin: float | None, end: float | None) -> f
 def _ratio(amount: float | None, divisor: float | None) -> float | None:
     if amount is None or divisor is None or divisor <= 0:
         return None
-    return amount / divisor
+    try:
+        return amount / divisor
+    except OverflowError:  # a count that somebody has put into the usage
+        return None
 
 
 class Measuring:

@@ -18,10 +18,14 @@ REASONING = "reasoning_tokens"
 USAGE_KEYS = (PROMPT, COMPLETION, TOTAL, CACHED, CACHE_WRITE, REASONING)
 
 
-def count_at(usage: Mapping[str, Any], *path: str) -> int | None:
-    """The number at a path of keys, or None where it is absent, null or not a count.
+_BEYOND = 2**63
 
-    A whole number written as a float (``12.0``) is a count; a `bool` or a negative number is not.
+
+def count_at(usage: Mapping[str, Any], *path: str) -> int | None:
+    """Return the number at a path of keys, or None where it is absent, null or not a count.
+
+    A whole number written as a float (``12.0``) is a count; a `bool`, a negative number and one
+    that no counter holds (above 2⁶³) are not.
     """
     value: Any = usage
     for key in path:
@@ -29,12 +33,12 @@ def count_at(usage: Mapping[str, Any], *path: str) -> int | None:
             return None
         value = value.get(key)
     if value.__class__ is int:
-        return value if value >= 0 else None
+        return value if 0 <= value < _BEYOND else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value
+    return value if 0 <= value < _BEYOND else None
 
 
 def usage_counts(

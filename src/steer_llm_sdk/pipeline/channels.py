@@ -6,7 +6,7 @@ refusal, the arguments of the tool call with a certain index.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import copy
 from typing import Any, NamedTuple
 
 from steer_llm_sdk.models.events import StreamDeltaEvent
@@ -75,7 +75,10 @@ def replace_text(event: StreamDeltaEvent, channel: Channel, text: str) -> Stream
 def make_next(event: StreamDeltaEvent, channel: Channel, text: str) -> StreamDeltaEvent:
     """Make one more event of a channel, after `event`: it has this text and repeats nothing."""
     delta = _bare_delta(event.delta, channel, text)
-    return replace(event, delta=delta, metadata=dict(event.metadata))
+    more = copy(event)
+    more.delta = delta
+    more.metadata = dict(event.metadata)
+    return more
 
 
 def _bare_delta(delta: str | dict[str, Any], channel: Channel, text: str) -> str | dict[str, Any]:

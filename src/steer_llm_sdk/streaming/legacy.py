@@ -15,6 +15,7 @@ Annotations that cannot be resolved are matched by name.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -199,10 +200,23 @@ def _signature(callback: Callback) -> Any:
 
     with suppress(Exception):  # resolving an annotation runs the user's code
         return inspect.signature(callback, eval_str=True)
-    try:
-        return inspect.signature(callback)
-    except (TypeError, ValueError):
-        return None
+    with suppress(Exception):  # so does asking for it, from Python 3.14 on
+        return inspect.signature(callback, **_unresolved())
+    return None
+
+
+def _unresolved() -> dict[str, Any]:
+    """How `inspect.signature` is asked for annotations as far as they can be resolved.
+
+    Until Python 3.13 those that are not evaluated yet are strings. From then on they are
+    `ForwardRef`s, where a name that is only imported for type checkers does not exist.
+    https://docs.python.org/3/library/annotationlib.html#annotationlib.Format.FORWARDREF
+    """
+    if sys.version_info < (3, 14):
+        return {}
+    from annotationlib import Format
+
+    return {"annotation_format": Format.FORWARDREF}
 
 
 def _means_mapping(annotation: Any) -> bool:
@@ -224,8 +238,10 @@ def _means_mapping(annotation: Any) -> bool:
 def _members(annotation: Any) -> list[Any]:
     """The types of a union, or the type alone; names where it is a string."""
     from types import UnionType
-    from typing import Annotated, Union, get_args, get_origin
+    from typing import Annotated, ForwardRef, Union, get_args, get_origin
 
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         return _names(annotation)
     if get_origin(annotation) is Annotated:
