@@ -212,11 +212,11 @@ def _unresolved() -> dict[str, Any]:
     `ForwardRef`s, where a name that is only imported for type checkers does not exist.
     https://docs.python.org/3/library/annotationlib.html#annotationlib.Format.FORWARDREF
     """
-    if sys.version_info < (3, 14):
-        return {}
-    from annotationlib import Format
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format
 
-    return {"annotation_format": Format.FORWARDREF}
+        return {"annotation_format": Format.FORWARDREF}
+    return {}
 
 
 def _means_mapping(annotation: Any) -> bool:
