@@ -20,6 +20,7 @@ JSONObject: TypeAlias = dict[str, Any]
 
 _SHOWN_CHARS = 80
 _NOTHING: Any = object()
+_KEEP_ALIVES = frozenset({b"", b"ping", b"[ping]", b"keep-alive", b"keepalive", b"heartbeat"})
 
 _read = msgspec.json.Decoder().decode
 
@@ -89,6 +90,15 @@ def _not_json(text: str, provider: str) -> ProtocolError:
     error = ProtocolError(f"{provider}: expected JSON, found {shown!r}")
     error.quote = repr(shown)
     return error
+
+
+def is_keep_alive(data: bytes) -> bool:
+    """Whether a frame that is no JSON only shows that the connection lives.
+
+    Some gateways send what should be a comment (``: keep-alive``) or a bare ``ping`` as data.
+    """
+    text = data.strip().lower()
+    return text.startswith(b":") or text in _KEEP_ALIVES
 
 
 # --- a value, where it has the type that is expected --------------------------------------------

@@ -91,8 +91,11 @@ def test_usage_is_the_oracles_and_counts_all_of_the_input(stream: Recorded) -> N
 
     assert usage is not None
     assert usage.raw == told
-    assert usage.counts["prompt_tokens"] == sum(told.get(key, 0) for key in inputs)
-    assert usage.counts["completion_tokens"] == told["output_tokens"]
+    passes = told.get("iterations") or [told]
+    assert usage.counts["prompt_tokens"] == sum(
+        each.get(key, 0) for each in passes for key in inputs
+    )
+    assert usage.counts["completion_tokens"] == sum(each["output_tokens"] for each in passes)
 
 
 @streams

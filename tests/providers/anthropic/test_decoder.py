@@ -442,7 +442,8 @@ def test_a_whole_message_at_the_start_is_read_like_its_blocks() -> None:
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
         ("refusal", "refusal"),
-        ("pause_turn", "other"),
+        ("pause_turn", "length"),
+        ("compaction", "length"),
         ("something_new", "other"),
     ],
 )

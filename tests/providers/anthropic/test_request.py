@@ -314,10 +314,11 @@ def test_reasoning_that_is_no_list_of_blocks_cannot_be_sent_back(blocks: object)
 
 
 def test_a_tool_is_spelled_with_its_input_schema() -> None:
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    given = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    schema = given | {"additionalProperties": False}  # as a strict tool has to be
     own = RawTool(MappingProxyType({"type": "web_search_20250305", "name": "web_search"}))
 
-    tools = body(tools=(Tool("add", "Adds.", schema, strict=True), Tool("now"), own))["tools"]
+    tools = body(tools=(Tool("add", "Adds.", given, strict=True), Tool("now"), own))["tools"]
 
     assert tools == [
         {"name": "add", "description": "Adds.", "input_schema": schema, "strict": True},
@@ -381,7 +382,7 @@ def test_an_output_config_of_the_callers_is_joined_with_the_format() -> None:
     }
 
 
-def test_objects_of_a_schema_are_closed_where_they_do_not_say() -> None:
+def test_objects_of_a_schema_are_closed_whatever_they_say() -> None:
     schema = {
         "type": "object",
         "properties": {
@@ -402,8 +403,8 @@ def test_objects_of_a_schema_are_closed_where_they_do_not_say() -> None:
             "type": is_closed,
             "list": {"type": "array", "items": is_closed},
             "either": {"anyOf": [is_closed, True]},
-            "open": {"type": "object", "additionalProperties": True},
-            "fixed": {"const": {"type": "object"}},
+            "open": is_closed | {"description": "{additionalProperties: true}"},
+            "fixed": {"description": '{const: {"type":"object"}}'},
         },
         "$defs": {"default": is_closed},
     }

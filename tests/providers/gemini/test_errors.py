@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from google.genai import types as genai_types
 
 from steer_llm_sdk.errors import (
     AuthenticationError,
@@ -12,13 +13,17 @@ from steer_llm_sdk.errors import (
     NotFoundError,
     OverloadedError,
     PermissionDeniedError,
+    ProtocolError,
     ProviderError,
     QuotaExceededError,
     RateLimitError,
     ServerError,
 )
+from steer_llm_sdk.models.fragments import Failure, Usage
 from steer_llm_sdk.providers.base import ErrorAnswer
-from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.gemini.decoder import FINISH_REASONS, Gemini
+from steer_llm_sdk.providers.gemini.errors import FAILED_FINISHES
+from steer_llm_sdk.wire.frame import Frame
 
 PLAN = "You exceeded your current quota, please check your plan and billing details."
 
@@ -140,3 +145,83 @@ def test_a_key_in_the_body_is_never_shown() -> None:
 
     assert key not in str(found)
     assert key not in str(found.body)
+
+
+# --- finish reasons that are failures, and accounts ---------------------------------------------
+
+
+def finished(word: str, *parts: dict[str, Any], **more: Any) -> list[Any]:
+    candidate = {"content": {"parts": list(parts)}, "finishReason": word, **more}
+    usage = {"promptTokenCount": 4, "totalTokenCount": 4}
+    payload = {"candidates": [candidate], "usageMetadata": usage}
+    return list(Gemini().decoder("gemini").decode(Frame(json.dumps(payload).encode())))
+
+
+@pytest.mark.parametrize("word", ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE"])
+def test_an_answer_that_the_model_malformed_is_a_failure_that_can_be_asked_again(word: str) -> None:
+    *before, failure = finished(word, finishMessage="print(f(1)")
+
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, ServerError)
+    assert failure.error.is_retryable
+    assert failure.error.code == word
+    assert "print(f(1)" in str(failure.error)
+    assert any(isinstance(each, Usage) for each in before)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("UNEXPECTED_TOOL_CALL", ServerError),
+        ("MISSING_THOUGHT_SIGNATURE", InvalidRequestError),
+        ("PUP_LIMITED_DISABLED", PermissionDeniedError),
+    ],
+)
+def test_a_finish_reason_that_blames_somebody_is_that_error(word: str, kind: type[Any]) -> None:
+    failure = finished(word)[-1]
+
+    assert isinstance(failure, Failure)
+    assert type(failure.error) is kind
+
+
+def test_every_finish_reason_of_the_official_sdk_is_known() -> None:
+    words = {reason.value for reason in genai_types.FinishReason} - {"FINISH_REASON_UNSPECIFIED"}
+
+    assert words - FINISH_REASONS.keys() - FAILED_FINISHES.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("BILLING_DISABLED", QuotaExceededError),
+        ("ACCESS_TOKEN_EXPIRED", AuthenticationError),
+        ("SERVICE_DISABLED", PermissionDeniedError),
+        ("RATE_LIMIT_EXCEEDED", RateLimitError),
+    ],
+)
+def test_the_reason_among_the_details_decides(reason: str, kind: type[Any]) -> None:
+    error = {"code": 403, "status": "PERMISSION_DENIED", "message": "No."}
+    body = json.dumps({"error": error | {"details": [{"reason": reason}]}}).encode()
+
+    assert type(read(403, body)) is kind
+
+
+def test_a_keep_alive_that_is_no_json_passes_by_and_a_sentence_does_not() -> None:
+    decoder = Gemini().decoder("gemini")
+
+    assert list(decoder.decode(Frame(b": keep-alive"))) == []
+    with pytest.raises(ProtocolError, match="upstream gone"):
+        decoder.decode(Frame(b"upstream gone"))
+
+
+def test_a_prompt_of_nothing_replaces_no_larger_one() -> None:
+    decoder = Gemini().decoder("gemini")
+    found: list[Any] = []
+    for prompt, output in ((8, 1), (0, 5)):
+        usage = {"promptTokenCount": prompt, "candidatesTokenCount": output}
+        usage["totalTokenCount"] = prompt + output
+        payload = {"candidates": [{"finishReason": "STOP"}], "usageMetadata": usage}
+        found = list(decoder.decode(Frame(json.dumps(payload).encode())))
+
+    (counts,) = [each.counts for each in found if isinstance(each, Usage)]
+    assert counts == {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 13}

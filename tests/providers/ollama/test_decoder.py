@@ -125,7 +125,6 @@ def test_bytes_that_are_not_utf8_are_replaced() -> None:
         {"message": {"content": None, "thinking": 1}},
         said(tool_calls=[None, {}, {"function": None}, {"function": {"name": ""}}]),
         said(tool_calls={"function": {"name": "f"}}),
-        said(images=["aGk="]),
         {"error": None, "done": "yes"},
     ],
 )
@@ -314,3 +313,12 @@ def test_usage_needs_no_option() -> None:
     error = InvalidRequestError("stream_options")
 
     assert WIRE.without_usage_option(ChatRequest("m", ()), error) is None
+
+
+@pytest.mark.parametrize("word", ["error", "network_error", "server_error", "timeout"])
+def test_a_reason_that_is_a_failure_ends_no_answer(word: str) -> None:
+    failure = decode(said(content="Hi"), done(done_reason=word, eval_count=1))[-1]
+
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, ServerError)
+    assert word in str(failure.error)

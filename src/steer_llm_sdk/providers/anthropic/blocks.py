@@ -13,12 +13,27 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from steer_llm_sdk.errors import ProtocolError
-from steer_llm_sdk.models.fragments import Extras, Fragment, Reasoning, ToolCallPiece
-from steer_llm_sdk.providers.reading import JSONObject, as_string, text_at
+from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, Reasoning, ToolCallPiece
+from steer_llm_sdk.providers.reading import JSONObject, as_string, object_at, text_at
 
 NOTHING: tuple[Fragment, ...] = ()
 
 _CALL_FIELDS = frozenset({"type", "id", "name", "input"})
+
+# What is read of blocks and deltas; anything beside it is kept in metadata. A call keeps it itself,
+# and a fallback is kept whole.
+_BLOCK_FIELDS: Mapping[str, Sequence[str]] = {
+    "text": ("text", "citations"),
+    "thinking": ("thinking", "signature"),
+    "redacted_thinking": ("data",),
+}
+_DELTA_FIELDS: Mapping[str, Sequence[str]] = {
+    "text_delta": ("text",),
+    "thinking_delta": ("thinking",),
+    "signature_delta": ("signature",),
+    "citations_delta": ("citation",),
+    "input_json_delta": ("partial_json",),
+}
 
 
 class _OpenCall(msgspec.Struct):
@@ -63,20 +78,28 @@ class ContentBlocks:
         self._calls_seen = 0
         self._held: ToolCallPiece | None = None
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether the message has called a tool that the caller is to run."""
+        return self._calls_seen > 0
+
     def open(self, index: int, block: JSONObject) -> list[Fragment]:
         """A block begins; some servers send it whole."""
         fragments = self.release()
-        read = self._openers.get(text_at(block, "type"))
+        kind = text_at(block, "type")
+        read = self._openers.get(kind)
         if read is not None:
-            return [*fragments, *read(self, index, block)]
+            beside = _unread(block, _BLOCK_FIELDS[kind]) if kind in _BLOCK_FIELDS else NOTHING
+            return [*fragments, *beside, *read(self, index, block)]
         self._others[index] = _OpenBlock(block, [])
         return fragments
 
     def change(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
         """A block grows."""
-        read = self._changers.get(text_at(delta, "type"))
+        kind = text_at(delta, "type")
+        read = self._changers.get(kind)
         if read is not None:
-            return read(self, index, delta)
+            return [*_unread(delta, _DELTA_FIELDS[kind]), *read(self, index, delta)]
         if index in self._others:  # `compaction_delta`, and what may come
             self._others[index].fields |= {k: v for k, v in delta.items() if k != "type"}
         return NOTHING
@@ -135,6 +158,12 @@ class ContentBlocks:
         extra = {key: block[key] for key in block if key not in _CALL_FIELDS}
         return (ToolCallPiece(call.number, call_id, name, extra=extra or None),)
 
+    def _open_fallback(self, index: int, block: JSONObject) -> Sequence[Fragment]:
+        """Another model takes over: https://platform.claude.com/docs/en/build-with-claude/refusals-and-fallback."""
+        self._others[index] = _OpenBlock(block, [])
+        model = as_string(object_at(block, "to").get("model"))
+        return (Identity(model=model),) if model else NOTHING
+
     def _input_text(self, given: object) -> str:
         """The input that came with the start of a call: Anthropic's ``{}``, or the whole of it."""
         if isinstance(given, str):
@@ -172,6 +201,7 @@ class ContentBlocks:
         "thinking": _open_thinking,
         "redacted_thinking": _open_redacted_thinking,
         "tool_use": _open_tool_use,
+        "fallback": _open_fallback,
     }
     _changers: ClassVar[Mapping[str, _Reader]] = {
         "text_delta": _change_text,
@@ -180,6 +210,11 @@ class ContentBlocks:
         "citations_delta": _change_citations,
         "input_json_delta": _change_input,
     }
+
+
+def _unread(holder: JSONObject, read: Sequence[str]) -> Sequence[Fragment]:
+    found = {k: v for k, v in holder.items() if v and k != "type" and k not in read}
+    return (Extras(found),) if found else NOTHING
 
 
 _Reader: TypeAlias = Callable[[ContentBlocks, int, JSONObject], Sequence[Fragment]]

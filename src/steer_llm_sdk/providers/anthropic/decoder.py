@@ -30,9 +30,14 @@ from steer_llm_sdk.models.fragments import (
 )
 from steer_llm_sdk.models.messages import InputText, Message
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
-from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
+from steer_llm_sdk.models.usage import added, count_at, usage_counts, with_total
 from steer_llm_sdk.providers.anthropic.blocks import NOTHING, ContentBlocks
-from steer_llm_sdk.providers.anthropic.errors import failure_in_stream, read_anthropic_error
+from steer_llm_sdk.providers.anthropic.errors import (
+    FAILURES,
+    failure_by_word,
+    failure_in_stream,
+    read_anthropic_error,
+)
 from steer_llm_sdk.providers.anthropic.request import build_request
 from steer_llm_sdk.providers.base import (
     Decoder,
@@ -46,8 +51,10 @@ from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_list,
     as_object,
+    as_objects,
     as_string,
     expect_object,
+    is_keep_alive,
     object_at,
     parse_json,
     text_at,
@@ -55,7 +62,8 @@ from steer_llm_sdk.providers.reading import (
 from steer_llm_sdk.wire.frame import Frame
 
 # https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons. A paused turn
-# (`pause_turn`) is not finished: the caller has to send it back, so it is no "stop".
+# (`pause_turn`) and one that stopped to compact its context ran into a limit of the server's: the
+# answer is cut, and goes on when the caller sends it back.
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -63,14 +71,21 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
-    "pause_turn": "other",
+    "pause_turn": "length",
+    "compaction": "length",
 }
 
-# With these the model was stopped in the middle of what it said.
-_CUT_SHORT = frozenset({"length", "refusal"})
+# With these the model may have been stopped inside a block; a paused turn ends between two.
+_CUT_SHORT = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
 
-# What the end of a message may say besides its reason.
-_END_EXTRAS = ("stop_sequence", "stop_details", "container")
+# What has a place of its own; everything else that a frame says is kept in metadata.
+_READ_OF_FRAMES = frozenset(
+    {"type", "index", "delta", "message", "content_block", "usage", "error"}
+)
+_READ_OF_MESSAGES = frozenset({"id", "type", "role", "model", "content", "stop_reason", "usage"})
+
+# The counts that together are the prompt.
+_PROMPT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class AnthropicMessages(WireFormat):
@@ -116,19 +131,23 @@ class AnthropicMessages(WireFormat):
 # --- the frequent frames, typed ---------------------------------------------------------------
 
 
-class _TextDelta(msgspec.Struct, tag="text_delta", tag_field="type", gc=False):
+class _Frequent(msgspec.Struct, tag_field="type", forbid_unknown_fields=True, gc=False):
+    """A shape of the quick road: a field that it does not know sends the frame to the slow one."""
+
+
+class _TextDelta(_Frequent, tag="text_delta"):
     text: str
 
 
-class _ThinkingDelta(msgspec.Struct, tag="thinking_delta", tag_field="type", gc=False):
+class _ThinkingDelta(_Frequent, tag="thinking_delta"):
     thinking: str
 
 
-class _InputJSONDelta(msgspec.Struct, tag="input_json_delta", tag_field="type", gc=False):
+class _InputJSONDelta(_Frequent, tag="input_json_delta"):
     partial_json: str
 
 
-class _BlockDelta(msgspec.Struct, tag="content_block_delta", tag_field="type", gc=False):
+class _BlockDelta(_Frequent, tag="content_block_delta"):
     delta: _TextDelta | _ThinkingDelta | _InputJSONDelta
     index: int = 0
 
@@ -147,6 +166,7 @@ class AnthropicDecoder:
         self._provider = provider
         self._blocks = ContentBlocks(provider)
         self._usage: JSONObject = {}
+        self._stop_word = ""
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one frame.
@@ -170,17 +190,24 @@ class AnthropicDecoder:
         return NOTHING
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        if frame.data.strip() == b"[DONE]":  # OpenRouter sends it after `message_stop`
-            return NOTHING
+        if frame.data.strip() == b"[DONE]":  # after `message_stop`, or in its place
+            return self._stop_message({}) if self._stop_word else NOTHING
         try:
             payload = parse_json(frame.data, self._provider)
         except ProtocolError:
+            if frame.event == "ping" or is_keep_alive(frame.data):
+                return NOTHING
             if frame.event != "error":
                 raise
             payload = {"error": frame.data.decode("utf-8", "replace")}
         event = expect_object(payload, self._provider)
-        read = self._readers.get(_kind(event, frame.event))
-        return read(self, event) if read is not None else NOTHING
+        kind = _kind(event, frame.event)
+        read = self._readers.get(kind)
+        if read is None:
+            return NOTHING
+        if kind == "error":
+            return read(self, event)
+        return [*_unread(event, _READ_OF_FRAMES), *read(self, event)]
 
     def _start_message(self, payload: JSONObject) -> Sequence[Fragment]:
         """Who answers, and the usage so far; from some servers the whole answer at once."""
@@ -205,12 +232,10 @@ class AnthropicDecoder:
     def _change_message(self, payload: JSONObject) -> Sequence[Fragment]:
         """Why it stopped, and the usage."""
         self._see_usage(payload)
-        edits = payload.get("context_management")
-        fragments: list[Fragment] = [Extras({"context_management": edits})] if edits else []
-        return [*fragments, *self._finish(object_at(payload, "delta"), is_final=True)]
+        return self._finish(object_at(payload, "delta"), is_final=True)
 
     def _stop_message(self, payload: JSONObject) -> Sequence[Fragment]:
-        del payload  # some servers put their own figures there
+        del payload  # what servers put there (their own figures) has been kept
         return [*self._blocks.release(), End()]
 
     def _fail(self, payload: JSONObject) -> Sequence[Fragment]:
@@ -229,21 +254,31 @@ class AnthropicDecoder:
     def _finish(self, message: JSONObject, *, is_final: bool = False) -> list[Fragment]:
         """Read what a message says of its end; add the usage as it stands."""
         word = text_at(message, "stop_reason")
-        extras = {key: message[key] for key in _END_EXTRAS if message.get(key) is not None}
-        fragments: list[Fragment] = [Extras(extras)] if extras else []
+        fragments = _unread(message, _READ_OF_MESSAGES)
         if self._usage:
             counts = _counts(self._usage, has_output=is_final or bool(word))
             fragments.append(Usage(counts, dict(self._usage)))
         if not word:
             return fragments
+        self._stop_word = word
+        if word in FAILURES:
+            return [*fragments, failure_by_word(self._provider, word)]
+        held = self._blocks.release(is_cut=word in _CUT_SHORT)
+        return [*held, *fragments, self._finish_of(word)]
+
+    def _finish_of(self, word: str) -> Finish:
+        """Why it stopped; where there are calls to run, "stop" is "tool_calls"."""
         reason = FINISH_REASONS.get(word, "other")
-        held = self._blocks.release(is_cut=reason in _CUT_SHORT)
-        return [*held, *fragments, Finish(reason, word)]
+        is_for_calls = reason == "stop" and self._blocks.has_calls
+        return Finish("tool_calls" if is_for_calls else reason, word)
 
     def _see_usage(self, holder: JSONObject) -> None:
         # Each is a snapshot, and leaves out or nulls what has not changed: never add them up.
-        usage = object_at(holder, "usage")
-        self._usage |= {key: value for key, value in usage.items() if value is not None}
+        usage = {k: v for k, v in object_at(holder, "usage").items() if v is not None}
+        if not _prompt(usage) and _prompt(self._usage):
+            # Some gateways close with a prompt of 0 tokens, which no prompt has.
+            usage = {key: value for key, value in usage.items() if key not in _PROMPT_COUNTS}
+        self._usage |= usage
 
 
 _Reader: TypeAlias = Callable[[AnthropicDecoder, JSONObject], Sequence[Fragment]]
@@ -252,29 +287,55 @@ _Reader: TypeAlias = Callable[[AnthropicDecoder, JSONObject], Sequence[Fragment]
 def _counts(raw: JSONObject, *, has_output: bool) -> dict[str, int]:
     """The library's counts; without the output's at the start, where it is a placeholder.
 
+    Where the provider bills several passes (a compaction, a fallback, an advisor), each of them is
+    in ``iterations``, and the counts beside it are those of the last: all are added up.
+    """
+    passes = [_counts_of_pass(each, has_output=has_output) for each in _passes(raw)]
+    counts = added(passes) if passes else _counts_of_pass(raw, has_output=has_output)
+    return with_total(counts)
+
+
+def _passes(raw: JSONObject) -> list[JSONObject]:
+    """The passes that say what they took: several, or none."""
+    passes = [each for each in as_objects(raw.get("iterations")) if _prompt(each)]
+    return passes if len(passes) > 1 else []
+
+
+def _prompt(raw: JSONObject) -> int:
+    return sum(count_at(raw, key) or 0 for key in _PROMPT_COUNTS)
+
+
+def _counts_of_pass(raw: JSONObject, *, has_output: bool) -> dict[str, int]:
+    """The counts of one usage object.
+
     ``input_tokens`` leaves out what came from the cache or went into it:
     https://platform.claude.com/docs/en/build-with-claude/prompt-caching#tracking-cache-performance
     """
     fresh = count_at(raw, "input_tokens")
     cached = count_at(raw, "cache_read_input_tokens")
     written = count_at(raw, "cache_creation_input_tokens")
-    counts = usage_counts(
+    return usage_counts(
         prompt=None if fresh is None else fresh + (cached or 0) + (written or 0),
         completion=count_at(raw, "output_tokens") if has_output else None,
         cached=cached,
         cache_write=written,
         reasoning=count_at(raw, "output_tokens_details", "thinking_tokens"),
     )
-    return with_total(counts)
+
+
+def _unread(holder: JSONObject, read: frozenset[str]) -> list[Fragment]:
+    """What a frame says that has no place of its own: kept under the provider's keys."""
+    found = {key: value for key, value in holder.items() if value and key not in read}
+    return [Extras(found)] if found else []
 
 
 def _kind(payload: JSONObject, event: str) -> str:
     """What a frame is: by its own type, or where a server leaves that out, by the framing's word.
 
-    An error may be bare, without a type (Vertex), or have the error's own type where ``error``
-    should stand.
+    An error may be bare, without a type (Vertex), stand in a frame of another type, or have its own
+    type where ``error`` should stand.
     """
-    if event == "error" or (payload.get("error") and "type" not in payload):
+    if event == "error" or payload.get("error"):
         return "error"
     return text_at(payload, "type") or event
 

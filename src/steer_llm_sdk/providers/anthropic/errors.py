@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
-from steer_llm_sdk.providers.reading import as_object, as_string, text_at
+from steer_llm_sdk.providers.reading import as_object, as_string, object_at, text_at
 
 # https://platform.claude.com/docs/en/api/errors. The prose of an `invalid_request_error` tells a
 # prompt that is too long and an empty account from the rest: see `failures`.
@@ -34,19 +35,56 @@ ERROR_CODES: Mapping[str, type[ProviderError]] = {
     "timeout_error": ServerError,
     "api_error": ServerError,
     "overloaded_error": OverloadedError,
+    "conflict_error": InvalidRequestError,
+    "memory_precondition_failed_error": InvalidRequestError,
+    "memory_path_conflict_error": InvalidRequestError,
 }
+
+# ``details.error_code`` names the cause, where ``type`` is only its category, and the same for a
+# limit that waiting lifts and one that it does not.
+CAUSES: Mapping[str, type[ProviderError]] = {
+    "contract_spend_limit_reached": QuotaExceededError,
+    "enforced_spend_limit_reached": QuotaExceededError,
+    "linked_organization_spend_limit_reached": QuotaExceededError,
+    "linked_organization_billing_unavailable": QuotaExceededError,
+    "ramp_limit_exceeded": RateLimitError,
+    "organization_on_hold": PermissionDeniedError,
+    "organization_type_not_supported": PermissionDeniedError,
+    "parent_organization_required": PermissionDeniedError,
+    "claude_code_key_creator_not_member": PermissionDeniedError,
+    "claude_code_version_too_old": InvalidRequestError,
+    "sandbox_egress_restricted": PermissionDeniedError,
+    "workspace_human_review_disabled": PermissionDeniedError,
+    "cmek_context_unavailable": ServerError,
+    "cmek_key_disabled": PermissionDeniedError,
+    "cmek_key_network_blocked": PermissionDeniedError,
+    "cmek_key_unreachable": ServerError,
+    "request_body_encoding_invalid": InvalidRequestError,
+    "request_body_encoding_unsupported": InvalidRequestError,
+    "request_body_too_large_after_decoding": InvalidRequestError,
+}
+
+# Limits of money, where a server says them in words only.
+_SPENT = re.compile(r"spend(?:ing)? limit|specified API usage limits", re.IGNORECASE)
+
+# A stop reason of these is no answer that has ended: gateways put what failed behind them there.
+FAILURES = frozenset(
+    {"error", "api_error", "network_error", "overloaded_error", "server_error", "timeout_error"}
+)
 
 
 def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
     """The error of a response that is not a stream: Anthropic's JSON, or what came instead."""
     payload = as_object(read_json_body(answer))
     code, message = _code_and_message(payload)
+    message = message or describe_body(answer)
     return make_error(
         answer.provider,
         code,
-        message or describe_body(answer),
+        message,
         status=answer.status,
         codes=ERROR_CODES,
+        kind=_cause(code, message),
         body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
         request_id=as_string(payload.get("request_id")),
@@ -62,17 +100,38 @@ def failure_in_stream(provider: str, payload: Mapping[str, Any]) -> Failure:
         message,
         status=200,
         codes=ERROR_CODES,
+        kind=_cause(code, message),
         request_id=as_string(payload.get("request_id")),
     )
     return Failure(error)
 
 
+def failure_by_word(provider: str, word: str) -> Failure:
+    """The failure that a stop reason of `FAILURES` is: the answer did not end, it broke."""
+    kind = ERROR_CODES.get(word, ServerError)
+    said = "the answer broke off with this stop reason"
+    return Failure(make_error(provider, word, said, status=200, codes={}, kind=kind))
+
+
+def _cause(code: str | None, message: str) -> type[ProviderError] | None:
+    """The class, where the provider says the cause; None where only the category is known."""
+    if code is not None and code in CAUSES:
+        return CAUSES[code]
+    is_coarse = code in {None, "rate_limit_error", "invalid_request_error", "permission_error"}
+    return QuotaExceededError if is_coarse and _SPENT.search(message) else None
+
+
 def _code_and_message(payload: Mapping[str, Any]) -> tuple[str | None, str]:
-    """From ``{"error": {"type": …, "message": …}}``, ``{"error": …}`` or what stands there flat."""
+    """From ``{"error": {"type": …, "message": …}}``, ``{"error": …}`` or what stands there flat.
+
+    A cause that is known is the code, rather than the category.
+    """
     error = payload.get("error")
     if isinstance(error, str):
         return None, error
     if isinstance(error, dict):
-        return as_string(error.get("type")), text_at(error, "message")
+        cause = text_at(object_at(error, "details"), "error_code")
+        code = cause if cause in CAUSES else as_string(error.get("type"))
+        return code, text_at(error, "message")
     kind = as_string(payload.get("type"))
     return kind if kind != "error" else None, text_at(payload, "message")

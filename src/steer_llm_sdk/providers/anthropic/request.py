@@ -28,6 +28,7 @@ from steer_llm_sdk.models.requests import (
     Tool,
     ToolChoice,
 )
+from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.writing import (
     arguments_object,
@@ -45,10 +46,6 @@ DEFAULT_MAX_TOKENS = 4096
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 _MODES = {"auto": "auto", "none": "none", "required": "any"}
-
-# Where schemas stand inside a schema: under names of the user's, or directly.
-_NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
-_DIRECT_SCHEMAS = frozenset({"items", "prefixItems", "anyOf", "allOf", "oneOf"})
 
 # The API refuses blocks of text that are empty.
 _EMPTY = InputText("")
@@ -86,7 +83,7 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
         "temperature": chat.temperature,
         "top_p": chat.top_p,
         "stop_sequences": list(chat.stop) or None,
-        "tools": [_build_tool(tool) for tool in chat.tools] or None,
+        "tools": [_build_tool(tool, provider) for tool in chat.tools] or None,
         "tool_choice": _build_tool_choice(chat.tool_choice),
         "output_config": _build_format(chat.response_format, provider),
     }
@@ -225,13 +222,15 @@ def _is_plain(block: _Block) -> bool:
 # --- tools and formats ------------------------------------------------------------------------
 
 
-def _build_tool(tool: Tool | RawTool) -> Mapping[str, Any]:
+def _build_tool(tool: Tool | RawTool, provider: str) -> Mapping[str, Any]:
+    """A tool; the schema of a strict one has the limits that formats have."""
     if isinstance(tool, RawTool):
         return tool.value
+    schema = tool.parameters
     fields = {
         "name": tool.name,
         "description": tool.description,
-        "input_schema": tool.parameters,
+        "input_schema": _format_schema(schema, provider) if tool.strict else schema,
         "strict": tool.strict,
     }
     return {**tool.extra, **without_none(fields)}
@@ -253,33 +252,18 @@ def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> dict[st
         return {"format": wanted.value}
     if wanted is None or wanted.schema is None:
         return None
-    try:
-        schema = _closed(wanted.schema)
-    except RecursionError:
-        raise ConfigurationError(
-            f"{provider}: the request cannot be written as JSON: the schema has no end"
-        ) from None
+    schema = _format_schema(wanted.schema, provider)
     if wanted.description:
         schema = {"description": wanted.description, **schema}
     return {"format": {"type": "json_schema", "schema": schema}}
 
 
-def _closed(schema: Any) -> Any:
-    """The schema with ``additionalProperties: false`` where an object does not say.
-
-    The API takes no other objects, and what fits the closed one fits the open one too.
-    """
-    if isinstance(schema, Sequence) and not isinstance(schema, str):
-        return [_closed(each) for each in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    closed = {key: _closed_at(key, value) for key, value in schema.items()}
-    if closed.get("type") == "object":
-        closed.setdefault("additionalProperties", False)
-    return closed
-
-
-def _closed_at(key: str, value: Any) -> Any:
-    if key in _NAMED_SCHEMAS and isinstance(value, Mapping):
-        return {name: _closed(each) for name, each in value.items()}
-    return _closed(value) if key in _DIRECT_SCHEMAS else value
+def _format_schema(schema: Mapping[str, Any], provider: str) -> dict[str, Any]:
+    try:
+        written: dict[str, Any] = format_schema(schema)
+    except (RecursionError, TypeError) as error:
+        reason = "the schema has no end" if isinstance(error, RecursionError) else error
+        raise ConfigurationError(
+            f"{provider}: the request cannot be written as JSON: {reason}"
+        ) from None
+    return written

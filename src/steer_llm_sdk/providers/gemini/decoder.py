@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from steer_llm_sdk.errors import ProviderError
+from steer_llm_sdk.errors import ProtocolError, ProviderError
 from steer_llm_sdk.models.fragments import (
     Extras,
     Finish,
@@ -32,6 +32,7 @@ from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers, WireFormat
 from steer_llm_sdk.providers.gemini.errors import (
     blocked_prompt,
+    failed_finish,
     failure_in_stream,
     read_gemini_error,
 )
@@ -42,6 +43,7 @@ from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_string,
     expect_object,
+    is_keep_alive,
     object_at,
     objects_at,
     parse_json,
@@ -62,8 +64,12 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "IMAGE_SAFETY": "content_filter",
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
-    "MALFORMED_FUNCTION_CALL": "other",
-    "UNEXPECTED_TOOL_CALL": "other",
+    "ESCALATION": "content_filter",
+    # A limit of the request's or of the server's loop around tools: there is more to say.
+    "CONTINUATION": "length",
+    "TOO_MANY_TOOL_CALLS": "length",
+    "IMAGE_OTHER": "other",
+    "NO_IMAGE": "other",
     "OTHER": "other",
 }
 
@@ -79,16 +85,19 @@ _NUMBERED: Mapping[int, str] = {
 _NUMBERED_FILTERS = frozenset({"6", "7", "8"})
 _NO_REASON = frozenset({"", "0", "FINISH_REASON_UNSPECIFIED"})
 
-# What a candidate says beside its content, kept under the provider's own keys.
-_CANDIDATE_EXTRAS = (
-    "safetyRatings",
-    "citationMetadata",
-    "groundingMetadata",
-    "urlContextMetadata",
-    "logprobsResult",
-    "avgLogprobs",
-    "finishMessage",
+# What has a place of its own; everything else is kept in metadata, under the provider's keys.
+_READ_OF_RESPONSES = frozenset(
+    {
+        "candidates",
+        "usageMetadata",
+        "promptFeedback",
+        "error",
+        "responseId",
+        "modelVersion",
+    }
 )
+_READ_OF_CANDIDATES = frozenset({"content", "index", "finishReason"})
+_READ_OF_CONTENTS = frozenset({"parts", "role"})
 
 NOTHING: tuple[Fragment, ...] = ()
 
@@ -122,35 +131,32 @@ class Gemini(WireFormat):
 # --- the frequent frame, typed ----------------------------------------------------------------
 
 
-class _Part(msgspec.Struct, gc=False):
+class _Frequent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A shape of the quick road: a field that it does not know sends the frame to the slow one."""
+
+
+class _Part(_Frequent):
     text: str
     thought: bool = False
-    thoughtSignature: None = None  # noqa: N815 - the words of the wire
-    functionCall: None = None  # noqa: N815
 
 
-class _Content(msgspec.Struct, gc=False):
+class _Content(_Frequent):
     parts: tuple[_Part]
+    role: str = ""
 
 
-class _Candidate(msgspec.Struct, gc=False):
+class _Candidate(_Frequent):
     content: _Content
     index: Literal[0] = 0
-    finishReason: None = None  # noqa: N815
-    safetyRatings: None = None  # noqa: N815
-    citationMetadata: None = None  # noqa: N815
-    groundingMetadata: None = None  # noqa: N815
-    urlContextMetadata: None = None  # noqa: N815
-    logprobsResult: None = None  # noqa: N815
-    avgLogprobs: None = None  # noqa: N815
-    finishMessage: None = None  # noqa: N815
+    finishReason: None = None  # noqa: N815 - the words of the wire
 
 
-class _Chunk(msgspec.Struct, gc=False):
+class _Chunk(_Frequent):
     candidates: tuple[_Candidate]
     usageMetadata: dict[str, Any] | None = None  # noqa: N815
-    promptFeedback: None = None  # noqa: N815
-    error: None = None
+    responseId: str | None = None  # noqa: N815
+    modelVersion: str | None = None  # noqa: N815
+    createTime: str | None = None  # noqa: N815
 
 
 _read_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -175,6 +181,7 @@ class GeminiDecoder:
         self._provider = provider
         self._is_opening = True
         self._identity = Identity()
+        self._create_time: object = None
         self._usage: JSONObject = {}
         self._has_unsent_usage = False
         self._choices: dict[int, _Choice] = {0: _Choice(provider)}
@@ -191,12 +198,22 @@ class GeminiDecoder:
             chunk = _read_chunk(frame.data)
         except (ValueError, RecursionError):
             return self._decode_rare(frame)
+        if self._has_news(chunk):
+            return self._decode_rare(frame)
         if chunk.usageMetadata:
             self._see_usage(chunk.usageMetadata)
         part = chunk.candidates[0].content.parts[0]
         if not part.text:
             return NOTHING
         return (Reasoning(part.text),) if part.thought else (part.text,)
+
+    def _has_news(self, chunk: _Chunk) -> bool:
+        """Whether a chunk names another response than the ones before it."""
+        return bool(
+            (chunk.responseId and chunk.responseId != self._identity.response_id)
+            or (chunk.modelVersion and chunk.modelVersion != self._identity.model)
+            or (chunk.createTime and chunk.createTime != self._create_time)
+        )
 
     def decode_eof(self) -> Sequence[Fragment]:
         """Give the usage as it stands, where no finish reason came to send it with."""
@@ -205,7 +222,12 @@ class GeminiDecoder:
         return self._send_usage(has_output="candidatesTokenCount" in self._usage)
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        payload = parse_json(frame.data, self._provider)
+        try:
+            payload = parse_json(frame.data, self._provider)
+        except ProtocolError:
+            if is_keep_alive(frame.data):
+                return NOTHING
+            raise
         values = payload if isinstance(payload, list) else [payload]
         objects = [expect_object(value, self._provider) for value in values]
         self._is_opening = False
@@ -216,6 +238,7 @@ class GeminiDecoder:
             yield failure_in_stream(self._provider, payload["error"])
             return
         yield from self._identify(payload)
+        yield from self._read_beside(payload)
         self._see_usage(object_at(payload, "usageMetadata"))
         feedback = object_at(payload, "promptFeedback")
         if blocked := blocked_prompt(self._provider, feedback):
@@ -239,13 +262,24 @@ class GeminiDecoder:
             self._identity = now
             yield now
 
+    def _read_beside(self, payload: JSONObject) -> Iterator[Fragment]:
+        """What the response says that has no place of its own; the time of its creation once."""
+        found = _unread(payload, _READ_OF_RESPONSES)
+        created = found.pop("createTime", None)
+        if created and created != self._create_time:
+            self._create_time = found["createTime"] = created
+        if found:
+            yield Extras(found)
+
     def _read_candidate(self, candidate: JSONObject) -> Iterator[Fragment]:
         index = candidate.get("index")
         if not isinstance(index, int) or index == 0:
-            found = {key: candidate[key] for key in _CANDIDATE_EXTRAS if candidate.get(key)}
-            if found:
+            found = _unread(candidate, _READ_OF_CANDIDATES)
+            beside = _unread(object_at(candidate, "content"), _READ_OF_CONTENTS)
+            if found := found | ({"content": beside} if beside else {}):
                 yield Extras(found)
             yield from self._read_content(self._choices[0], candidate)
+            yield from self._fail(candidate)
             return
         choice = self._choices.setdefault(index, _Choice(self._provider))
         for fragment in self._read_content(choice, candidate):
@@ -263,6 +297,13 @@ class GeminiDecoder:
         if word or (choice.finish_word and choice.parts.has_calls != had_calls):
             yield _finish(choice.finish_word, has_calls=choice.parts.has_calls)
 
+    def _fail(self, candidate: JSONObject) -> Iterator[Fragment]:
+        """A reason to stop that is no end of an answer, with what the prompt has cost."""
+        word = _finish_word(candidate.get("finishReason"))
+        if failure := failed_finish(self._provider, word, candidate.get("finishMessage")):
+            yield from self._send_usage(has_output=True)
+            yield failure
+
     def _see_usage(self, usage: JSONObject) -> None:
         """Each is a snapshot and stands for itself: a number that it leaves out is zero.
 
@@ -270,6 +311,10 @@ class GeminiDecoder:
         """
         if usage:
             has_counts = "promptTokenCount" in usage or "totalTokenCount" in usage
+            if usage.get("promptTokenCount") == 0 and self._usage.get("promptTokenCount"):
+                # No prompt has 0 tokens; the total that says so is none either.
+                usage = {key: value for key, value in usage.items() if key != "totalTokenCount"}
+                usage["promptTokenCount"] = self._usage["promptTokenCount"]
             self._usage = usage if has_counts else self._usage | usage
             self._has_unsent_usage = True
 
@@ -307,6 +352,10 @@ def _counts(raw: JSONObject, *, has_output: bool) -> dict[str, int]:
         reasoning=thoughts if has_output else None,
     )
     return with_total(counts)
+
+
+def _unread(holder: JSONObject, read: frozenset[str]) -> JSONObject:
+    return {key: value for key, value in holder.items() if value and key not in read}
 
 
 def _finish_word(given: object) -> str:

@@ -50,6 +50,43 @@ ERROR_CODES: Mapping[str, type[ProviderError]] = {
     "DEADLINE_EXCEEDED": ServerError,
 }
 
+# What Google's APIs give as ``reason`` among the details, of an account or a key:
+# https://cloud.google.com/apis/design/errors#error_info.
+REASONS: Mapping[str, type[ProviderError]] = {
+    "ACCESS_TOKEN_EXPIRED": AuthenticationError,
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": PermissionDeniedError,
+    "ACCESS_TOKEN_TYPE_UNSUPPORTED": AuthenticationError,
+    "ACCOUNT_STATE_INVALID": AuthenticationError,
+    "API_KEY_HTTP_REFERRER_BLOCKED": PermissionDeniedError,
+    "API_KEY_IP_ADDRESS_BLOCKED": PermissionDeniedError,
+    "API_KEY_SERVICE_BLOCKED": PermissionDeniedError,
+    "BILLING_DISABLED": QuotaExceededError,
+    "CONSUMER_INVALID": PermissionDeniedError,
+    "CONSUMER_SUSPENDED": PermissionDeniedError,
+    "CREDENTIALS_MISSING": AuthenticationError,
+    "RATE_LIMIT_EXCEEDED": RateLimitError,
+    "SERVICE_DISABLED": PermissionDeniedError,
+}
+
+# Reasons to stop that are no end of an answer: what the model wrote cannot be read, and asking
+# again helps; or the request and the account are at fault, and it does not.
+FAILED_FINISHES: Mapping[str, tuple[type[ProviderError], str]] = {
+    "MALFORMED_FUNCTION_CALL": (ServerError, "the model wrote a function call that is malformed"),
+    "MALFORMED_RESPONSE": (ServerError, "the model's answer is malformed"),
+    "UNEXPECTED_TOOL_CALL": (ServerError, "the model called a function that it was not given"),
+    "MISSING_THOUGHT_SIGNATURE": (
+        InvalidRequestError,
+        "a thought signature of an earlier turn is missing in the messages",
+    ),
+    "PUP_LIMITED_DISABLED": (
+        PermissionDeniedError,
+        "the account is limited for a breach of the prohibited use policy",
+    ),
+}
+
+_LIMITS = frozenset({"RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"})
+_CODES = {**ERROR_CODES, **REASONS}
+
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 
@@ -83,6 +120,15 @@ def blocked_prompt(provider: str, feedback: Mapping[str, Any]) -> Failure | None
     return Failure(error)
 
 
+def failed_finish(provider: str, word: str, message: object) -> Failure | None:
+    """The failure that a finish reason is; None where it is the end of an answer."""
+    if word not in FAILED_FINISHES:
+        return None
+    kind, said = FAILED_FINISHES[word]
+    text = f"{said}: {message}" if isinstance(message, str) and message else said
+    return Failure(make_error(provider, word, text, status=200, codes={}, kind=kind))
+
+
 def _make(
     provider: str,
     error: object,
@@ -101,11 +147,11 @@ def _make(
         code,
         as_string(found.get("message")) or otherwise,
         status=status,
-        codes=ERROR_CODES,
+        codes=_CODES,
         body=body,
         headers=headers,
         body_status=_status(found.get("code")),
-        kind=_kind_of_limit(details, delay) if code == "RESOURCE_EXHAUSTED" else None,
+        kind=_kind_of_limit(details, delay) if code in _LIMITS else None,
         retry_after=delay,
     )
 
@@ -136,7 +182,7 @@ def _delays(details: list[dict[str, Any]]) -> Iterator[float]:
 
 def _code(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str | None:
     reasons = (as_string(detail.get("reason")) for detail in details)
-    known = (reason for reason in reasons if reason in ERROR_CODES)
+    known = (reason for reason in reasons if reason in _CODES)
     return next(known, as_string(error.get("status")))
 
 

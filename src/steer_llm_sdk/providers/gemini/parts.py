@@ -28,6 +28,10 @@ PartFragment: TypeAlias = str | Text | Reasoning | ToolCallPiece | Extras
 
 _SIGNATURE = "thoughtSignature"
 
+# What has a place of its own; whatever stands beside it in a part is kept in metadata.
+_READ = frozenset({"text", "thought", "functionCall", _SIGNATURE})
+_READ_OF_CALLS = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
+
 
 class PartReader:
     """Reads the parts of one candidate, in their order.
@@ -56,6 +60,10 @@ class PartReader:
         extra = {_SIGNATURE: signature} if isinstance(signature, str) and signature else None
         text = part.get("text")
         call = part.get("functionCall")
+        if isinstance(call, dict) or isinstance(text, str):
+            beside = {key: value for key, value in part.items() if value and key not in _READ}
+            if beside:
+                yield Extras({"parts": [beside]})
         if isinstance(call, dict):
             yield from self._read_call(call, extra)
         elif isinstance(text, str):
@@ -66,6 +74,8 @@ class PartReader:
     def _read_call(self, call: JSONObject, extra: JSONObject | None) -> Iterator[ToolCallPiece]:
         """A whole call, or a piece of one: only its first piece has a name."""
         name, call_id = as_string(call.get("name")), as_string(call.get("id"))
+        beside = {key: value for key, value in call.items() if value and key not in _READ_OF_CALLS}
+        extra = {**beside, **(extra or {})} or None
         is_whole = not call.get("willContinue")
         if name is not None:
             self._calls += 1

@@ -17,6 +17,7 @@ import msgspec
 from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     End,
+    Extras,
     Failure,
     Finish,
     FinishReason,
@@ -56,6 +57,9 @@ from steer_llm_sdk.wire.ndjson import NDJSONFraming
 # ``load`` and ``unload`` answer a request without messages: there was nothing to say.
 FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
 
+# Words of servers behind a gateway that are no end of an answer.
+FAILURES = frozenset({"error", "network_error", "server_error", "timeout"})
+
 # The figures of the last line; durations are in nanoseconds.
 _FIGURES = (
     "prompt_eval_count",
@@ -65,6 +69,13 @@ _FIGURES = (
     "prompt_eval_duration",
     "eval_duration",
 )
+
+# What has a place of its own; everything else is kept in metadata, under the server's keys.
+_READ_OF_LINES = frozenset(
+    {"model", "created_at", "message", "done", "done_reason", "error", "logprobs"}
+    | {"response", "thinking", "content", "tool_calls", *_FIGURES}
+)
+_READ_OF_MESSAGES = frozenset({"role", "content", "thinking", "tool_calls"})
 
 NOTHING: tuple[Fragment, ...] = ()
 
@@ -115,17 +126,21 @@ class Ollama(WireFormat):
 # --- the frequent line, typed -----------------------------------------------------------------
 
 
-class _Message(msgspec.Struct, gc=False):
+class _Frequent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A shape of the quick road: a field that it does not know sends the line to the slow one."""
+
+
+class _Message(_Frequent):
     content: str = ""
     thinking: str | None = None
-    tool_calls: None = None
+    role: str = ""
 
 
-class _Line(msgspec.Struct, gc=False):
+class _Line(_Frequent):
     message: _Message
     done: bool = False
-    error: None = None
-    logprobs: None = None
+    model: str = ""
+    created_at: str | int = ""
 
 
 _read_line = msgspec.json.Decoder(_Line).decode
@@ -170,7 +185,12 @@ class OllamaDecoder:
         line = parse_object(frame.data, self._provider)
         if line.get("error"):
             return (_failure(self._provider, line["error"]),)
-        return [*self._identify(line), *self._read_message(line), *self._finish(line)]
+        return [
+            *self._identify(line),
+            *_read_beside(line),
+            *self._read_message(line),
+            *self._finish(line),
+        ]
 
     def _identify(self, line: JSONObject) -> Iterator[Identity]:
         if self._model is None:
@@ -210,9 +230,23 @@ class OllamaDecoder:
         if counts := _counts(raw):
             yield Usage(counts, raw)
         if word := as_string(line.get("done_reason")):
+            if word in FAILURES:
+                yield _failure(self._provider, f"the answer ended with {word!r}")
+                return
             reason = FINISH_REASONS.get(word, "other")
             yield Finish("tool_calls" if self._calls and reason == "stop" else reason, word)
         yield End()
+
+
+def _read_beside(line: JSONObject) -> Iterator[Fragment]:
+    """What a line and its message say that has no place of its own."""
+    message = object_at(line, "message")
+    found = {key: value for key, value in line.items() if value and key not in _READ_OF_LINES}
+    found |= {
+        key: value for key, value in message.items() if value and key not in _READ_OF_MESSAGES
+    }
+    if found:
+        yield Extras(found)
 
 
 def _counts(raw: JSONObject) -> dict[str, int]:
