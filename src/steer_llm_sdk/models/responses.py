@@ -202,7 +202,14 @@ class StreamingResponse(_Hidden):
         None when the model or its price is not known, nothing was counted, or the extra ``cost``
         is not installed.
         """
-        return price_usd(self.provider, self.metadata.get("response_model"), self.model, self.usage)
+        told = self.metadata
+        return price_usd(
+            self.provider,
+            told.get("response_model"),
+            self.model,
+            self.usage,
+            told.get("provider_usage"),
+        )
 
     def raise_for_error(self) -> None:
         """Raise the stream's error, if it has one."""
