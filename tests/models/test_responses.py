@@ -147,6 +147,33 @@ def test_the_model_that_answered_counts_before_the_one_that_was_asked_for() -> N
     assert by_request == answered
 
 
+def priced_with(usage: object) -> float:
+    counts = USAGE | {"cache_write_tokens": 1_000_000}
+    price = priced("anthropic", "claude-opus-4-8", usage=counts, metadata={"provider_usage": usage})
+    assert price is not None
+    return price
+
+
+def test_an_hour_of_cache_costs_more_than_five_minutes() -> None:
+    pytest.importorskip("genai_prices")
+    hour = {"cache_creation": {"ephemeral_1h_input_tokens": 1_000_000}}
+    half = {"cache_creation": {"ephemeral_1h_input_tokens": 500_000}}
+
+    dear, plain = priced_with(hour), priced_with({"cache_creation": None})
+
+    assert dear > plain
+    assert priced_with({"iterations": [half, half]}) == dear
+    assert priced_with({"iterations": [hour]} | hour) == dear
+    assert priced_with({"iterations": "none"}) == priced_with(None) == plain
+
+
+def test_a_fast_answer_costs_more() -> None:
+    pytest.importorskip("genai_prices")
+
+    assert priced_with({"speed": "fast"}) > priced_with({"speed": "standard"})
+    assert priced_with({"speed": None}) == priced_with({"speed": "standard"})
+
+
 def test_cached_tokens_cost_less() -> None:
     pytest.importorskip("genai_prices")
 

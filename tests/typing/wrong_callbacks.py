@@ -81,7 +81,7 @@ async def use(client: SteerLLMClient) -> None:
     async for text in client.stream("Hello", "gpt-4o"):
         text.get_text()  # E: a str
     response = await client.generate("Hello", "gpt-4o")
-    response.text  # E: get_text()  # noqa: B018
+    response.content  # E: text, or get_text()  # noqa: B018
 
 
 def use_blocking(client: SyncSteerLLMClient) -> None:

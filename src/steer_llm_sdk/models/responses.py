@@ -205,7 +205,14 @@ class StreamingResponse(_Hidden):
         stated = stated_usd(self.metadata.get("provider_usage"))
         if stated is not None:
             return stated
-        return price_usd(self.provider, self.metadata.get("response_model"), self.model, self.usage)
+        told = self.metadata
+        return price_usd(
+            self.provider,
+            told.get("response_model"),
+            self.model,
+            self.usage,
+            told.get("provider_usage"),
+        )
 
     def raise_for_error(self) -> None:
         """Raise the stream's error, if it has one."""
