@@ -499,3 +499,12 @@ def test_a_list_of_the_decoders_is_not_changed() -> None:
 
     assert mine == ["a"]
     assert intake.take_pending() == {"sources": ["a", "b"]}
+
+
+def test_lists_and_objects_that_nobody_checks_are_left_out_where_words_are_hidden() -> None:
+    intake = intake_of(hides_unchecked=True)
+    attached = {"logprobs": [{"token": "secret"}], "citation": {"quote": "secret"}, "tier": "x"}
+
+    taken(intake, Extras(attached), OtherChoice(1, "secret"))
+
+    assert intake.take_pending() == {"tier": "x"}

@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import pickle
+import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Annotated, Any, Dict, Optional, TypedDict, Union  # noqa: UP035 - as users write
 from unittest.mock import AsyncMock, MagicMock, Mock
@@ -203,3 +204,46 @@ def test_an_event_without_text_has_none_as_a_dict() -> None:
 
     assert "text" not in data
     assert data["delta"] == {"type": "reasoning", "text": "hm"}
+
+
+DEFERRED = """
+def a_dict(event: dict[str, Missing]): return event
+def a_mapping(event: Mapping[str, Missing] | None): return event
+def an_event(event: Missing): return event
+def an_event_or_none(event: Missing | None): return event
+def a_known_event(event: StreamDeltaEvent, other: Missing = None): return event
+def bare(event): return event
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once")
+@pytest.mark.parametrize("wrap", [lambda one: one, functools.partial])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a_dict", dict),
+        ("a_mapping", dict),
+        ("an_event", StreamDeltaEvent),
+        ("an_event_or_none", StreamDeltaEvent),
+        ("a_known_event", StreamDeltaEvent),
+        ("bare", DeltaView),
+    ],
+)
+def test_annotations_that_nobody_can_resolve_are_matched_by_name(
+    name: str, expected: type, wrap: Callable[[Any], Any]
+) -> None:
+    module: dict[str, Any] = {"StreamDeltaEvent": StreamDeltaEvent}
+    exec(compile(DEFERRED, "deferred", "exec", dont_inherit=True), module)
+
+    found = adapt_callback(wrap(module[name]), "delta")(StreamDeltaEvent(delta="hi"))
+
+    assert type(found) is expected
+
+
+def test_a_partial_is_read_as_what_it_calls() -> None:
+    event = StreamDeltaEvent(delta="hi")
+
+    assert type(adapt_callback(functools.partial(of_any), "delta")(event)) is dict
+    assert type(adapt_callback(functools.partial(lambda _, event: event, 1), "delta")(event)) is (
+        DeltaView
+    )

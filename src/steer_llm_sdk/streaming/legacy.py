@@ -19,9 +19,9 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from operator import attrgetter
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
@@ -166,7 +166,8 @@ def _first_annotation(callback: Callback) -> Any:
         annotation = _plain_annotation(callback)
         if annotation is not _NOT_PLAIN:
             return annotation
-    is_python = inspect.isfunction(callback) or inspect.ismethod(callback)
+    # A `partial` is a routine from Python 3.14 on: it binds like a method.
+    is_python = inspect.isfunction(callback) or isinstance(callback, MethodType | partial)
     if (inspect.isroutine(callback) and not is_python) or _is_mock(callback):
         return object
     signature = _signature(callback)
