@@ -60,6 +60,7 @@ FAILED: dict[str, str] = {
     "ce62faea01a1ba20": "QuotaExceededError",  # an error event
     "faf76981d1317fa9": "RateLimitError",  # response.failed
     "a53aad85294efb66": "IncompleteStreamError",  # one frame without parts, finish or usage
+    "64d98e30318a3e7d": "ServerError",  # UNEXPECTED_TOOL_CALL, and not a word of an answer
 }
 
 
