@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import (
+    CloseIdle,
     EndlessLine,
     GarbageStatus,
     Gzip,
@@ -41,7 +43,7 @@ from steer_llm_sdk.testing import (
 )
 from steer_llm_sdk.testing.plan import Ending, Exchange, Fault, Plan
 from steer_llm_sdk.testing.scripts import ScriptLike
-from steer_llm_sdk.transport.http import HTTPTransport
+from steer_llm_sdk.transport.http import HTTPTransport, _body
 from support.tls import make_contexts
 
 ONCE = StreamingOptions(max_retries=0)
@@ -472,3 +474,134 @@ async def test_a_proxy_that_fails_may_be_asked_again_and_one_that_refuses_may_no
     proxy.close()
 
     assert caught.value.is_retryable == is_retryable
+
+
+# --- what had arrived -------------------------------------------------------------------------
+
+
+async def test_bytes_that_came_with_a_reset_are_given_before_it() -> None:
+    """They are in aiohttp's buffer when the connection breaks."""
+    async with LoopbackServer(Stall(after=1)) as server:
+        transport = HTTPTransport()
+        url = f"{server.base_url()}/chat/completions"
+        response = await transport.open(HTTPRequest(url, b"{}", {}), connect_timeout=5)
+        await response.read()
+        content: Any = response._content
+        content.feed_data(b"the last words")
+        content.set_exception(ConnectionResetError("reset by peer"))
+
+        assert await response.read() == b"the last words"
+        with pytest.raises(ConnectionLostError, match="ConnectionResetError"):
+            await response.read()
+        await response.release()
+        await transport.close()
+
+
+@pytest.mark.parametrize(("size", "reads"), [(64 * 1024, 1), (64 * 1024 - 1, 2)])
+async def test_so_much_of_a_body_is_read_to_keep_its_connection(size: int, reads: int) -> None:
+    rest = Rest(size)
+    async with LoopbackServer(NeverEnds()) as server:
+        transport = HTTPTransport()
+        request = HTTPRequest(f"{server.base_url()}/chat/completions", b"{}", {})
+        response: Any = await transport.open(request, connect_timeout=5)
+        response._content = rest
+        await response.release()
+        await transport.close()
+
+    assert rest.reads == reads
+
+
+class Rest:
+    """What is left of a body: so many bytes at once, then nothing."""
+
+    def __init__(self, size: int) -> None:
+        self.reads = 0
+        self._size = size
+
+    def at_eof(self) -> bool:
+        return False
+
+    async def readany(self) -> bytes:
+        self.reads += 1
+        size, self._size = self._size, 0
+        return b"x" * size
+
+
+# --- large bodies -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1_000, 256 * 1024, 300_000, 3_000_000])
+async def test_a_body_of_any_size_arrives_whole_and_without_a_warning(size: int) -> None:
+    prompt = "x" * size
+    async with LoopbackServer() as server, client_of(server) as client:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(2):
+                assert (await client.generate(prompt, "gpt-4o")).ok
+
+    assert [request.json["messages"][0]["content"] for request in server.requests] == [prompt] * 2
+    assert all(
+        int(request.headers["content-length"]) == len(request.body) for request in server.requests
+    )
+
+
+async def test_a_large_body_goes_out_again_when_a_kept_connection_was_closed() -> None:
+    prompt = "x" * 2_000_000
+    answers: list[Answer] = [Script(faults=[CloseIdle()]), Script(), Script()]
+    async with LoopbackServer(answers) as server, client_of(server) as client:
+        for _ in range(2):
+            assert (await client.generate(prompt, "gpt-4o")).ok
+
+    assert all(prompt in request.body.decode() for request in server.requests)
+
+
+async def test_a_body_at_most_so_large_is_written_at_once() -> None:
+    assert _body(b"x" * 256 * 1024) == b"x" * 256 * 1024
+    large = _body(b"x" * (256 * 1024 + 1))
+    assert isinstance(large, io.BytesIO)
+    assert large.read() == b"x" * (256 * 1024 + 1)
+
+
+# --- used beyond its loop ---------------------------------------------------------------------
+
+
+def test_a_transport_that_serves_another_loop_opens_connections_there() -> None:
+    with LoopbackServer().in_thread() as server:
+        transport = HTTPTransport()
+        request = HTTPRequest(f"{server.base_url()}/chat/completions", b"{}", {})
+
+        async def ask() -> int:
+            response = await transport.open(request, connect_timeout=5)
+            while await response.read():
+                pass
+            await response.release()
+            return response.status
+
+        for _ in range(2):
+            loop = asyncio.new_event_loop()
+            assert loop.run_until_complete(ask()) == 200
+            loop.close()
+            transport.give_up()
+        server.wait_until(lambda: server.connections.open == 0)
+
+
+def test_giving_up_closes_the_sockets_of_streams_under_way() -> None:
+    with LoopbackServer(Stall(after=1)).in_thread() as server:
+        transport = HTTPTransport()
+        request = HTTPRequest(f"{server.base_url()}/chat/completions", b"{}", {})
+
+        async def begin() -> Any:
+            response = await transport.open(request, connect_timeout=5)
+            await response.read()
+            return response
+
+        loop = asyncio.new_event_loop()
+        response = loop.run_until_complete(begin())
+        loop.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            transport.give_up()
+            transport.give_up()
+            server.wait_until(lambda: server.connections.open == 0)
+            del response
+            gc.collect()

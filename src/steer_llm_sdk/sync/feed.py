@@ -174,6 +174,13 @@ class Feed(Generic[_Item]):
 
     async def _pull(self) -> None:
         self._task = asyncio.current_task()
+        try:
+            await self._pull_all()
+        except BaseException:  # the loop ends, or the stream has ended already
+            self._source.cancel(CLOSED)
+            raise
+
+    async def _pull_all(self) -> None:
         items = aiter(self._source)
         while True:
             if self._credit <= 0 and not self._is_left:

@@ -130,10 +130,11 @@ class Runtime:
 
     def _run(self, runner: asyncio.Runner) -> None:
         _here.client = (self._process_id, self._owner)
-        with runner:
+        # An exit that is raised in the loop ends it, and is raised again in the caller's thread.
+        with suppress(SystemExit, KeyboardInterrupt), runner:
             try:
                 self._loop.run_forever()
-            finally:  # by an exit that was raised in the loop, too
+            finally:
                 with self._lock:
                     self._takes_work = False
 

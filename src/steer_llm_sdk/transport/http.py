@@ -17,11 +17,12 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from yarl import URL
 
 from steer_llm_sdk.errors import (
@@ -74,8 +75,6 @@ class HTTPTransport:
         self._session: aiohttp.ClientSession | None = None
         self._guard: AsyncGenerator[None, None] | None = None
         self._open: set[HTTPResponse] = set()
-        # What was connected: the only way to the sockets of a loop that is closed.
-        self._sockets: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
 
     async def open(self, request: HTTPRequest, *, connect_timeout: float | None) -> HTTPResponse:
         """Send a request, and wait for the headers. See `transport.base.Transport`.
@@ -100,7 +99,6 @@ class HTTPTransport:
             except (*_LOST, TimeoutError, ValueError) as error:
                 failure = _failure(error, request.url, connect_timeout)
             else:
-                self._note_socket(response)
                 opened = HTTPResponse(response, self._open)
                 self._open.add(opened)
                 return opened
@@ -120,12 +118,10 @@ class HTTPTransport:
         if session is None:
             return
         connector = session.connector
-        assert isinstance(connector, _Connector)  # noqa: S101 - made in `_session_guard`
-        connector.is_given_up = True
+        assert isinstance(connector, _Connector)  # noqa: S101 - made in `_make_session`
+        connector.give_up()
         for response in tuple(self._open):
             response.give_up()
-        for socket in tuple(self._sockets):
-            _drop_socket(socket, is_loop_closed=connector.is_loop_closed)
 
     async def _send(
         self,
@@ -150,20 +146,15 @@ class HTTPTransport:
 
     async def _live_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            self._guard = self._session_guard()
+            self._session = session = self._make_session()
+            self._guard = _guard_session(session, weakref.ref(self))
             await anext(self._guard)
-        assert self._session is not None  # noqa: S101 - the guard has just set it
         return self._session
 
-    async def _session_guard(self) -> AsyncGenerator[None, None]:
-        """Own the session: an event loop closes the generators left in it before it ends.
-
-        So the connections of a client that nobody closed are closed by ``asyncio.run`` itself, in
-        silence, while their loop still runs.
-        """
+    def _make_session(self) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
-        session = self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=_Connector(asyncio.get_running_loop(), self._keepalive_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # decompressed here, a bounded piece at a time
@@ -173,19 +164,28 @@ class HTTPTransport:
             max_field_size=_MAX_HEADER_BYTES,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
-        try:
-            yield
-        finally:
-            if self._session is session:
-                # The generator knows its loop: kept, it would keep a loop that is closed.
-                self._session = self._guard = None
-            await session.close()
 
-    def _note_socket(self, response: aiohttp.ClientResponse) -> None:
-        connection = response.connection
-        if connection is not None and connection.transport is not None:
-            _read_in_small_pieces(connection.transport)
-            self._sockets.add(connection.transport)
+    def forget(self, session: aiohttp.ClientSession) -> None:
+        """The session has been closed: what knows its loop goes, so that the loop can go."""
+        if self._session is session:
+            self._session = self._guard = None
+
+
+async def _guard_session(
+    session: aiohttp.ClientSession, owner: weakref.ref[HTTPTransport]
+) -> AsyncGenerator[None, None]:
+    """Own a session: an event loop closes the generators left in it before it ends.
+
+    So the connections of a client that nobody closed are closed by ``asyncio.run`` itself, in
+    silence, while their loop still runs; and those of a client that is collected, by its loop.
+    """
+    try:
+        yield
+    finally:
+        transport = owner()
+        if transport is not None:
+            transport.forget(session)
+        await session.close()
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -197,29 +197,42 @@ class _Connector(aiohttp.TCPConnector):
     Args:
         loop: The running loop.
         keepalive_seconds: How long an idle connection is kept.
-
-    Attributes:
-        is_given_up: Its loop does not run any more.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, keepalive_seconds: float) -> None:
-        self.is_given_up = False
         self._home = loop
         self._process_id = os.getpid()
+        self._is_given_up = False
+        # The only way to the sockets of a loop that is closed.
+        self._sockets: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         super().__init__(limit=0, keepalive_timeout=keepalive_seconds)
         protocol: Callable[..., ResponseHandler] = _Protocol
         self._factory = partial(protocol, loop=loop)
 
-    @property
-    def is_loop_closed(self) -> bool:
-        """Whether its event loop has been closed."""
-        return self._home.is_closed()
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - it is aiohttp's
+    ) -> Connection:
+        """Get a connection, a new one or one that was kept."""
+        connection = await super().connect(req, traces, timeout)
+        if connection.transport is not None:
+            _read_in_small_pieces(connection.transport)
+            self._sockets.add(connection.transport)
+        return connection
 
     @property
     def closed(self) -> bool:
         """Whether no request can be sent by it any more."""
         is_elsewhere = self._process_id != os.getpid()
-        return super().closed or self.is_given_up or is_elsewhere or self.is_loop_closed
+        return super().closed or self._is_given_up or is_elsewhere or self._home.is_closed()
+
+    def give_up(self) -> None:
+        """Close the sockets: the event loop does not run any more."""
+        self._is_given_up = True
+        for transport in tuple(self._sockets):
+            _drop_socket(transport, is_loop_closed=self._home.is_closed())
 
     def __del__(self, *_: object) -> None:
         if not self.closed:
@@ -308,7 +321,8 @@ class HTTPResponse:
         """Forget the connection: its loop does not run any more."""
         self._registry.discard(self)
         if self._response.connection is not None:
-            self._response.connection.close()
+            with suppress(RuntimeError):
+                self._response.connection.close()
 
     async def release(self) -> None:
         """Keep the connection when the rest of the body comes within a moment, else close it."""
@@ -338,10 +352,10 @@ def _read_in_small_pieces(transport: Any) -> None:
         transport.max_size = _READ_BYTES
 
 
-def _drop_socket(transport: asyncio.BaseTransport, *, is_loop_closed: bool) -> None:
+def _drop_socket(transport: asyncio.Transport, *, is_loop_closed: bool) -> None:
     """Close a socket whose loop does not run any more."""
     with suppress(RuntimeError):  # the rest was to happen in the loop
-        cast("asyncio.WriteTransport", transport).abort()
+        transport.abort()
     if not is_loop_closed:
         return
     # Nothing public does what the loop would have done.
