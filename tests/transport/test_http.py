@@ -547,7 +547,7 @@ async def test_a_body_of_any_size_arrives_whole_and_without_a_warning(size: int)
 
 async def test_a_large_body_goes_out_again_when_a_kept_connection_was_closed() -> None:
     prompt = "x" * 2_000_000
-    answers: list[Answer] = [Script(faults=[CloseIdle()]), Script(), Script()]
+    answers: list[ScriptLike] = [Script(faults=[CloseIdle()]), Script(), Script()]
     async with LoopbackServer(answers) as server, client_of(server) as client:
         for _ in range(2):
             assert (await client.generate(prompt, "gpt-4o")).ok
