@@ -274,6 +274,14 @@ def test_a_stream_is_left_there_without_waiting() -> None:
 # --- Ctrl-C -----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Python's own handler: what runs in the background has none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_when(server: LoopbackServer, condition: Callable[[], object]) -> threading.Thread:
     """Send this process SIGINT once something holds."""
 
@@ -310,6 +318,7 @@ WAITING: dict[str, Blocking] = {
 @pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread(), reason="signals go elsewhere"
 )
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("call", WAITING.values(), ids=WAITING.keys())
 def test_ctrl_c_ends_the_request(call: Blocking, server: LoopbackServer) -> None:
     server.answer_with(Script(["Hello"], faults=[Stall(1)]))
