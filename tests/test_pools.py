@@ -78,7 +78,7 @@ def test_closed_loops_are_forgotten_with_what_they_held(
     for _ in range(30):
         way(client)
 
-    assert descriptors() <= files
+    assert descriptors() < files + 10  # the server's are counted, too
     assert closed_loops() <= loops
     assert len(client._pools) <= 1
     server.wait_until(lambda: server.connections.open <= 1)
@@ -90,9 +90,9 @@ def test_over_tls_too(tmp_path: Path) -> None:
         client = client_of(server, verify=False)
         by_a_loop_that_is_closed(client)
         files = descriptors()
-        for _ in range(5):
+        for _ in range(30):
             by_a_loop_that_is_closed(client)
-        assert descriptors() <= files
+        assert descriptors() < files + 10
         del client
         gc.collect()
         server.wait_until(lambda: server.connections.open == 0)

@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +65,7 @@ class Scene:
         text: What has to have come, whole.
         at_most: The most that can have come, where bytes may be lost with their connection.
         leaves: How the consumer leaves after the first delta: by ``"cancel"`` or as a ``"task"``.
+        forks: Whether the process forks after the first delta, and the child asks, too.
     """
 
     faults: Sequence[Sequence[Fault]] = ((),)
@@ -70,6 +73,7 @@ class Scene:
     text: str | None = _TEXT
     at_most: str = _TEXT
     leaves: str = ""
+    forks: bool = False
 
 
 def _fails(outcome: str, *faults: Fault, text: str | None = "") -> Scene:
@@ -100,6 +104,7 @@ SCENES: Mapping[str, Scene] = {
     "stalled": _fails("RequestTimeoutError", Stall(1), text=DELTAS[0]),
     "an endless line": _fails("FrameTooLargeError", EndlessLine(1, 400_000), text=DELTAS[0]),
     "cancelled": Scene(((Stall(1),),), "StreamCancelledError", DELTAS[0], leaves="cancel"),
+    "forked": Scene(forks=True),
     "its task cancelled": Scene(((Stall(1),),), "CancelledError", DELTAS[0], leaves="task"),
 }
 
@@ -111,6 +116,9 @@ _MODELS = {
     "gemini": "gemini-2.5-flash",
     "ollama": "ollama:llama3.2",
 }
+
+
+_CHILD_SECONDS = 30  # after which a child process that hangs is ended
 
 
 @dataclass
@@ -144,7 +152,7 @@ class Soak:
         self._number += 1
         prompt = f"{self._number}/{name}"
         stream = self.client.stream_events(prompt, _MODELS[provider], streaming_options=_OPTIONS)
-        task = asyncio.create_task(_consume(stream, scene))
+        task = asyncio.create_task(self._consume(stream, scene))
         outcome = await task if scene.leaves != "task" else await _left(task)
         text = stream.response.get_text()
         is_right = text == scene.text if scene.text is not None else scene.at_most.startswith(text)
@@ -152,18 +160,38 @@ class Soak:
         if outcome != scene.outcome or not is_right:
             self.wrong.append(f"{provider}, {name}: {outcome}, {text!r}: {stream.response.error!r}")
 
+    async def _consume(self, stream: EventStream, scene: Scene) -> str:
+        """The outcome of one stream, whose events are checked."""
+        events: list[StreamEvent] = []
+        with contextlib.suppress(SteerError):
+            async with stream:
+                async for event in stream:
+                    events.append(event)
+                    if isinstance(event, StreamDeltaEvent) and event.chunk_index == 0:
+                        if scene.leaves:
+                            _leave(stream, scene.leaves)
+                        if scene.forks:
+                            await self._ask_in_a_child()
+        summary = check_stream(events)
+        return "complete" if summary.is_complete else type(summary.error).__name__
 
-async def _consume(stream: EventStream, scene: Scene) -> str:
-    """The outcome of one stream, whose events are checked."""
-    events: list[StreamEvent] = []
-    with contextlib.suppress(SteerError):
-        async with stream:
-            async for event in stream:
-                events.append(event)
-                if scene.leaves and isinstance(event, StreamDeltaEvent):
-                    _leave(stream, scene.leaves)
-    summary = check_stream(events)
-    return "complete" if summary.is_complete else type(summary.error).__name__
+    async def _ask_in_a_child(self) -> None:
+        """The child shares this client with its parent, and none of its connections."""
+        with warnings.catch_warnings():
+            # From 3.12 on Python warns of threads: the child uses none of them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                signal.alarm(_CHILD_SECONDS)
+                response = asyncio.run(self.client.generate("child/whole", _MODELS["openai"]))
+                code = 0 if response.get_text() == _TEXT else 2
+            finally:
+                os._exit(code)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        if status != 0:
+            self.wrong.append(f"a child process: {os.waitstatus_to_exitcode(status)}")
 
 
 def _leave(stream: EventStream, how: str) -> None:

@@ -334,6 +334,35 @@ def test_ctrl_c_ends_the_request(call: Blocking, server: LoopbackServer) -> None
     assert loop_threads() == []
 
 
+def test_an_interruption_while_work_is_handed_over_cancels_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    async def hang() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    def submit(work: Any, loop: asyncio.AbstractEventLoop) -> Any:
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+        loop.call_soon_threadsafe(loop.create_task, work)
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with scripted() as client:
+        assert client.generate("Hi", MODEL).ok
+        with monkeypatch.context() as patch:
+            patch.setattr("steer_llm_sdk.sync.thread._submit", submit)
+            with pytest.raises(KeyboardInterrupt):
+                client._thread.run(hang())
+
+        assert ended.wait(10)
+        assert client.generate("Hi", MODEL).ok
+
+
 # --- fork -------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ _GRACE = 2.0
 
 CLOSED = "the client was closed while the stream ran"
 
+_submit = asyncio.run_coroutine_threadsafe
+
 # Which client's loop runs in this thread, and in which process it was begun.
 _here = threading.local()
 
@@ -80,7 +82,7 @@ class Runtime:
             if self.takes_work:
                 if stream is not None:
                     self._streams.add(stream)
-                return asyncio.run_coroutine_threadsafe(work, self._loop)
+                return _submit(work, self._loop)
         return None
 
     def call(self, function: Callable[..., object], *arguments: Any) -> None:
@@ -176,6 +178,7 @@ class LoopThread:
         Raises:
             ConfigurationError: This is the loop's own thread.
         """
+        runtime: Runtime | None = None
         try:
             self.check_may_wait()
             state = self._by_process.setdefault(os.getpid(), _ProcessState())
@@ -188,7 +191,10 @@ class LoopThread:
                 if future is not None:
                     return runtime, future
         except BaseException:
-            work.close()
+            if runtime is None:
+                work.close()
+            else:  # an interruption may come when the loop has the work already
+                runtime.call(_cancel, work)
             raise
 
     def run(self, work: Work[_Result]) -> _Result:
@@ -247,6 +253,15 @@ class LoopThread:
                 "an asynchronous callback, a filter, a transformer or a batch handler): call it in "
                 "another thread, or use another client there"
             )
+
+
+def _cancel(work: Work[Any]) -> None:
+    """Cancel the task of `work`, in the loop."""
+    tasks = [task for task in asyncio.all_tasks() if task.get_coro() is work]
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        work.close()
 
 
 def wait_for(future: Future[_Result]) -> _Result:
