@@ -195,3 +195,18 @@ async def test_a_failure_is_counted_once() -> None:
     assert isinstance(pump.response.error, ServerError)
     assert pump._stats.failed == 1
     assert pump._stats.retries == 2
+
+
+@pytest.mark.parametrize("wait", range(30))
+async def test_a_stream_can_be_stopped_after_any_number_of_rounds(wait: int) -> None:
+    """Before the task of a step has begun, too."""
+    pump = await pump_of(HTTPError(503), Script(["a", "b"]))
+    reading = asyncio.create_task(events_of(pump))
+    await rounds(wait)
+    pump.stop(StreamCancelledError("enough"))
+
+    events = await reading
+
+    assert events[-1].type in {"complete", "error"}
+    assert [event.type for event in events].count("error") <= 1
+    assert pump.step is Step.OVER

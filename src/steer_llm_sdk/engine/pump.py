@@ -211,6 +211,8 @@ class Pump:
         return self._aside(self._send_request())
 
     async def _send_request(self) -> Events:
+        if self._stop_error is not None:  # before this task has begun
+            return ()
         target = self._attempts.begin()
         resumption = self._recovery.take()
         if resumption is None:
