@@ -15,6 +15,7 @@ import pytest
 
 from steer_llm_sdk.errors import ProtocolError, SteerError
 from steer_llm_sdk.models.fragments import (
+    Commentary,
     End,
     Extras,
     Failure,
@@ -80,6 +81,7 @@ class Folded:
     text: str = ""
     reasoning: str = ""
     refusal: str = ""
+    commentary: str = ""
     tool_calls: dict[int, dict[str, Any]] = field(default_factory=dict)
     finish: Finish | None = None
     usage: Usage | None = None
@@ -107,6 +109,8 @@ class Folded:
                 self._take_reasoning(fragment)
             case Refusal():
                 self.refusal += fragment.text
+            case Commentary():
+                self.commentary += fragment.text
             case ToolCallPiece():
                 self._take_call(fragment)
             case Finish():

@@ -43,9 +43,11 @@ class Collector:
         self.response = response
         self.calls: dict[int, CallInProgress] = {}
         self._closed: set[int] = set()  # by the provider; perhaps before their pieces are added
+        self._withdrawn: set[int] = set()  # the answer is whole without them
         self._text = growing_text(response)
         self._reasoning = TextPieces()
         self._refusal = TextPieces()
+        self._commentary = TextPieces()
 
     def add(self, event: StreamDeltaEvent) -> None:
         """Add one delta."""
@@ -58,12 +60,18 @@ class Collector:
             self._reasoning.append(_words(delta, "text"))
         elif kind == "refusal":
             self._refusal.append(_words(delta, "text"))
+        elif kind == "commentary":
+            self._commentary.append(_words(delta, "text"))
         elif kind == "tool_call":
             set_arguments(event, self._add_call(delta))
 
     def close_call(self, index: int) -> None:
         """Note that the provider closed this call."""
         self._closed.add(index)
+
+    def withdraw_call(self, index: int) -> None:
+        """Note that the provider gave a whole answer without this call."""
+        self._withdrawn.add(index)
 
     def _add_call(self, delta: dict[str, Any]) -> PartialJSON | None:
         index = delta.get("index")
@@ -90,6 +98,7 @@ class Collector:
         response = self.response
         response.reasoning = str(self._reasoning)
         response.refusal = str(self._refusal)
+        response.commentary = str(self._commentary)
         response.tool_calls = []
         response.incomplete_tool_calls = []
         last = max(self.calls, default=-1)
@@ -97,7 +106,9 @@ class Collector:
             call = self.calls[index]
             is_whole = index in self._closed
             is_closed = is_whole or (has_finished and not (was_cut and index == last))
-            done = _finished(call, is_closed=is_closed, has_finished=has_finished)
+            done = None
+            if index not in self._withdrawn:
+                done = _finished(call, is_closed=is_closed, has_finished=has_finished)
             kept = response.incomplete_tool_calls if done is None else response.tool_calls
             kept.append(call.as_dict() if done is None else done)
 

@@ -13,12 +13,14 @@ from steer_llm_sdk.answer.collector import Collector
 from steer_llm_sdk.errors import ProtocolError, SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.fragments import (
+    Commentary,
     End,
     Extras,
     Failure,
     Finish,
     Fragment,
     Identity,
+    MessageBreak,
     OtherChoice,
     Reasoning,
     Refusal,
@@ -207,6 +209,15 @@ class Intake:
             return None
         return self._delta({"type": "refusal", "text": fragment.text}, timestamp)
 
+    def _take_commentary(self, fragment: Commentary, timestamp: float) -> StreamDeltaEvent | None:
+        if not fragment.text:
+            return None
+        return self._delta({"type": "commentary", "text": fragment.text}, timestamp)
+
+    def _take_break(self, _break: MessageBreak, timestamp: float) -> StreamDeltaEvent | None:
+        """A blank line between two messages, which is no part of JSON that was asked for."""
+        return None if self._is_json else self._delta("\n\n", timestamp)
+
     def _take_tool_call(self, piece: ToolCallPiece, timestamp: float) -> StreamDeltaEvent | None:
         index = piece.index
         earlier = self._calls.get(index)
@@ -218,6 +229,8 @@ class Intake:
         event = self._delta(_call_delta(piece, *known), timestamp) if has_news else None
         if piece.is_whole:
             self.collector.close_call(index)
+        if piece.is_withdrawn:
+            self.collector.withdraw_call(index)
         return event
 
     def _take_usage(self, usage: Usage, _timestamp: float) -> None:
@@ -303,6 +316,8 @@ _TAKE: dict[type, _Take] = {
     Text: Intake._take_text,
     Reasoning: Intake._take_reasoning,
     Refusal: Intake._take_refusal,
+    Commentary: Intake._take_commentary,
+    MessageBreak: Intake._take_break,
     ToolCallPiece: Intake._take_tool_call,
     Usage: Intake._take_usage,
     Finish: Intake._take_finish,

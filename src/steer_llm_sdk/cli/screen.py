@@ -72,7 +72,7 @@ class TextScreen(Screen):
             self._end_aside()
             self._write(event.delta)
             self._last = event.delta[-1:] or self._last
-        elif event.kind in {"reasoning", "refusal"}:
+        elif event.kind in {"reasoning", "refusal", "commentary"}:
             words = str(event.delta.get("text", ""))
             self._write_aside(words)
             self._last_aside = words[-1:] or self._last_aside

@@ -147,7 +147,7 @@ class StreamDeltaEvent(StreamEvent):
 
     Attributes:
         delta: A `str` for text; for anything else a dict whose ``type`` is ``"reasoning"``,
-            ``"tool_call"`` or ``"refusal"``.
+            ``"tool_call"``, ``"refusal"`` or ``"commentary"``.
         chunk_index: Counts the deltas of the stream from 0.
         is_json: Whether the text is part of a JSON answer that was asked for.
     """
@@ -183,7 +183,11 @@ class StreamDeltaEvent(StreamEvent):
 
     @property
     def kind(self) -> str:
-        """What the delta is: ``"text"``, ``"reasoning"``, ``"tool_call"`` or ``"refusal"``."""
+        """What the delta is.
+
+        ``"text"``, ``"reasoning"``, ``"tool_call"``, ``"refusal"``, or ``"commentary"``: what the
+        model says aside while it works.
+        """
         delta: object = self.delta
         if isinstance(delta, str):
             return "text"

@@ -15,7 +15,9 @@ from steer_llm_sdk.errors import SteerError
 FinishReason: TypeAlias = Literal[
     "stop", "length", "tool_calls", "content_filter", "refusal", "other"
 ]
-ToolCallType: TypeAlias = Literal["function", "custom", "shell", "apply_patch"]
+ToolCallType: TypeAlias = Literal[
+    "function", "custom", "shell", "apply_patch", "computer", "mcp_approval", "tool_search"
+]
 
 
 class Text(msgspec.Struct, gc=False):
@@ -46,7 +48,8 @@ class ToolCallPiece(msgspec.Struct, gc=False):
 
     `index` is settled by the decoder: one number for one call, counting from 0 in order of
     appearance. `id` and `name` come whole, in whichever piece brings them; `arguments` is a piece
-    of text. `is_whole` says that the provider closed the call with this piece.
+    of text. `is_whole` says that the provider closed the call with this piece; `is_withdrawn`, that
+    the answer is whole without it, so that it is never to be run.
     """
 
     index: int
@@ -55,6 +58,7 @@ class ToolCallPiece(msgspec.Struct, gc=False):
     arguments: str = ""
     type: ToolCallType = "function"
     is_whole: bool = False
+    is_withdrawn: bool = False
     extra: dict[str, Any] | None = None
 
 
@@ -62,6 +66,16 @@ class Refusal(msgspec.Struct, gc=False):
     """A piece of the model's refusal, where the provider keeps it apart from text."""
 
     text: str
+
+
+class Commentary(msgspec.Struct, gc=False):
+    """A piece of what the model says aside while it works, where the provider tells it apart."""
+
+    text: str
+
+
+class MessageBreak(msgspec.Struct, gc=False):
+    """Another message of the same answer begins: a blank line is put before its words."""
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -121,6 +135,8 @@ Fragment: TypeAlias = (
     | Reasoning
     | ToolCallPiece
     | Refusal
+    | Commentary
+    | MessageBreak
     | Usage
     | Finish
     | End

@@ -58,6 +58,7 @@ class StreamingResponse(_Hidden):
         text: The text that has arrived; the concatenation of the text deltas.
         reasoning: The model's reasoning, where the provider shows it.
         refusal: The model's refusal, where the provider keeps it apart from text.
+        commentary: What the model said aside while it worked, where the provider tells it apart.
         tool_calls: The finished calls whose arguments parse, each
             ``{"id", "name", "arguments"}`` with the arguments as JSON text (and
             ``"type": "custom"`` where they are free text).
@@ -77,6 +78,7 @@ class StreamingResponse(_Hidden):
     text: _Text = _Text()
     reasoning: str = ""
     refusal: str = ""
+    commentary: str = ""
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     incomplete_tool_calls: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, Any] | None = None

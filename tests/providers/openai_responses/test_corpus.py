@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.errors import QuotaExceededError, RateLimitError
-from steer_llm_sdk.models.fragments import Failure, ToolCallPiece
+from steer_llm_sdk.models.fragments import Failure, Finish, ToolCallPiece
 from steer_llm_sdk.models.usage import TOTAL
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 from support.corpus import Folded, Recorded, corpus_params, cut, fold, recorded
@@ -49,6 +49,13 @@ ACTIONS: dict[str, dict[str, Any]] = {
 # finish reason; the event's own name, `response.completed`, says it too.
 DIFFERENCES: dict[str, dict[str, Any]] = {"e8ba1c45868892df": {"finish_reason": "completed"}}
 
+# Calls that the caller has to answer: for the oracle they are items like any other.
+ANSWERED = {
+    "76ed4e2f2acf8e85": "tool_search",
+    "d0405b8f07502a7f": "mcp_approval",
+    "ef6d8d62dc31f2a1": "tool_search",
+}
+
 # What the failed streams failed of, as the official SDK's bare `APIError` does not say.
 FAILURES = {
     "ce62faea01a1ba20": QuotaExceededError,
@@ -68,7 +75,7 @@ def expected(stream: Recorded) -> dict[str, Any]:
 
 def found(stream: Folded) -> dict[str, Any]:
     return {
-        "text": stream.text,
+        "text": stream.commentary + stream.text,  # the oracle knows no phases
         "reasoning": stream.reasoning,
         "refusal": stream.refusal,
         "tool_calls": stream.calls,
@@ -86,7 +93,8 @@ def said(stream: Folded) -> list[object]:
 
 
 def without_actions(stream: Folded) -> list[dict[str, Any]]:
-    actions = {p.index for p in pieces(stream) if p.type in {"shell", "apply_patch"}}
+    kinds = {"shell", "apply_patch", *ANSWERED.values()}
+    actions = {p.index for p in pieces(stream) if p.type in kinds}
     return [call for index, call in stream.tool_calls.items() if index not in actions]
 
 
@@ -98,7 +106,7 @@ def pieces(stream: Folded) -> list[ToolCallPiece]:
 def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
-    calls = without_actions(folded) if stream.id in ACTIONS else folded.calls
+    calls = without_actions(folded) if stream.id in {*ACTIONS, *ANSWERED} else folded.calls
     assert found(folded) | {"tool_calls": calls} == expected(stream)
 
 
@@ -107,6 +115,15 @@ def test_a_recorded_shell_or_patch_call_is_for_the_caller(stream: Recorded) -> N
     (call,) = fold(WIRE, [stream.body]).calls
 
     assert call | {"arguments": json.loads(call["arguments"])} == ACTIONS[stream.id]
+
+
+@pytest.mark.parametrize("stream", [p for p in STREAMS if p.id in {*ANSWERED, "no-corpus"}])
+def test_a_recorded_request_to_the_caller_is_a_call(stream: Recorded) -> None:
+    folded = fold(WIRE, [stream.body])
+
+    assert {piece.type for piece in pieces(folded)} == {ANSWERED[stream.id]}
+    assert isinstance(json.loads(folded.calls[0]["arguments"]), dict)
+    assert folded.finish == Finish("tool_calls", "completed")
 
 
 @pytest.mark.parametrize("stream", STREAMS)
@@ -153,4 +170,4 @@ def test_every_listed_exception_is_a_recorded_stream() -> None:
     if not known:
         pytest.skip("the recorded streams are not here: set STEER_CORPUS to run")
 
-    assert {*ACTIONS, *DIFFERENCES, *FAILURES} <= known
+    assert {*ACTIONS, *ANSWERED, *DIFFERENCES, *FAILURES} <= known

@@ -50,11 +50,20 @@ def event(kind: str, **fields: Any) -> Event:
 
 
 def said(*events: Event, decoder: ResponsesDecoder | None = None) -> list[Fragment]:
+    """The fragments of these events, in one stream, but for the names of the items."""
+    return [f for f in all_of(*events, decoder=decoder) if not _names_items(f)]
+
+
+def all_of(*events: Event, decoder: ResponsesDecoder | None = None) -> list[Fragment]:
     """The fragments of these events, in one stream."""
     reader = decoder or WIRE.decoder("openai")
     return [
         fragment for each in events for fragment in reader.decode(Frame(msgspec.json.encode(each)))
     ]
+
+
+def _names_items(fragment: Fragment) -> bool:
+    return isinstance(fragment, Extras) and fragment.metadata.keys() == {"items"}
 
 
 def told(*events: Event) -> Folded:
@@ -314,8 +323,9 @@ class TestCalls:
 
     def test_a_call_left_open_is_whole_when_the_response_is(self) -> None:
         delta = event("function_call_arguments.delta", output_index=0, delta="{}")
+        done = event("function_call_arguments.done", output_index=0, arguments="{}")
 
-        pieces = said(item("added", function()), delta, completed())
+        pieces = said(item("added", function()), delta, done, completed())
 
         assert pieces[2] == ToolCallPiece(0, is_whole=True)
 
@@ -329,7 +339,11 @@ class TestCalls:
     def test_a_call_without_any_arguments_is_not_closed_by_the_response_alone(self) -> None:
         pieces = said(item("added", function()), completed())
 
-        assert [type(piece) for piece in pieces] == [ToolCallPiece, Finish, End]
+        assert pieces[1:] == [
+            ToolCallPiece(0, is_withdrawn=True),
+            Finish("stop", "completed"),
+            End(),
+        ]
 
     def test_a_closed_item_is_closed_once(self) -> None:
         assert len(said(item("done", function("{}")), item("done", function("{}")))) == 1
@@ -427,7 +441,6 @@ class TestCalls:
             "code_interpreter_call",
             "image_generation_call",
             "mcp_call",
-            "mcp_approval_request",
             "tool_search_call",
             "compaction",
             "of_the_future",
@@ -713,7 +726,10 @@ class TestPatience:
             (b'{"type":"response.refusal.delta","delta":"n\xffo"}', [Refusal("n\ufffdo")]),
             (b'{"type":"response.shell_call_output_content.delta","delta":{"stdout":"x"}}', []),
             (b'{"type":null}', []),
-            (b'{"type":"response.of_the_future","delta":"x"}', []),
+            (
+                b'{"type":"response.of_the_future","delta":"x"}',
+                [Extras({"events": [{"type": "response.of_the_future", "delta": "x"}]})],
+            ),
             (b'{"type":"response.output_item.done"}', []),
             (b'{"type":"response.output_item.done","item":[]}', []),
             (

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
+from steer_llm_sdk.providers.openai_responses.said import ItemKey
 from steer_llm_sdk.providers.reading import as_string, json_text, object_at, text_at
-
-ItemKey: TypeAlias = int | str | None
 
 
 class _Kind(msgspec.Struct, frozen=True):
     """How an item of one type is a call: where its arguments are, and its name if it has none."""
 
     type: ToolCallType
-    arguments: str
+    arguments: tuple[str, ...]
     name: str | None = None
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether the arguments come in deltas; an action is known when its item is closed."""
-        return self.name is None
+    is_streamed: bool = False  # the arguments come in deltas; others when their item is closed
 
 
 # https://platform.openai.com/docs/api-reference/responses/object#responses/object-output
 CALL_ITEMS: Mapping[str, _Kind] = {
-    "function_call": _Kind("function", "arguments"),
-    "custom_tool_call": _Kind("custom", "input"),
-    "shell_call": _Kind("shell", "action", "shell"),
-    "local_shell_call": _Kind("shell", "action", "local_shell"),
-    "apply_patch_call": _Kind("apply_patch", "operation", "apply_patch"),
+    "function_call": _Kind("function", ("arguments",), is_streamed=True),
+    "custom_tool_call": _Kind("custom", ("input",), is_streamed=True),
+    "shell_call": _Kind("shell", ("action",), "shell"),
+    "local_shell_call": _Kind("shell", ("action",), "local_shell"),
+    "apply_patch_call": _Kind("apply_patch", ("operation",), "apply_patch"),
+    "computer_call": _Kind("computer", ("action", "actions"), "computer"),
+    "mcp_approval_request": _Kind("mcp_approval", ("arguments",)),
+    "tool_search_call": _Kind("tool_search", ("arguments",), "tool_search"),
 }
 
 # What a call has beside its id, its name and its arguments, and the answer to it may need.
-_KEPT = ("caller", "namespace")
+KEPT_OF_CALLS = ("async", "caller", "namespace", "pending_safety_checks", "server_label")
+
+# Base64, of which arguments in JSON have no beginning. Free text may have: there, as long as every
+# piece is a whole text of base64.
+_ENCODED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+_ENCODED_WHOLE = re.compile(r"(?:[A-Za-z0-9+/_-]{4}){3,}|[A-Za-z0-9+/_-]{6,}={1,2}")
 
 
 class _Call(msgspec.Struct):
@@ -44,9 +48,39 @@ class _Call(msgspec.Struct):
     type: ToolCallType
     id: str | None = None
     name: str | None = None
-    has_arguments: bool = False
+    said: list[str] = []  # of the arguments
+    held: str = ""  # what looks like ciphertext
+    has_all_arguments: bool = False
     has_extra: bool = False
     is_closed: bool = False
+    is_withdrawn: bool = False
+
+    def take(self, piece: str) -> str:
+        """The piece of the arguments that may be given out: nothing while it may be ciphertext.
+
+        GitHub Copilot streams arguments encrypted, and says them plainly when the call is closed.
+        """
+        if not self.said:
+            if self._may_be_ciphertext(self.held + piece, piece):
+                self.held += piece
+                return ""
+            piece, self.held = self.held + piece, ""
+        self.said.append(piece)
+        return piece
+
+    def take_all(self, arguments: str) -> str:
+        """What the whole arguments add to what was given out."""
+        said = "".join(self.said)
+        whole = arguments or said + self.held
+        self.held = ""
+        rest = whole[len(said) :] if whole.startswith(said) else ""
+        self.said.append(rest)
+        return rest
+
+    def _may_be_ciphertext(self, so_far: str, piece: str) -> bool:
+        if self.type == "function":
+            return _ENCODED.fullmatch(so_far) is not None
+        return _ENCODED_WHOLE.fullmatch(piece) is not None
 
 
 class OpenCalls:
@@ -63,6 +97,11 @@ class OpenCalls:
     def __len__(self) -> int:
         return len(self._calls)
 
+    @property
+    def has_finished(self) -> bool:
+        """Whether there is a call that the caller is to run."""
+        return any(not call.is_withdrawn for call in self._calls)
+
     def open(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
         """An item has appeared: its first piece, where its arguments will be streamed.
 
@@ -75,11 +114,16 @@ class OpenCalls:
                 self._by_item[_id_of(item)] = call
             yield self._piece(call, item)
 
-    def delta(self, item_key: ItemKey, text: str, type: ToolCallType) -> ToolCallPiece:  # noqa: A002
+    def delta(
+        self,
+        item_key: ItemKey,
+        text: str,
+        type: ToolCallType,  # noqa: A002
+    ) -> tuple[ToolCallPiece, ...]:
         """A piece of the arguments. A call that nobody announced begins here, with its `type`."""
         call = self._find(item_key) or self._begin(item_key, type)
-        call.has_arguments = True
-        return ToolCallPiece(call.index, arguments=text, type=call.type)
+        given = call.take(text)
+        return (ToolCallPiece(call.index, arguments=given, type=call.type),) if given else ()
 
     def arguments(
         self,
@@ -87,10 +131,15 @@ class OpenCalls:
         text: str,
         type: ToolCallType,  # noqa: A002
     ) -> Iterator[ToolCallPiece]:
-        """The whole arguments: a piece, where no delta has brought them."""
+        """The whole arguments: a piece with what no delta has brought."""
         call = self._find(item_key)
-        if text and (call is None or not call.has_arguments):
-            yield self.delta(item_key, text, type)
+        if call is None:
+            if not text:
+                return
+            call = self._begin(item_key, type)
+        call.has_all_arguments = True
+        if rest := call.take_all(text):
+            yield ToolCallPiece(call.index, arguments=rest, type=call.type)
 
     def close(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
         """A call's item is closed: its last piece, with whatever of it has not been said."""
@@ -98,7 +147,8 @@ class OpenCalls:
         call = self._by_item.get(item_key)
         if call is None and not isinstance(item_key, int):
             call = self._by_item.get(_id_of(item))
-        call = call or self._begin(item_key, kind.type)
+        if call is None or (call.is_closed and call.id != _id_of(item)):
+            call = self._begin(item_key, kind.type)
         if not call.is_closed:
             yield self._last_piece(call, kind, item)
 
@@ -109,7 +159,8 @@ class OpenCalls:
 
         Args:
             items: The items of the final response; a call is known by its id there.
-            is_whole: Whether the response is. If not, a call that is not among them stays open.
+            is_whole: Whether the response is. If so, a call that is not among its items, or that
+                nothing has closed where it has none, is no call; if not, it stays open.
         """
         found = {_id_of(item): item for item in items if is_call(item)}
         for call in self._calls:
@@ -117,8 +168,14 @@ class OpenCalls:
                 continue
             if (item := found.get(call.id)) is not None:
                 yield self._last_piece(call, CALL_ITEMS[item["type"]], item)
-            elif is_whole and call.has_arguments:
-                yield ToolCallPiece(call.index, type=call.type, is_whole=True)
+            elif is_whole:
+                call.is_withdrawn = bool(items) or not call.has_all_arguments
+                yield ToolCallPiece(
+                    call.index,
+                    type=call.type,
+                    is_whole=not call.is_withdrawn,
+                    is_withdrawn=call.is_withdrawn,
+                )
 
     def _find(self, item_key: ItemKey) -> _Call | None:
         """The call that a delta continues; without a number, the last one that is open."""
@@ -137,7 +194,7 @@ class OpenCalls:
     def _last_piece(self, call: _Call, kind: _Kind, item: Mapping[str, Any]) -> ToolCallPiece:
         call.is_closed = True
         piece = self._piece(call, item, kind.name)
-        piece.arguments = "" if call.has_arguments else json_text(item.get(kind.arguments))
+        piece.arguments = call.take_all(_arguments_of(kind, item))
         # The item of a call that the length limit cut is closed too, with this status.
         piece.is_whole = item.get("status") != "incomplete"
         return piece
@@ -150,7 +207,7 @@ class OpenCalls:
             call.id = piece.id = _id_of(item)
         if call.name is None:
             call.name = piece.name = name or as_string(item.get("name"))
-        kept = {key: item[key] for key in _KEPT if item.get(key) is not None}
+        kept = {key: item[key] for key in KEPT_OF_CALLS if item.get(key)}
         if kept and not call.has_extra:
             call.has_extra = True
             piece.extra = kept
@@ -160,10 +217,18 @@ class OpenCalls:
 def is_call(item: Mapping[str, Any]) -> bool:
     """Whether the caller is to run this item.
 
-    A shell call in the provider's own container is not; one on the caller's machine has no such.
+    A shell call in the provider's own container is not, nor a search that the provider does; a
+    shell call on the caller's machine names no container.
     """
+    if item.get("type") == "tool_search_call":
+        return item.get("execution") == "client"
     where = text_at(object_at(item, "environment"), "type")
     return _kind_of(item) is not None and not where.startswith("container")
+
+
+def _arguments_of(kind: _Kind, item: Mapping[str, Any]) -> str:
+    found = (item[key] for key in kind.arguments if item.get(key) is not None)
+    return json_text(next(found, None))
 
 
 def _kind_of(item: Mapping[str, Any]) -> _Kind | None:

@@ -4,11 +4,12 @@ https://platform.openai.com/docs/api-reference/responses-streaming
 
 A response is a list of *items* (messages, reasoning, calls), numbered by ``output_index``; a
 message is a list of parts, numbered by ``content_index``. Each item is opened, streamed in deltas,
-and closed. ``response.completed``, ``.incomplete`` or ``.failed`` ends the stream; ``[DONE]`` says
-nothing, though some copies send it.
+and closed. ``response.completed``, ``.incomplete`` or ``.failed`` ends the stream, and so do the
+``response.done`` and ``response.canceled`` of copies; ``[DONE]``, which some send, says nothing.
 
 Strategy. Nearly every event is a delta, and a delta is read straight into the few fields that it
-needs. What does not fit there, and every rarer event, is read again as plain JSON, with patience.
+needs. What does not fit there (a field that is not known, one of another type), and every rarer
+event, is read again as plain JSON, with patience.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from steer_llm_sdk.models.fragments import (
     Failure,
     Fragment,
     Identity,
-    Reasoning,
     Refusal,
     Text,
 )
@@ -39,24 +39,36 @@ from steer_llm_sdk.providers.base import (
     TerminalMarkers,
     WireFormat,
 )
-from steer_llm_sdk.providers.openai_chat.errors import error_object, read_answer, read_failure
-from steer_llm_sdk.providers.openai_responses.calls import ItemKey
+from steer_llm_sdk.providers.openai_chat.errors import (
+    error_in_chunk,
+    error_object,
+    read_answer,
+    read_failure,
+)
 from steer_llm_sdk.providers.openai_responses.end import (
     read_failed,
     read_finish,
     read_status,
     read_usage,
 )
-from steer_llm_sdk.providers.openai_responses.items import Items, thought_part
+from steer_llm_sdk.providers.openai_responses.items import Items
 from steer_llm_sdk.providers.openai_responses.request import build_request, resume_request
-from steer_llm_sdk.providers.reading import as_string, object_at, parse_object, text_at
+from steer_llm_sdk.providers.openai_responses.said import ItemKey
+from steer_llm_sdk.providers.openai_responses.unknown import PASSING, about_event
+from steer_llm_sdk.providers.reading import (
+    as_string,
+    is_keep_alive,
+    object_at,
+    parse_object,
+    text_at,
+)
 from steer_llm_sdk.wire.frame import Frame
 
 _TEXT_DELTA = "response.output_text.delta"
 
 
-class _Delta(msgspec.Struct, gc=False):
-    """The fields of the deltas; in other events they are absent, or of another type."""
+class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """The fields of the deltas; other events have more."""
 
     type: str = ""
     delta: str = ""
@@ -66,6 +78,7 @@ class _Delta(msgspec.Struct, gc=False):
     content_index: int | None = None
     summary_index: int | None = None
     logprobs: list[Any] | None = None
+    obfuscation: Any = None
 
     @property
     def item_key(self) -> ItemKey:
@@ -131,6 +144,8 @@ class ResponsesDecoder:
         # The part whose text is being streamed: most deltas belong to the same as the one before.
         self._output_index: int | None = -1
         self._content_index: int | None = -1
+        self._pieces: list[str] = []
+        self._thought: tuple[ItemKey, str, int | None] | None = None  # whose part goes on
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one event.
@@ -147,11 +162,12 @@ class ResponsesDecoder:
             if read is None:
                 return self._decode_event(frame)
             self.last_sequence_number = delta.sequence_number
-            return (read(self, delta),) if delta.delta else ()
+            return read(self, delta) if delta.delta else ()
         self.last_sequence_number = delta.sequence_number
         if delta.output_index != self._output_index or delta.content_index != self._content_index:
-            self._enter_part(delta)
+            return self._first_words(delta, delta.logprobs)
         text = delta.delta
+        self._pieces.append(text)
         if delta.logprobs:
             return (Text(text, {"logprobs": delta.logprobs}),)
         return (text,) if text else ()
@@ -162,56 +178,79 @@ class ResponsesDecoder:
 
     # --- deltas -------------------------------------------------------------------------------
 
-    def _enter_part(self, delta: _Delta) -> None:
-        if delta.delta:
+    def _first_words(self, delta: _Delta, logprobs: object) -> Sequence[Fragment]:
+        """Words of another part than the words before; those of a commentary are always that."""
+        text, key = delta.delta, delta.item_key
+        if not text:
+            return (Text(text, {"logprobs": logprobs}),) if logprobs else ()
+        self._pieces = self._items.said.begin("text", key, delta.content_index)
+        self._pieces.append(text)
+        if not self._items.is_aside(key):
             self._output_index = delta.output_index
             self._content_index = delta.content_index
-            self._items.mark("text", delta.item_key, delta.content_index)
+        return tuple(self._items.words(key, text, logprobs))
 
     def _leave_part(self) -> None:
         """Another item: where items have no numbers, its first delta looks like all the others."""
         self._output_index = -1
+        self._thought = None
 
-    def _summary_delta(self, delta: _Delta) -> Fragment:
-        return self._thought(delta, "summary", delta.summary_index)
+    def _summary_delta(self, delta: _Delta) -> Sequence[Fragment]:
+        return self._think(delta, "summary", delta.summary_index)
 
-    def _thought_delta(self, delta: _Delta) -> Fragment:
-        return self._thought(delta, "content", delta.content_index)
+    def _thought_delta(self, delta: _Delta) -> Sequence[Fragment]:
+        """Reasoning. Its part goes on until one is closed: vLLM numbered each delta as a part."""
+        key, index = delta.item_key, delta.content_index
+        if self._thought is None or self._thought[:2] != (key, "content"):
+            self._thought = (key, "content", index)
+        return self._think(delta, "content", self._thought[2])
 
-    def _thought(self, delta: _Delta, kind: str, index: int | None) -> Fragment:
-        self._items.mark(kind, delta.item_key, index)
-        return Reasoning(delta.delta, thought_part(delta.item_key, kind, index))
+    def _think(self, delta: _Delta, kind: str, index: int | None) -> Sequence[Fragment]:
+        self._items.said.begin(kind, delta.item_key, index).append(delta.delta)
+        return (self._items.think(delta.item_key, kind, index, delta.delta),)
 
-    def _refusal_delta(self, delta: _Delta) -> Fragment:
-        self._items.mark("refusal", delta.item_key, delta.content_index)
-        return Refusal(delta.delta)
+    def _refusal_delta(self, delta: _Delta) -> Sequence[Fragment]:
+        said = self._items.said.begin("refusal", delta.item_key, delta.content_index)
+        said.append(delta.delta)
+        return (Refusal(delta.delta),)
 
-    def _arguments_delta(self, delta: _Delta) -> Fragment:
+    def _arguments_delta(self, delta: _Delta) -> Sequence[Fragment]:
         return self._items.calls.delta(delta.item_key, delta.delta, "function")
 
-    def _input_delta(self, delta: _Delta) -> Fragment:
+    def _input_delta(self, delta: _Delta) -> Sequence[Fragment]:
         return self._items.calls.delta(delta.item_key, delta.delta, "custom")
 
     # --- every other event --------------------------------------------------------------------
 
     def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
-        if frame.data.strip() == b"[DONE]":
+        data = frame.data.strip()
+        if data == b"[DONE]" or is_keep_alive(data):
             return ()
-        event = parse_object(frame.data, self._provider)
+        event = parse_object(data, self._provider)
         kind = text_at(event, "type") or frame.event or ("error" if event.get("error") else "")
         event["type"] = kind
         number = count_at(event, "sequence_number")
         self.last_sequence_number = self.last_sequence_number if number is None else number
         if kind == _TEXT_DELTA or kind in self._DELTAS:
-            return self._decode_leniently(kind, event)
+            return (*_strange(event), *self._decode_leniently(kind, event))
         read = self._EVENTS.get(kind)
-        return tuple(read(self, event)) if read is not None else ()
+        if read is not None:
+            return (*(_strange(event) if kind != "error" else ()), *read(self, event))
+        return tuple(self._other_event(kind, event))
+
+    def _other_event(self, kind: str, event: _Event) -> Iterator[Fragment]:
+        """An event that is nobody's: an error in another shape, progress, or of the future."""
+        if (error := error_in_chunk(event) if not kind else event.get("error")) is not None:
+            found = error if isinstance(error, dict) else {"message": str(error)}
+            yield Failure(read_failure(self._provider, found, None))
+        elif kind in PASSING:
+            yield from _strange(event)
+        elif kind.startswith("response."):
+            yield Extras({"events": [event]})
 
     def _decode_leniently(self, kind: str, event: _Event) -> Sequence[Fragment]:
         """A delta that the quick road refused: a broken character, a field of another type."""
-        text, logprobs = text_at(event, "delta"), event.get("logprobs")
-        if not text:
-            return ()
+        text = text_at(event, "delta")
         delta = _Delta(
             delta=text,
             item_id=as_string(event.get("item_id")),
@@ -219,13 +258,12 @@ class ResponsesDecoder:
             content_index=count_at(event, "content_index"),
             summary_index=count_at(event, "summary_index"),
         )
-        if kind != _TEXT_DELTA:
-            return (self._DELTAS[kind](self, delta),)
-        self._enter_part(delta)
-        return (Text(text, {"logprobs": logprobs}) if logprobs else text,)
+        if kind == _TEXT_DELTA:
+            return self._first_words(delta, event.get("logprobs"))
+        return self._DELTAS[kind](self, delta) if text else ()
 
     def _begun(self, event: _Event) -> Iterator[Fragment]:
-        response = object_at(event, "response")
+        response = _response_of(event)
         named = Identity(
             text_at(response, "id") or self.identity.response_id,
             text_at(response, "model") or self.identity.model,
@@ -233,14 +271,29 @@ class ResponsesDecoder:
         if named != self.identity:
             self.identity = named
             yield named
+        yield from self._items.about_response(response)
+
+    def _under_way(self, event: _Event) -> Iterator[Fragment]:
+        yield from self._begun(event)
+        yield from self._usage(event)
+
+    def _usage(self, event: _Event) -> Iterator[Fragment]:
+        """The tokens, which some tell beside the response."""
+        yield from read_usage(event)
+        yield from read_usage(_response_of(event))
 
     def _item_added(self, event: _Event) -> Iterator[Fragment]:
         self._leave_part()
-        return self._items.calls.open(_key_of(event), object_at(event, "item"))
+        return self._items.opened(_key_of(event), object_at(event, "item"))
 
     def _item_done(self, event: _Event) -> Iterator[Fragment]:
         self._leave_part()
         return self._items.whole_item(_key_of(event), object_at(event, "item"))
+
+    def _part_added(self, event: _Event) -> Iterator[Fragment]:
+        """A part is opened: a part of the reasoning before it is closed."""
+        self._thought = None
+        return self._items.whole_thought_part(object_at(event, "part"))
 
     def _arguments_done(self, event: _Event) -> Iterator[Fragment]:
         arguments = text_at(event, "arguments")
@@ -250,22 +303,33 @@ class ResponsesDecoder:
         return self._items.calls.arguments(_key_of(event), text_at(event, "input"), "custom")
 
     def _text_done(self, event: _Event) -> Iterator[Fragment]:
-        part = {"type": "output_text", "text": event.get("text")}
-        return self._items.whole_part(*_place_of(event), part)
+        part = {"type": "output_text", "text": event.get("text"), "logprobs": event.get("logprobs")}
+        return self._items.whole_part(*_place_of(event), part, "done")
 
     def _refusal_done(self, event: _Event) -> Iterator[Fragment]:
-        return self._items.whole_part(*_place_of(event), {"refusal": event.get("refusal")})
+        part = {"type": "refusal", "refusal": event.get("refusal")}
+        return self._items.whole_part(*_place_of(event), part, "done")
 
     def _part_done(self, event: _Event) -> Iterator[Fragment]:
-        return self._items.whole_part(*_place_of(event), object_at(event, "part"))
+        part = object_at(event, "part")
+        self._thought = None
+        if part.get("type") == "reasoning_text":
+            return self._items.whole_thought_part(part)
+        return self._items.whole_part(*_place_of(event), part, "part")
 
     def _summary_done(self, event: _Event) -> Iterator[Fragment]:
         key, index = _key_of(event), count_at(event, "summary_index")
         return self._items.whole_thought(key, "summary", index, text_at(event, "text"))
 
     def _thought_done(self, event: _Event) -> Iterator[Fragment]:
+        self._thought = None
         key, index = _place_of(event)
         return self._items.whole_thought(key, "content", index, text_at(event, "text"))
+
+    def _audio(self, event: _Event) -> Iterator[Fragment]:
+        """Spoken words, in pieces: base64 under ``data``, and what was said."""
+        key = "transcript" if "transcript" in event["type"] else "data"
+        yield Extras({"audio": [{key: event.get("delta")}]})
 
     def _annotation_added(self, event: _Event) -> Iterator[Fragment]:
         self._items.mark("annotations", *_place_of(event))
@@ -275,16 +339,16 @@ class ResponsesDecoder:
 
     def _ended(self, event: _Event) -> Iterator[Fragment]:
         """The response is whole, cut, failed or cancelled, by its own word where it has one."""
-        response = object_at(event, "response")
+        response = _response_of(event)
         status = read_status(response, text_at(event, "type"))
         yield from self._begun(event)
         yield from self._items.remaining(response, is_whole=status == "completed")
         if status in {"failed", "cancelled"}:
-            yield from read_usage(response)
+            yield from self._usage(event)
             yield read_failed(self._provider, response, status)
             return
         yield read_finish(response, status, self._items)
-        yield from read_usage(response)
+        yield from self._usage(event)
         yield End()
 
     def _error(self, event: _Event) -> Iterator[Fragment]:
@@ -293,7 +357,7 @@ class ResponsesDecoder:
         yield Failure(read_failure(self._provider, error_object(fields) or fields, None))
 
     # Deltas of text are not here: they have the quickest road.
-    _DELTAS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Delta], Fragment]]] = {
+    _DELTAS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Delta], Sequence[Fragment]]]] = {
         "response.reasoning_summary_text.delta": _summary_delta,
         "response.reasoning_text.delta": _thought_delta,
         "response.refusal.delta": _refusal_delta,
@@ -301,15 +365,21 @@ class ResponsesDecoder:
         "response.custom_tool_call_input.delta": _input_delta,
     }
 
-    # Whatever is not here passes by: the progress of what the provider runs itself, audio, and
-    # what opens a part, which says nothing that its deltas do not.
+    # `PASSING` events pass by; any other is kept as it is.
     _EVENTS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Event], Iterator[Fragment]]]] = {
-        "response.queued": _begun,
-        "response.created": _begun,
-        "response.in_progress": _begun,
+        "response.queued": _under_way,
+        "response.created": _under_way,
+        "response.in_progress": _under_way,
         "response.output_item.added": _item_added,
         "response.output_item.done": _item_done,
+        "response.content_part.added": _part_added,
         "response.content_part.done": _part_done,
+        "response.reasoning_part.added": _part_added,
+        "response.reasoning_part.done": _part_added,
+        "response.reasoning_summary_part.added": _part_added,
+        "response.reasoning_summary_part.done": _part_added,
+        "response.audio.delta": _audio,
+        "response.audio.transcript.delta": _audio,
         "response.output_text.done": _text_done,
         "response.output_text.annotation.added": _annotation_added,
         "response.refusal.done": _refusal_done,
@@ -321,8 +391,22 @@ class ResponsesDecoder:
         "response.incomplete": _ended,
         "response.failed": _ended,
         "response.cancelled": _ended,
+        "response.canceled": _ended,
+        "response.done": _ended,
+        "response.error": _error,
         "error": _error,
     }
+
+
+def _response_of(event: _Event) -> _Event:
+    """The response in an event, or the event itself where that is the response."""
+    response = object_at(event, "response")
+    return event if not response and "output" in event else response
+
+
+def _strange(event: _Event) -> Iterator[Extras]:
+    if fields := about_event(event):
+        yield Extras(fields)
 
 
 def _place_of(event: _Event) -> tuple[ItemKey, int | None]:

@@ -16,28 +16,38 @@ from steer_llm_sdk.providers.reading import object_at, text_at
 
 _FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
+# Other words for them, and the names of final events that say no more.
+_STATUSES: Mapping[str, str] = {"done": "completed", "canceled": "cancelled", "error": "failed"}
+
 # Why a response is incomplete: `incomplete_details.reason`.
-_INCOMPLETE: Mapping[str, FinishReason] = {
+INCOMPLETE: Mapping[str, FinishReason] = {
     "max_output_tokens": "length",
     "max_tokens": "length",
+    "max_messages": "length",
+    "length": "length",
     "content_filter": "content_filter",
+    "steered": "other",  # another response takes its place
 }
 
 
 def read_status(response: Mapping[str, Any], event_type: str) -> str:
-    """The response's own word for how it ended; without one, the event's."""
+    """The response's own word for how it ended; without one, the event's. An error is a failure."""
+    if error_object({"error": response.get("error")}):
+        return "failed"
     status = text_at(response, "status")
-    return status if status in _FINAL_STATUSES else event_type.removeprefix("response.")
+    status = _STATUSES.get(status, status)
+    ending = event_type.removeprefix("response.")
+    return status if status in _FINAL_STATUSES else _STATUSES.get(ending, ending)
 
 
 def read_finish(response: Mapping[str, Any], status: str, items: Items) -> Finish:
     """Why the model stopped. The provider says no more than "completed": the items say the rest."""
     if status == "incomplete":
         why = text_at(object_at(response, "incomplete_details"), "reason")
-        return Finish(_INCOMPLETE.get(why, "other"), f"{status}:{why}" if why else status)
-    if len(items.calls):
+        return Finish(INCOMPLETE.get(why, "other"), f"{status}:{why}" if why else status)
+    if items.calls.has_finished:
         return Finish("tool_calls", status)
-    is_refusal = items.has("refusal") and not items.has("text")
+    is_refusal = items.said.has("refusal") and not items.has_answer()
     return Finish("refusal" if is_refusal else "stop", status)
 
 

@@ -1,25 +1,36 @@
-"""The items of a response, when they come whole, and what of them has been said already.
+"""The items of a response, when they come whole, and what of them is news.
 
 An item is streamed in deltas, then closed part by part and as a whole, and repeated once more in
-the final response. What the deltas said counts. A text that came without deltas is taken from
-whatever closes it first, and never again.
+the final response: `steer_llm_sdk.providers.openai_responses.said` knows what has been given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, TypeAlias
 
-from steer_llm_sdk.models.fragments import Extras, Fragment, Reasoning, Refusal
-from steer_llm_sdk.providers.openai_responses.calls import ItemKey, OpenCalls, is_call
+from steer_llm_sdk.models.fragments import (
+    Commentary,
+    Extras,
+    Fragment,
+    MessageBreak,
+    Reasoning,
+    Refusal,
+    Text,
+)
+from steer_llm_sdk.providers.openai_responses.calls import OpenCalls, is_call
+from steer_llm_sdk.providers.openai_responses.said import THOUGHTS, ItemKey, Said
+from steer_llm_sdk.providers.openai_responses.unknown import News, about_item, about_part
 from steer_llm_sdk.providers.reading import objects_at, text_at
 
-# The lists of a reasoning item that hold its words.
-THOUGHTS = ("summary", "content")
+_Object: TypeAlias = Mapping[str, Any]
 
 # What a reasoning item has for the next request, beside its words.
 _OPAQUE = ("encrypted_content", "signature")
 _KEPT_WITH_OPAQUE = ("id", "format", *_OPAQUE)
+
+_COMMENTARY = "commentary"
 
 
 class Items:
@@ -31,93 +42,235 @@ class Items:
 
     def __init__(self) -> None:
         self.calls = OpenCalls()
-        self._said: set[tuple[str, ItemKey, int | None]] = set()  # (kind, item, part)
-        self._settled: frozenset[str] = frozenset()
+        self.said = Said()
+        self._asides: set[ItemKey] = set()  # messages that are commentary
+        self._speaking: tuple[ItemKey] | None = None  # the message whose words came last
+        self._places: set[tuple[str, ItemKey, int | None]] = set()  # of what has no words
+        self._thinking = ""  # the part of the reasoning whose words came last
+        self._news = News()
 
-    def mark(self, kind: str, item_key: ItemKey, part: int | None) -> None:
-        """Note that this has been said; a part without a number stands for all of them."""
-        self._said.add((kind, item_key, part))
+    def is_aside(self, item_key: ItemKey) -> bool:
+        """Whether the words of this message are commentary."""
+        return item_key in self._asides
 
-    def has(self, kind: str) -> bool:
-        """Whether anything of this kind has been said."""
-        return any(said == kind for said, _, _ in self._said)
+    def begin_words(self, item_key: ItemKey) -> tuple[Fragment, ...]:
+        """What stands before the words of this message: a break, where another one has spoken."""
+        if item_key in self._asides or self._speaking == (item_key,):
+            return ()
+        is_first = self._speaking is None
+        self._speaking = (item_key,)
+        return () if is_first else (MessageBreak(),)
 
-    def whole_item(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[Fragment]:
+    def words(self, item_key: ItemKey, text: str, logprobs: object = None) -> Iterator[Fragment]:
+        """Words of a message, in its voice."""
+        yield from self.begin_words(item_key)
+        if item_key in self._asides:
+            yield Commentary(text)
+        else:
+            yield Text(text, {"logprobs": logprobs}) if logprobs else text
+
+    def has_answer(self) -> bool:
+        """Whether any message has said words, commentary apart."""
+        return self._speaking is not None
+
+    def opened(self, item_key: ItemKey, item: _Object) -> Iterator[Fragment]:
+        """An item has appeared; its words will be streamed."""
+        for kind in ("text", "refusal", *THOUGHTS):
+            self.said.leave(kind, item_key)
+        yield from self._about(item_key, item)
+        yield from self.calls.open(item_key, item)
+
+    def whole_item(self, item_key: ItemKey, item: _Object) -> Iterator[Fragment]:
         """What is new in an item that is closed.
 
         An item that is neither words nor a call for the caller is something that the provider ran
         itself, or keeps for the next request: it passes as it is.
         """
+        yield from self._about(item_key, item)
         kind = item.get("type")
         if kind == "message":
-            for index, part in enumerate(objects_at(item, "content")):
-                yield from self.whole_part(item_key, index, part)
+            yield from self._whole_message(item_key, item)
         elif kind == "reasoning":
             yield from self._whole_reasoning(item_key, item)
         elif is_call(item):
-            if "call" not in self._settled:
-                yield from self.calls.close(item_key, item)
-        elif kind and self._is_news("item", item_key, 0):
-            yield Extras({"output_items": [item]})
+            yield from self.calls.close(item_key, item)
+        elif kind:
+            yield from self._news.whole_item(item)
 
     def whole_part(
-        self, item_key: ItemKey, index: int | None, part: Mapping[str, Any]
+        self, item_key: ItemKey, index: int | None, part: _Object, closing: str
     ) -> Iterator[Fragment]:
-        """What is new in a part of a message that is closed."""
-        annotations = part.get("annotations")
-        if annotations and self._is_news("annotations", item_key, index):
-            yield Extras({"annotations": annotations})
+        """What is new in a part of a message that an event of the kind `closing` closes."""
+        yield from self._beside_words(item_key, index, part)
         text = text_at(part, "text") if part.get("type") == "output_text" else ""
-        if text and self._is_news("text", item_key, index):
-            yield text
+        if rest := self.said.rest_of_part("text", item_key, index, text, closing):
+            yield from self.words(item_key, rest, part.get("logprobs"))
         refusal = text_at(part, "refusal")
-        if refusal and self._is_news("refusal", item_key, index):
-            yield Refusal(refusal)
+        if rest := self.said.rest_of_part("refusal", item_key, index, refusal, closing):
+            yield Refusal(rest)
 
     def whole_thought(
         self, item_key: ItemKey, kind: str, index: int | None, text: str
     ) -> Iterator[Fragment]:
         """A part of the reasoning that is closed, if it is new; `kind` is its list in the item."""
-        if text and self._is_news(kind, item_key, index):
-            yield Reasoning(text, thought_part(item_key, kind, index))
+        if rest := self.said.rest_of_part(kind, item_key, index, text, "done"):
+            yield self.think(item_key, kind, index, rest)
 
-    def remaining(self, response: Mapping[str, Any], *, is_whole: bool) -> Iterator[Fragment]:
+    def think(self, item_key: ItemKey, kind: str, index: int | None, text: str) -> Reasoning:
+        """Words of a part of the reasoning; `kind` is its list in the item."""
+        self._thinking = f"{item_key}.{kind}.{index}"
+        return Reasoning(text, self._thinking)
+
+    def whole_thought_part(self, part: _Object) -> Iterator[Fragment]:
+        """What a part of the reasoning has beside its words."""
+        yield from self._news.once("content_parts", about_part(part))
+
+    def remaining(self, response: _Object, *, is_whole: bool) -> Iterator[Fragment]:
         """Give what only the final response says.
 
-        A kind of content is taken from it only where nothing of that kind came before: its items
-        need not have the numbers under which they were streamed.
+        Words are taken from it where they go on behind what was said: its items need not have the
+        numbers under which they were streamed. Of anything else, a kind is taken from it only
+        where nothing of that kind came before.
 
         Args:
             response: The final response.
             is_whole: Whether it was completed, so that a call left open is whole too.
         """
         output = objects_at(response, "output")
+        had_calls = len(self.calls) > 0
         yield from self.calls.close_all(output, is_whole=is_whole)
-        said = {kind for kind, _, _ in self._said}
-        reasoning = set(THOUGHTS) if said & set(THOUGHTS) else set()
-        calls = {"call"} if len(self.calls) else set()
-        self._settled = frozenset(said | reasoning | calls)
+        if not had_calls and not self.said.has_words:
+            for index, item in enumerate(output):
+                yield from self.whole_item(index, item)
+            return
+        yield from self._remaining_thoughts(output)
+        yield from self._remaining_words(output)
+        seen = frozenset(kind for kind, _, _ in self._places)
         for index, item in enumerate(output):
-            yield from self.whole_item(index, item)
+            yield from self._remaining_item(f"final-{index}", item, seen, has_calls=had_calls)
 
-    def _whole_reasoning(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[Fragment]:
+    def _remaining_item(
+        self, item_key: ItemKey, item: _Object, seen: AbstractSet[str], *, has_calls: bool
+    ) -> Iterator[Fragment]:
+        """What an item of the final response has beside words."""
+        kind = item.get("type")
+        yield from self._about(item_key, item)
+        if kind == "reasoning":
+            yield from self._opaque(item_key, item, seen)
+        elif kind == "message":
+            for index, part in enumerate(objects_at(item, "content")):
+                yield from self._beside_words(item_key, index, part, seen)
+        elif not is_call(item):
+            yield from self._news.whole_item(item) if kind else ()
+        elif not has_calls:
+            yield from self.calls.close(item_key, item)
+
+    # --- words ----------------------------------------------------------------------------------
+
+    def _whole_message(self, item_key: ItemKey, item: _Object) -> Iterator[Fragment]:
+        parts = objects_at(item, "content")
+        for index, part in enumerate(parts):
+            yield from self._beside_words(item_key, index, part)
+        key, said = text_at(item, "id") or None, self.said
+        for index, rest in said.rest_of_item("text", item_key, key, _texts(parts)):
+            yield from self.words(item_key, rest, parts[index].get("logprobs"))
+        refusals = [text_at(part, "refusal") for part in parts]
+        for _, rest in said.rest_of_item("refusal", item_key, key, refusals):
+            yield Refusal(rest)
+
+    def _whole_reasoning(self, item_key: ItemKey, item: _Object) -> Iterator[Fragment]:
+        item_id = text_at(item, "id") or None
         for kind in THOUGHTS:
-            for index, part in enumerate(objects_at(item, kind)):
-                yield from self.whole_thought(item_key, kind, index, text_at(part, "text"))
-        is_opaque = any(item.get(key) for key in _OPAQUE)
-        if is_opaque and self._is_news("opaque", item_key, 0):
-            kept = {key: item[key] for key in _KEPT_WITH_OPAQUE if item.get(key)}
-            yield Reasoning(part=thought_part(item_key, "opaque", 0), extra=kept)
+            parts = objects_at(item, kind)
+            for part in parts:
+                yield from self.whole_thought_part(part)
+            texts = [text_at(part, "text") for part in parts]
+            for index, rest in self.said.rest_of_item(kind, item_key, item_id, texts):
+                yield self.think(item_key, kind, index, rest)
+        yield from self._opaque(item_key, item, set())
 
-    def _is_news(self, kind: str, item_key: ItemKey, part: int | None) -> bool:
-        """Whether this has not been said yet; from now on it has."""
-        place, all_of_it = (kind, item_key, part), (kind, item_key, None)
-        if kind in self._settled or place in self._said or all_of_it in self._said:
+    def _remaining_thoughts(self, output: Sequence[_Object]) -> Iterator[Fragment]:
+        came = [kind for kind in THOUGHTS if self.said.has(kind)]
+        for kind in came or THOUGHTS:
+            lists = [objects_at(item, kind) for item in output if item.get("type") == "reasoning"]
+            places = [
+                (at, index) for at, parts in enumerate(lists) for index, _ in enumerate(parts)
+            ]
+            texts = [text_at(part, "text") for parts in lists for part in parts]
+            for number, rest in self.said.rest_of_all(kind, texts):
+                at, index = places[number]
+                if rest == texts[number]:
+                    yield self.think(f"final-{at}", kind, index, rest)
+                else:  # it goes on behind what was said last
+                    yield Reasoning(rest, self._thinking)
+
+    def _remaining_words(self, output: Sequence[_Object]) -> Iterator[Fragment]:
+        messages = [item for item in output if item.get("type") == "message"]
+        places = [
+            (at, part) for at, item in enumerate(messages) for part in objects_at(item, "content")
+        ]
+        texts = _texts([part for _, part in places])
+        for number, rest in self.said.rest_of_all("text", texts):
+            at, part = places[number]
+            yield from self._final_words(
+                messages[at], at, rest, part, is_begun=rest != texts[number]
+            )
+        refusals = [text_at(part, "refusal") for _, part in places]
+        for _, rest in self.said.rest_of_all("refusal", refusals):
+            yield Refusal(rest)
+
+    def _final_words(
+        self, message: _Object, at: int, rest: str, part: _Object, *, is_begun: bool
+    ) -> Iterator[Fragment]:
+        if message.get("phase") == _COMMENTARY:
+            yield Commentary(rest)
+            return
+        if not is_begun or self._speaking is None:
+            yield from self.begin_words(f"final-{at}")
+        logprobs = part.get("logprobs")
+        yield Text(rest, {"logprobs": logprobs}) if logprobs else rest
+
+    # --- what stands beside the words -------------------------------------------------------------
+
+    def _about(self, item_key: ItemKey, item: _Object) -> Iterator[Extras]:
+        """What an item has beside what is said of it elsewhere: its id, its phase."""
+        if item.get("phase") == _COMMENTARY:
+            self._asides.add(item_key)
+        yield from self._news.once("items", about_item(item))
+
+    def mark(self, kind: str, item_key: ItemKey, index: int | None) -> bool:
+        """Note that this has been said; whether it is new. Without a number: all of the parts."""
+        place, all_of_it = (kind, item_key, index), (kind, item_key, None)
+        if place in self._places or all_of_it in self._places:
             return False
-        self._said.add(place)
+        self._places.add(place)
         return True
 
+    def _beside_words(
+        self,
+        item_key: ItemKey,
+        index: int | None,
+        part: _Object,
+        seen: AbstractSet[str] = frozenset(),
+    ) -> Iterator[Extras]:
+        annotations = part.get("annotations")
+        if annotations and "annotations" not in seen and self.mark("annotations", item_key, index):
+            yield Extras({"annotations": annotations})
+        yield from self._news.once("content_parts", about_part(part))
 
-def thought_part(item_key: ItemKey, kind: str, index: int | None) -> str:
-    """What tells the parts of the reasoning apart."""
-    return f"{item_key}.{kind}.{index}"
+    def about_response(self, response: _Object) -> Iterator[Extras]:
+        """What the response has beside its items and the end."""
+        return self._news.about_response(response)
+
+    def _opaque(
+        self, item_key: ItemKey, item: _Object, seen: AbstractSet[str]
+    ) -> Iterator[Reasoning]:
+        if not any(item.get(key) for key in _OPAQUE) or "opaque" in seen:
+            return
+        if self.mark("opaque", item_key, 0):
+            kept = {key: item[key] for key in _KEPT_WITH_OPAQUE if item.get(key)}
+            yield Reasoning(part=f"{item_key}.opaque.0", extra=kept)
+
+
+def _texts(parts: Sequence[_Object]) -> list[str]:
+    return [text_at(part, "text") if part.get("type") == "output_text" else "" for part in parts]
