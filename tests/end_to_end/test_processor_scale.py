@@ -97,7 +97,7 @@ def test_a_very_long_stream_takes_the_memory_of_its_text(way: str) -> None:
 
     characters = 8 * DELTAS  # of the longest of these texts
     assert grown["deltas"] >= DELTAS
-    assert abs(grown["objects"]) < 100
+    assert grown["objects"] < 100  # a garbage collection in between may make it less
     assert (
         grown["blocks"] < 500 + DELTAS / 100
     )  # measured: one block of text for 256 deltas; twice where it is kept twice
