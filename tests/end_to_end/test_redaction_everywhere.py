@@ -142,12 +142,13 @@ async def halves_shown(wire: str, bodies: Mapping[Field, Body]) -> list[Field]:
         done = await read(Playing([data]), PROVIDERS[wire], options([REDACT], max_retries=0))
         response = done.response
         calls = [*response.tool_calls, *response.incomplete_tool_calls]
-        said = [response.get_text(), response.reasoning, response.refusal]
-        said += [str(call["arguments"]) for call in calls]
+        said = [response.get_text(), response.reasoning, response.refusal, response.commentary]
+        # Two strings in a list of a call's arguments are two; the text of the arguments is one.
+        given = [str(call["arguments"]) for call in calls]
         beside = [event.metadata for event in done.events]
         beside += [_without_words(event) for event in done.events]
         texts = [*said, *map(everything_in, [*beside, response.error])]
-        if any(SECRET in letters(text) for text in texts):
+        if any(SECRET in text for text in given) or any(SECRET in letters(text) for text in texts):
             found.append(field)
     return found
 
