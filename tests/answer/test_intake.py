@@ -13,12 +13,14 @@ from steer_llm_sdk.answer.intake import Intake, OtherChoices
 from steer_llm_sdk.errors import OverloadedError, ProtocolError
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.fragments import (
+    Commentary,
     End,
     Extras,
     Failure,
     Finish,
     Fragment,
     Identity,
+    MessageBreak,
     OtherChoice,
     Reasoning,
     Refusal,
@@ -94,7 +96,7 @@ def test_words_that_come_alone_make_the_same_event(fragments: Any) -> None:
 
 
 @pytest.mark.parametrize("is_rewritten", [False, True])
-@pytest.mark.parametrize("empty", ["", Text("", {}), Refusal(""), Reasoning()])
+@pytest.mark.parametrize("empty", ["", Text("", {}), Refusal(""), Commentary(""), Reasoning()])
 def test_what_says_nothing_is_no_delta(empty: Fragment, is_rewritten: bool) -> None:
     assert taken(intake_of(is_rewritten=is_rewritten), empty) == []
 
@@ -138,6 +140,23 @@ def test_parts_of_reasoning_are_kept_apart_by_a_blank_line() -> None:
 
 def test_a_refusal_is_a_delta_of_its_own() -> None:
     assert deltas(Refusal("No.")) == [{"type": "refusal", "text": "No."}]
+
+
+def test_commentary_is_a_delta_of_its_own_and_no_text() -> None:
+    intake = intake_of()
+
+    (event,) = taken(intake, Commentary("I look."))
+
+    assert event.delta == {"type": "commentary", "text": "I look."}
+    assert intake.response.get_text() == ""
+
+
+@pytest.mark.parametrize(("is_json", "text"), [(False, "a\n\nb"), (True, "ab")])
+def test_messages_are_joined_by_a_blank_line_unless_they_are_json(is_json: bool, text: str) -> None:
+    assert (
+        "".join(e.delta for e in taken(intake_of(is_json=is_json), "a", MessageBreak(), "b"))
+        == text
+    )
 
 
 def test_a_tool_call_repeats_its_id_and_name_in_every_piece() -> None:

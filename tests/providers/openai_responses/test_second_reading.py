@@ -23,6 +23,7 @@ from steer_llm_sdk.models.fragments import (
     Usage,
 )
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses, ResponsesDecoder
+from steer_llm_sdk.providers.openai_responses.unknown import News
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import Folded, fold
 from support.strangers import STRANGE, with_strangers
@@ -136,6 +137,30 @@ class TestNothingIsSaidTwice:
 
         assert streamed.reasoning == "One.\n\nTwo."
 
+    @pytest.mark.parametrize("number", [0, 4])
+    def test_an_item_of_two_parts_is_known_under_whatever_number_it_is_closed(
+        self, number: int
+    ) -> None:
+        both = message("One ", "two.")
+        streamed = told(
+            delta("output_text", "One ", 0, 0),
+            delta("output_text", "two.", 0, 1),
+            closed(number, both),
+            completed(both),
+        )
+
+        assert streamed.text == "One two."
+
+    def test_two_parts_that_are_closed_as_one_part_of_another_item_are_known(self) -> None:
+        streamed = told(
+            delta("output_text", "One ", 0, 0),
+            delta("output_text", "two.", 0, 1),
+            text_done("One two.", 7, 0),
+            completed(message("One two.")),
+        )
+
+        assert streamed.text == "One two."
+
     def test_the_same_words_in_two_messages_are_said_twice(self) -> None:
         streamed = told(
             delta("output_text", "OK."),
@@ -191,6 +216,13 @@ class TestNothingIsLost:
 
         assert (streamed.reasoning, streamed.refusal) == ("I count.", "I will not.")
         assert streamed.finish == Finish("refusal", "completed")
+
+    def test_reasoning_that_only_the_response_has_is_given(self) -> None:
+        streamed = told(
+            delta("output_text", "Three."), completed(thought("I count."), message("Three."))
+        )
+
+        assert (streamed.reasoning, streamed.text) == ("I count.", "Three.")
 
     def test_a_message_that_only_the_response_has_is_given(self) -> None:
         streamed = fragments(
@@ -467,6 +499,13 @@ class TestEnds:
 
         kept = [f.metadata for f in found if isinstance(f, Extras)]
         assert kept == [tier, {"service_tier": "flex", "tool_usage": {"web_search": 1}}]
+
+    def test_an_item_too_deep_to_be_compared_is_kept(self) -> None:
+        deep: Event = {"type": "program"}
+        for _ in range(100_000):
+            deep = {"type": "program", "inner": deep}
+
+        assert [f.metadata["output_items"] for f in News().whole_item(deep)] == [[deep]]
 
     def test_sound_is_kept_in_pieces(self) -> None:
         found = fragments(
