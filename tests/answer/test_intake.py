@@ -154,7 +154,7 @@ def test_commentary_is_a_delta_of_its_own_and_no_text() -> None:
 @pytest.mark.parametrize(("is_json", "text"), [(False, "a\n\nb"), (True, "ab")])
 def test_messages_are_joined_by_a_blank_line_unless_they_are_json(is_json: bool, text: str) -> None:
     assert (
-        "".join(e.delta for e in taken(intake_of(is_json=is_json), "a", MessageBreak(), "b"))
+        "".join(str(e.delta) for e in taken(intake_of(is_json=is_json), "a", MessageBreak(), "b"))
         == text
     )
 
