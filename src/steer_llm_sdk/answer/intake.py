@@ -205,14 +205,13 @@ class Intake:
         return self._delta({"type": "reasoning", "text": text, **(fragment.extra or {})}, timestamp)
 
     def _take_refusal(self, fragment: Refusal, timestamp: float) -> StreamDeltaEvent | None:
-        if not fragment.text:
-            return None
-        return self._delta({"type": "refusal", "text": fragment.text}, timestamp)
+        return self._words_apart("refusal", fragment.text, timestamp)
 
     def _take_commentary(self, fragment: Commentary, timestamp: float) -> StreamDeltaEvent | None:
-        if not fragment.text:
-            return None
-        return self._delta({"type": "commentary", "text": fragment.text}, timestamp)
+        return self._words_apart("commentary", fragment.text, timestamp)
+
+    def _words_apart(self, kind: str, text: str, timestamp: float) -> StreamDeltaEvent | None:
+        return self._delta({"type": kind, "text": text}, timestamp) if text else None
 
     def _take_break(self, _break: MessageBreak, timestamp: float) -> StreamDeltaEvent | None:
         """A blank line between two messages, which is no part of JSON that was asked for."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,40 +35,18 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
-from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses, ResponsesDecoder
+from steer_llm_sdk.providers.openai_responses.decoder import ResponsesDecoder
 from steer_llm_sdk.wire.frame import Frame
-from support.corpus import Folded, fold
-
-WIRE = OpenAIResponses()
-
-Event = dict[str, Any]
-
-
-def event(kind: str, **fields: Any) -> Event:
-    return {"type": f"response.{kind}", **fields}
+from support.responses_events import WIRE, Event, completed, event, fragments, told, words
 
 
 def said(*events: Event, decoder: ResponsesDecoder | None = None) -> list[Fragment]:
     """The fragments of these events, in one stream, but for the names of the items."""
-    return [f for f in all_of(*events, decoder=decoder) if not _names_items(f)]
-
-
-def all_of(*events: Event, decoder: ResponsesDecoder | None = None) -> list[Fragment]:
-    """The fragments of these events, in one stream."""
-    reader = decoder or WIRE.decoder("openai")
-    return [
-        fragment for each in events for fragment in reader.decode(Frame(msgspec.json.encode(each)))
-    ]
+    return [f for f in fragments(*events, decoder=decoder) if not _names_items(f)]
 
 
 def _names_items(fragment: Fragment) -> bool:
     return isinstance(fragment, Extras) and fragment.metadata.keys() == {"items"}
-
-
-def told(*events: Event) -> Folded:
-    """What the fragments of these events add up to."""
-    body = b"".join(b"data: " + msgspec.json.encode(each) + b"\n\n" for each in events)
-    return fold(WIRE, [body])
 
 
 def text(words: str, content_index: int = 0, output_index: int = 0, **more: Any) -> Event:
@@ -81,10 +58,6 @@ def message(*parts: Event) -> Event:
     return {"type": "message", "id": "msg_1", "role": "assistant", "content": list(parts)}
 
 
-def words(value: str, **more: Any) -> Event:
-    return {"type": "output_text", "text": value, **more}
-
-
 def item(kind: str, value: Event, index: int = 0) -> Event:
     return event(f"output_item.{kind}", output_index=index, item=value)
 
@@ -92,10 +65,6 @@ def item(kind: str, value: Event, index: int = 0) -> Event:
 def function(arguments: str | None = "", **more: Any) -> Event:
     about = {"id": "fc_1", "call_id": "call_1", "name": "add", "arguments": arguments}
     return {"type": "function_call", **about, **more}
-
-
-def completed(*output: Event, **more: Any) -> Event:
-    return event("completed", response={"status": "completed", "output": list(output), **more})
 
 
 class TestText:

@@ -15,40 +15,17 @@ from steer_llm_sdk.models.fragments import (
     Extras,
     Failure,
     Finish,
-    Fragment,
     Identity,
     MessageBreak,
     Text,
     ToolCallPiece,
     Usage,
 )
-from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses, ResponsesDecoder
+from steer_llm_sdk.providers.openai_responses.decoder import ResponsesDecoder
 from steer_llm_sdk.providers.openai_responses.unknown import News
 from steer_llm_sdk.wire.frame import Frame
-from support.corpus import Folded, fold
+from support.responses_events import WIRE, Event, completed, event, fragments, told, words
 from support.strangers import STRANGE, with_strangers
-
-WIRE = OpenAIResponses()
-
-Event = dict[str, Any]
-
-
-def event(kind: str, **fields: Any) -> Event:
-    return {"type": f"response.{kind}", **fields}
-
-
-def fragments(*events: Event) -> list[Fragment]:
-    decoder = WIRE.decoder("openai")
-    frames = [Frame(json.dumps(each).encode()) for each in events]
-    return [fragment for frame in frames for fragment in decoder.decode(frame)]
-
-
-def told(*events: Event) -> Folded:
-    return fold(WIRE, [b"".join(b"data: %s\n\n" % json.dumps(e).encode() for e in events)])
-
-
-def words(value: str, **more: Any) -> Event:
-    return {"type": "output_text", "text": value, **more}
 
 
 def message(*texts: str, id: str = "msg_1", **more: Any) -> Event:  # noqa: A002
@@ -75,10 +52,6 @@ def closed(index: int | None, item: Event) -> Event:
 
 def opened(index: int | None, item: Event) -> Event:
     return event("output_item.added", output_index=index, item=item)
-
-
-def completed(*output: Event, **more: Any) -> Event:
-    return event("completed", response={"status": "completed", "output": list(output), **more})
 
 
 def text_done(text: str, index: int, content: int) -> Event:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
-from steer_llm_sdk.providers.openai_responses.said import ItemKey
+from steer_llm_sdk.providers.openai_responses.said import ItemKey, add_rest
 from steer_llm_sdk.providers.reading import as_string, json_text, object_at, text_at
 
 
@@ -70,12 +70,9 @@ class _Call(msgspec.Struct):
 
     def take_all(self, arguments: str) -> str:
         """What the whole arguments add to what was given out."""
-        said = "".join(self.said)
-        whole = arguments or said + self.held
+        whole = arguments or "".join(self.said) + self.held
         self.held = ""
-        rest = whole[len(said) :] if whole.startswith(said) else ""
-        self.said.append(rest)
-        return rest
+        return add_rest(self.said, whole)
 
     def _may_be_ciphertext(self, so_far: str, piece: str) -> bool:
         if self.type == "function":

@@ -64,10 +64,7 @@ class Items:
     def words(self, item_key: ItemKey, text: str, logprobs: object = None) -> Iterator[Fragment]:
         """Words of a message, in its voice."""
         yield from self.begin_words(item_key)
-        if item_key in self._asides:
-            yield Commentary(text)
-        else:
-            yield Text(text, {"logprobs": logprobs}) if logprobs else text
+        yield _spoken(text, logprobs, is_aside=item_key in self._asides)
 
     def has_answer(self) -> bool:
         """Whether any message has said words, commentary apart."""
@@ -102,8 +99,7 @@ class Items:
     ) -> Iterator[Fragment]:
         """What is new in a part of a message that an event of the kind `closing` closes."""
         yield from self._beside_words(item_key, index, part)
-        text = text_at(part, "text") if part.get("type") == "output_text" else ""
-        if rest := self.said.rest_of_part("text", item_key, index, text, closing):
+        if rest := self.said.rest_of_part("text", item_key, index, _text_of(part), closing):
             yield from self.words(item_key, rest, part.get("logprobs"))
         refusal = text_at(part, "refusal")
         if rest := self.said.rest_of_part("refusal", item_key, index, refusal, closing):
@@ -172,7 +168,8 @@ class Items:
         for index, part in enumerate(parts):
             yield from self._beside_words(item_key, index, part)
         key, said = text_at(item, "id") or None, self.said
-        for index, rest in said.rest_of_item("text", item_key, key, _texts(parts)):
+        texts = [_text_of(part) for part in parts]
+        for index, rest in said.rest_of_item("text", item_key, key, texts):
             yield from self.words(item_key, rest, parts[index].get("logprobs"))
         refusals = [text_at(part, "refusal") for part in parts]
         for _, rest in said.rest_of_item("refusal", item_key, key, refusals):
@@ -209,7 +206,7 @@ class Items:
         places = [
             (at, part) for at, item in enumerate(messages) for part in objects_at(item, "content")
         ]
-        texts = _texts([part for _, part in places])
+        texts = [_text_of(part) for _, part in places]
         for number, rest in self.said.rest_of_all("text", texts):
             at, part = places[number]
             yield from self._final_words(
@@ -222,13 +219,10 @@ class Items:
     def _final_words(
         self, message: _Object, at: int, rest: str, part: _Object, *, is_begun: bool
     ) -> Iterator[Fragment]:
-        if message.get("phase") == _COMMENTARY:
-            yield Commentary(rest)
-            return
-        if not is_begun or self._speaking is None:
+        is_aside = message.get("phase") == _COMMENTARY
+        if not is_aside and (not is_begun or self._speaking is None):
             yield from self.begin_words(f"final-{at}")
-        logprobs = part.get("logprobs")
-        yield Text(rest, {"logprobs": logprobs}) if logprobs else rest
+        yield _spoken(rest, part.get("logprobs"), is_aside=is_aside)
 
     # --- what stands beside the words -------------------------------------------------------------
 
@@ -272,5 +266,11 @@ class Items:
             yield Reasoning(part=f"{item_key}.opaque.0", extra=kept)
 
 
-def _texts(parts: Sequence[_Object]) -> list[str]:
-    return [text_at(part, "text") if part.get("type") == "output_text" else "" for part in parts]
+def _spoken(text: str, logprobs: object, *, is_aside: bool) -> Fragment:
+    if is_aside:
+        return Commentary(text)
+    return Text(text, {"logprobs": logprobs}) if logprobs else text
+
+
+def _text_of(part: _Object) -> str:
+    return text_at(part, "text") if part.get("type") == "output_text" else ""

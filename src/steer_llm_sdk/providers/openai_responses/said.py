@@ -100,7 +100,7 @@ class Said:
         elif item is not None and item.text == text:
             return ""
         part.closed_by[closing] = (item_key, index)
-        return _add_rest(part, text)
+        return add_rest(part.pieces, text)
 
     def rest_of_item(
         self, kind: str, item_key: ItemKey, item_id: str | None, texts: Sequence[str]
@@ -154,10 +154,11 @@ def _claim(unit: _Words | _Item, text: str, closing: str, place: object) -> bool
     return True
 
 
-def _add_rest(part: _Words, text: str) -> str:
-    said = part.text
-    rest = text[len(said) :] if text.startswith(said) else ""
-    part.pieces.append(rest)
+def add_rest(pieces: list[str], whole: str) -> str:
+    """Add what a text says behind its pieces; nothing where it says something else."""
+    said = "".join(pieces)
+    rest = whole[len(said) :] if whole.startswith(said) else ""
+    pieces.append(rest)
     return rest
 
 

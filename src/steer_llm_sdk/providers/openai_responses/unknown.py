@@ -42,20 +42,12 @@ EVENT_FIELDS = frozenset(
 # What of a response is read elsewhere, repeats the request, or is padding.
 _RESPONSE_FIELDS = frozenset(
     {"id", "model", "object", "created", "created_at", "completed_at", "status", "output", "usage"}
-    | {
-        "error",
-        "incomplete_details",
-        "output_text",
-        "background",
-        "include",
-        "input",
-        "instructions",
-    }
+    | {"error", "incomplete_details", "output_text", "background", "include", "input"}
+    | {"instructions", "frequency_penalty", "image", "presence_penalty"}
     | {"max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls", "prompt"}
     | {"previous_response_id", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"}
     | {"reasoning", "safety_identifier", "store", "stream", "temperature", "text", "tool_choice"}
-    | {"tools", "top_logprobs", "top_p", "truncation", "user", "frequency_penalty", "image"}
-    | {"presence_penalty"}
+    | {"tools", "top_logprobs", "top_p", "truncation", "user"}
 )
 
 # The progress of what the provider runs itself, whose item is kept when it is closed, previews of
