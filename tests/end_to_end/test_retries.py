@@ -18,7 +18,7 @@ from steer_llm_sdk.errors import (
     RateLimitError,
     RequestTimeoutError,
 )
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import (
     Close,
@@ -30,6 +30,7 @@ from steer_llm_sdk.testing import (
     RecordedRequest,
     Script,
     ScriptedProvider,
+    ScriptedToolCall,
     UsageRefused,
     check_stream,
 )
@@ -199,11 +200,23 @@ async def test_nothing_is_sent_again_after_the_first_delta(fault: Any, client_of
     assert len(call.network.requests) == 1
 
 
-async def test_reasoning_and_tool_calls_are_deltas_too(client_of: Any) -> None:
-    call = client_of(Script(["x"], reasoning=["Hm."], faults=[Close(1)]), model="xai:grok-4")
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("reasoning", {"reasoning": ["Hm."]}),
+        ("tool_call", {"tool_calls": [ScriptedToolCall("look", {"at": "it"})]}),
+        ("refusal", {"refusal": ["No."]}),
+    ],
+)
+async def test_what_else_a_model_says_is_a_delta_too(
+    kind: str, said: dict[str, Any], client_of: Any
+) -> None:
+    cut = Script([], **said, faults=[Close(1)])
+    call = client_of(cut, FINE, model="xai:grok-4", max_retries=3)
 
     await call.finish()
 
+    assert [event.kind for event in call.events if isinstance(event, StreamDeltaEvent)] == [kind]
     assert len(call.network.requests) == 1
 
 

@@ -1,4 +1,4 @@
-""""""
+"""What a response that is no stream says, and where a resumed answer meets the first."""
 
 from __future__ import annotations
 
@@ -144,6 +144,8 @@ def test_a_body_that_is_cut_in_the_echo_brings_nothing() -> None:
         ([" \n  two"], " two"),
         (["\n two"], "\n two"),
         ([" ", "two", " \n "], "two \n "),
+        (["two", " \n "], "two \n "),
+        ([" two", "\n "], "two\n "),
     ],
 )
 def test_as_much_of_the_trimmed_white_space_as_comes_is_taken_away(

@@ -48,7 +48,7 @@ def test_a_bearer_token_is_found_without_its_bearer() -> None:
     ],
 )
 def test_what_a_url_holds_is_found(secret: str) -> None:
-    assert secret not in secrets().conceal(f"see {secret}!")
+    assert secrets().conceal(f"see {secret}!") == "see [key]!"
 
 
 @pytest.mark.parametrize("cut", ["{0}", "{0}… [code]", "'{0}…'"])
@@ -56,6 +56,15 @@ def test_the_beginning_of_a_key_is_found_where_a_text_was_shortened(cut: str) ->
     text = "it was " + cut.format(KEY[:12])
 
     assert KEY[:12] not in secrets(authorization=KEY).conceal(text)
+
+
+@pytest.mark.parametrize("length", range(1, len("abcdefgh1234")))
+def test_a_beginning_is_one_from_the_length_on_that_makes_a_key(length: int) -> None:
+    beginning = "abcdefgh1234"[:length]
+
+    found = secrets(authorization="Bearer abcdefgh1234").conceal(f"the token {beginning}")
+
+    assert found == ("the token [key]" if length >= 8 else f"the token {beginning}")
 
 
 def test_other_headers_and_short_values_are_no_secrets() -> None:

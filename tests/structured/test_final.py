@@ -117,7 +117,10 @@ def test_prose_around_is_named_with_its_remedy() -> None:
 
 
 def test_prose_without_json_promises_nothing() -> None:
-    assert "json_extract" not in str(_error(FinalText("I don't know.")))
+    message = str(_error(FinalText("I don't know.")))
+
+    assert "json_extract" not in message
+    assert "I don't know." in message
 
 
 def test_nothing_to_be_found_says_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import tracemalloc
 import zlib
 from collections.abc import Iterable
 
@@ -114,6 +115,21 @@ def test_the_members_of_a_gzip_body_are_all_unpacked(size: int) -> None:
 
 def test_what_follows_the_last_member_is_dropped() -> None:
     assert b"".join(pieces_of([gzip.compress(TEXT) + b"\0\0", b"rest"])) == TEXT
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+def test_what_follows_a_body_is_not_kept(name: str) -> None:
+    decoder = BodyDecoder()
+    decoder.feed(PACKED[name] + b"rest")
+    tracemalloc.start()
+
+    try:
+        assert not any(decoder.feed(bytes(64 * 1024)) for _ in range(20))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert kept < 64 * 1024
 
 
 @pytest.mark.parametrize("name", ["", "none", "identity, identity", "UTF-8", "binary"])

@@ -136,6 +136,13 @@ def test_an_element_above_the_limit_is_an_error_after_the_elements_before_it() -
         next(frames)
 
 
+def test_an_element_of_just_the_limit_is_given() -> None:
+    body = b"[[12],[34]]"
+
+    for pieces in ([body], one_by_one(body)):
+        assert frames_of(JSONArrayFraming(4), pieces) == [Frame(b"[12]"), Frame(b"[34]")]
+
+
 def test_an_element_that_never_ends_is_an_error_as_soon_as_it_exceeds_the_limit() -> None:
     framing = JSONArrayFraming(4)
     assert list(framing.feed(b"[{},    [123")) == [Frame(b"{}")]

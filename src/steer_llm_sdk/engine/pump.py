@@ -333,9 +333,7 @@ class Pump:
             self._intake.adopt(event)
             held.append(event)
         await self._text_stage.clean_beside(self._intake)
-        error = self._ending = (
-            self._stop_error or self._ending
-        )  # it may have been stopped meanwhile
+        error = self._ending  # it may have been stopped meanwhile
         ending = self._lifecycle.settle(error)
         estimate = await self._estimate(is_whole=error is None)
         return [*held, *self._end(ending, estimate)]

@@ -68,3 +68,15 @@ def test_reasoning_that_is_part_of_the_completion_stays_so() -> None:
     }
 
     assert read_usage(raw)["completion_tokens"] == 25
+
+
+@pytest.mark.parametrize("total", [14, 16, 34, 36, 1_000])
+def test_a_total_that_counts_something_else_says_nothing_of_reasoning(total: int) -> None:
+    raw = {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "total_tokens": total,  # with what a search has read, say
+        "reasoning_tokens": 20,
+    }
+
+    assert read_usage(raw)["completion_tokens"] == 5
