@@ -104,6 +104,8 @@ PLACES = {
     "max_output_tokens": "did you mean 'max_tokens'?",
     "system_prompt": "did you mean 'system'?",
     "stop_sequences": "did you mean 'stop'?",
+    "reasoning_effort": "did you mean 'reasoning'?",
+    "thinking": "did you mean 'reasoning'?",
     "functions": "did you mean 'tools'?",
     "headers": "did you mean 'extra_headers'?",
     "response_model": "did you mean 'response_format'?",
@@ -186,6 +188,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "seed half": (1.5, "seed: expected a whole number, or None, found 1.5"),
     "seed text": ("7", "seed: expected a whole number, or None, found '7'"),
     "seed bool": (False, "seed: expected a whole number, or None, found False"),
+    "reasoning word": ("xhigh", "reasoning: expected 'none', 'minimal', 'low', 'medium', 'high'"),
+    "reasoning below": (-1, "or a budget in tokens, or None, found -1"),
+    "reasoning bool": (True, "or a budget in tokens, or None, found True"),
     "stop number": (5, "stop: expected a str or a list of strings, none of them empty"),
     "stop empty": ("", "stop: expected a str or a list of strings, none of them empty"),
     "stop numbers": ([5], "stop: expected a str or a list of strings, none of them empty"),
@@ -221,6 +226,7 @@ def test_a_value_that_is_something_else_is_refused_with_what_was_expected(what: 
         {"top_p": 0, "seed": -1, "max_tokens": 1},
         {"stop": ("a", "b")},
         {"stop": []},
+        {"reasoning": "none"},
         {"metadata": MappingProxyType({"a": 1})},
         {"request_id": ""},
     ],
@@ -688,6 +694,23 @@ async def test_what_the_caller_passes_is_in_the_request() -> None:
     assert body["tool_choice"] == "auto"
     assert target.request().headers["x-team"] == "a"
     assert not target.chat.include_usage
+
+
+@pytest.mark.parametrize(("given", "asked"), [("high", "high"), (2048, 2048), (0, "none")])
+def test_how_much_to_reason_is_in_the_request(given: Any, asked: Any) -> None:
+    (target,) = plan_of(
+        "claude-sonnet-4-5", planner({"ANTHROPIC_API_KEY": "k"}), reasoning=given
+    ).targets
+
+    assert target.chat.reasoning == asked
+
+
+def test_a_fallback_that_cannot_be_told_how_much_to_reason_is_refused_at_once() -> None:
+    made_by = planner({"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"})
+    options = StreamingOptions(fallback_models=["gpt-5"])
+
+    with pytest.raises(ConfigurationError, match=r"fallback_models: 'gpt-5': openai: reasoning=20"):
+        plan_of("claude-sonnet-4-5", made_by, reasoning=2048, streaming_options=options)
 
 
 @pytest.mark.parametrize("stop", [["a", "b"], ("a", "b")])

@@ -8,6 +8,7 @@ from typing import Any
 
 from steer_llm_sdk.calls.places import place_in_call
 from steer_llm_sdk.checks import (
+    COUNT,
     MAPPING,
     NAMES,
     NUMBER,
@@ -21,6 +22,7 @@ from steer_llm_sdk.checks import (
 )
 from steer_llm_sdk.config import check_headers
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.reasoning import EFFORTS
 
 # The others are read by what reads them: tools, a choice of one, a response format, headers.
 _KINDS: Mapping[str, Kind] = {
@@ -37,6 +39,10 @@ _KINDS: Mapping[str, Kind] = {
         lambda value: value != "" if isinstance(value, str) else NAMES.accepts(value),
     ).or_none(),
     "seed": WHOLE.or_none(),
+    "reasoning": Kind(
+        f"{', '.join(map(repr, EFFORTS))} or a budget in tokens",
+        lambda value: value in EFFORTS if isinstance(value, str) else COUNT.accepts(value),
+    ).or_none(),
     "top_p": SHARE.or_none(),
     "provider": TEXT.or_none(),
     "request_id": TEXT.or_none(),
@@ -60,6 +66,7 @@ class CallArguments:
     system: str | None = None
     stop: str | Sequence[str] | None = None
     seed: int | None = None
+    reasoning: str | int | None = None
     top_p: float | None = None
     provider: str | None = None
     request_id: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 
 class ItemKeywords(TypedDict, total=False):
@@ -15,6 +15,8 @@ class ItemKeywords(TypedDict, total=False):
         system: The system prompt.
         stop: Where the answer ends, without these words.
         seed: For answers that can be repeated, where the provider has that.
+        reasoning: How much the model reasons: ``"none"``, ``"minimal"``, ``"low"``, ``"medium"``,
+            ``"high"``, or a budget in tokens; see ``docs/requests.md``.
         top_p: The share of the likeliest words that the model chooses from.
         provider: Decides who serves the model, and leaves its name untouched.
         request_id: The identifier on the events; made, when not given.
@@ -28,6 +30,7 @@ class ItemKeywords(TypedDict, total=False):
     system: str | None
     stop: str | Sequence[str] | None
     seed: int | None
+    reasoning: Literal["none", "minimal", "low", "medium", "high"] | int | None
     top_p: float | None
     provider: str | None
     request_id: str | None

@@ -273,6 +273,8 @@ def _read_chat(
         top_p=arguments.top_p,
         stop=(stop,) if isinstance(stop, str) else tuple(stop or ()),
         seed=arguments.seed,
+        # A budget of no tokens is the word for it: servers that take no number take that.
+        reasoning="none" if arguments.reasoning == 0 else arguments.reasoning,
         tools=tools,
         tool_choice=choice,
         include_usage=options.include_usage,

@@ -67,6 +67,7 @@ class ChatRequest:
     top_p: float | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    reasoning: str | int | None = None  # a word of effort, or a budget in tokens
     tools: tuple[Tool | RawTool, ...] = ()
     tool_choice: ToolChoice | RawTool | None = None
     response_format: JSONFormat | RawTool | None = None

@@ -6,9 +6,20 @@ requests differ. What differs in the answers, the decoder reads from everyone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from steer_llm_sdk.providers.dialects import Dialect, Prefill, ProviderRow
+from steer_llm_sdk.providers.reasoning import (
+    EFFORTS,
+    ReasoningSpelling,
+    effort_at,
+    without_word,
+)
 
 _WIRE = "steer_llm_sdk.providers.openai_chat.decoder:OpenAIChat"
+
+# What templates of models are told that think only when they are to.
+_NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 
 COMMON = Dialect()
 OPENAI = Dialect(
@@ -22,15 +33,69 @@ AZURE = Dialect(
     key_header="api-key",
     base_path="/openai/v1",
 )
-GROQ = Dialect(max_tokens_field="max_completion_tokens")
-CEREBRAS = Dialect(max_tokens_field="max_completion_tokens")
-DEEPSEEK = Dialect(takes_json_schema=False)
-PERPLEXITY = Dialect(asks_for_usage=False)
-# llama.cpp goes on with an assistant's message that stands last, and sends it along again.
-LLAMACPP = Dialect(prefill=Prefill(is_echoed=True))
+# https://console.groq.com/docs/reasoning and https://inference-docs.cerebras.ai/capabilities/reasoning
+GROQ = Dialect(
+    max_tokens_field="max_completion_tokens",
+    reasoning=effort_at("reasoning_effort", minimal="low"),
+)
+CEREBRAS = GROQ
+XAI = Dialect(reasoning=effort_at("reasoning_effort", minimal="low"))
+# https://api-docs.deepseek.com/guides/thinking_mode: a switch, and a word beside it.
+DEEPSEEK = Dialect(
+    takes_json_schema=False,
+    reasoning=ReasoningSpelling(
+        {
+            "none": {"thinking": {"type": "disabled"}},
+            **{
+                word: {"thinking": {"type": "enabled"}, "reasoning_effort": word}
+                for word in EFFORTS
+                if word != "none"
+            },
+        }
+    ),
+)
+# https://openrouter.ai/docs/use-cases/reasoning-tokens
+OPENROUTER = Dialect(
+    reasoning=replace(effort_at("reasoning", "effort"), budget=("reasoning", "max_tokens"))
+)
+# https://docs.together.ai/docs/inference/chat/reasoning
+TOGETHER = Dialect(
+    reasoning=effort_at("reasoning_effort", none={"reasoning": {"enabled": False}}, minimal="low")
+)
+# https://docs.fireworks.ai/guides/reasoning: the field takes a number, too.
+FIREWORKS = Dialect(
+    reasoning=replace(effort_at("reasoning_effort", minimal="low"), budget=("reasoning_effort",))
+)
+# https://docs.perplexity.ai/guides/chat-completions-guide: its models always reason.
+PERPLEXITY = Dialect(
+    asks_for_usage=False,
+    reasoning=without_word(effort_at("reasoning_effort"), "none"),
+)
+# https://platform.kimi.ai/docs/guide/use-thinking-effort: two words, and a switch for models that
+# know none; a word that it does not know is passed over in silence.
+MOONSHOT = Dialect(
+    reasoning=effort_at(
+        "reasoning_effort", none={"thinking": {"type": "disabled"}}, minimal="low", medium="high"
+    )
+)
+# llama.cpp goes on with an assistant's message that stands last, and sends it along again. The
+# model's own template is told whether and how much to think:
+# https://github.com/ggml-org/llama.cpp/tree/master/tools/server
+LLAMACPP = Dialect(
+    prefill=Prefill(is_echoed=True),
+    reasoning=replace(
+        effort_at("chat_template_kwargs", "reasoning_effort", none=_NO_THINKING, minimal="low"),
+        budget=("thinking_budget_tokens",),
+    ),
+)
 # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#chat-api
+# and https://docs.vllm.ai/en/latest/features/reasoning_outputs.html
 VLLM = Dialect(
-    prefill=Prefill(body={"add_generation_prompt": False, "continue_final_message": True})
+    prefill=Prefill(body={"add_generation_prompt": False, "continue_final_message": True}),
+    reasoning=replace(
+        effort_at("reasoning_effort", none=_NO_THINKING, minimal="low"),
+        budget=("thinking_token_budget",),
+    ),
 )
 
 
@@ -71,12 +136,12 @@ ROWS: tuple[ProviderRow, ...] = (
         keys=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
         urls=("AZURE_OPENAI_ENDPOINT",),
     ),
-    _row("xai", "https://api.x.ai/v1", prefixes=("grok-",)),
+    _row("xai", "https://api.x.ai/v1", XAI, prefixes=("grok-",)),
     _row("groq", "https://api.groq.com/openai/v1", GROQ),
     _row("deepseek", "https://api.deepseek.com/v1", DEEPSEEK),
-    _row("openrouter", "https://openrouter.ai/api/v1"),
-    _row("together", "https://api.together.ai/v1"),
-    _row("fireworks", "https://api.fireworks.ai/inference/v1"),
+    _row("openrouter", "https://openrouter.ai/api/v1", OPENROUTER),
+    _row("together", "https://api.together.ai/v1", TOGETHER),
+    _row("fireworks", "https://api.fireworks.ai/inference/v1", FIREWORKS),
     _row("cerebras", "https://api.cerebras.ai/v1", CEREBRAS),
     _row(
         "perplexity",
@@ -84,7 +149,7 @@ ROWS: tuple[ProviderRow, ...] = (
         PERPLEXITY,
         keys=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
     ),
-    _row("moonshot", "https://api.moonshot.ai/v1"),
+    _row("moonshot", "https://api.moonshot.ai/v1", MOONSHOT),
     _row("huggingface", "https://router.huggingface.co/v1", keys=("HF_TOKEN",)),
     # Servers on one's own machine, at the ports that they open by themselves.
     _row("vllm", "http://localhost:8000/v1", VLLM, needs_key=False),

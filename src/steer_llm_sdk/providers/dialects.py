@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from steer_llm_sdk.providers.reasoning import ReasoningSpelling, effort_at
+
+_BY_WORDS = effort_at("reasoning_effort")
+
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
@@ -37,6 +41,7 @@ class Dialect:
         takes_json_schema: ``response_format`` may carry a schema.
         key_header: The header that carries the key: as a bearer token, or Azure's ``api-key``.
         base_path: What is added to a base URL that names a server and no path.
+        reasoning: How it is told how much to reason.
         prefill: How an answer that was cut is taken up again; None where it cannot be.
         home: The domains where this dialect is spoken; at any other host the common one is. Empty:
             wherever the server is. ``OPENAI_BASE_URL`` often names a copy of OpenAI, and several
@@ -51,6 +56,7 @@ class Dialect:
     takes_json_schema: bool = True
     key_header: Literal["authorization", "api-key"] = "authorization"
     base_path: str = ""
+    reasoning: ReasoningSpelling = _BY_WORDS
     prefill: Prefill | None = None
     home: tuple[str, ...] = ()
 

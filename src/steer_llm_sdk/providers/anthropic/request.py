@@ -29,7 +29,9 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.anthropic.schema import format_schema
+from steer_llm_sdk.providers.anthropic.thinking import build_thinking, tokens_to_think
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.writing import (
     arguments_object,
     build_headers,
@@ -74,9 +76,11 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
             f"{provider}: seed has no spelling in the messages API; if the server understands one, "
             "pass it in extra_body"
         )
+    thinking = build_thinking(chat, provider)
+    output = {**thinking.pop("output_config", {}), **_build_format(chat.response_format, provider)}
     fields = {
         "model": chat.model,
-        "max_tokens": _max_tokens(chat),
+        "max_tokens": _max_tokens(chat, thinking),
         "stream": True,
         "system": _build_system(chat),
         "messages": _build_turns(chat.messages, provider),
@@ -85,26 +89,19 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
         "stop_sequences": list(chat.stop) or None,
         "tools": [_build_tool(tool, provider) for tool in chat.tools] or None,
         "tool_choice": _build_tool_choice(chat.tool_choice),
-        "output_config": _build_format(chat.response_format, provider),
+        "output_config": output or None,
+        **thinking,
     }
-    return _with_extra(without_none(fields), chat.extra_body)
+    # Those two hold more than one thing each, and the caller may add to them.
+    return join_fields(without_none(fields), chat.extra_body, "output_config", "thinking")
 
 
-def _with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The caller's own fields last; ``output_config`` holds more than the format: it is joined."""
-    config = extra.get("output_config")
-    if "output_config" in body and isinstance(config, Mapping):
-        extra = {**extra, "output_config": {**body["output_config"], **config}}
-    return {**body, **extra}
-
-
-def _max_tokens(chat: ChatRequest) -> int:
+def _max_tokens(chat: ChatRequest, thinking: Mapping[str, Any]) -> int:
     """What was asked for; else the default, on top of the tokens to think with."""
     if chat.max_tokens is not None:
         return chat.max_tokens
-    thinking = chat.extra_body.get("thinking")
-    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
-    return DEFAULT_MAX_TOKENS + (budget if isinstance(budget, int) else 0)
+    body = join_fields(dict(thinking), chat.extra_body, "thinking")
+    return DEFAULT_MAX_TOKENS + tokens_to_think(body.get("thinking"), chat.reasoning)
 
 
 def _build_system(chat: ChatRequest) -> str | list[_Block] | None:
@@ -246,12 +243,12 @@ def _build_tool_choice(choice: ToolChoice | RawTool | None) -> Mapping[str, Any]
     return {"type": _MODES[choice.mode]}
 
 
-def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> dict[str, Any] | None:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> dict[str, Any]:
     """https://platform.claude.com/docs/en/build-with-claude/structured-outputs."""
     if isinstance(wanted, RawTool):
         return {"format": wanted.value}
     if wanted is None or wanted.schema is None:
-        return None
+        return {}
     schema = _format_schema(wanted.schema, provider)
     if wanted.description:
         schema = {"description": wanted.description, **schema}

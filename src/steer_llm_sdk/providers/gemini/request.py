@@ -15,6 +15,7 @@ those of an assistant's message for its text.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -40,6 +41,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.writing import (
     arguments_object,
     build_headers,
@@ -50,6 +52,11 @@ from steer_llm_sdk.providers.writing import (
 _COLLECTIONS = ("models", "tunedModels")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
 _SIGNATURE = "thoughtSignature"
+
+# Models that know no words, and what a word means there in tokens:
+# https://ai.google.dev/gemini-api/docs/openai#thinking.
+_BEFORE_LEVELS = re.compile(r"gemini-[12]\b|robotics-er-1")
+_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 
 # https://ai.google.dev/gemini-api/docs/image-understanding#supported-formats. A file's type is told
 # where its name gives it away; the server looks for itself otherwise.
@@ -97,18 +104,8 @@ def _build_body(chat: ChatRequest, provider: str) -> _Object:
         "toolConfig": _build_tool_choice(chat.tool_choice),
         "generationConfig": _build_generation(chat) or None,
     }
-    return _with_extra(without_none(fields), chat.extra_body)
-
-
-def _with_extra(body: _Object, extra: Mapping[str, Any]) -> _Object:
-    """The caller's own fields last; those in ``generationConfig`` one by one.
-
-    Much that a caller wants to add stands there (``thinkingConfig``), and must not undo the rest.
-    """
-    config = extra.get("generationConfig")
-    if "generationConfig" in body and isinstance(config, Mapping):
-        extra = {**extra, "generationConfig": {**body["generationConfig"], **config}}
-    return {**body, **extra}
+    # Much that a caller wants to add stands in ``generationConfig``, and must not undo the rest.
+    return join_fields(without_none(fields), chat.extra_body, "generationConfig")
 
 
 def _build_generation(chat: ChatRequest) -> _Object:
@@ -119,9 +116,27 @@ def _build_generation(chat: ChatRequest) -> _Object:
             "maxOutputTokens": chat.max_tokens,
             "stopSequences": list(chat.stop) or None,
             "seed": chat.seed,
+            "thinkingConfig": _build_thinking(chat),
             **_build_format(chat.response_format),
         }
     )
+
+
+def _build_thinking(chat: ChatRequest) -> _Object | None:
+    """https://ai.google.dev/gemini-api/docs/thinking: levels since Gemini 3, budgets before it.
+
+    To think nothing is a budget of nothing in both; a model that cannot do that refuses it.
+    """
+    wanted = chat.reasoning
+    if wanted is None:
+        return None
+    if wanted == "none":
+        return {"thinkingBudget": 0}
+    if isinstance(wanted, int):
+        return {"thinkingBudget": wanted, "includeThoughts": True}
+    if _BEFORE_LEVELS.search(chat.model):
+        return {"thinkingBudget": _BUDGETS[wanted], "includeThoughts": True}
+    return {"thinkingLevel": wanted, "includeThoughts": True}
 
 
 def _build_format(wanted: JSONFormat | RawTool | None) -> _Object:

@@ -7,7 +7,7 @@ generate stands in ``options``, and ``format`` is a schema or ``"json"``.
 What has no spelling: an image by URL, a part in another provider's spelling and the choice of a
 tool are refused with an error (that no tool be called is said by sending none). An image's
 ``detail``, a speaker's ``name`` and a tool's ``strict`` are hints for other providers, and are left
-out. Everything else (``think``, ``keep_alive``) can be said in ``extra_body``, which is merged
+out. Everything else (``keep_alive``) can be said in ``extra_body``, which is merged
 last; what it says in ``options`` is joined with what is said there already.
 """
 
@@ -20,6 +20,7 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Message, ToolCall
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest, JSONFormat, RawTool, Tool
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
 from steer_llm_sdk.providers.writing import (
     arguments_object,
     bearer,
@@ -31,6 +32,10 @@ from steer_llm_sdk.providers.writing import (
 _ROLES = {"developer": "system"}
 
 _Object = dict[str, Any]
+
+# https://docs.ollama.com/capabilities/thinking: a word for models that know words; the others take
+# it for "yes".
+_REASONING = effort_at("think", none={"think": False}, minimal="low")
 
 
 def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
@@ -58,11 +63,8 @@ def _build_body(chat: ChatRequest, provider: str) -> _Object:
         "format": _build_format(chat.response_format),
         "options": _build_options(chat) or None,
     }
-    body = without_none(fields)
-    options = chat.extra_body.get("options")
-    if "options" in body and isinstance(options, Mapping):
-        return {**body, **chat.extra_body, "options": {**body["options"], **options}}
-    return {**body, **chat.extra_body}
+    fields |= spell_reasoning(chat.reasoning, _REASONING, provider)
+    return join_fields(without_none(fields), chat.extra_body, "options")
 
 
 def _build_options(chat: ChatRequest) -> _Object:

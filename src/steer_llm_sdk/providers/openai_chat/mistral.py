@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from steer_llm_sdk.providers.dialects import Dialect, Prefill
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
+from steer_llm_sdk.providers.reasoning import effort_at
 
 MISTRAL = Dialect(
     asks_for_usage=False,
     seed_field="random_seed",
     required_tool_choice="any",
+    # https://docs.mistral.ai/capabilities/reasoning
+    reasoning=effort_at("reasoning_effort", minimal="low"),
     # https://docs.mistral.ai/guides/prefix/: the prefix comes back before its continuation.
     prefill=Prefill(message={"prefix": True}, is_echoed=True),
 )

@@ -21,6 +21,7 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.dialects import Dialect
+from steer_llm_sdk.providers.reasoning import join_fields, spell_reasoning
 from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
 
 
@@ -32,7 +33,9 @@ def build_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HT
             request cannot be written as JSON.
     """
     dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
-    body = _build_body(chat, endpoint.provider, dialect) | dict(chat.extra_body)
+    reasoning = spell_reasoning(chat.reasoning, dialect.reasoning, endpoint.provider)
+    body = _build_body(chat, endpoint.provider, dialect) | reasoning
+    body = join_fields(body, chat.extra_body, *reasoning)
     encoded = encode_body(body, endpoint.provider)
     headers = build_headers(endpoint, chat.extra_headers, _key_header(endpoint, dialect))
     return HTTPRequest(_url(endpoint.base_url, dialect), encoded, headers)

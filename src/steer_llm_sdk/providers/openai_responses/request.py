@@ -8,7 +8,7 @@ are written flat; the format of the answer is ``text.format``.
 
 What has no spelling: ``stop`` and ``seed`` are refused with an error. A speaker's ``name``, and
 what other providers keep in a message or a call of theirs, is left out. Everything else can be said
-in ``extra_body``, which is merged last (``store``, ``include``, ``reasoning``, ``text`` …).
+in ``extra_body``, which is merged last (``store``, ``include``, ``text`` …).
 
 A part in this API's own spelling is passed unchanged: inside its message when it is content
 (``input_file``), as an item of its own otherwise (``reasoning``, with its encrypted content).
@@ -40,6 +40,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
 from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
 
 _Item = dict[str, Any]
@@ -48,6 +49,10 @@ _Item = dict[str, Any]
 _CONTENT_TYPES = frozenset(
     {"input_text", "input_image", "input_file", "input_audio", "output_text", "refusal"}
 )
+
+# https://platform.openai.com/docs/guides/reasoning. Organisations that are not verified may have no
+# summaries of it, so these are asked for by ``extra_body`` alone.
+_REASONING = effort_at("reasoning", "effort")
 
 # What a call of this API may have beside its id, name and arguments, and wants back.
 _KEPT_OF_CALLS = ("caller", "namespace", "status")
@@ -61,7 +66,9 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
             shell or patch call are not JSON, or something cannot be written as JSON.
     """
     _refuse_unsupported(chat, endpoint.provider)
-    body = _with_extra(_build_body(chat, endpoint.provider), chat.extra_body)
+    # `text` holds more than the format, and `reasoning` more than the effort.
+    body = _build_body(chat, endpoint.provider)
+    body = join_fields(body, chat.extra_body, "text", "reasoning")
     encoded = encode_body(body, endpoint.provider)
     return HTTPRequest(_url(endpoint.base_url), encoded, _headers(chat, endpoint))
 
@@ -118,16 +125,9 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
             "tools": [_build_tool(tool) for tool in chat.tools] or None,
             "tool_choice": _build_tool_choice(chat.tool_choice, chat.tools),
             "text": _build_format(chat.response_format),
+            **spell_reasoning(chat.reasoning, _REASONING, provider),
         }
     )
-
-
-def _with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The caller's own fields last; ``text`` holds more than the format, so the two are joined."""
-    text = extra.get("text")
-    if "text" in body and isinstance(text, Mapping):
-        extra = {**extra, "text": {**body["text"], **text}}
-    return {**body, **extra}
 
 
 # --- the conversation -------------------------------------------------------------------------
