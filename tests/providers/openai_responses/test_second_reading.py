@@ -373,6 +373,14 @@ class TestCalls:
         assert [f for f in found if isinstance(f, ToolCallPiece)] == [piece]
         assert Finish("tool_calls", "completed") in found
 
+    def test_of_the_actions_of_a_computer_the_list_has_all(self) -> None:
+        actions = [{"type": "wait"}, {"type": "screenshot"}]
+        item = {"type": "computer_call", "call_id": "c", "action": actions[0]}
+
+        for listed, expected in ((actions, actions), ([], actions[0])):
+            (call,) = told(closed(0, item | {"actions": listed})).calls
+            assert json.loads(call["arguments"]) == expected
+
     def test_whether_a_function_runs_asynchronously_is_kept(self) -> None:
         (piece,) = (
             f
@@ -415,6 +423,14 @@ class TestMessages:
         streamed = told(delta("output_text", "42."), completed(message("42."), aside))
 
         assert (streamed.text, streamed.commentary) == ("42.", "Looking.")
+
+    def test_log_probabilities_of_commentary_are_kept(self) -> None:
+        aside = message("", phase="commentary")
+        first = delta("output_text", "Hm") | {"logprobs": [{"token": "Hm"}]}
+
+        found = fragments(opened(0, aside | {"content": []}), first)
+
+        assert found[-2:] == [Extras({"logprobs": [{"token": "Hm"}]}), Commentary("Hm")]
 
     def test_ids_and_phases_are_kept_once(self) -> None:
         answer = message("42.", phase="final_answer", status="completed")
@@ -558,6 +574,19 @@ def test_a_field_of_the_future_is_kept_wherever_it_stands(payload: Event) -> Non
 
     assert str(STRANGE) in repr(found)
     assert found == list(WIRE.decoder("t")._decode_event(frame))
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        event("image_generation_call.partial_image", partial_image_b64="aGk=", size="1x1", **PLACE),
+        event("code_interpreter_call_code.done", code="1", **PLACE),
+        event("shell_call_command.done", command="ls", command_index=0, output_index=0),
+    ],
+)
+def test_what_passes_by_leaves_nothing_but_what_is_strange(passing: Event) -> None:
+    assert fragments(passing) == []
+    assert fragments(passing | {"strange": STRANGE}) == [Extras({"strange": STRANGE})]
 
 
 @pytest.mark.parametrize("payload", [shape for shape in SHAPES if "delta" in shape])

@@ -29,7 +29,7 @@ CALL_ITEMS: Mapping[str, _Kind] = {
     "shell_call": _Kind("shell", ("action",), "shell"),
     "local_shell_call": _Kind("shell", ("action",), "local_shell"),
     "apply_patch_call": _Kind("apply_patch", ("operation",), "apply_patch"),
-    "computer_call": _Kind("computer", ("action", "actions"), "computer"),
+    "computer_call": _Kind("computer", ("actions", "action"), "computer"),
     "mcp_approval_request": _Kind("mcp_approval", ("arguments",)),
     "tool_search_call": _Kind("tool_search", ("arguments",), "tool_search"),
 }
@@ -224,8 +224,9 @@ def is_call(item: Mapping[str, Any]) -> bool:
 
 
 def _arguments_of(kind: _Kind, item: Mapping[str, Any]) -> str:
-    found = (item[key] for key in kind.arguments if item.get(key) is not None)
-    return json_text(next(found, None))
+    found = [item[key] for key in kind.arguments if item.get(key) is not None]
+    # Of several actions the list has all, where it is not left empty.
+    return json_text(next(filter(None, found), found[0] if found else None))
 
 
 def _kind_of(item: Mapping[str, Any]) -> _Kind | None:

@@ -64,7 +64,7 @@ class Items:
     def words(self, item_key: ItemKey, text: str, logprobs: object = None) -> Iterator[Fragment]:
         """Words of a message, in its voice."""
         yield from self.begin_words(item_key)
-        yield _spoken(text, logprobs, is_aside=item_key in self._asides)
+        yield from _spoken(text, logprobs, is_aside=item_key in self._asides)
 
     def has_answer(self) -> bool:
         """Whether any message has said words, commentary apart."""
@@ -222,7 +222,7 @@ class Items:
         is_aside = message.get("phase") == _COMMENTARY
         if not is_aside and (not is_begun or self._speaking is None):
             yield from self.begin_words(f"final-{at}")
-        yield _spoken(rest, part.get("logprobs"), is_aside=is_aside)
+        yield from _spoken(rest, part.get("logprobs"), is_aside=is_aside)
 
     # --- what stands beside the words -------------------------------------------------------------
 
@@ -266,10 +266,13 @@ class Items:
             yield Reasoning(part=f"{item_key}.opaque.0", extra=kept)
 
 
-def _spoken(text: str, logprobs: object, *, is_aside: bool) -> Fragment:
-    if is_aside:
-        return Commentary(text)
-    return Text(text, {"logprobs": logprobs}) if logprobs else text
+def _spoken(text: str, logprobs: object, *, is_aside: bool) -> Iterator[Fragment]:
+    if not is_aside:
+        yield Text(text, {"logprobs": logprobs}) if logprobs else text
+        return
+    if logprobs:
+        yield Extras({"logprobs": logprobs})
+    yield Commentary(text)
 
 
 def _text_of(part: _Object) -> str:

@@ -39,8 +39,14 @@ EVENT_FIELDS = frozenset(
     | {"item", "part", "annotation", "response", "status", "obfuscation", "usage", "error"}
 )
 
+# What the events that pass by say beside that: pieces of an item, and previews of an image.
+_PASSING_FIELDS = frozenset(
+    {"code", "command", "command_index", "output", "partial_image_b64", "partial_image_index"}
+    | {"background", "output_format", "quality", "size"}
+)
+
 # What of a response is read elsewhere, repeats the request, or is padding.
-_RESPONSE_FIELDS = frozenset(
+RESPONSE_FIELDS = frozenset(
     {"id", "model", "object", "created", "created_at", "completed_at", "status", "output", "usage"}
     | {"error", "incomplete_details", "output_text", "background", "include", "input"}
     | {"instructions", "frequency_penalty", "image", "presence_penalty"}
@@ -110,7 +116,8 @@ def about_part(part: _Object) -> dict[str, Any] | None:
 
 def about_event(event: _Object) -> dict[str, Any]:
     """The fields of an event that nobody knows."""
-    return {key: value for key, value in event.items() if key not in EVENT_FIELDS}
+    known = EVENT_FIELDS | _PASSING_FIELDS if event.get("type") in PASSING else EVENT_FIELDS
+    return {key: value for key, value in event.items() if key not in known}
 
 
 class News:
@@ -137,9 +144,7 @@ class News:
         fresh = {
             key: value
             for key, value in response.items()
-            if key not in _RESPONSE_FIELDS
-            and value is not None
-            and value != self._response.get(key)
+            if key not in RESPONSE_FIELDS and value is not None and value != self._response.get(key)
         }
         if fresh:
             self._response |= fresh
