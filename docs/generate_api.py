@@ -101,6 +101,7 @@ PAGES = {
         (
             Part("", ("SteerLLMClient", "SyncSteerLLMClient")),
             Part("calls", ("CallKeywords", "ItemKeywords"), is_made_for_users=False),
+            Part("", ("Tool",)),
             Part("models.streaming", ("StreamingOptions",)),
             Part("", ("ProviderSettings",)),
             Part("", ("StreamingResponse", "EventStream"), is_made_for_users=False),

@@ -51,6 +51,7 @@ PUBLIC = {
         "SteerLLMClient",
         "StreamingResponse",
         "SyncSteerLLMClient",
+        "Tool",
         "__version__",
         *ERRORS,
     },

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from steer_llm_sdk.models.responses import StreamingResponse
     from steer_llm_sdk.streaming.stream import EventStream
+    from steer_llm_sdk.structured.functions import Tool
     from steer_llm_sdk.sync import SyncSteerLLMClient
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "StreamStalledError",
     "StreamingResponse",
     "SyncSteerLLMClient",
+    "Tool",
     "TransportError",
     "TruncatedJSONError",
     "UnknownModelError",
@@ -97,6 +99,7 @@ _HOMES = {
     "SteerLLMClient": "client",
     "StreamingResponse": "models.responses",
     "SyncSteerLLMClient": "sync",
+    "Tool": "structured.functions",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from steer_llm_sdk.calls.places import place_in_call
 from steer_llm_sdk.checks import (
     COUNT,
+    FLAG,
     MAPPING,
     NAMES,
     NUMBER,
@@ -23,6 +24,7 @@ from steer_llm_sdk.checks import (
 from steer_llm_sdk.config import check_headers
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.reasoning import EFFORTS
+from steer_llm_sdk.structured import Toolbox
 
 # The others are read by what reads them: tools, a choice of one, a response format, headers.
 _KINDS: Mapping[str, Kind] = {
@@ -33,6 +35,7 @@ _KINDS: Mapping[str, Kind] = {
         lambda value: value is None or isinstance(value, StreamingOptions),
         hides_value=True,
     ),
+    "parallel_tool_calls": FLAG.or_none(),
     "system": TEXT.or_none(),
     "stop": Kind(
         "a str or a list of strings, none of them empty",
@@ -61,8 +64,9 @@ class CallArguments:
     max_tokens: int | None = None
     streaming_options: StreamingOptions | None = None
     response_format: Any = None
-    tools: Sequence[Any] | None = None
+    tools: Sequence[Any] | Toolbox | None = None
     tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
     system: str | None = None
     stop: str | Sequence[str] | None = None
     seed: int | None = None

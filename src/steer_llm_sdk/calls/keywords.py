@@ -10,8 +10,11 @@ class ItemKeywords(TypedDict, total=False):
     """The keywords that every way of streaming takes, `stream_items` included.
 
     Attributes:
-        tools: The functions that the model may call, in the spelling of any provider.
-        tool_choice: ``"auto"``, ``"none"``, ``"required"``, or the one to call.
+        tools: What the model may call: Python functions, `Tool`, and mappings in the spelling of
+            any provider. `client.run` also runs what is called.
+        tool_choice: ``"auto"``, ``"none"``, ``"required"``, or the name of the one to call.
+        parallel_tool_calls: Whether the model may make several calls in one answer; None: as the
+            provider has it.
         system: The system prompt.
         stop: Where the answer ends, without these words.
         seed: For answers that can be repeated, where the provider has that.
@@ -27,6 +30,7 @@ class ItemKeywords(TypedDict, total=False):
 
     tools: Sequence[Any] | None
     tool_choice: Any
+    parallel_tool_calls: bool | None
     system: str | None
     stop: str | Sequence[str] | None
     seed: int | None

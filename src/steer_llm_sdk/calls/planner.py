@@ -26,7 +26,6 @@ from steer_llm_sdk.models.requests import (
     ChatRequest,
     check_tool_choice,
     read_tool_choice,
-    read_tools,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Endpoint, WireFormat
@@ -35,8 +34,9 @@ from steer_llm_sdk.providers.registry import PROVIDERS, provider_row, resolve_mo
 from steer_llm_sdk.structured import (
     ResponseFormat,
     StructuredOutput,
-    ToolArguments,
+    Toolbox,
     read_response_format,
+    read_toolbox,
 )
 
 LOCAL = "local"
@@ -104,11 +104,12 @@ class Planner:
         options = arguments.streaming_options or _DEFAULTS
         NAME.check("model", model)
         provider, name = resolve_model(model, arguments.provider, self._names)
-        chat = _read_chat(messages, name, arguments, options)
+        tools = read_toolbox(arguments.tools)
+        chat = _read_chat(messages, name, arguments, options, tools)
         structured: StructuredOutput | None = None
         is_json = False
         if arguments.response_format is not None or chat.tools:
-            wanted, structured = _read_structure(arguments.response_format, chat, options)
+            wanted, structured = _read_structure(arguments.response_format, tools, options)
             chat, is_json = replace(chat, response_format=wanted.request), wanted.is_json
         first = self._target(provider, name, chat)
         return Plan(
@@ -257,13 +258,16 @@ _SHARED = {"openai-responses": "openai"}
 
 
 def _read_chat(
-    messages: object, model: str, arguments: CallArguments, options: StreamingOptions
+    messages: object,
+    model: str,
+    arguments: CallArguments,
+    options: StreamingOptions,
+    tools: Toolbox,
 ) -> ChatRequest:
     stop = arguments.stop
-    tools = read_tools(arguments.tools)
     choice = read_tool_choice(arguments.tool_choice)
     if "tools" not in (arguments.extra_body or ()):
-        check_tool_choice(choice, tools)
+        check_tool_choice(choice, tools.asked)
     return ChatRequest(
         model=model,
         messages=read_messages(messages),
@@ -275,8 +279,9 @@ def _read_chat(
         seed=arguments.seed,
         # A budget of no tokens is the word for it: servers that take no number take that.
         reasoning="none" if arguments.reasoning == 0 else arguments.reasoning,
-        tools=tools,
+        tools=tools.asked,
         tool_choice=choice,
+        parallel_tool_calls=arguments.parallel_tool_calls,
         include_usage=options.include_usage,
         extra_body=plain_mapping(arguments.extra_body or {}, "extra_body"),
         extra_headers=dict(arguments.extra_headers or {}),
@@ -284,7 +289,7 @@ def _read_chat(
 
 
 def _read_structure(
-    response_format: object, chat: ChatRequest, options: StreamingOptions
+    response_format: object, tools: Toolbox, options: StreamingOptions
 ) -> tuple[ResponseFormat, StructuredOutput]:
     """What is asked for as JSON, and what reads and checks it."""
     validate = options.validate_schema
@@ -293,9 +298,9 @@ def _read_structure(
         if isinstance(response_format, ResponseFormat)
         else read_response_format(response_format, validate_schema=validate)
     )
-    tools = ToolArguments(chat.tools, validate_schema=validate) if chat.tools else None
+    arguments = tools.arguments(validate_schema=validate)
     extract = options.json_extract
-    return wanted, StructuredOutput(wanted, json_extract=extract, tool_arguments=tools)
+    return wanted, StructuredOutput(wanted, json_extract=extract, tool_arguments=arguments)
 
 
 def _finder(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:

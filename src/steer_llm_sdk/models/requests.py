@@ -70,6 +70,7 @@ class ChatRequest:
     reasoning: str | int | None = None  # a word of effort, or a budget in tokens
     tools: tuple[Tool | RawTool, ...] = ()
     tool_choice: ToolChoice | RawTool | None = None
+    parallel_tool_calls: bool | None = None
     response_format: JSONFormat | RawTool | None = None
     include_usage: bool = True  # ask for usage, where it must be asked for
     extra_body: Mapping[str, Any] = field(default_factory=dict)

@@ -66,8 +66,8 @@ _OTHER_NAMES: Mapping[str, str] = {
 # Arguments that stand beside the options, not among them.
 _OF_CALL = frozenset({
     "extra_body", "extra_headers", "max_tokens", "metadata", "on_complete", "on_delta", "on_error",
-    "on_start", "on_usage", "provider", "request_id", "response_format", "seed", "stop", "system",
-    "temperature", "tool_choice", "tools", "top_p",
+    "on_start", "on_usage", "parallel_tool_calls", "provider", "request_id", "response_format",
+    "seed", "stop", "system", "temperature", "tool_choice", "tools", "top_p",
 })  # fmt: skip
 _OF_CLIENT = frozenset({"api_key", "base_url", "headers", "proxy", "verify"})
 

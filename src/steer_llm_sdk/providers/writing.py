@@ -9,6 +9,7 @@ import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import ToolCall
+from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.providers.base import Endpoint
 
 
@@ -56,6 +57,19 @@ def build_headers(
     for given in (endpoint.headers, extra):
         headers |= {name.lower(): value for name, value in given.items()}
     return headers
+
+
+def refuse_one_call_alone(chat: ChatRequest, provider: str) -> None:
+    """Refuse that several calls be forbidden, where a format has no way to say it.
+
+    Raises:
+        ConfigurationError: It is asked for.
+    """
+    if chat.parallel_tool_calls is False:
+        raise ConfigurationError(
+            f"{provider}: parallel_tool_calls=False has no spelling here: ask for one call at a "
+            "time in the system prompt"
+        )
 
 
 def bearer(endpoint: Endpoint) -> dict[str, str]:

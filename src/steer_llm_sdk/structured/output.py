@@ -79,4 +79,4 @@ class StructuredOutput:
 def _check_calls(response: StreamingResponse, arguments: ToolArguments) -> None:
     for call in response.tool_calls:
         if call.get("type", "function") == "function":
-            arguments.read(call["name"], call["arguments"])
+            arguments.check(call["name"], call["arguments"])

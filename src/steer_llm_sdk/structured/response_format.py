@@ -146,7 +146,7 @@ def describe_type(wanted: Any, where: str) -> tuple[dict[str, Any], Validator]:
     Raises:
         ConfigurationError: Neither msgspec nor pydantic knows the type.
     """
-    if _is_of_pydantic(wanted):
+    if is_of_pydantic(wanted):
         schema, fault = _schema_by_pydantic(wanted)
         validator: Validator = PydanticValidator(wanted)
     else:
@@ -179,13 +179,15 @@ def _schema_by_pydantic(wanted: Any) -> tuple[dict[str, Any], str]:
         return {}, str(error).partition("\n")[0]
 
 
-def _is_of_pydantic(wanted: Any) -> bool:
-    """Whether pydantic made the type. It is then imported already, so it is not imported here."""
+def is_of_pydantic(wanted: Any) -> bool:
+    """Whether pydantic made the type, or a part of it; it is then imported already."""
     pydantic = sys.modules.get("pydantic")
     if pydantic is None:
         return False
     if arguments := get_args(wanted):
-        return any(map(_is_of_pydantic, arguments))
+        return any(map(is_of_pydantic, arguments))
+    if isinstance(wanted, pydantic.fields.FieldInfo):  # of an `Annotated`
+        return True
     if not isinstance(wanted, type):
         return False
     return issubclass(wanted, pydantic.BaseModel) or "__pydantic_validator__" in vars(wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError, SchemaError
@@ -23,15 +23,35 @@ class ToolArguments:
     Args:
         tools: The tools of the request.
         validate_schema: Whether schemas are looked at.
+        readers: What reads the arguments of the tools that are Python functions, by their names.
     """
 
-    def __init__(self, tools: Sequence[Tool | RawTool], *, validate_schema: bool = True) -> None:
+    def __init__(
+        self,
+        tools: Sequence[Tool | RawTool],
+        *,
+        validate_schema: bool = True,
+        readers: Mapping[str, Callable[[str], object]] | None = None,
+    ) -> None:
+        self._readers = readers or {}
         self._schemas = {
             tool.name: tool.parameters
             for tool in tools
             if isinstance(tool, Tool) and validate_schema
         }
         self._validators: dict[str, SchemaValidator | None] = {}
+
+    def check(self, name: str, arguments: str) -> None:
+        """Check the arguments of one whole call, as `read` does.
+
+        Raises:
+            InvalidJSONError: They are not JSON.
+            SchemaError: They do not fit.
+        """
+        if reader := self._readers.get(name):
+            reader(arguments)
+        else:
+            self.read(name, arguments)
 
     def read(self, name: str, arguments: str) -> dict[str, Any]:
         """The arguments of one whole call. Empty text stands for no arguments.

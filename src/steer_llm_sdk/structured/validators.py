@@ -97,7 +97,7 @@ class TypeValidator:
         except msgspec.ValidationError as error:
             message = str(error)
         except Exception as error:  # noqa: BLE001 -- the type's own code (`__post_init__`)
-            message = _failed_inside(self._wanted, error)
+            message = failed_inside(self._wanted, error)
         reason, _, path = message.partition(" - at `")
         raise misfit(path.removesuffix("`") or "$", reason)
 
@@ -119,10 +119,9 @@ class PydanticValidator:
             # As JSON: a model in strict mode then still takes dates and the like from strings.
             return self._adapter.validate_json(json.dumps(value))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            path, reason = path_text(_plain_keys(first["loc"])), str(first["msg"])
+            path, reason = first_fault(error)
         except Exception as error:  # noqa: BLE001 -- the model's own validators
-            path, reason = "$", _failed_inside(self._wanted, error)
+            path, reason = "$", failed_inside(self._wanted, error)
         raise misfit(path, reason)
 
 
@@ -134,7 +133,14 @@ def _load_jsonschema_rs() -> ModuleType | None:
     return jsonschema_rs
 
 
-def _failed_inside(wanted: Any, error: Exception) -> str:
+def first_fault(error: Any) -> tuple[str, str]:
+    """Where the first fault of a pydantic `ValidationError` is, and what is wrong there."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return path_text(_plain_keys(first["loc"])), str(first["msg"])
+
+
+def failed_inside(wanted: Any, error: Exception) -> str:
+    """Log what the code of a type raised, and say it without what it was given."""
     name = getattr(wanted, "__name__", repr(wanted))
     _log.warning("the code of %s failed while it was made from JSON", name, exc_info=error)
     return f"the code of {name} raised {type(error).__name__}"

@@ -26,7 +26,6 @@ from steer_llm_sdk.models.requests import (
     JSONFormat,
     RawTool,
     Tool,
-    ToolChoice,
 )
 from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.anthropic.thinking import build_thinking, tokens_to_think
@@ -88,9 +87,9 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
         "top_p": chat.top_p,
         "stop_sequences": list(chat.stop) or None,
         "tools": [_build_tool(tool, provider) for tool in chat.tools] or None,
-        "tool_choice": _build_tool_choice(chat.tool_choice),
         "output_config": output or None,
         **thinking,
+        "tool_choice": _build_tool_choice(chat),
     }
     # Those two hold more than one thing each, and the caller may add to them.
     return join_fields(without_none(fields), chat.extra_body, "output_config", "thinking")
@@ -233,14 +232,18 @@ def _build_tool(tool: Tool | RawTool, provider: str) -> Mapping[str, Any]:
     return {**tool.extra, **without_none(fields)}
 
 
-def _build_tool_choice(choice: ToolChoice | RawTool | None) -> Mapping[str, Any] | None:
-    if choice is None:
-        return None
+def _build_tool_choice(chat: ChatRequest) -> Mapping[str, Any] | None:
+    """The choice of a tool; that one alone may be called at a time is a part of it."""
+    choice = chat.tool_choice
+    is_one_alone = chat.parallel_tool_calls is False and bool(chat.tools)
     if isinstance(choice, RawTool):
         return choice.value
-    if choice.mode == "tool":
-        return {"type": "tool", "name": choice.name}
-    return {"type": _MODES[choice.mode]}
+    if choice is None:
+        return {"type": "auto", "disable_parallel_tool_use": True} if is_one_alone else None
+    named = {"type": "tool", "name": choice.name}
+    built = named if choice.mode == "tool" else {"type": _MODES[choice.mode]}
+    is_said = is_one_alone and choice.mode != "none"
+    return {**built, "disable_parallel_tool_use": True} if is_said else built
 
 
 def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> dict[str, Any]:

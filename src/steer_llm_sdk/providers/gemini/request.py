@@ -46,6 +46,7 @@ from steer_llm_sdk.providers.writing import (
     arguments_object,
     build_headers,
     encode_body,
+    refuse_one_call_alone,
     without_none,
 )
 
@@ -79,7 +80,8 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
 
     Raises:
         ConfigurationError: A tool's answer belongs to no call, the arguments of an earlier call are
-            no JSON object, or something in the request cannot be written as JSON.
+            no JSON object, several calls are forbidden, or something in the request cannot be
+            written as JSON.
     """
     body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     own = {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
@@ -96,6 +98,7 @@ def _url(model: str, endpoint: Endpoint) -> str:
 
 
 def _build_body(chat: ChatRequest, provider: str) -> _Object:
+    refuse_one_call_alone(chat, provider)
     system, messages = split_system(chat.messages, chat.system)
     fields = {
         "contents": _build_contents(messages, provider),

@@ -26,6 +26,7 @@ from steer_llm_sdk.providers.writing import (
     bearer,
     build_headers,
     encode_body,
+    refuse_one_call_alone,
     without_none,
 )
 
@@ -43,8 +44,8 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
 
     Raises:
         ConfigurationError: An image is not base64, a message has a part that is neither words nor
-            an image, a tool is to be chosen, the arguments of an earlier call are no JSON object,
-            or something in the request cannot be written as JSON.
+            an image, a tool is to be chosen, several calls are forbidden, the arguments of an
+            earlier call are no JSON object, or something in the request cannot be written as JSON.
     """
     body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     url = f"{endpoint.base_url.rstrip('/')}/api/chat"
@@ -55,6 +56,7 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
 
 
 def _build_body(chat: ChatRequest, provider: str) -> _Object:
+    refuse_one_call_alone(chat, provider)
     fields: _Object = {
         "model": chat.model,
         "messages": list(_build_messages(chat, provider)),

@@ -52,6 +52,7 @@ def _build_body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str,
         dialect.seed_field: chat.seed,
         "tools": [_build_tool(tool) for tool in chat.tools] or None,
         "tool_choice": _build_tool_choice(chat.tool_choice, dialect),
+        "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         "response_format": _build_format(chat.response_format, provider, dialect),
     }
     return {

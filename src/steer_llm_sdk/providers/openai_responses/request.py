@@ -124,6 +124,7 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
             "max_output_tokens": chat.max_tokens,
             "tools": [_build_tool(tool) for tool in chat.tools] or None,
             "tool_choice": _build_tool_choice(chat.tool_choice, chat.tools),
+            "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
             "text": _build_format(chat.response_format),
             **spell_reasoning(chat.reasoning, _REASONING, provider),
         }

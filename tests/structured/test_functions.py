@@ -1,0 +1,495 @@
+"""Python functions as tools: what the model is told of them, and what they are called with."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+from collections.abc import Callable
+from enum import Enum
+from typing import Annotated, Any, Literal, TypedDict
+
+import annotated_types
+import jsonschema_rs
+import msgspec
+import pydantic
+import pytest
+
+from steer_llm_sdk.errors import ConfigurationError, InvalidJSONError, SchemaError
+from steer_llm_sdk.models import requests
+from steer_llm_sdk.structured import Tool, Toolbox, read_toolbox
+
+
+class Unit(Enum):
+    CELSIUS = "celsius"
+    FAHRENHEIT = "fahrenheit"
+
+
+class Place(msgspec.Struct):
+    city: str
+    country: str = "DE"
+
+
+@dataclasses.dataclass
+class Box:
+    width: int
+
+
+class Movie(TypedDict):
+    title: str
+
+
+class Person(pydantic.BaseModel):
+    name: str
+    born: dt.date | None = None
+
+
+def get_weather(city: str, days: int = 1) -> str:
+    """The weather in a city.
+
+    Args:
+        city: Where.
+        days: How many days.
+    """
+    return f"{city} {days}"
+
+
+def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
+    return Tool(function).parameters
+
+
+def call(function: Callable[..., Any], arguments: str) -> Any:
+    places, names = Tool(function).read_arguments(arguments)
+    return function(*places, **names)
+
+
+# --- what the model is told ---
+
+
+def test_a_function_is_told_by_its_name_its_docstring_and_its_annotations() -> None:
+    assert Tool(get_weather).request == requests.Tool(
+        "get_weather",
+        "The weather in a city.",
+        {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "description": "Where."},
+                "days": {"type": "integer", "description": "How many days.", "default": 1},
+            },
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    )
+
+
+def test_what_is_passed_stands_before_what_the_function_says() -> None:
+    schema = {"type": "object", "properties": {"place": {"type": "string"}}}
+
+    tool = Tool(get_weather, "weather", "Now.", schema)
+
+    assert tool.request == requests.Tool("weather", "Now.", schema)
+
+
+def test_every_kind_of_type_has_its_schema() -> None:
+    def function(  # type: ignore[no-untyped-def]
+        unit: Unit,
+        word: Literal["a", "b"],
+        place: Place,
+        box: Box,
+        movie: Movie,
+        person: Person,
+        numbers: list[int],
+        anything,
+    ) -> None: ...
+
+    properties = schema_of(function)["properties"]
+
+    assert properties == {
+        "unit": {"$ref": "#/$defs/Unit"},
+        "word": {"enum": ["a", "b"]},
+        "place": {"$ref": "#/$defs/Place"},
+        "box": {"$ref": "#/$defs/Box"},
+        "movie": {"$ref": "#/$defs/Movie"},
+        "person": {"$ref": "#/$defs/Person"},
+        "numbers": {"type": "array", "items": {"type": "integer"}},
+        "anything": {},
+    }
+    assert set(schema_of(function)["$defs"]) == {"Unit", "Place", "Box", "Movie", "Person"}
+
+
+class Documented:
+    documentation = "How many."
+
+
+@pytest.mark.parametrize(
+    ("annotation", "schema"),
+    [
+        (Annotated[int, "How many."], {"description": "How many."}),
+        (Annotated[int, Documented()], {"description": "How many."}),
+        (Annotated[int, msgspec.Meta(description="How many.", ge=1)], {"minimum": 1}),
+        (Annotated[int, pydantic.Field(description="How many.", ge=1)], {"minimum": 1}),
+        (Annotated[int, annotated_types.Ge(1), annotated_types.Lt(9)], {"exclusiveMaximum": 9}),
+        (Annotated[str, annotated_types.MinLen(2)], {"type": "string", "minLength": 2}),
+        (Annotated[int | None, msgspec.Meta(ge=1)], {}),
+        (Annotated[list[int], annotated_types.MaxLen(3)], {"maxItems": 3}),
+    ],
+)
+def test_annotated_gives_bounds_and_descriptions(annotation: Any, schema: dict[str, Any]) -> None:
+    def function(number: Any) -> None: ...
+
+    function.__annotations__["number"] = annotation
+
+    found = schema_of(function)["properties"]["number"]
+
+    assert schema.items() <= found.items()
+    if "How many." in str(annotation) or "Documented" in str(annotation):
+        assert found["description"] == "How many."
+
+
+def test_the_bounds_of_an_optional_number_are_those_of_the_number() -> None:
+    def function(number: Annotated[int | None, annotated_types.Ge(1)] = None) -> int | None:
+        return number
+
+    wanted = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}
+    assert schema_of(function)["properties"]["number"] == wanted
+    assert call(function, '{"number": null}') is None
+    with pytest.raises(SchemaError, match=r"at \$\.number: Expected `int` >= 1"):
+        call(function, '{"number": 0}')
+
+
+def test_words_in_the_signature_stand_before_those_of_the_docstring() -> None:
+    def function(a: Annotated[int, "Here."], b: int) -> None:
+        """Do.
+
+        :param a: There.
+        :param b: There.
+        """
+
+    properties = schema_of(function)["properties"]
+
+    assert [properties[name]["description"] for name in "ab"] == ["Here.", "There."]
+
+
+def test_a_function_without_words_has_no_description() -> None:
+    def function() -> None: ...
+
+    empty = {"type": "object", "properties": {}, "additionalProperties": False}
+    assert Tool(function).request == requests.Tool("function", None, empty)
+
+
+def test_a_parameter_whose_default_is_null_may_be_null() -> None:
+    def function(a: str = None, b: Person = None) -> Any:  # type: ignore[assignment] # noqa: RUF013
+        return a, b
+
+    assert schema_of(function)["properties"] == {
+        "a": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "b": {"anyOf": [{"$ref": "#/$defs/Person"}, {"type": "null"}]},
+    }
+    assert call(function, '{"a": null, "b": null}') == (None, None)
+
+
+def test_schemas_are_valid_and_take_what_the_function_takes() -> None:
+    def function(person: Person, place: Place, days: Annotated[int, "1 to 7"] = 3) -> None: ...
+
+    validator = jsonschema_rs.validator_for(schema_of(function))
+
+    assert validator.is_valid({"person": {"name": "Ada"}, "place": {"city": "Ulm"}, "days": 1})
+    assert not validator.is_valid({"person": {"name": "Ada"}, "place": {"city": "Ulm"}, "x": 1})
+
+
+# --- what may be a tool ---
+
+
+def test_methods_partials_and_objects_that_can_be_called_are_functions() -> None:
+    class Shop:
+        """Sells."""
+
+        def buy(self, what: str) -> str:
+            """Buy it."""
+            return what
+
+        def __call__(self, price: int) -> int:
+            return price
+
+    def add(a: int, b: int, c: int = 0) -> int:
+        """Add."""
+        return a + b + c
+
+    @functools.wraps(add)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return add(*args, **kwargs)
+
+    bound = functools.partial(add, 1, c=5)
+    tools = [Tool(each) for each in (Shop().buy, Shop(), bound, wrapped)]
+
+    assert [
+        (tool.name, tool.description, list(tool.parameters["properties"])) for tool in tools
+    ] == [
+        ("buy", "Buy it.", ["what"]),
+        ("Shop", "Sells.", ["price"]),
+        ("add", "Add.", ["b"]),
+        ("add", "Add.", ["a", "b", "c"]),
+    ]
+    assert call(bound, '{"b": 2}') == 8
+
+
+def test_a_tool_without_a_function_is_run_by_somebody_else() -> None:
+    tool = Tool(None, "ask_user", "Ask.")
+
+    assert tool.request == requests.Tool("ask_user", "Ask.", {"type": "object", "properties": {}})
+    assert (tool.runs_by_itself, repr(tool)) == (False, "Tool('ask_user')")
+
+
+@pytest.mark.parametrize(
+    ("needs_approval", "runs"), [(False, True), (True, False)], ids=["free", "approved"]
+)
+def test_a_tool_that_needs_approval_does_not_run_by_itself(
+    needs_approval: bool, runs: bool
+) -> None:
+    assert Tool(get_weather, needs_approval=needs_approval).runs_by_itself is runs
+
+
+def takes_list(*numbers: int) -> None: ...
+
+
+def takes_names(**names: int) -> None: ...
+
+
+def takes_object(thing: threading_lock) -> None: ...  # type: ignore[name-defined] # noqa: F821
+
+
+def takes_complex(number: complex) -> None: ...
+
+
+def takes_callable(
+    person: Person, call: Annotated[Callable[[], int], pydantic.Field()]
+) -> None: ...
+
+
+async def yields(number: int) -> Any:
+    yield number
+
+
+def yields_too(number: int) -> Any:
+    yield number
+
+
+class NoSignature:
+    __signature__ = "broken"
+
+    def __call__(self) -> None: ...
+
+
+PLACE_OF_PYDANTIC: Any = pydantic.create_model("Place", name=(str, ...))
+
+
+def takes_two_of_one_name(a: Place, b: PLACE_OF_PYDANTIC) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((takes_list,), r"'takes_list': it takes \*numbers, which no schema describes"),
+        ((takes_names,), r"'takes_names': it takes \*\*names, which no schema describes"),
+        ((takes_object,), "its annotations cannot be resolved: name 'threading_lock'"),
+        ((takes_complex,), "a type of its parameters is none of JSON"),
+        ((takes_callable,), "a type of its parameters is none of JSON"),
+        ((takes_two_of_one_name,), "two types of its parameters are called 'Place'"),
+        ((yields,), "expected a function that returns its result, found 'yields', which yields"),
+        ((yields_too,), "found 'yields_too', which yields"),
+        ((NoSignature(),), "its parameters cannot be read .*: pass parameters="),
+        ((Place,), "found the class Place; for an answer of that type: response_format=Place"),
+        ((7,), "tools: expected a function, found int"),
+        ((None,), "expected the name of a tool to be letters"),
+        ((lambda: 1,), "found '<lambda>': pass Tool\\(function, name=…\\)"),
+        ((get_weather, "get weather"), "found 'get weather'"),
+        ((get_weather, "a" * 65), "up to 64 of them"),
+        ((get_weather, 7), "the name of a tool: expected a str"),
+        ((get_weather, None, 7), "the tool 'get_weather': description: expected a str"),
+        ((get_weather, None, None, []), "parameters: expected a mapping"),
+        ((get_weather, None, None, None, 0), "timeout: expected a number of seconds above 0"),
+        ((get_weather, None, None, None, 1, "yes"), "needs_approval: expected True or False"),
+    ],
+)
+def test_what_is_no_tool_is_refused_and_says_why(arguments: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Tool(*arguments)
+
+
+# --- what it is called with ---
+
+
+def test_arguments_are_converted_to_the_types_of_the_parameters() -> None:
+    def function(
+        when: dt.date, unit: Unit, place: Place, person: Person, json: float = 1.5
+    ) -> tuple[Any, ...]:
+        return when, unit, place, person, json
+
+    arguments = """{"when": "2026-01-02", "unit": "celsius", "place": {"city": "Ulm"},
+                    "person": {"name": "Ada", "born": "1815-12-10"}}"""
+
+    assert call(function, arguments) == (
+        dt.date(2026, 1, 2),
+        Unit.CELSIUS,
+        Place("Ulm"),
+        Person(name="Ada", born=dt.date(1815, 12, 10)),
+        1.5,
+    )
+
+
+def test_parameters_of_pydantic_may_be_called_like_the_methods_of_a_model() -> None:
+    def function(json: Person, copy: Annotated[int, pydantic.Field(ge=0)] = 7) -> Any:
+        return json.name, copy
+
+    assert call(function, '{"json": {"name": "Ada"}}') == ("Ada", 7)
+    assert call(function, '{"json": {"name": "Ada"}, "copy": 1}') == ("Ada", 1)
+    assert schema_of(function)["properties"]["copy"] == {
+        "type": "integer",
+        "minimum": 0,
+        "default": 7,
+    }
+
+
+def test_parameters_by_place_are_passed_by_place() -> None:
+    def function(a: int = 1, b: int = 2, /, c: int = 3) -> tuple[int, ...]:
+        return a, b, c
+
+    assert call(function, '{"b": 5, "c": 6}') == (1, 5, 6)
+    assert call(function, "  ") == (1, 2, 3)
+
+
+class Picky(msgspec.Struct):
+    city: str
+
+    def __post_init__(self) -> None:
+        raise KeyError(self.city)
+
+
+class PickyModel(pydantic.BaseModel):
+    city: str
+
+    @pydantic.model_validator(mode="after")
+    def refuse(self) -> PickyModel:
+        raise KeyError(self.city)
+
+
+def takes_picky(place: Picky) -> None: ...
+
+
+def takes_picky_model(place: PickyModel) -> None: ...
+
+
+def takes_person(person: Person) -> None: ...
+
+
+def takes_nothing() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "path", "reason"),
+    [
+        (get_weather, '{"city": 7}', "$.city", "Expected `str`, got `int`"),
+        (get_weather, "{}", "$", "Object missing required field `city`"),
+        (
+            get_weather,
+            '{"city": "Ulm", "when": 1}',
+            "$",
+            "unexpected 'when'; expected 'city', 'days'",
+        ),
+        (takes_nothing, '{"a": 1}', "$", "unexpected 'a'; expected no arguments"),
+        (get_weather, "[1]", "$", "expected an object"),
+        (takes_person, '{"person": {}}', "$.person.name", "Field required"),
+        (takes_picky, '{"place": {"city": "x"}}', "$", "the code of arguments raised KeyError"),
+        (
+            takes_picky_model,
+            '{"place": {"city": "x"}}',
+            "$",
+            "the code of arguments raised KeyError",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told_with_their_place(
+    function: Callable[..., Any], arguments: str, path: str, reason: str
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        Tool(function).read_arguments(arguments)
+
+    assert (caught.value.path, caught.value.reason) == (path, reason)
+    assert caught.value.text == arguments
+    assert f"the arguments of the tool call '{function.__name__}' do not fit" in str(caught.value)
+
+
+def test_arguments_that_are_no_json_are_told_so() -> None:
+    with pytest.raises(InvalidJSONError):
+        Tool(get_weather).read_arguments('{"city": ')
+
+
+def test_arguments_of_a_schema_of_ones_own_are_checked_and_passed_as_they_came() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    tool = Tool(get_weather, parameters=schema)
+
+    assert tool.read_arguments('{"n": 1}') == ([], {"n": 1})
+    with pytest.raises(SchemaError, match="do not fit"):
+        tool.read_arguments("{}")
+
+
+# --- the tools of a call ---
+
+MAPPING = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
+
+
+def test_a_call_takes_functions_tools_and_mappings_together() -> None:
+    tool = Tool(get_weather, "weather")
+
+    box = read_toolbox([get_weather, tool, MAPPING, {"googleSearch": {}}])
+
+    assert [each.name for each in box.asked if isinstance(each, requests.Tool)] == [
+        "get_weather",
+        "weather",
+        "look_up",
+    ]
+    assert box.asked[-1] == requests.RawTool({"googleSearch": {}})
+    assert list(box.functions) == ["get_weather", "weather"]
+    assert box.functions["weather"] is tool
+    assert read_toolbox(box) is box
+    assert read_toolbox(None) == Toolbox()
+
+
+@pytest.mark.parametrize(
+    ("tools", "words"),
+    [
+        (get_weather, "expected a list of tools, found one"),
+        (Tool(get_weather), "expected a list of tools, found one"),
+        ("get_weather", "expected a list of tools, found str"),
+        ({"name": "x"}, "expected a list of tools, found dict"),
+        (7, "expected a list of tools, found int"),
+        ([get_weather, get_weather], "two are called 'get_weather'"),
+        ([Tool(get_weather, "look_up"), MAPPING], "two are called 'look_up'"),
+        ([7], r"tools\[0\]: expected a mapping, found int"),
+        ([Place], "found the class Place"),
+    ],
+)
+def test_what_is_no_list_of_tools_is_refused(tools: object, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read_toolbox(tools)
+
+
+def test_the_arguments_of_functions_are_checked_by_their_types_and_others_by_their_schemas() -> (
+    None
+):
+    strict = {"name": "look_up", "parameters": {"type": "object", "required": ["word"]}}
+    arguments = read_toolbox([get_weather, strict]).arguments(validate_schema=True)
+    assert arguments is not None
+
+    arguments.check("get_weather", '{"city": "Ulm"}')
+    arguments.check("look_up", '{"word": "a"}')
+    with pytest.raises(SchemaError, match=r"\$\.city"):
+        arguments.check("get_weather", '{"city": 1}')
+    with pytest.raises(SchemaError, match="look_up"):
+        arguments.check("look_up", "{}")
+
+
+def test_nothing_is_checked_where_there_are_no_tools_or_somebody_else_checks() -> None:
+    assert Toolbox().arguments(validate_schema=True) is None
+    box = dataclasses.replace(read_toolbox([get_weather]), checks=False)
+    assert box.arguments(validate_schema=True) is None
