@@ -19,6 +19,7 @@ from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.ports import ProcessorStream
+from steer_llm_sdk.pipeline.chain import Processed
 
 _log = logging.getLogger("steer_llm_sdk.streaming")
 
@@ -86,28 +87,32 @@ class Delivery:
         """
         pump = self._pump
         while (event := next(self._batch, None)) is not None:
-            self._source = place = _PLACES[event.type]
-            if place > _DELTA and not self._has_released:
-                self._has_released = True
-                self._batch = chain((event,), self._batch)
-                passed = processing.finish()
-            else:
+            if event.__class__ is StreamDeltaEvent:
+                self._source = _DELTA
                 passed = processing.process(event)
+            else:
+                passed = self._passed_rare(processing, event)
             if not isinstance(passed, list):
                 self._owed.begin(_wait_for(passed))
                 return
             # As `_numbered`, without a generator for each event.
             for kept in passed:
-                if kept.__class__ is StreamDeltaEvent:
-                    if pump.is_stopped or (self._place > _DELTA and not self._admits(kept)):
-                        continue
-                    self._place = _DELTA
-                elif not self._admits(kept):
+                is_next = kept.__class__ is StreamDeltaEvent and self._place == _DELTA
+                if (pump.is_stopped or not is_next) and not self._admits(kept):
                     continue
                 kept.sequence = self._sequence
                 self._sequence += 1
                 yield kept
         self._has_more = False
+
+    def _passed_rare(self, processing: ProcessorStream, event: StreamEvent) -> Processed:
+        """Pass what is no plain delta; what was held back comes before the end of the deltas."""
+        self._source = place = _PLACES[event.type]
+        if place <= _DELTA or self._has_released:
+            return processing.process(event)
+        self._has_released = True
+        self._batch = chain((event,), self._batch)
+        return processing.finish()
 
     def _numbered(self, events: Iterable[StreamEvent]) -> Iterator[StreamEvent]:
         """Events that came through the processor, numbered as they are delivered."""

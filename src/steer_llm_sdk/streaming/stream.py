@@ -72,6 +72,8 @@ _FOLLOWS: Mapping[State, frozenset[State]] = {
     State.CLOSED: frozenset(),
 }
 
+_RUNNING = State.RUNNING  # looked up for each event: an enum's own attribute is slow on 3.11
+
 
 class EventStream:
     """The events of one stream.
@@ -237,6 +239,11 @@ class EventStream:
         return self
 
     async def __anext__(self) -> StreamEvent:
+        event: StreamEvent | None
+        if self._fanout is None and self._state is _RUNNING:
+            event = next(self._ready, None)  # nearly always: no further coroutine is made for it
+            if event is not None:
+                return event
         if self._fanout is not None:
             event = await self._read_own(self._fanout)
         elif self._state is State.LEAVING:
