@@ -95,6 +95,16 @@ PAGES = {
         "The guide: [callbacks](../guides/streaming-events.md#callbacks).",
         (Part("streaming.manager", ("EventManager",)),),
     ),
+    "sinks": Page(
+        "Sinks",
+        "Who is told of every stream, beside the streams. "
+        "The guide: [seeing what streams do](../guides/observability.md).",
+        (
+            Part("sinks", ("Sink",)),
+            Part("sinks", ("StreamRecord",), is_made_for_users=False),
+            Part("sinks", ("SQLiteSink", "JSONLinesSink", "LoggingSink")),
+        ),
+    ),
     "streaming": Page(
         "Clients, options, streams and responses",
         "How a stream is asked for, run and read. Errors: [a page of their own](../errors.md).",

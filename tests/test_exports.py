@@ -80,6 +80,7 @@ PUBLIC = {
         "create_event_processor",
     },
     "steer_llm_sdk.streaming.manager": {"EventManager"},
+    "steer_llm_sdk.sinks": {"JSONLinesSink", "LoggingSink", "SQLiteSink", "Sink", "StreamRecord"},
 }
 
 # What a bare `import steer_llm_sdk` must not load: the HTTP library, the event loop, any provider.
@@ -93,7 +94,9 @@ def test_every_public_name_is_there(module: str) -> None:
     assert [name for name in sorted(PUBLIC[module]) if not hasattr(found, name)] == []
 
 
-@pytest.mark.parametrize("module", ["steer_llm_sdk", "steer_llm_sdk.models.events"])
+@pytest.mark.parametrize(
+    "module", ["steer_llm_sdk", "steer_llm_sdk.models.events", "steer_llm_sdk.sinks"]
+)
 def test_a_star_import_gives_exactly_the_public_names(module: str) -> None:
     assert set(import_module(module).__all__) == PUBLIC[module]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import weakref
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -33,6 +33,8 @@ from steer_llm_sdk.models.callbacks import (
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import Pools
+from steer_llm_sdk.sinks.base import Sink
+from steer_llm_sdk.sinks.feed import SinkFeed
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.views import ItemsStream, TextStream
@@ -60,12 +62,14 @@ class SteerLLMClient:
         providers: How providers are reached, by name: keys, endpoints, headers, proxies.
         transport: What sends requests, in place of the network (`steer_llm_sdk.testing`).
         clock: What time it is, in place of the real one (`steer_llm_sdk.testing`).
+        sinks: Who is told of every stream (`steer_llm_sdk.sinks`).
 
     Attributes:
         stats: What became of its streams, in numbers.
 
     Raises:
         UnknownProviderError: A name in `providers` is not known and has no ``kind``.
+        ConfigurationError: What is in `sinks` is no sink.
     """
 
     def __init__(
@@ -77,12 +81,14 @@ class SteerLLMClient:
         providers: Mapping[str, ProviderSettings] | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
         self.stats = ClientStats()
         self._planner = Planner(keys, {} if providers is None else providers)
         self._clock = clock or SystemClock()
         self._pools = Pools(transport, self.stats)
+        self._sinks = SinkFeed(sinks, self.stats, self._clock)
         self._without_usage: set[str] = set()
 
     # --- streaming ----------------------------------------------------------------------------
@@ -251,9 +257,11 @@ class SteerLLMClient:
     async def close(self) -> None:
         """End the streams that still run in this loop, and close its connections.
 
-        Waits for what cancelled streams still have to deliver. The client may be used again after.
+        Waits for what cancelled streams still have to deliver, and for the sinks to write it down.
+        The client may be used again after.
         """
         await self._pools.here().close()
+        await self._sinks.flush()
 
     async def __aenter__(self) -> Self:
         return self
@@ -291,6 +299,7 @@ class SteerLLMClient:
             if (stream := this()) is not None:
                 here.streams.add(stream)
             await plan.targets[0].prepare()
+            plan.account = self._sinks.account(plan)
             attempts = Attempts(plan, random.random, self._without_usage)
             return Pump(plan, await here.transport(), self._clock, attempts, self.stats)
 

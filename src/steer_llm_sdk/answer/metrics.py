@@ -31,7 +31,7 @@ from typing import Any
 
 from steer_llm_sdk.answer.intake import Intake
 from steer_llm_sdk.models.events import StreamDeltaEvent
-from steer_llm_sdk.models.responses import StreamingResponse, growing_text, set_measure
+from steer_llm_sdk.models.responses import Gaps, StreamingResponse, growing_text, set_measure
 
 # Up to this many gaps are kept as they are and the percentiles are exact; beyond it they are
 # counted in buckets, so that a million deltas take no more memory than a thousand.
@@ -109,8 +109,10 @@ class StreamMetrics:
             self._fold()
 
     def on_end(self, timestamp: float) -> None:
-        """The terminal event came."""
+        """The terminal event came. From now on nothing changes: other threads may look."""
         self._end = timestamp
+        if self._gaps is not None:
+            self._fold()
 
     def summary(self, usage: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The numbers, by the formulas of this module.
@@ -134,6 +136,15 @@ class StreamMetrics:
             "stall_ms": gaps.stall_seconds * 1000,
             "chunks": self.chunks,
         }
+
+    def gaps(self) -> Gaps:
+        """The times between neighbouring deltas in seconds, each with how often it came.
+
+        Those of a long stream are the values of their buckets.
+        """
+        if self._gaps is None:
+            return tuple((gap, 1) for gap in _gaps_between(self.stamps))
+        return self._fold().values()
 
     @property
     def chunks(self) -> int:
@@ -225,7 +236,14 @@ class _Gaps:
         ordered = sorted(self._buckets)
         ends = accumulate(self._buckets[bucket] for bucket in ordered)
         bucket = next(bucket for bucket, end in zip(ordered, ends, strict=True) if rank < end)
-        return float(2 ** ((bucket + 0.5 - _OFFSET) / _BUCKETS)) if bucket else 0.0
+        return _value_of(bucket)
+
+    def values(self) -> Gaps:
+        return tuple((_value_of(bucket), self._buckets[bucket]) for bucket in sorted(self._buckets))
+
+
+def _value_of(bucket: int) -> float:
+    return float(2 ** ((bucket + 0.5 - _OFFSET) / _BUCKETS)) if bucket else 0.0
 
 
 def delta_content(event: StreamDeltaEvent) -> str:
@@ -279,7 +297,7 @@ class Measuring:
         self._counted = 0  # deltas that the metrics know of
         self._has_text = False  # … and that there was text among them
         self._metrics.on_start(begun)
-        set_measure(response, self._measure)
+        set_measure(response, self._measure, self._metrics.gaps)
 
     def note_response(self, now: float) -> None:
         """The headers of a response have come."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from steer_llm_sdk.models.ports import StreamAccount
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Decoder, Endpoint, Resumption, WireFormat
@@ -31,8 +32,12 @@ class Target:
     @property
     def name(self) -> str:
         """Which endpoint and model this is, among the targets of one client."""
-        where = self.endpoint.base_url if self.endpoint is not None else ""
-        return f"{self.provider} {where} {self.chat.model}"
+        return f"{self.provider} {self.base_url} {self.chat.model}"
+
+    @property
+    def base_url(self) -> str:
+        """Where it is; an empty string before `prepare`."""
+        return self.endpoint.base_url if self.endpoint is not None else ""
 
     def ask_without_usage(self) -> None:
         """Do not ask for usage any more: the endpoint refuses that."""
@@ -80,6 +85,7 @@ class Plan:
         metadata: The caller's metadata, for the start event.
         is_json: Whether text is JSON that was asked for.
         structured: Reads and checks the JSON that was asked for, and the tools' arguments.
+        account: Keeps the stream's account for the client's sinks; None where there are none.
     """
 
     targets: list[Target]
@@ -89,3 +95,4 @@ class Plan:
     metadata: dict[str, Any] = field(default_factory=dict)
     is_json: bool = False
     structured: StructuredOutput | None = None
+    account: StreamAccount | None = None

@@ -85,6 +85,7 @@ class Pump:
         response: The answer, as far as it has arrived.
         step: Where the stream stands.
         is_stopped: Whether deltas that are still undelivered are to be dropped.
+        account: Keeps the stream's account for the client's sinks; None where there are none.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Pump:
             request_id=plan.request_id,
             stream_id=plan.stream_id,
         )
+        self.account = plan.account
         self._plan = plan
         self._options = plan.options
         self._transport = transport
@@ -347,8 +349,9 @@ class Pump:
         usage = self._lifecycle.usage_event(now, estimate)
         terminal = self._lifecycle.terminal_event(now, ending)
         self._measuring.end(now)
-        self._attempts.count_into(self._stats, self.response)
-        return [terminal] if usage is None else [usage, terminal]
+        last: list[StreamEvent] = [terminal] if usage is None else [usage, terminal]
+        self._attempts.count_into(self._stats, self.response, last)
+        return last
 
     # --- from step to step --------------------------------------------------------------------
 

@@ -5,13 +5,14 @@ Arithmetic only: no socket, no clock, no pause.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from steer_llm_sdk.answer.lifecycle import Lifecycle
 from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.errors import ProviderError, RequestTimeoutError, SteerError
+from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.providers.base import Decoder, Resumption
 from steer_llm_sdk.retry import RetryPolicy
@@ -84,10 +85,26 @@ class Attempts:
             self._spent += wait
         return wait
 
-    def count_into(self, stats: ClientStats, response: StreamingResponse) -> None:
-        """Count the stream, which has ended, in its client's books."""
+    def count_into(
+        self, stats: ClientStats, response: StreamingResponse, last: Sequence[StreamEvent] = ()
+    ) -> None:
+        """Count the stream, which has ended, in its client's books.
+
+        Args:
+            stats: The client's counters.
+            response: What the stream came to.
+            last: The usage and the terminal event, where somebody gets them.
+        """
         fallbacks = self._next_target - 1
         stats.note_end(response, retries=len(self.retries) - fallbacks, fallbacks=fallbacks)
+        if (account := self._plan.account) is not None:
+            account.end(
+                response,
+                attempts=self.number,
+                retries=self.retries,
+                base_url=self.target.base_url,
+                last=last,
+            )
 
     def _wait(self, error: SteerError) -> float | None:
         return self._policy.wait_before(

@@ -25,6 +25,8 @@ class ClientStats:
             before the client was closed.
         transformer_errors: Exceptions that text transformers raised; those of an event processor
             are in its own metrics.
+        sink_errors: Exceptions that sinks raised.
+        sink_drops: What sinks were not told of, because too much waited already.
         errors: How often streams failed, by the error's class name.
     """
 
@@ -38,6 +40,8 @@ class ClientStats:
     callback_errors: int = 0
     undelivered: int = 0
     transformer_errors: int = 0
+    sink_errors: int = 0
+    sink_drops: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 
     @property

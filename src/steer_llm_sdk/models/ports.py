@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.responses import StreamingResponse
 
 
 class ProcessorStream(Protocol):
@@ -47,4 +48,42 @@ class Transformer(Protocol):
 
     def for_stream(self) -> Transformer:
         """Make the instance that serves one stream."""
+        ...
+
+
+class StreamAccount(Protocol):
+    """Keeps the account of one stream, for the client's sinks. It never raises, and never waits.
+
+    Attributes:
+        wants_events: Whether it is to be told of events.
+    """
+
+    wants_events: bool
+
+    def begin(self, response: StreamingResponse) -> None:
+        """Note that the stream begins. Called in the context of whoever asked for it."""
+        ...
+
+    def note(self, event: StreamEvent) -> StreamEvent:
+        """Note an event before it passes filters; gives the event itself, so that it can go on."""
+        ...
+
+    def end(
+        self,
+        response: StreamingResponse,
+        *,
+        attempts: int,
+        retries: Sequence[Mapping[str, Any]],
+        base_url: str,
+        last: Sequence[StreamEvent],
+    ) -> None:
+        """Note that the stream has ended. Called once.
+
+        Args:
+            response: What it came to.
+            attempts: How many requests were sent.
+            retries: What became of those before the last.
+            base_url: Where the last one went.
+            last: The usage and the terminal event; none where nobody is left to get them.
+        """
         ...

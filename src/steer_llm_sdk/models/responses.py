@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, Self, get_type_hints
+from typing import Any, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd, stated_usd
@@ -21,6 +21,9 @@ from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.stored import plain, pydantic_schema, to_json
 
 _UNSET: Any = object()
+
+# Times between neighbouring deltas in seconds, each with how often it came.
+Gaps: TypeAlias = tuple[tuple[float, int], ...]
 
 
 class _Text:
@@ -41,6 +44,7 @@ class _Hidden:
     _json: Any = _UNSET  # the value that was asked for, and found in the text
     _parsed: Any = _UNSET  # the typed object that was made of it
     _measure: Callable[[], dict[str, Any]] = dict  # measures the stream
+    _gaps: Callable[[], Gaps] = tuple  # the times between its deltas
 
 
 @dataclass(eq=False, repr=False)
@@ -122,6 +126,7 @@ class StreamingResponse(_Hidden):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__ | {"_text": self.text, "_measure": self.metrics}
+        state.pop("_gaps", None)
         if self.error is not None:  # who asks for its value gets the error
             state.pop("_parsed", None)
         return {name: value for name, value in state.items() if value is not _UNSET}
@@ -250,6 +255,16 @@ def set_json(response: StreamingResponse, value: Any, parsed: Any) -> None:
     response._parsed = parsed
 
 
-def set_measure(response: StreamingResponse, measure: Callable[[], dict[str, Any]]) -> None:
-    """Set the function that computes `StreamingResponse.metrics`."""
+def set_measure(
+    response: StreamingResponse,
+    measure: Callable[[], dict[str, Any]],
+    gaps: Callable[[], Gaps] = tuple,
+) -> None:
+    """Set the functions that compute `StreamingResponse.metrics`, and the gaps between deltas."""
     response._measure = measure
+    response._gaps = gaps
+
+
+def gaps_of(response: StreamingResponse) -> Gaps:
+    """Return the times between the deltas of a stream that has ended; `record.gaps`."""
+    return response._gaps()

@@ -11,7 +11,7 @@ another, whatever a transformer has made of them: see `_admits`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 
@@ -42,7 +42,7 @@ class Delivery:
 
     def __init__(self, pump: Pump, processing: ProcessorStream | None) -> None:
         # Without a processor there is nothing in between, not even a call.
-        self.next_batch = pump.next_batch
+        self.next_batch = self._next_source = _source(pump)
         if processing is not None:
             self.next_batch = partial(self._process, processing)
         self._pump = pump
@@ -60,7 +60,7 @@ class Delivery:
             return self._numbered(await self._settle())
         if self._has_more:
             return self._passed(processing)
-        batch = await self._pump.next_batch()
+        batch = await self._next_source()
         if batch is None:
             return None
         self._batch = iter(batch)
@@ -149,6 +149,22 @@ class Delivery:
             _log.warning(
                 "a transformer made a %s event where none may follow; it is dropped", event.type
             )
+
+
+def _source(pump: Pump) -> Callable[[], Awaitable[Iterable[StreamEvent] | None]]:
+    """What gives the pump's events; where sinks ask for them, these are told on the way."""
+    account = pump.account
+    if account is None or not account.wants_events:
+        return pump.next_batch
+    return partial(_noted, pump, account.note)
+
+
+async def _noted(
+    pump: Pump, note: Callable[[StreamEvent], StreamEvent]
+) -> Iterable[StreamEvent] | None:
+    batch = await pump.next_batch()
+    # The last events are told with the stream's end.
+    return batch if batch is None or pump.is_over else map(note, batch)
 
 
 async def _wait_for(passed: Awaitable[list[StreamEvent]]) -> list[StreamEvent]:

@@ -315,6 +315,8 @@ class EventStream:
         self._go(State.RUNNING)
         self._pump = pump
         self._response = pump.response
+        if pump.account is not None:  # here, since this is the task of whoever asked
+            pump.account.begin(pump.response)
         if self._options.event_processor is not None:
             self._processing = self._options.event_processor.open_stream()
         if self._cancelled is not None:

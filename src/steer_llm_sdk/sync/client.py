@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -23,6 +23,7 @@ from steer_llm_sdk.models.callbacks import (
 )
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sync.callbacks import BlockingManager
 from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
 from steer_llm_sdk.sync.thread import LoopThread
@@ -47,6 +48,7 @@ class SyncSteerLLMClient:
         providers: As in `SteerLLMClient`.
         transport: As in `SteerLLMClient`.
         clock: As in `SteerLLMClient`.
+        sinks: As in `SteerLLMClient`.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class SyncSteerLLMClient:
         providers: Mapping[str, ProviderSettings] | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self._client = SteerLLMClient(
             openai_api_key,
@@ -66,6 +69,7 @@ class SyncSteerLLMClient:
             providers=providers,
             transport=transport,
             clock=clock,
+            sinks=sinks,
         )
         self._thread = LoopThread()
         # A client that nobody closes ends with the process, or when it is collected.

@@ -36,6 +36,7 @@ from steer_llm_sdk.testing.plan import Fault, RecordedRequest
 from steer_llm_sdk.testing.scripted import ScriptedProvider, ScriptedResponse
 from steer_llm_sdk.testing.scripts import Script, ScriptedToolCall
 from steer_llm_sdk.testing.server import LoopbackServer
+from steer_llm_sdk.testing.sinks import check_sink
 
 __all__ = [
     "AnnounceClose",
@@ -70,5 +71,6 @@ __all__ = [
     "Stall",
     "StreamSummary",
     "UsageRefused",
+    "check_sink",
     "check_stream",
 ]

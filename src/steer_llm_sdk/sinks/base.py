@@ -1,0 +1,94 @@
+"""What a sink is: `Sink`."""
+
+from __future__ import annotations
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.records import StreamRecord
+
+
+class Sink:
+    """Is told of every stream of a client, beside the streams: ``SteerLLMClient(sinks=[…])``.
+
+    A subclass defines what it needs; any other object with `stream_started` and `stream_ended` does
+    as well. Nothing that a sink does can touch a stream: what it raises is
+    logged and counted, and when it cannot keep up, what it is not told of is counted.
+
+    `stream_started` is called at once, in the context of whoever asked for the stream. All else is
+    called in one thread a client, off the streams' path, one call at a time. A sink that is given
+    to several clients is called by several threads.
+
+    Attributes:
+        content: Whether records and events come with the prompt and the words of the answer.
+    """
+
+    content: bool = False
+
+    def stream_started(self, record: StreamRecord) -> None:
+        """Note that a stream begins; the record's outcome is ``"running"``. Must not block."""
+
+    def event(self, event: StreamEvent) -> None:
+        """Take an event, as it was before filters. A sink that defines this method asks for them.
+
+        It is a copy of the stream's own. Without `content` it has no words: a text is ``""``, and
+        of other deltas there is the ``type`` alone.
+        """
+
+    def stream_ended(self, record: StreamRecord) -> None:
+        """Note that a stream has ended, and what it came to."""
+
+    def flush(self) -> None:
+        """Write down what was noted: called when nothing more waits to be told, and at the end."""
+
+    def close(self) -> None:
+        """Let go of files and connections: called after `flush`, when the client is closed.
+
+        The client may be used again after; so may the sink.
+        """
+
+
+def wants_events(sink: Sink) -> bool:
+    """Whether a sink asks for events: it says so (``wants_events``), or has a method for them."""
+    said = getattr(sink, "wants_events", None)
+    if said is not None:
+        return bool(said)
+    return getattr(type(sink), "event", Sink.event) is not Sink.event
+
+
+def check_sinks(given: object) -> tuple[Sink, ...]:
+    """Read the sinks of a client.
+
+    Raises:
+        ConfigurationError: It is no list, or one of them is no sink.
+    """
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(f"sinks: expected a list of sinks, found {_found(given)}")
+    for at, sink in enumerate(given):
+        missing = [name for name in _NEEDED if not callable(getattr(sink, name, None))]
+        if isinstance(sink, type) or missing:
+            raise ConfigurationError(
+                f"sinks[{at}]: expected a Sink, with the methods {' and '.join(_NEEDED)}; "
+                f"found {_found(sink)}"
+            )
+        _refuse_coroutines(f"sinks[{at}]", sink)
+    return tuple(given)
+
+
+def _refuse_coroutines(where: str, sink: object) -> None:
+    from inspect import iscoroutinefunction
+
+    for name in (*_NEEDED, "event", "flush", "close"):
+        if iscoroutinefunction(getattr(sink, name, None)):
+            raise ConfigurationError(
+                f"{where}: expected {name} to be a plain method, since it is called in a thread "
+                f"without an event loop; found a coroutine function in {_found(sink)}"
+            )
+
+
+_NEEDED = ("stream_started", "stream_ended")
+
+
+def _found(given: object) -> str:
+    if isinstance(given, type):
+        return f"the class {given.__name__}: an instance is needed"
+    return type(given).__name__

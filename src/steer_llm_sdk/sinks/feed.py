@@ -1,0 +1,225 @@
+"""Tells a client's sinks of its streams: `SinkFeed`.
+
+A stream's `Account` tells each sink that it begins, where it begins; everything else it hands to
+the worker of its process. So nothing that a sink does, and nothing that a record costs to make, is
+on the path of a stream. A child process has a worker of its own: what its parent's had still to
+tell, the parent tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import partial
+from typing import Any
+
+from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.engine.plan import Plan
+from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.models.events import (
+    StreamDeltaEvent,
+    StreamErrorEvent,
+    StreamEvent,
+    StreamStartEvent,
+)
+from steer_llm_sdk.models.records import StreamRecord
+from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.sinks.base import Sink, check_sinks, wants_events
+from steer_llm_sdk.sinks.records import (
+    Ending,
+    begun_record,
+    ended_record,
+    message_without_quotes,
+    with_words,
+)
+from steer_llm_sdk.sinks.worker import MAX_WAITING, Worker, tell
+
+_log = logging.getLogger("steer_llm_sdk.sinks")
+
+# How long closing a client waits for its sinks, in seconds.
+CLOSING_GRACE = 10.0
+
+
+class SinkFeed:
+    """The sinks of one client.
+
+    Args:
+        sinks: Who is told.
+        stats: Where drops and errors are counted.
+        clock: What time it is.
+
+    Raises:
+        ConfigurationError: One of them is no sink.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], stats: ClientStats, clock: Clock) -> None:
+        self.sinks = check_sinks(sinks)
+        self.stats = stats
+        self.clock = clock
+        self.of_events = tuple(sink for sink in self.sinks if wants_events(sink))
+        self.with_words = any(map(has_words, self.sinks))
+        # To add to a dictionary needs no lock, which a thread of the parent's could have taken.
+        self._workers: dict[int, Worker] = {}
+        weakref.finalize(self, _stop, self._workers).atexit = False  # the workers see to that
+
+    def account(self, plan: Plan) -> Account | None:
+        """The account of one more stream; None where nobody is to be told."""
+        return Account(self, plan) if self.sinks else None
+
+    @property
+    def worker(self) -> Worker:
+        """The worker of this process; made, when there is none."""
+        process_id = os.getpid()
+        worker = self._workers.get(process_id)
+        if worker is None:
+            made = Worker(self.sinks, self.stats, MAX_WAITING)
+            worker = self._workers.setdefault(process_id, made)
+        return worker
+
+    async def flush(self) -> None:
+        """Wait until the sinks were told of all that has happened, and have written it down.
+
+        Not for ever: a sink that hangs is given up after some seconds.
+        """
+        if not self.sinks:
+            return
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+        self.worker.when_told(partial(_wake, loop, told))
+        try:
+            await asyncio.wait_for(told, CLOSING_GRACE)
+        except TimeoutError:
+            _log.warning("the sinks have not taken all within %g s", CLOSING_GRACE)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, told: asyncio.Future[None]) -> None:
+    def settle() -> None:
+        if not told.done():
+            told.set_result(None)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(settle)
+
+
+def _stop(workers: Mapping[int, Worker]) -> None:
+    worker = workers.get(os.getpid())
+    if worker is not None:
+        worker.stop()
+
+
+def has_words(sink: Sink) -> bool:
+    """Whether a sink asks for words."""
+    return bool(getattr(sink, "content", False))
+
+
+class Account:
+    """The account of one stream: see `StreamAccount`.
+
+    Args:
+        feed: Whom to tell.
+        plan: What was asked for.
+    """
+
+    def __init__(self, feed: SinkFeed, plan: Plan) -> None:
+        self.wants_events = bool(feed.of_events)
+        self._feed = feed
+        self._plan = plan
+        self._begun = StreamRecord()
+        self._begun_monotonic = 0.0
+
+    def begin(self, response: StreamingResponse) -> None:
+        """Tell the sinks, here and now, that the stream begins."""
+        feed = self._feed
+        self._begun_monotonic = feed.clock.monotonic()
+        self._begun = begun_record(self._plan, response, feed.clock.time())
+        self._tell("stream_started", self._begun, None)
+
+    def note(self, event: StreamEvent) -> StreamEvent:
+        """Have the sinks told of an event, as it is now."""
+        self._feed.worker.submit(partial(self._tell_event, _copy(event)))
+        return event
+
+    def end(
+        self,
+        response: StreamingResponse,
+        *,
+        attempts: int,
+        retries: Sequence[Mapping[str, Any]],
+        base_url: str,
+        last: Sequence[StreamEvent],
+    ) -> None:
+        """Have the sinks told that the stream has ended."""
+        clock = self._feed.clock
+        ending = Ending(
+            response=response,
+            error=response.error,
+            usage=None if response.usage is None else dict(response.usage),
+            metadata=dict(response.metadata),
+            ended_at=self._begun.started_at + clock.monotonic() - self._begun_monotonic,
+            attempts=attempts,
+            retries=tuple(retries),
+            base_url=base_url,
+        )
+        if self.wants_events:
+            for event in last:
+                self.note(event)
+        self._feed.worker.submit(partial(self._tell_ending, ending))
+
+    # --- in the worker's thread, but for the beginning ----------------------------------------
+
+    def _tell_ending(self, ending: Ending) -> None:
+        self._tell("stream_ended", ended_record(self._begun, ending), ending)
+
+    def _tell(self, what: str, record: StreamRecord, ending: Ending | None) -> None:
+        feed = self._feed
+        whole = with_words(record, self._plan, ending) if feed.with_words else record
+        for sink in feed.sinks:
+            told = whole if has_words(sink) else record
+            tell(feed.stats, sink, what, getattr(sink, what), told)
+
+    def _tell_event(self, event: StreamEvent) -> None:
+        feed = self._feed
+        for sink in feed.of_events:
+            told = _copy(event) if has_words(sink) else _without_words(event)
+            tell(feed.stats, sink, "event", sink.event, told)
+
+
+def _copy(event: StreamEvent) -> StreamEvent:
+    """A copy that no transformer of the stream, and no other sink, changes."""
+    copied = copy(event)
+    copied.metadata = dict(event.metadata)
+    if isinstance(copied, StreamDeltaEvent) and isinstance(copied.delta, dict):
+        copied.delta = dict(copied.delta)
+    return copied
+
+
+def _without_words(event: StreamEvent) -> StreamEvent:
+    copied = _copy(event)
+    if isinstance(copied, StreamDeltaEvent):
+        copied.delta = {"type": copied.kind} if isinstance(copied.delta, dict) else ""
+        copied.metadata = {}
+    elif not isinstance(copied, StreamStartEvent):  # whose metadata is the caller's own
+        copied.metadata = {k: v for k, v in copied.metadata.items() if k in _WORDLESS}
+    if isinstance(copied, StreamErrorEvent):
+        copied.error = _error_without_words(copied.error)
+    return copied
+
+
+# What the last events' metadata has that cannot be words of the answer.
+_WORDLESS = frozenset({
+    "attempt", "provider_finish_reason", "provider_request_id", "provider_usage", "response_id",
+    "response_model",
+})  # fmt: skip
+
+
+def _error_without_words(error: Exception) -> Exception:
+    if not isinstance(error, SteerError):
+        return error
+    message = message_without_quotes(error) or ""
+    told = {"type": type(error).__name__, "message": message, "is_retryable": error.is_retryable}
+    return SteerError.from_dict(told)

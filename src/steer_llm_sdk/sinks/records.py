@@ -1,0 +1,196 @@
+"""Makes the record of a stream, out of what was asked for and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from steer_llm_sdk.engine.plan import Plan
+from steer_llm_sdk.errors import (
+    ConfigurationError,
+    IncompleteStreamError,
+    ProviderError,
+    SteerError,
+    StreamCancelledError,
+    TransportError,
+)
+from steer_llm_sdk.models.messages import InputImage, InputText, Message
+from steer_llm_sdk.models.records import Outcome, StreamRecord
+from steer_llm_sdk.models.requests import ChatRequest
+from steer_llm_sdk.models.responses import StreamingResponse, gaps_of
+from steer_llm_sdk.stored import plain
+
+# Their messages are the library's own, and quote nothing of a prompt or an answer.
+_WITHOUT_QUOTES = (
+    ConfigurationError,
+    IncompleteStreamError,
+    StreamCancelledError,
+    TransportError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a stream came to, as it is noted in its event loop: the rest is worked out elsewhere."""
+
+    response: StreamingResponse
+    error: SteerError | None
+    usage: Mapping[str, int] | None
+    metadata: Mapping[str, Any]
+    ended_at: float
+    attempts: int
+    retries: Sequence[Mapping[str, Any]]
+    base_url: str
+
+
+def begun_record(plan: Plan, response: StreamingResponse, now: float) -> StreamRecord:
+    """The record of a stream that begins.
+
+    Args:
+        plan: What was asked for.
+        response: The response, which is still empty.
+        now: The Unix time.
+    """
+    host, port = server_of(plan.targets[0].base_url)
+    return StreamRecord(
+        stream_id=response.stream_id,
+        request_id=response.request_id,
+        provider=response.provider,
+        model=response.model,
+        server_address=host,
+        server_port=port,
+        started_at=now,
+        is_json=plan.is_json,
+        parameters=_parameters(plan.targets[0].chat),
+        metadata=dict(plan.metadata),
+    )
+
+
+def ended_record(begun: StreamRecord, ending: Ending) -> StreamRecord:
+    """The record of a stream that has ended, without words."""
+    response, error, told = ending.response, ending.error, ending.metadata
+    host, port = server_of(ending.base_url)
+    return begun.replace(
+        provider=response.provider,
+        model=response.model,
+        response_model=told.get("response_model"),
+        response_id=told.get("response_id"),
+        provider_request_id=told.get("provider_request_id"),
+        server_address=host or begun.server_address,
+        server_port=port or begun.server_port,
+        ended_at=ending.ended_at,
+        outcome=_outcome(error),
+        finish_reason=response.finish_reason,
+        provider_finish_reason=told.get("provider_finish_reason"),
+        attempts=ending.attempts,
+        retries=tuple(_without_message(each) for each in ending.retries),
+        recoveries=len(told.get("recovered", ())),
+        usage=ending.usage,
+        usage_is_estimated=response.usage_is_estimated,
+        cost_usd=response.cost_usd,
+        metrics=response.metrics,
+        gaps=gaps_of(response),
+        **({} if error is None else _told_of(error)),
+    )
+
+
+def with_words(record: StreamRecord, plan: Plan, ending: Ending | None) -> StreamRecord:
+    """The record with the prompt and, where the stream has ended, with the answer."""
+    content = content_of(plan.targets[0].chat)
+    if ending is None:
+        return record.replace(content=content)
+    response, error = ending.response, ending.error
+    content |= {
+        "text": response.get_text(),
+        "reasoning": response.reasoning,
+        "refusal": response.refusal,
+        "tool_calls": plain(response.tool_calls),
+    }
+    message = None if error is None else str(error)
+    retries = tuple(plain(each) for each in ending.retries)
+    return record.replace(content=content, error_message=message, retries=retries)
+
+
+def content_of(chat: ChatRequest) -> dict[str, Any]:
+    """What was asked, as plain data: attachments by their kind alone."""
+    return {
+        "system": chat.system,
+        "messages": [_message(each) for each in chat.messages],
+        "tools": [plain(each) for each in chat.tools],
+    }
+
+
+@lru_cache(maxsize=256)
+def server_of(url: str) -> tuple[str | None, int | None]:
+    """The host and the port of a URL; None where there is none."""
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def _parameters(chat: ChatRequest) -> dict[str, Any]:
+    given = {
+        "temperature": chat.temperature,
+        "max_tokens": chat.max_tokens,
+        "top_p": chat.top_p,
+        "seed": chat.seed,
+        "stop": list(chat.stop) or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _outcome(error: SteerError | None) -> Outcome:
+    if error is None:
+        return "completed"
+    return "cancelled" if isinstance(error, StreamCancelledError) else "failed"
+
+
+def _told_of(error: SteerError) -> dict[str, Any]:
+    return {
+        "error_type": type(error).__name__,
+        "error_message": message_without_quotes(error),
+        "error_status": getattr(error, "status", None),
+        "is_retryable": error.is_retryable,
+    }
+
+
+def message_without_quotes(error: SteerError) -> str | None:
+    """What an error says, as far as it cannot quote a prompt or an answer; else None."""
+    if isinstance(error, ProviderError):
+        what = error.code or type(error).__name__
+        return f"{error.provider or 'provider'} ({error.status or '?'}): {what}"
+    return str(error) if isinstance(error, _WITHOUT_QUOTES) else None
+
+
+def _without_message(retry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in retry.items() if name != "message"}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    only_text = message.only_text
+    said: dict[str, Any] = {
+        "role": message.role,
+        "content": [_part(each) for each in message.parts] if only_text is None else only_text,
+    }
+    if message.tool_calls:
+        said["tool_calls"] = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        said["tool_call_id"] = message.tool_call_id
+    return said
+
+
+def _part(part: object) -> dict[str, Any]:
+    if isinstance(part, InputText):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, InputImage):
+        return {"type": "image", "media_type": part.media_type, "url": part.url}
+    kind = getattr(part, "value", {}).get("type")
+    return {"type": str(kind or type(part).__name__)}

@@ -1,0 +1,115 @@
+"""The thread in which sinks are told: it begins when needed, and loses nothing at its end."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import weakref
+
+import pytest
+
+from steer_llm_sdk import SteerLLMClient
+from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.sinks.worker import Worker, _finish, _running
+from steer_llm_sdk.testing import Script, ScriptedProvider
+from support.sinks import Remembering
+
+
+def worker_of(sink: Remembering, max_waiting: int = 100) -> Worker:
+    return Worker((sink,), ClientStats(), max_waiting)
+
+
+def wait_until_told(worker: Worker) -> None:
+    told = threading.Event()
+    worker.when_told(told.set)
+    assert told.wait(10)
+
+
+def test_calls_are_made_in_their_order_and_then_flushed() -> None:
+    sink, told = Remembering(), list[int]()
+    worker = worker_of(sink)
+    for number in range(50):
+        worker.submit(lambda number=number: told.append(number))  # type: ignore[misc]
+    wait_until_told(worker)
+
+    assert told == list(range(50))
+    assert [what for what, _ in sink.calls] == ["flush", "close"]
+
+
+def test_there_is_no_thread_before_there_is_something_to_tell() -> None:
+    worker = worker_of(Remembering())
+    called: list[bool] = []
+
+    worker.when_told(lambda: called.append(True))
+
+    assert called == [True]
+    assert worker._thread is None
+
+
+def test_a_worker_that_was_stopped_tells_the_rest_and_begins_again() -> None:
+    sink, told = Remembering(), list[str]()
+    worker = worker_of(sink)
+    worker.submit(lambda: told.append("first"))
+    worker.stop()
+    worker.join(10)
+    assert worker not in _running
+    worker.submit(lambda: told.append("second"))
+    wait_until_told(worker)
+
+    assert told == ["first", "second"]
+
+
+def test_when_nothing_more_comes_what_was_told_is_flushed_without_being_asked_to() -> None:
+    flushed = threading.Event()
+
+    class Flushed(Remembering):
+        def flush(self) -> None:
+            flushed.set()
+
+    worker = worker_of(Flushed())
+    worker.submit(lambda: None)
+
+    assert flushed.wait(10)
+
+
+def test_the_end_of_the_process_waits_for_what_waits() -> None:
+    sink, told = Remembering(), list[int]()
+    worker = worker_of(sink)
+    for number in range(20):
+        worker.submit(lambda number=number: told.append(number))  # type: ignore[misc]
+
+    _finish()
+
+    assert told == list(range(20))
+    assert not _running
+
+
+def test_where_no_thread_can_be_had_the_caller_is_not_touched(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    worker = worker_of(Remembering())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with caplog.at_level(logging.WARNING):
+        worker.submit(lambda: None)
+
+    assert "no thread can be started" in caplog.text
+
+
+async def test_a_client_that_nobody_closes_leaves_no_thread() -> None:
+    sink = Remembering()
+    client = SteerLLMClient("k", transport=ScriptedProvider(Script(["Hi"])), sinks=[sink])
+    await client.generate("Hi", "gpt-4o")
+    (worker,) = client._sinks._workers.values()
+    gone = weakref.ref(client)
+    del client
+    gc.collect()
+    worker.join(10)
+
+    assert gone() is None
+    assert [record.outcome for record in sink.ended] == ["completed"]
+    assert worker._thread is None
