@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import threading
 import weakref
 
@@ -113,3 +114,24 @@ async def test_a_client_that_nobody_closes_leaves_no_thread() -> None:
     assert gone() is None
     assert [record.outcome for record in sink.ended] == ["completed"]
     assert worker._thread is None
+
+
+def test_a_fork_waits_for_the_call_that_is_being_made() -> None:
+    """What the call has locked, an import or a library, would stay locked in the child."""
+    locked, has_begun = threading.Lock(), threading.Event()
+
+    def call() -> None:
+        with locked:
+            has_begun.set()
+            threading.Event().wait(0.05)
+
+    worker = worker_of(Remembering())
+    worker.submit(call)
+    assert has_begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if locked.acquire(blocking=False) else 1)
+    _, status = os.waitpid(child, 0)
+    wait_until_told(worker)
+
+    assert status == 0

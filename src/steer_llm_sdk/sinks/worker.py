@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.sinks.base import Sink
+from steer_llm_sdk.sinks.forking import ForkSafe
 
 _log = logging.getLogger("steer_llm_sdk.sinks")
 
@@ -37,8 +38,10 @@ _LINGER = 0.1
 _BATCH = 1_000
 
 
-class Worker:
+class Worker(ForkSafe):
     """Tells sinks, in a thread of its own, until `stop`. For one process.
+
+    A fork waits for the call that is being made.
 
     Args:
         sinks: Who is told.
@@ -46,7 +49,10 @@ class Worker:
         max_waiting: How many calls may wait.
     """
 
+    comes_first = True
+
     def __init__(self, sinks: tuple[Sink, ...], stats: ClientStats, max_waiting: int) -> None:
+        super().__init__()
         self._sinks = sinks
         self._stats = stats
         self._max_waiting = max_waiting
@@ -108,7 +114,8 @@ class Worker:
         try:
             self._tell_all()
             self._flush()
-            self._call("close")
+            with self.lock:
+                self._call("close")
         finally:
             self._end()
 
@@ -122,7 +129,8 @@ class Worker:
         call = self._next()
         if call is None:
             return False
-        call()
+        with self.lock:
+            call()
         self._unflushed += 1
         return True
 
@@ -145,7 +153,8 @@ class Worker:
     def _flush(self) -> None:
         if self._unflushed:
             self._unflushed = 0
-            self._call("flush")
+            with self.lock:
+                self._call("flush")
 
     def _call(self, name: str) -> None:
         for sink in self._sinks:
