@@ -43,7 +43,7 @@ _held = threading.local()
 
 
 def _before() -> None:
-    ordered = sorted(tuple(_all), key=lambda each: not each.comes_first)
+    ordered = sorted(_all, key=lambda each: not each.comes_first)
     _held.ones = [each for each in ordered if each.lock.acquire(timeout=_PATIENCE)]
     for each in _held.ones:
         each.let_go()
