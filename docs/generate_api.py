@@ -105,6 +105,15 @@ PAGES = {
             Part("sinks", ("SQLiteSink", "JSONLinesSink", "LoggingSink")),
         ),
     ),
+    "journal": Page(
+        "Journals",
+        "Where streams are held that outlive their callers. "
+        "The guide: [streams that outlive their caller](../guides/journals.md).",
+        (
+            Part("journal", ("MemoryJournal", "SQLiteJournal")),
+            Part("journal", ("Journal", "Attached"), is_made_for_users=False),
+        ),
+    ),
     "streaming": Page(
         "Clients, options, streams and responses",
         "How a stream is asked for, run and read. Errors: [a page of their own](../errors.md).",

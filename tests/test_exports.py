@@ -23,10 +23,12 @@ ERRORS = {
     "IncompleteToolCallError",
     "InvalidJSONError",
     "InvalidRequestError",
+    "JournalGapError",
     "MissingAPIKeyError",
     "NotFoundError",
     "OverloadedError",
     "PermissionDeniedError",
+    "ProducerLostError",
     "ProtocolError",
     "ProviderError",
     "QuotaExceededError",
@@ -81,6 +83,7 @@ PUBLIC = {
     },
     "steer_llm_sdk.streaming.manager": {"EventManager"},
     "steer_llm_sdk.sinks": {"JSONLinesSink", "LoggingSink", "SQLiteSink", "Sink", "StreamRecord"},
+    "steer_llm_sdk.journal": {"Attached", "Journal", "MemoryJournal", "SQLiteJournal"},
 }
 
 # What a bare `import steer_llm_sdk` must not load: the HTTP library, the event loop, any provider.

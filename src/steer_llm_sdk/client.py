@@ -16,13 +16,14 @@ from steer_llm_sdk.calls import (
     Planner,
     place_in_client,
 )
-from steer_llm_sdk.checks import with_advice
+from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.journal.base import Journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -32,7 +33,7 @@ from steer_llm_sdk.models.callbacks import (
 )
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.pools import Pools
+from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS, Pools
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.feed import SinkFeed
 from steer_llm_sdk.streaming.manager import EventManager
@@ -63,6 +64,7 @@ class SteerLLMClient:
         transport: What sends requests, in place of the network (`steer_llm_sdk.testing`).
         clock: What time it is, in place of the real one (`steer_llm_sdk.testing`).
         sinks: Who is told of every stream (`steer_llm_sdk.sinks`).
+        max_generations: How many of `start` may run at once, in each event loop.
 
     Attributes:
         stats: What became of its streams, in numbers.
@@ -82,13 +84,15 @@ class SteerLLMClient:
         transport: Transport | None = None,
         clock: Clock | None = None,
         sinks: Sequence[Sink] = (),
+        max_generations: int = DEFAULT_MAX_GENERATIONS,
     ) -> None:
+        POSITIVE.check("max_generations", max_generations)
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
         self.stats = ClientStats()
         self._planner = Planner(keys, {} if providers is None else providers)
         self._clock = clock or SystemClock()
-        self._pools = Pools(transport, self.stats)
         self._sinks = SinkFeed(sinks, self.stats, self._clock)
+        self._pools = Pools(transport, self.stats, max_generations)
         self._without_usage: set[str] = set()
 
     # --- streaming ----------------------------------------------------------------------------
@@ -252,15 +256,66 @@ class SteerLLMClient:
         wanted = plan.options.raise_on_error
         return await self._stream(plan, None, raises=True if wanted is None else wanted).run()
 
+    # --- apart from the caller ------------------------------------------------------------------
+
+    async def start(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        journal: Journal,
+        key: str | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> str:
+        """Begin an answer apart from the caller, who may leave: its events go into a journal.
+
+        It runs in this event loop, as long as the client: `close` stops it, and the journal says
+        so. ``journal.attach(stream_id)`` follows it from any process, ``journal.stop(stream_id)``
+        stops it.
+
+        Args:
+            messages: As in `stream_with_usage`.
+            model: As in `stream_with_usage`.
+            temperature: As in `stream_with_usage`.
+            max_tokens: As in `stream_with_usage`.
+            streaming_options: As in `stream_with_usage`.
+            journal: Where the events go: a `MemoryJournal`, `SQLiteJournal` or `RedisJournal`.
+            key: Begins the answer once: asked again by the same key, it is the same stream, until
+                that fails or is not kept any more.
+            **arguments: As in `stream_with_usage`.
+
+        Returns:
+            The stream's identifier, its first event being in the journal.
+
+        Raises:
+            ConfigurationError: The call cannot be made as it was asked for; the key has begun
+                another request; or `max_generations` run already.
+            ConnectionLostError: The journal cannot be reached.
+        """
+        from steer_llm_sdk.journal.starting import start
+
+        plan = self._plan(messages, model, temperature, max_tokens, streaming_options, arguments)
+        return await start(
+            plan, lambda: self._stream(plan, None, raises=False), self._pools.here(), journal, key
+        )
+
     # --- its life -----------------------------------------------------------------------------
 
-    async def close(self) -> None:
+    async def close(self, grace: float = 0.0) -> None:
         """End the streams that still run in this loop, and close its connections.
 
         Waits for what cancelled streams still have to deliver, and for the sinks to write it down.
         The client may be used again after.
+
+        Args:
+            grace: How many seconds the answers that `start` began have to end by themselves; then
+                they are stopped, and their journals say so.
         """
-        await self._pools.here().close()
+        NUMBER.check("grace", grace)
+        await self._pools.here().close(grace)
         await self._sinks.flush()
 
     async def __aenter__(self) -> Self:

@@ -19,7 +19,9 @@
     ├── InvalidJSONError              TruncatedJSONError, SchemaError, RefusalError
     ├── IncompleteToolCallError
     ├── CallbackError
-    └── StreamCancelledError
+    ├── StreamCancelledError
+    ├── ProducerLostError             retryable
+    └── JournalGapError
 
 Each class says whether trying again may help (``is_retryable``); an instance may know better than
 its class. No exception of another library is ever part of the tree, nor of its ``__cause__``.
@@ -435,3 +437,16 @@ class CallbackError(SteerError):
 
 class StreamCancelledError(SteerError):
     """The consumer ended the stream before the provider did."""
+
+
+# --- what a journal tells -----------------------------------------------------------------------
+
+
+class ProducerLostError(SteerError):
+    """The process that generated a stream into a journal is not heard of any more."""
+
+    is_retryable = True
+
+
+class JournalGapError(SteerError):
+    """A journal does not have what was asked for: it was never written, or is not kept any more."""

@@ -14,15 +14,22 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
 
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.underway import start_task
+from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
+
+# How many generations may run apart from their callers: no bound that anybody meets by intention.
+DEFAULT_MAX_GENERATIONS = 1000
+
+CLOSED = "the client was closed while the stream ran"
 
 
 class Cancellable(Protocol):
@@ -30,6 +37,14 @@ class Cancellable(Protocol):
 
     def cancel(self, reason: str) -> None:
         """End it."""
+        ...
+
+
+class Generates(Cancellable, Protocol):
+    """A generation that was begun apart from its caller."""
+
+    async def run(self) -> None:
+        """Run it to its end. Raises nothing."""
         ...
 
 
@@ -47,18 +62,25 @@ class Pool:
     Args:
         transport: What sends requests; None for connections of the loop's own.
         stats: Where undelivered streams are counted.
+        max_generations: How many generations may run apart from their callers.
 
     Attributes:
         streams: The streams that were begun in the loop.
         tasks: What was left to be done, mostly the last events of streams that were cancelled.
+        generations: What was begun apart from its caller, and the tasks that run it.
     """
 
-    def __init__(self, transport: Transport | None, stats: ClientStats) -> None:
+    def __init__(
+        self, transport: Transport | None, stats: ClientStats, max_generations: int
+    ) -> None:
         self.streams: weakref.WeakSet[Cancellable] = weakref.WeakSet()
         self._transport = transport
         self._stats = stats
         self._connections: Connections | None = None
         self.tasks: set[asyncio.Task[None]] = set()
+        self.generations: dict[Generates, asyncio.Task[None]] = {}
+        self._max_generations = max_generations
+        self._beginning = 0
 
     async def transport(self) -> Transport:
         """What sends requests."""
@@ -77,10 +99,41 @@ class Pool:
         task.add_done_callback(self._forget)
         return task
 
-    async def close(self) -> None:
-        """End the streams, wait for what they still have to deliver, and close the connections."""
+    @contextmanager
+    def room(self) -> Iterator[None]:
+        """Hold the place of one more generation, until it runs.
+
+        Raises:
+            ConfigurationError: There is no more.
+        """
+        if len(self.generations) + self._beginning >= self._max_generations:
+            raise ConfigurationError(
+                f"start: {self._max_generations} generations run already (max_generations)",
+                is_retryable=True,
+            )
+        self._beginning += 1
+        try:
+            yield
+        finally:
+            self._beginning -= 1
+
+    def generate(self, generation: Generates) -> None:
+        """Run a generation, until it ends or the client is closed."""
+        task = self.generations[generation] = self.keep(generation.run())
+        task.add_done_callback(lambda _: self.generations.pop(generation, None))
+
+    async def close(self, grace: float = 0.0) -> None:
+        """End the streams, wait for what they still have to deliver, and close the connections.
+
+        Args:
+            grace: How many seconds generations have to end by themselves.
+        """
+        if grace > 0 and self.generations:
+            await asyncio.wait(self.generations.values(), timeout=grace)
+        for generation in tuple(self.generations):
+            generation.cancel(CLOSED)
         for stream in tuple(self.streams):
-            stream.cancel("the client was closed while the stream ran")
+            stream.cancel(CLOSED)
         # A callback that closes the client from within such a task does not wait for itself.
         others = self.tasks - {asyncio.current_task()}
         if others:
@@ -134,11 +187,18 @@ class Pools:
     Args:
         transport: What sends requests; None for connections of each loop's own.
         stats: Where undelivered streams are counted.
+        max_generations: How many generations may run apart from their callers, in each loop.
     """
 
-    def __init__(self, transport: Transport | None, stats: ClientStats) -> None:
+    def __init__(
+        self,
+        transport: Transport | None,
+        stats: ClientStats,
+        max_generations: int = DEFAULT_MAX_GENERATIONS,
+    ) -> None:
         self._transport = transport
         self._stats = stats
+        self._max_generations = max_generations
         # A dictionary rather than one of them that is replaced: to add to it needs no lock, which
         # could have been taken by a thread that the child process does not have.
         self._by_process: dict[int, _ProcessPools] = {}
@@ -161,7 +221,7 @@ class Pools:
     def _add(self, process: _ProcessPools, loop: asyncio.AbstractEventLoop) -> Pool:
         process.give_up(lambda other: other.is_closed())
         with process.lock:
-            pool = process.by_loop[loop] = Pool(self._transport, self._stats)
+            pool = process.by_loop[loop] = Pool(self._transport, self._stats, self._max_generations)
         return pool
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from steer_llm_sdk.models.events import StreamEvent
@@ -86,4 +86,45 @@ class StreamAccount(Protocol):
             base_url: Where the last one went.
             last: The usage and the terminal event; none where nobody is left to get them.
         """
+        ...
+
+
+class EventSource(Protocol):
+    """Events, and one end: a stream, a run of several, or what a journal follows.
+
+    One task pulls at a time. An ``anext`` that is given up loses nothing: the next one goes on.
+    """
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        """Return the source itself."""
+        ...
+
+    async def __anext__(self) -> StreamEvent:
+        """Wait for the next event.
+
+        Raises:
+            StopAsyncIteration: There is none any more.
+            SteerError: The stream has failed; its error event has been given before.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Leave the source, at its end or before."""
+        ...
+
+
+class Producer(EventSource, Protocol):
+    """A source whose generation can be ended: a stream or a run."""
+
+    def cancel(self, reason: str = ...) -> None:
+        """End it; its last events still come."""
+        ...
+
+
+@runtime_checkable
+class Ready(Protocol):
+    """A source that tells which events can be taken at once."""
+
+    def take_ready(self) -> StreamEvent | None:
+        """Take the next event if that needs no waiting; None otherwise."""
         ...

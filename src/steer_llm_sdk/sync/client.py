@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from steer_llm_sdk.calls import CallKeywords, ItemKeywords, place_in_client
-from steer_llm_sdk.checks import with_advice
+from steer_llm_sdk.checks import NUMBER, with_advice
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.errors import CallbackError, SteerError
+from steer_llm_sdk.journal.base import Journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -23,9 +25,15 @@ from steer_llm_sdk.models.callbacks import (
 )
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sync.callbacks import BlockingManager
-from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
+from steer_llm_sdk.sync.streams import (
+    SyncAttached,
+    SyncEventStream,
+    SyncItemsStream,
+    SyncTextStream,
+)
 from steer_llm_sdk.sync.thread import LoopThread
 from steer_llm_sdk.transport.base import Transport
 
@@ -49,6 +57,7 @@ class SyncSteerLLMClient:
         transport: As in `SteerLLMClient`.
         clock: As in `SteerLLMClient`.
         sinks: As in `SteerLLMClient`.
+        max_generations: As in `SteerLLMClient`.
     """
 
     def __init__(
@@ -61,6 +70,7 @@ class SyncSteerLLMClient:
         transport: Transport | None = None,
         clock: Clock | None = None,
         sinks: Sequence[Sink] = (),
+        max_generations: int = DEFAULT_MAX_GENERATIONS,
     ) -> None:
         self._client = SteerLLMClient(
             openai_api_key,
@@ -70,6 +80,7 @@ class SyncSteerLLMClient:
             transport=transport,
             clock=clock,
             sinks=sinks,
+            max_generations=max_generations,
         )
         self._thread = LoopThread()
         # A client that nobody closes ends with the process, or when it is collected.
@@ -182,12 +193,55 @@ class SyncSteerLLMClient:
             )
         )
 
-    def close(self) -> None:
+    def start(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        journal: Journal,
+        key: str | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> str:
+        """Begin an answer apart from the caller: see `SteerLLMClient`.
+
+        It runs in the client's own thread; `attach` and `stop` are for code without an event loop.
+        """
+        return self._thread.run(
+            self._client.start(
+                messages,
+                model,
+                temperature,
+                max_tokens,
+                streaming_options,
+                journal=journal,
+                key=key,
+                **arguments,
+            )
+        )
+
+    def attach(self, stream_id: str, *, journal: Journal, after: int = -1) -> SyncAttached:
+        """Follow a stream that a journal holds, as an iterator of events: see `Journal.attach`."""
+        return SyncAttached(journal.attach(stream_id, after), self._thread, self)
+
+    def stop(
+        self, stream_id: str, *, journal: Journal, reason: str = "the stream was stopped"
+    ) -> bool:
+        """Stop the generation of a stream, wherever it runs: see `Journal.stop`."""
+        return self._thread.run(journal.stop(stream_id, reason))
+
+    def close(self, grace: float = 0.0) -> None:
         """End the streams that still run, close the connections, and end the thread.
 
         The client may be used again after.
+
+        Args:
+            grace: As in `SteerLLMClient`.
         """
-        self._thread.shut_down(self._client.close)
+        NUMBER.check("grace", grace)
+        self._thread.shut_down(partial(self._client.close, grace))
 
     def _note_callback_errors(self, response: StreamingResponse, count: int) -> None:
         async def note() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.streaming.stream import EventStream
@@ -28,36 +29,21 @@ class AsyncStream(Source[_Item_co], Protocol[_Item_co]):
         ...
 
 
-class SyncStream(Generic[_Item]):
-    """A stream of the asynchronous client, for a plain ``for`` loop. Use it in a ``with``.
+class SyncIterator(Generic[_Item]):
+    """What an asynchronous source gives, for a plain ``for`` loop. Use it in a ``with``.
 
     Args:
-        stream: The stream.
+        source: The source.
         thread: Where it runs.
-        owner: Kept as long as the stream: a client that is collected closes its streams.
+        owner: Kept as long as the iterator: a client that is collected closes its streams.
         reads_ahead: Whether anything is read that was not asked for.
     """
 
     def __init__(
-        self,
-        stream: AsyncStream[_Item],
-        thread: LoopThread,
-        owner: object = None,
-        *,
-        reads_ahead: bool = True,
+        self, source: Source[_Item], thread: LoopThread, owner: object, *, reads_ahead: bool
     ) -> None:
-        self._source = stream
         self._owner = owner
-        self._feed = Feed(stream, thread, reads_ahead=reads_ahead)
-
-    @property
-    def response(self) -> StreamingResponse:
-        """What has arrived so far, taken or not; whole when the stream has ended well."""
-        return self._source.response
-
-    def cancel(self, reason: str = "the stream was cancelled") -> None:
-        """End the stream: the provider's socket is closed at once. From any thread."""
-        self._feed.call(self._source.cancel, reason)
+        self._feed = Feed(source, thread, reads_ahead=reads_ahead)
 
     def close(self) -> None:
         """Leave the stream; its last events are dropped when it had not ended."""
@@ -91,6 +77,37 @@ class SyncStream(Generic[_Item]):
             stacklevel=2,
         )
         feed.leave("the stream was abandoned", waits=False)
+
+
+class SyncStream(SyncIterator[_Item]):
+    """A stream of the asynchronous client, for a plain ``for`` loop. Use it in a ``with``.
+
+    Args:
+        stream: The stream.
+        thread: Where it runs.
+        owner: Kept as long as the stream: a client that is collected closes its streams.
+        reads_ahead: Whether anything is read that was not asked for.
+    """
+
+    def __init__(
+        self,
+        stream: AsyncStream[_Item],
+        thread: LoopThread,
+        owner: object = None,
+        *,
+        reads_ahead: bool = True,
+    ) -> None:
+        super().__init__(stream, thread, owner, reads_ahead=reads_ahead)
+        self._source = stream
+
+    @property
+    def response(self) -> StreamingResponse:
+        """What has arrived so far, taken or not; whole when the stream has ended well."""
+        return self._source.response
+
+    def cancel(self, reason: str = "the stream was cancelled") -> None:
+        """End the stream: the provider's socket is closed at once. From any thread."""
+        self._feed.call(self._source.cancel, reason)
 
 
 class SyncEventStream(SyncStream[StreamEvent]):
@@ -141,3 +158,31 @@ class SyncItemsStream(SyncStream[Any]):
     Raises the stream's error when it fails, or when an element does not fit; the stream is then
     left.
     """
+
+
+class SyncAttached(SyncIterator[StreamEvent]):
+    """The events of a stream that a journal holds, for a plain ``for`` loop.
+
+    Leaving it stops nothing.
+
+    Args:
+        attached: What is followed.
+        thread: Where it runs.
+        owner: Kept as long as it is followed.
+    """
+
+    def __init__(self, attached: Attached, thread: LoopThread, owner: object = None) -> None:
+        super().__init__(_Followed(attached), thread, owner, reads_ahead=True)
+
+
+class _Followed:
+    """What is followed, as a source that can be ended: it is left."""
+
+    def __init__(self, attached: Attached) -> None:
+        self._attached = attached
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self._attached
+
+    def cancel(self, reason: str) -> None:  # noqa: ARG002 - what is left needs no reason
+        self._attached.leave()

@@ -1,0 +1,7 @@
+"""Journals: streams that outlive their caller, and are followed from any process."""
+
+from steer_llm_sdk.journal.attached import Attached
+from steer_llm_sdk.journal.base import Journal
+from steer_llm_sdk.journal.journals import MemoryJournal, SQLiteJournal
+
+__all__ = ["Attached", "Journal", "MemoryJournal", "SQLiteJournal"]

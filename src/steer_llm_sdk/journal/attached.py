@@ -1,0 +1,173 @@
+"""A stream as a journal gives it: `Attached`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol, Self
+
+from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
+from steer_llm_sdk.journal.desk import Desk
+from steer_llm_sdk.journal.tail import Tail
+from steer_llm_sdk.models.events import StreamEvent
+
+
+class Desks(Protocol):
+    """A journal: what it has in the running loop."""
+
+    def here(self) -> Desk:
+        """What there is in the running loop."""
+        ...
+
+    async def stop(self, stream_id: str, reason: str = ...) -> bool:
+        """Stop the generation of a stream."""
+        ...
+
+
+class Attached:
+    """The events of a stream that a journal holds: those that were, then those that come.
+
+    ::
+
+        async with journal.attach(stream_id, after=41) as events:
+            async for event in events:
+                ...
+
+    It ends after the last event of the generation; a failed one ends in a `StreamErrorEvent`, and
+    nothing is raised for it. Leaving it stops nothing: see `stop`. Whoever follows the same stream
+    in the same process gets the same objects: change none.
+
+    One task reads it at a time. An ``anext`` that is given up loses nothing.
+
+    Args:
+        journal: Where the stream is.
+        stream_id: Which it is.
+        after: The sequence of the last event that is known already; -1 for none.
+
+    Attributes:
+        stream_id: The stream.
+        after: The sequence of the last event that was given, or is known.
+    """
+
+    def __init__(self, journal: Desks, stream_id: str, after: int) -> None:
+        self.stream_id = stream_id
+        self.after = after
+        self._journal = journal
+        self._ready: deque[StreamEvent] = deque()
+        self._read_to = after  # what is in `_ready` goes up to here
+        self._desk: Desk | None = None
+        self._tail: Tail | None = None
+        self._is_over = False
+        self._is_read = False  # somebody waits for the next event
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def resume_after(self, sequence: int) -> None:
+        """Begin after this event: whoever asks has it already.
+
+        Raises:
+            ConfigurationError: It has begun already.
+        """
+        if self._desk is not None:
+            raise ConfigurationError("resume_after: the stream is being read already")
+        self.after = self._read_to = sequence
+
+    async def stop(self, reason: str = "the stream was stopped by a follower") -> bool:
+        """Stop the generation, wherever it runs: see `Journal.stop`."""
+        return await self._journal.stop(self.stream_id, reason)
+
+    def take_ready(self) -> StreamEvent | None:
+        """Take the next event if that needs no waiting; None otherwise."""
+        if not self._ready:
+            return None
+        event = self._ready.popleft()
+        self.after += 1
+        return event
+
+    async def aclose(self) -> None:
+        """Follow the stream no more."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Follow the stream no more; as `aclose`, for code that cannot wait."""
+        self._is_over = True
+        self._ready.clear()
+        tail, self._tail = self._tail, None
+        if tail is not None and self._desk is not None:
+            tail.wake()  # whoever waits for the next event
+            self._desk.leave(self.stream_id, tail)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        if (event := self.take_ready()) is not None:
+            return event
+        if self._is_read:
+            raise StreamInUseError(
+                "another task waits for the next event: attach once more for each further reader"
+            )
+        self._is_read = True
+        try:
+            while not self._is_over:
+                await self._fill()
+                if (event := self.take_ready()) is not None:
+                    return event
+        finally:
+            self._is_read = False
+        self.leave()
+        raise StopAsyncIteration
+
+    async def _fill(self) -> None:
+        """Get more events: from those that this process holds, else from the store."""
+        desk = self._desk or self._open()
+        tail = self._tail
+        held = None if tail is None else tail.events_after(self._read_to)
+        if tail is None or held is None:
+            await self._read(desk)
+        elif held:
+            self._take(held)
+        elif tail.error is not None:
+            raise tail.error
+        elif tail.is_over:
+            self._is_over = True
+        else:
+            await tail.grown()
+
+    def _open(self) -> Desk:
+        self._loop = asyncio.get_running_loop()
+        self._desk = desk = self._journal.here()
+        return desk
+
+    async def _read(self, desk: Desk) -> None:
+        page = await desk.read(self.stream_id, self._read_to)
+        if self._is_over:  # it was left meanwhile
+            return
+        self._take(page.events)
+        if page.is_last and not page.events:
+            self._is_over = True
+        elif self._tail is None and not page.events:
+            self._tail = desk.follow(self.stream_id, self._read_to)
+
+    def _take(self, events: Sequence[StreamEvent]) -> None:
+        self._ready.extend(events)
+        self._read_to += len(events)
+
+    def __del__(self) -> None:
+        if self._tail is None or self._desk is None or self._loop is None:
+            return
+        with suppress(RuntimeError):  # the loop has ended, and with it what follows the stream
+            self._loop.call_soon_threadsafe(self._desk.leave, self.stream_id, self._tail)

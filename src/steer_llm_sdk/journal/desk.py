@@ -1,0 +1,326 @@
+"""What a journal has in one event loop: its store, what is written, and what is followed there.
+
+Three tasks run while there is something to do, each for all streams of the loop: one writes what
+has come meanwhile in one round trip, one waits for news of the store, one sends heartbeats and
+finds those who do not any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from steer_llm_sdk.errors import JournalGapError, ProducerLostError
+from steer_llm_sdk.journal.store import Append, Claim, Page, Store, StoreUnreachableError
+from steer_llm_sdk.journal.tail import Tail
+from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
+
+_log = logging.getLogger("steer_llm_sdk.journal")
+
+_Result = TypeVar("_Result")
+
+# How many appends are written in one round trip, at most.
+_BATCH = 512
+
+# The pauses between two attempts to reach the store, in seconds: doubled from the first on.
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+
+Stop = Callable[[str], object]
+
+
+class Desk:
+    """What a journal has in one event loop.
+
+    Args:
+        store: The store, for this loop.
+        heartbeat: Seconds between heartbeats.
+        patience: For how many seconds a store is asked again that cannot be reached.
+    """
+
+    def __init__(self, store: Store, heartbeat: float, patience: float) -> None:
+        self._store = store
+        self._heartbeat = heartbeat
+        self._patience = patience
+        self._tails: dict[str, Tail] = {}
+        self._producers: dict[str, Stop] = {}
+        self._written: dict[str, int] = {}  # the next sequence of what is produced here
+        self._pending: deque[tuple[Append, asyncio.Future[bool]]] = deque()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    # --- producing ----------------------------------------------------------------------------
+
+    async def claim(self, claim: Claim) -> Claim:
+        """Begin a stream, unless its key is held by one that runs or has ended well."""
+        while True:
+            holder = await self.ask(lambda: self._store.claim(claim))
+            if holder.stream_id == claim.stream_id or not await self._is_lost(holder):
+                return holder
+
+    async def _is_lost(self, holder: Claim) -> bool:
+        """Whether the producer is lost who holds a key; then it is written, which frees the key."""
+        if not await self.ask(lambda: self._store.silent((holder.stream_id,))):
+            return False
+        try:
+            await self._note_lost(holder.stream_id, Tail(-1))
+        except JournalGapError:  # it has expired, or its beginning was trimmed
+            await self.ask(lambda: self._store.release(holder))
+        return True
+
+    def produce(self, stream_id: str, stop: Stop) -> None:
+        """Send heartbeats for a stream, and call `stop` with the reason when it is to end."""
+        self._producers[stream_id] = stop
+        self._written[stream_id] = 0
+        self._begin()
+
+    def end_producing(self, stream_id: str) -> None:
+        """Send no more heartbeats."""
+        self._producers.pop(stream_id, None)
+        self._written.pop(stream_id, None)
+        self._store.interrupt()
+        self._rest()
+
+    async def write(self, append: Append) -> bool:
+        """Write events; False where others have been written in their place.
+
+        Raises:
+            StoreUnreachableError: The store could not be reached for too long.
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._pending.append((append, future))
+        self._start("write", self._write_pending)
+        is_written = await future
+        if is_written:
+            self._hand_on(append)
+        return is_written
+
+    def _hand_on(self, append: Append) -> None:
+        """Hand what was written to those who follow it here: they need not ask the store."""
+        stream_id = append.stream_id
+        if stream_id in self._written:
+            self._written[stream_id] = append.first + len(append.events)
+        tail = self._tails.get(stream_id)
+        if tail is None:
+            return
+        if tail.next >= append.first:
+            tail.grow(Page(append.first, append.events, append.ends))
+        else:  # the news bring it, after what is missing
+            self._store.interrupt()
+
+    async def _write_pending(self) -> None:
+        while self._pending:
+            batch = [self._pending.popleft() for _ in range(min(_BATCH, len(self._pending)))]
+            appends = [append for append, _ in batch]
+            try:
+                written = await self.ask(lambda: self._store.write(appends))  # noqa: B023
+            except Exception as error:  # noqa: BLE001 - whoever waits gets it
+                _fail_all(batch, error)
+                continue
+            for (_, future), is_written in zip(batch, written, strict=True):
+                if not future.done():
+                    future.set_result(is_written)
+
+    # --- following ----------------------------------------------------------------------------
+
+    def follow(self, stream_id: str, after: int) -> Tail:
+        """Follow a stream that has been read up to `after`."""
+        tail = self._tails.get(stream_id)
+        if tail is None:
+            tail = self._tails[stream_id] = Tail(after)
+            self._begin()
+        tail.followers += 1
+        return tail
+
+    def leave(self, stream_id: str, tail: Tail) -> None:
+        """Follow a stream no more."""
+        tail.followers -= 1
+        if tail.followers == 0 and self._tails.get(stream_id) is tail:
+            del self._tails[stream_id]
+            self._store.interrupt()
+            self._rest()
+
+    async def read(self, stream_id: str, after: int) -> Page:
+        """Read what the store has."""
+        return await self.ask(lambda: self._store.read(stream_id, after))
+
+    async def ask_to_stop(self, stream_id: str, reason: str) -> bool:
+        """Ask the producer of a stream to stop, wherever it runs."""
+        is_asked = await self.ask(lambda: self._store.ask_to_stop(stream_id, reason))
+        if is_asked and (stop := self._producers.get(stream_id)) is not None:
+            stop(reason)  # a store need not tell here what was said here
+        return is_asked
+
+    def give_up(self) -> None:
+        """Let go of everything: the loop has ended."""
+        self._store.give_up()
+
+    async def close(self) -> None:
+        """End the tasks, and close the store."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._store.close()
+
+    # --- what runs ----------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._store.interrupt()
+        self._start("news", self._read_news)
+        self._start("beats", self._send_beats)
+
+    def _start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = self._tasks.get(name)
+        if task is None or task.done():
+            self._tasks[name] = task = asyncio.get_running_loop().create_task(work())
+            task.add_done_callback(self._note_crash)
+
+    def _note_crash(self, task: asyncio.Task[None]) -> None:
+        """Leave nobody waiting for a task that has failed."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.error("a journal cannot go on", exc_info=error)
+        for tail in self._tails.values():
+            tail.fail(JournalGapError(f"the journal cannot be read: {type(error).__name__}"))
+
+    def _rest(self) -> None:
+        if not self._tails and not self._producers and (beats := self._tasks.get("beats")):
+            beats.cancel()
+
+    async def _read_news(self) -> None:
+        pause = Pauses(self._patience)
+        while (followed := self._find_followed()) or self._producers:
+            try:
+                news = await self._store.news(followed, tuple(self._producers))
+            except StoreUnreachableError as error:
+                await self._wait_or_fail(pause, error)
+                continue
+            pause = Pauses(self._patience)
+            for stream_id, page in news.pages.items():
+                if (tail := self._tails.get(stream_id)) is not None:
+                    tail.grow(page)
+            for stream_id, reason in news.stops.items():
+                if (stop := self._producers.get(stream_id)) is not None:
+                    stop(reason)
+
+    def _find_followed(self) -> dict[str, int]:
+        """What the store has to tell: what is written here is handed on at once."""
+        return {
+            stream_id: tail.next - 1
+            for stream_id, tail in self._tails.items()
+            if not tail.is_over and tail.next != self._written.get(stream_id)
+        }
+
+    async def _wait_or_fail(self, pause: Pauses, error: StoreUnreachableError) -> None:
+        if await pause.wait():
+            return
+        for stream_id, tail in tuple(self._tails.items()):
+            if stream_id not in self._producers:
+                tail.fail(error)
+                del self._tails[stream_id]
+
+    async def _send_beats(self) -> None:
+        while True:
+            quiet = self._find_quiet()
+            await asyncio.sleep(self._heartbeat)
+            try:
+                if self._producers:
+                    await self._store.beat(tuple(self._producers))
+                for stream_id in await self._store.silent(quiet) if quiet else ():
+                    if (tail := self._tails.get(stream_id)) is not None and tail.is_quiet:
+                        await self._end_lost(stream_id, tail)
+            except StoreUnreachableError as error:
+                _log.warning("heartbeats are not heard: %s", error)
+
+    async def _end_lost(self, stream_id: str, tail: Tail) -> None:
+        try:
+            await self._note_lost(stream_id, tail)
+        except JournalGapError as error:
+            tail.fail(error)
+
+    def _find_quiet(self) -> list[str]:
+        """The followed streams, which may be quiet until the next beat."""
+        quiet = [
+            stream_id
+            for stream_id, tail in self._tails.items()
+            if stream_id not in self._producers and not tail.is_over
+        ]
+        for stream_id in quiet:
+            self._tails[stream_id].is_quiet = True
+        return quiet
+
+    async def _note_lost(self, stream_id: str, tail: Tail) -> None:
+        """Write the end that a lost producer did not write; another may have been quicker."""
+        last, after = tail.last, tail.next - 1
+        if last is None:  # it names whose stream it is
+            after = max(after - 1, -1)
+        while (page := await self.read(stream_id, after)).events:
+            last, after = page.events[-1], after + len(page.events)
+        if page.is_last:
+            return
+        event = _lost_event(stream_id, last, after + 1)
+        await self.write(Append(stream_id, after + 1, (event,), ends=True, frees_key=True))
+
+    async def ask(self, question: Callable[[], Awaitable[_Result]]) -> _Result:
+        """Ask the store, and again while it cannot be reached.
+
+        Raises:
+            StoreUnreachableError: It could not be reached for too long.
+        """
+        pause = Pauses(self._patience)
+        while True:
+            try:
+                return await question()
+            except StoreUnreachableError:
+                if not await pause.wait():
+                    raise
+
+
+class Pauses:
+    """The pauses between attempts to reach a store.
+
+    Args:
+        patience: For how many seconds it is asked again.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._until = time.monotonic() + patience
+        self._next = _FIRST_PAUSE
+
+    async def wait(self) -> bool:
+        """Wait before the next attempt; False where there is to be none."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(self._next, left))
+        self._next = min(2 * self._next, _LONGEST_PAUSE)
+        return True
+
+
+def _fail_all(batch: list[tuple[Append, asyncio.Future[bool]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _lost_event(stream_id: str, last: StreamEvent | None, sequence: int) -> StreamErrorEvent:
+    """The end of a stream whose producer is not heard of any more."""
+    error = ProducerLostError(
+        "the process that generated this stream is not heard of any more: it has died, or was held "
+        "up for too long"
+    )
+    known = last or StreamEvent(stream_id=stream_id)
+    return StreamErrorEvent(
+        provider=known.provider,
+        model=known.model,
+        request_id=known.request_id,
+        stream_id=known.stream_id,
+        timestamp=time.time(),
+        sequence=sequence,
+        error=error,
+        is_retryable=error.is_retryable,
+    )

@@ -1,0 +1,269 @@
+"""A journal in the memory of one process: `MemoryStore`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from steer_llm_sdk.errors import JournalGapError
+from steer_llm_sdk.journal.store import PAGE_EVENTS, Append, Claim, Keeping, News, Page
+from steer_llm_sdk.models.events import StreamEvent
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One stream.
+
+    Attributes:
+        claim: How it was begun.
+        heard: When its producer was heard of.
+        first: The sequence of the first event that is kept.
+        events: The events that are kept.
+        is_ended: Whether its last event is there.
+        stop_reason: Why it is to be stopped.
+        expires_at: When it is not kept any more.
+    """
+
+    claim: Claim
+    heard: float
+    expires_at: float
+    first: int = 0
+    events: list[StreamEvent] = field(default_factory=list)
+    is_ended: bool = False
+    stop_reason: str | None = None
+
+    @property
+    def next(self) -> int:
+        return self.first + len(self.events)
+
+    def page(self, after: int) -> Page:
+        start = after + 1 - self.first
+        if start < 0:
+            raise JournalGapError(
+                f"stream {self.claim.stream_id!r} is kept from event {self.first} on, "
+                f"and was asked for from {after + 1} on"
+            )
+        events = self.events[start : start + PAGE_EVENTS]
+        is_last = self.is_ended and start + len(events) >= len(self.events)
+        return Page(after + 1, events, is_last)
+
+
+class MemoryShelf:
+    """The streams of a `MemoryJournal`, for all event loops of its process.
+
+    Args:
+        keeping: How long and how much is kept.
+    """
+
+    def __init__(self, keeping: Keeping) -> None:
+        self.keeping = keeping
+        self.lock = threading.Lock()
+        self.streams: dict[str, _Kept] = {}
+        self.by_key: dict[str, str] = {}
+        self.watchers: set[MemoryStore] = set()
+        self._swept_at = 0.0
+
+    def find(self, stream_id: str) -> _Kept | None:
+        """The stream of that name, if it is kept."""
+        kept = self.streams.get(stream_id)
+        return None if kept is None or kept.expires_at < time.monotonic() else kept
+
+    def tell(self, stream_id: str) -> None:
+        """Something has come of a stream."""
+        for watcher in self.watchers:
+            watcher.note(stream_id)
+
+    def sweep(self) -> None:
+        """Forget what has expired."""
+        now = time.monotonic()
+        if now < self._swept_at + self.keeping.lost_after:
+            return
+        self._swept_at = now
+        for stream_id in [id for id, kept in self.streams.items() if kept.expires_at < now]:  # noqa: A001
+            claim = self.streams.pop(stream_id).claim
+            self.free(claim)
+
+    def free(self, claim: Claim) -> None:
+        """Free a key, if this claim holds it."""
+        if claim.key is not None and self.by_key.get(claim.key) == claim.stream_id:
+            del self.by_key[claim.key]
+
+
+class MemoryStore:
+    """What one event loop has of a `MemoryShelf`.
+
+    Args:
+        shelf: Where the streams are.
+    """
+
+    def __init__(self, shelf: MemoryShelf) -> None:
+        self._shelf = shelf
+        self._loop = asyncio.get_running_loop()
+        self._changed: set[str] = set()
+        self._watched: frozenset[str] = frozenset()
+        self._waiting: asyncio.Future[None] | None = None
+        self._is_interrupted = False
+
+    async def claim(self, claim: Claim) -> Claim:
+        """Begin a stream, unless its key is held: see `Store`."""
+        shelf = self._shelf
+        with shelf.lock:
+            shelf.sweep()
+            holder = shelf.find(shelf.by_key.get(claim.key, "")) if claim.key is not None else None
+            if holder is not None:
+                return holder.claim
+            now = time.monotonic()
+            shelf.streams[claim.stream_id] = _Kept(claim, now, now + self._kept_for)
+            if claim.key is not None:
+                shelf.by_key[claim.key] = claim.stream_id
+        return claim
+
+    async def release(self, claim: Claim) -> None:
+        """Free a key: see `Store`."""
+        with self._shelf.lock:
+            self._shelf.free(claim)
+
+    async def write(self, appends: Sequence[Append]) -> list[bool]:
+        """Write events: see `Store`."""
+        with self._shelf.lock:
+            return [self._write_one(append) for append in appends]
+
+    def _write_one(self, append: Append) -> bool:
+        kept = self._shelf.find(append.stream_id)
+        if kept is None or kept.is_ended or kept.next != append.first:
+            return False
+        kept.events += append.events
+        kept.heard = time.monotonic()
+        kept.expires_at = kept.heard + self._kept_for
+        self._trim(kept)
+        if append.ends:
+            kept.is_ended = True
+            kept.expires_at = kept.heard + self._shelf.keeping.ttl
+        if append.frees_key:
+            self._shelf.free(kept.claim)
+        self._shelf.tell(append.stream_id)
+        return True
+
+    def _trim(self, kept: _Kept) -> None:
+        most = self._shelf.keeping.max_events
+        if len(kept.events) > most + most // 4:  # not one by one
+            kept.first += len(kept.events) - most
+            del kept.events[:-most]
+
+    async def beat(self, stream_ids: Collection[str]) -> None:
+        """Note that producers live: see `Store`."""
+        now = time.monotonic()
+        with self._shelf.lock:
+            for stream_id in stream_ids:
+                kept = self._shelf.find(stream_id)
+                if kept is not None and not kept.is_ended:
+                    kept.heard = now
+                    kept.expires_at = now + self._kept_for
+
+    async def silent(self, stream_ids: Collection[str]) -> list[str]:
+        """Return those whose producers are lost: see `Store`."""
+        then = time.monotonic() - self._shelf.keeping.lost_after
+        with self._shelf.lock:
+            found = {stream_id: self._shelf.find(stream_id) for stream_id in stream_ids}
+        return [
+            stream_id
+            for stream_id, kept in found.items()
+            if kept is None or (not kept.is_ended and kept.heard < then)
+        ]
+
+    async def read(self, stream_id: str, after: int) -> Page:
+        """Read what is there after a sequence: see `Store`."""
+        with self._shelf.lock:
+            kept = self._shelf.find(stream_id)
+            if kept is None:
+                raise unknown_stream(stream_id)
+            return kept.page(after)
+
+    async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        """Wait until something has come: see `Store`."""
+        self._watch(frozenset([*followed, *produced]))
+        while True:
+            with self._shelf.lock:
+                changed, self._changed = self._changed, set()
+                found = self._find_news(changed, followed, produced)
+            if found or self._is_interrupted:
+                return found
+            waiting = self._waiting = self._loop.create_future()
+            try:
+                if not self._changed:  # in this moment, by another thread
+                    await waiting
+            finally:
+                self._waiting = None
+
+    def _watch(self, watched: frozenset[str]) -> None:
+        with self._shelf.lock:
+            self._changed |= watched - self._watched
+            self._watched = watched
+            (self._shelf.watchers.add if watched else self._shelf.watchers.discard)(self)
+        self._is_interrupted = False
+
+    def _find_news(
+        self, changed: set[str], followed: Mapping[str, int], produced: Collection[str]
+    ) -> News:
+        news = News()
+        for stream_id in changed:
+            kept = self._shelf.find(stream_id)
+            if kept is None:
+                continue
+            if stream_id in followed and (kept.next > followed[stream_id] + 1 or kept.is_ended):
+                news.pages[stream_id] = kept.page(max(followed[stream_id], kept.first - 1))
+                self._changed.add(stream_id)  # there may be more than a page
+            if stream_id in produced and kept.stop_reason is not None:
+                news.stops[stream_id] = kept.stop_reason
+        return news
+
+    def note(self, stream_id: str) -> None:
+        """Something has come of a stream; called under the lock, in any thread."""
+        if stream_id in self._watched:
+            self._changed.add(stream_id)
+            with suppress(RuntimeError):  # the loop has ended, and the store was not closed
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def interrupt(self) -> None:
+        """Have `news` return now: see `Store`."""
+        self._is_interrupted = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def ask_to_stop(self, stream_id: str, reason: str) -> bool:
+        """Ask the producer of a stream to stop: see `Store`."""
+        with self._shelf.lock:
+            kept = self._shelf.find(stream_id)
+            if kept is None or kept.is_ended:
+                return False
+            kept.stop_reason = kept.stop_reason or reason
+            self._shelf.tell(stream_id)
+        return True
+
+    async def close(self) -> None:
+        """Watch no more."""
+        self.give_up()
+        self.interrupt()
+
+    def give_up(self) -> None:
+        """Watch no more: see `Store`."""
+        self._watch(frozenset())
+
+    @property
+    def _kept_for(self) -> float:
+        """How long a stream is kept that has not ended: its producer may be lost."""
+        return self._shelf.keeping.ttl + self._shelf.keeping.lost_after
+
+
+def unknown_stream(stream_id: str) -> JournalGapError:
+    """The error of a stream that is not there."""
+    return JournalGapError(
+        f"the journal has no stream {stream_id!r}: none was begun by that name, or it has expired"
+    )

@@ -1,0 +1,387 @@
+"""A journal in a file of SQLite: `SQLiteStore`, for several processes of one machine.
+
+One thread has the connection, so that the event loop never waits for the disk. What others have
+written is found by ``PRAGMA data_version``, looked at every 20 ms: it changes when another
+connection has committed, and costs some microseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from steer_llm_sdk.errors import JournalGapError
+from steer_llm_sdk.journal.codec import decode_event, encode_event
+from steer_llm_sdk.journal.memory import unknown_stream
+from steer_llm_sdk.journal.store import (
+    PAGE_EVENTS,
+    Append,
+    Claim,
+    Keeping,
+    News,
+    Page,
+    StoreUnreachableError,
+)
+
+_Result = TypeVar("_Result")
+
+# How often the file is looked at, in seconds.
+_LOOK = 0.02
+
+# How long SQLite waits for another process that writes, in seconds.
+_BUSY_TIMEOUT = 5.0
+
+# What is written by this version of the library; a file of a newer one is refused.
+_SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS streams (
+    stream_id TEXT PRIMARY KEY,
+    key TEXT UNIQUE,
+    request TEXT NOT NULL,
+    first INTEGER NOT NULL DEFAULT 0,
+    next INTEGER NOT NULL DEFAULT 0,
+    is_ended INTEGER NOT NULL DEFAULT 0,
+    stop_reason TEXT,
+    heard REAL NOT NULL,
+    expires_at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS streams_by_expiry ON streams (expires_at);
+CREATE TABLE IF NOT EXISTS events (
+    stream_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    PRIMARY KEY (stream_id, sequence)
+) WITHOUT ROWID;
+"""
+
+
+class SQLiteStore:
+    """What one event loop has of the file.
+
+    Args:
+        path: The file.
+        keeping: How long and how much is kept.
+    """
+
+    def __init__(self, path: str, keeping: Keeping) -> None:
+        self._file = _File(path, keeping)
+        # SQLite's own calls are few and short; one at a time keeps their order.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="steer-journal")
+        self._interrupted: asyncio.Event = asyncio.Event()
+
+    async def _run(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, work, *arguments)
+
+    async def claim(self, claim: Claim) -> Claim:
+        """Begin a stream, unless its key is held: see `Store`."""
+        return await self._run(self._file.claim, claim)
+
+    async def release(self, claim: Claim) -> None:
+        """Free a key: see `Store`."""
+        await self._run(self._file.release, claim)
+
+    async def write(self, appends: Sequence[Append]) -> list[bool]:
+        """Write events in one transaction: see `Store`."""
+        return await self._run(self._file.write, appends)
+
+    async def beat(self, stream_ids: Collection[str]) -> None:
+        """Note that producers live: see `Store`."""
+        await self._run(self._file.beat, stream_ids)
+
+    async def silent(self, stream_ids: Collection[str]) -> list[str]:
+        """Return those whose producers are lost: see `Store`."""
+        return await self._run(self._file.silent, stream_ids)
+
+    async def read(self, stream_id: str, after: int) -> Page:
+        """Read what is there after a sequence: see `Store`."""
+        return await self._run(self._file.read, stream_id, after)
+
+    async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        """Wait until something has come: see `Store`."""
+        self._interrupted.clear()
+        found = await self._run(self._file.news, followed, produced)
+        while not found and not self._interrupted.is_set():
+            try:
+                async with asyncio.timeout(_LOOK):
+                    await self._interrupted.wait()
+            except TimeoutError:
+                pass
+            if await self._run(self._file.has_changed):
+                found = await self._run(self._file.news, followed, produced)
+        return found
+
+    def interrupt(self) -> None:
+        """Have `news` return now: see `Store`."""
+        self._interrupted.set()
+
+    async def ask_to_stop(self, stream_id: str, reason: str) -> bool:
+        """Ask the producer of a stream to stop: see `Store`."""
+        return await self._run(self._file.ask_to_stop, stream_id, reason)
+
+    async def close(self) -> None:
+        """Close the file, and end the thread."""
+        self.interrupt()
+        await self._run(self._file.close)
+        self._thread.shutdown(wait=False)
+
+    def give_up(self) -> None:
+        """Close the file: see `Store`."""
+        self._thread.submit(self._file.close)
+        self._thread.shutdown(wait=False)
+
+
+class _File:
+    """The file, in the one thread that uses it.
+
+    Args:
+        path: Where it is.
+        keeping: How long and how much is kept.
+    """
+
+    def __init__(self, path: str, keeping: Keeping) -> None:
+        self._path = path
+        self._keeping = keeping
+        self._connection: sqlite3.Connection | None = None
+        self._seen = -1  # the version of the data, as of the last look
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def claim(self, claim: Claim) -> Claim:
+        now = time.time()
+        with self._writing() as db:
+            _sweep(db, now)
+            row = db.execute(
+                "SELECT stream_id, key, request FROM streams WHERE key = ?", (claim.key,)
+            ).fetchone()
+            if row is not None:
+                return Claim(*row)
+            db.execute(
+                "INSERT INTO streams (stream_id, key, request, heard, expires_at)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (claim.stream_id, claim.key, claim.request, now, now + self._kept_for),
+            )
+        return claim
+
+    def release(self, claim: Claim) -> None:
+        with self._writing() as db:
+            _free(db, claim.stream_id)
+
+    def write(self, appends: Sequence[Append]) -> list[bool]:
+        with self._writing() as db:
+            return [self._write_one(db, append) for append in appends]
+
+    def _write_one(self, db: sqlite3.Connection, append: Append) -> bool:
+        stream_id, now = append.stream_id, time.time()
+        row = db.execute(
+            "SELECT first, next, is_ended FROM streams WHERE stream_id = ?", (stream_id,)
+        ).fetchone()
+        if row is None:
+            return False
+        if row[1:] != (append.first, 0):
+            return self._is_there(db, append, *row[1:])
+        db.executemany(
+            "INSERT INTO events VALUES (?, ?, ?)",
+            [
+                (stream_id, sequence, encode_event(event).decode())
+                for sequence, event in enumerate(append.events, append.first)
+            ],
+        )
+        following = append.first + len(append.events)
+        kept = self._keeping.ttl if append.ends else self._kept_for
+        db.execute(
+            "UPDATE streams SET first = ?, next = ?, is_ended = ?, heard = ?, expires_at = ?"
+            " WHERE stream_id = ?",
+            (
+                self._trim(db, stream_id, row[0], following),
+                following,
+                append.ends,
+                now,
+                now + kept,
+                stream_id,
+            ),
+        )
+        if append.frees_key:
+            _free(db, stream_id)
+        return True
+
+    def _is_there(
+        self, db: sqlite3.Connection, append: Append, following: int, is_ended: int
+    ) -> bool:
+        """Whether it is written already: it is asked again when the answer was lost."""
+        if (following, bool(is_ended)) != (append.first + len(append.events), append.ends):
+            return False
+        rows = db.execute(
+            "SELECT event FROM events WHERE stream_id = ? AND sequence >= ? ORDER BY sequence",
+            (append.stream_id, append.first),
+        ).fetchall()
+        return [row[0] for row in rows] == [encode_event(e).decode() for e in append.events]
+
+    def _trim(self, db: sqlite3.Connection, stream_id: str, first: int, following: int) -> int:
+        most = self._keeping.max_events
+        if following - first <= most + most // 4:  # not one by one
+            return first
+        db.execute(
+            "DELETE FROM events WHERE stream_id = ? AND sequence < ?",
+            (stream_id, following - most),
+        )
+        return following - most
+
+    def beat(self, stream_ids: Collection[str]) -> None:
+        now = time.time()
+        with self._writing() as db:
+            db.executemany(
+                "UPDATE streams SET heard = ?, expires_at = ? WHERE stream_id = ? AND NOT is_ended",
+                [(now, now + self._kept_for, stream_id) for stream_id in stream_ids],
+            )
+
+    def ask_to_stop(self, stream_id: str, reason: str) -> bool:
+        with self._writing() as db:
+            found = db.execute(
+                "UPDATE streams SET stop_reason = coalesce(stop_reason, ?)"
+                " WHERE stream_id = ? AND NOT is_ended AND expires_at > ?",
+                (reason, stream_id, time.time()),
+            )
+            return found.rowcount > 0
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def silent(self, stream_ids: Collection[str]) -> list[str]:
+        then = time.time() - self._keeping.lost_after
+        with self._reading() as db:
+            rows = [
+                (stream_id, _select(db, "is_ended OR heard >= ?", stream_id, then))
+                for stream_id in stream_ids
+            ]
+        return [stream_id for stream_id, row in rows if row is None or not row[0]]
+
+    def read(self, stream_id: str, after: int) -> Page:
+        with self._reading() as db:
+            row = _select(db, "first, next, is_ended", stream_id)
+            if row is None:
+                raise unknown_stream(stream_id)
+            return self._page(db, stream_id, after, *row)
+
+    def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        news = News()
+        with self._reading() as db:
+            self.has_changed()
+            for stream_id, after in followed.items():
+                row = _select(db, "first, next, is_ended", stream_id)
+                if row is not None and (row[1] > after + 1 or row[2]):
+                    known = max(after, row[0] - 1)
+                    news.pages[stream_id] = self._page(db, stream_id, known, *row)
+            for stream_id in produced:
+                (reason,) = _select(db, "stop_reason", stream_id) or (None,)
+                if reason is not None:
+                    news.stops[stream_id] = reason
+        return news
+
+    def has_changed(self) -> bool:
+        """Whether another connection has written since this was last asked."""
+        with self._reading() as db:
+            seen, self._seen = self._seen, db.execute("PRAGMA data_version").fetchone()[0]
+        return seen != self._seen
+
+    def _page(
+        self,
+        db: sqlite3.Connection,
+        stream_id: str,
+        after: int,
+        first: int,
+        following: int,
+        is_ended: int,
+    ) -> Page:
+        if after + 1 < first:
+            raise JournalGapError(
+                f"stream {stream_id!r} is kept from event {first} on, "
+                f"and was asked for from {after + 1} on"
+            )
+        rows = db.execute(
+            "SELECT event FROM events WHERE stream_id = ? AND sequence > ? ORDER BY sequence"
+            " LIMIT ?",
+            (stream_id, after, PAGE_EVENTS),
+        ).fetchall()
+        is_last = bool(is_ended) and after + 1 + len(rows) >= following
+        return Page(after + 1, [decode_event(row[0]) for row in rows], is_last)
+
+    # --- the connection -----------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            if self._connection is None:
+                self._connection = _connect(self._path)
+            yield self._connection
+        except sqlite3.Error as error:
+            raise StoreUnreachableError(f"the journal in {self._path!r}: {error}") from None
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    __del__ = close
+
+    @property
+    def _kept_for(self) -> float:
+        """How long a stream is kept that has not ended: its producer may be lost."""
+        return self._keeping.ttl + self._keeping.lost_after
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is the last moments
+        (found,) = db.execute("PRAGMA user_version").fetchone()
+        if found > _SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(f"it was written by a newer version ({found})")
+        db.executescript(
+            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
+        )
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _select(
+    db: sqlite3.Connection, columns: str, stream_id: str, *values: object
+) -> tuple[Any, ...] | None:
+    """Columns of a stream that is kept."""
+    row: tuple[Any, ...] | None = db.execute(
+        f"SELECT {columns} FROM streams WHERE stream_id = ? AND expires_at > ?",  # noqa: S608
+        (*values, stream_id, time.time()),
+    ).fetchone()
+    return row
+
+
+def _free(db: sqlite3.Connection, stream_id: str) -> None:
+    db.execute("UPDATE streams SET key = NULL WHERE stream_id = ?", (stream_id,))
+
+
+def _sweep(db: sqlite3.Connection, now: float) -> None:
+    """Forget what has expired."""
+    expired = db.execute("SELECT stream_id FROM streams WHERE expires_at <= ?", (now,)).fetchall()
+    if expired:
+        db.executemany("DELETE FROM events WHERE stream_id = ?", expired)
+        db.executemany("DELETE FROM streams WHERE stream_id = ?", expired)

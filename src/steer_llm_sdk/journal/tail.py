@@ -1,0 +1,78 @@
+"""The end of one stream, as far as this event loop has it: `Tail`. All its followers read it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from steer_llm_sdk.journal.store import Page
+from steer_llm_sdk.models.events import StreamEvent
+
+# How many of the last events are held at least. Who is further behind reads the store.
+_HELD_EVENTS = 512
+
+
+class Tail:
+    """Holds a stream's last events, and wakes those who wait for more.
+
+    Args:
+        after: The sequence after which it begins.
+
+    Attributes:
+        next: The sequence of the next event to come.
+        is_over: Whether none will come.
+        followers: How many read it.
+        error: Why nothing more can be read.
+        is_quiet: Whether nothing has come since this was last set.
+    """
+
+    def __init__(self, after: int) -> None:
+        self.next = after + 1
+        self.is_over = False
+        self.followers = 0
+        self.error: Exception | None = None
+        self.is_quiet = False
+        self._held: list[StreamEvent] = []
+        self._waiters: asyncio.Future[None] | None = None
+
+    @property
+    def last(self) -> StreamEvent | None:
+        """The last event, if it is held."""
+        return self._held[-1] if self._held else None
+
+    def grow(self, page: Page) -> None:
+        """Add what has come. What is here already is passed over."""
+        new = page.events[max(0, self.next - page.first) :]
+        if page.first > self.next:  # those between are not kept any more
+            self._held = []
+            self.next = page.first
+        self._held += new
+        self.next += len(new)
+        self.is_over = self.is_over or (page.is_last and page.first + len(page.events) >= self.next)
+        if len(self._held) > 2 * _HELD_EVENTS:
+            del self._held[:-_HELD_EVENTS]
+        if new or self.is_over:
+            self.is_quiet = False
+            self.wake()
+
+    def fail(self, error: Exception) -> None:
+        """Tell those who wait that nothing more can be read."""
+        self.error = error
+        self.wake()
+
+    def events_after(self, after: int) -> Sequence[StreamEvent] | None:
+        """The events after a sequence, perhaps none yet; None where they are not held any more."""
+        start = after + 1 - (self.next - len(self._held))
+        return None if start < 0 else self._held[start:]
+
+    async def grown(self) -> None:
+        """Wait until there is more, or until there will be nothing more."""
+        if self._waiters is None:
+            self._waiters = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._waiters)
+
+    def wake(self) -> None:
+        """Wake those who wait."""
+        waiters, self._waiters = self._waiters, None
+        if waiters is not None:
+            waiters.set_result(None)
