@@ -23,11 +23,7 @@ _PATH = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
 
 
 def open_journal(place: str, **options: Any) -> Journal:
-    """A journal of the place that a word names: a URL, or the path of a file."""
-    if "://" in place:
-        from steer_llm_sdk.journal import RedisJournal
-
-        return RedisJournal(place, **options)
+    """A journal of the place that a word names: the path of a file."""
     return SQLiteJournal(place, **options)
 
 
