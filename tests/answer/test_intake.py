@@ -406,12 +406,17 @@ def test_what_an_attempt_has_delivered_stays() -> None:
     ("fragment", "shown"),
     [
         ("Hi", {"delta": "Hi"}),
-        (Text("Hi", {"logprobs": []}), {"delta": "Hi"}),
+        (Text("Hi", {"logprobs": [1]}), {"delta": "Hi", "metadata": {"logprobs": [1]}}),
         (Reasoning("Hm"), {"delta": {"type": "reasoning", "text": "Hm"}}),
+        (
+            Reasoning("Hm", extra={"signature": "s"}),
+            {"delta": {"type": "reasoning", "text": "Hm", "signature": "s"}},
+        ),
+        (Extras({"annotations": [1]}), {"metadata": {"annotations": [1]}}),
         (Refusal("No"), {"delta": {"type": "refusal", "text": "No"}}),
         (Finish("stop", "end_turn"), {"finish_reason": "stop"}),
         (
-            ToolCallPiece(0, "call_1", "add", "{"),
+            ToolCallPiece(0, "call_1", "add", "{", extra={"extra_content": 1}),
             {
                 "delta": {
                     "type": "tool_call",
@@ -419,6 +424,7 @@ def test_what_an_attempt_has_delivered_stays() -> None:
                     "id": "call_1",
                     "name": "add",
                     "arguments": "{",
+                    "extra_content": 1,
                 }
             },
         ),

@@ -347,12 +347,17 @@ class OtherChoices:
                 text = fragment if isinstance(fragment, str) else fragment.text
                 self._texts.setdefault(index, []).append(text)
                 piece["delta"] = text
+                if isinstance(fragment, Text):
+                    piece["metadata"] = fragment.metadata
             case Reasoning():
-                piece["delta"] = {"type": "reasoning", "text": fragment.text}
+                beside = fragment.extra or {}
+                piece["delta"] = {"type": "reasoning", "text": fragment.text, **beside}
             case Refusal():
                 piece["delta"] = {"type": "refusal", "text": fragment.text}
             case ToolCallPiece():
                 piece["delta"] = self._add_call(index, fragment)
+            case Extras():
+                piece["metadata"] = fragment.metadata
             case _:
                 self._reasons[index] = fragment.provider_reason
                 piece["finish_reason"] = fragment.reason
@@ -384,4 +389,5 @@ class OtherChoices:
             "id": call["id"],
             "name": call["name"],
             "arguments": piece.arguments,
+            **(piece.extra or {}),
         }

@@ -120,7 +120,7 @@ class OtherChoice(msgspec.Struct, gc=False):
     """A fragment of a choice other than 0; it passes in metadata."""
 
     index: int
-    fragment: str | Text | Reasoning | ToolCallPiece | Refusal | Finish
+    fragment: str | Text | Reasoning | ToolCallPiece | Refusal | Finish | Extras
 
 
 class Failure(msgspec.Struct, gc=False):

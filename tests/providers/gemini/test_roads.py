@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, Usage
+from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, ToolCallPiece, Usage
 from steer_llm_sdk.providers.gemini.decoder import GeminiDecoder
 from steer_llm_sdk.wire.frame import Frame
 from support.strangers import STRANGE, with_strangers
@@ -102,3 +102,18 @@ def test_another_name_in_a_frame_of_words_is_told_once(
 
     assert spoken(decoder.decode(frame)) == [expected, "Hi"]
     assert list(decoder.decode(frame)) == ["Hi"]
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_signature_beside_a_piece_that_has_no_name_is_kept(is_open: bool) -> None:
+    decoder = prepared()
+    if is_open:
+        begun = chunk({"functionCall": {"name": "f", "willContinue": True}})
+        decoder.decode(Frame(json.dumps(begun).encode()))
+    signed = chunk({"functionCall": {}, "thoughtSignature": "c2ln"})
+
+    found = spoken(decoder.decode(Frame(json.dumps(signed).encode())))
+
+    extra = {"thoughtSignature": "c2ln"}
+    ended = ToolCallPiece(0, arguments="{}", is_whole=True)
+    assert found == ([ToolCallPiece(0, extra=extra), ended] if is_open else [Extras(extra)])

@@ -27,13 +27,14 @@ SHAPES: list[dict[str, Any]] = [
     said(content="Hi", thinking="Hm"),
     said(content=""),
     said(content="", tool_calls=[]),
+    said(content="", tool_calls=[{"function": {"index": 0, "name": "f", "arguments": {}}}]),
     line(response="Hi"),
     said(content="") | {"done": True, "done_reason": "stop", "eval_count": 1},
 ]
 CHANGED = [
     pytest.param(changed, id=f"{index}-{place}")
     for index, shape in enumerate(SHAPES)
-    for place, changed in with_strangers(shape)
+    for place, changed in with_strangers(shape, "arguments")
 ]
 
 

@@ -387,6 +387,7 @@ def test_other_choices_pass_beside_the_first() -> None:
 
     assert decode(chunk) == [
         "a",
+        OtherChoice(1, Extras({"citations": ["x"]})),
         OtherChoice(1, "b"),
         OtherChoice(1, ToolCallPiece(0, "a", "f", "{}")),
         OtherChoice(1, Finish("tool_calls", "stop")),

@@ -71,7 +71,9 @@ class PartReader:
         elif part:
             yield Extras({"parts": [part]})
 
-    def _read_call(self, call: JSONObject, extra: JSONObject | None) -> Iterator[ToolCallPiece]:
+    def _read_call(
+        self, call: JSONObject, extra: JSONObject | None
+    ) -> Iterator[ToolCallPiece | Extras]:
         """A whole call, or a piece of one: only its first piece has a name."""
         name, call_id = as_string(call.get("name")), as_string(call.get("id"))
         beside = {key: value for key, value in call.items() if value and key not in _READ_OF_CALLS}
@@ -86,6 +88,8 @@ class PartReader:
                 return
             self._open = PartialArguments(self._provider, object_at(call, "args"))
             yield self._piece(call_id, name, "", extra)
+        elif extra:  # beside a piece that only goes on, or ends its call
+            yield self._piece(call_id, None, "", extra) if self._open else Extras(extra)
         if self._open is not None:
             yield from self._continue(self._open, call, is_whole=is_whole)
 

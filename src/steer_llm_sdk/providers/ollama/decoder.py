@@ -76,6 +76,8 @@ _READ_OF_LINES = frozenset(
     | {"response", "thinking", "content", "tool_calls", *_FIGURES}
 )
 _READ_OF_MESSAGES = frozenset({"role", "content", "thinking", "tool_calls"})
+_READ_OF_CALLS = frozenset({"id", "type", "function"})
+_READ_OF_FUNCTIONS = frozenset({"index", "name", "arguments"})
 
 NOTHING: tuple[Fragment, ...] = ()
 
@@ -221,7 +223,9 @@ class OllamaDecoder:
             arguments = arguments_text(arguments or {}, self._provider)
         index = self._calls
         self._calls += 1
-        yield ToolCallPiece(index, as_string(call.get("id")), name, arguments, is_whole=True)
+        call_id = as_string(call.get("id"))
+        extra = _unread(call, _READ_OF_CALLS) | _unread(function, _READ_OF_FUNCTIONS)
+        yield ToolCallPiece(index, call_id, name, arguments, is_whole=True, extra=extra or None)
 
     def _finish(self, line: JSONObject) -> Iterator[Fragment]:
         if line.get("done") is not True:
@@ -241,12 +245,12 @@ class OllamaDecoder:
 def _read_beside(line: JSONObject) -> Iterator[Fragment]:
     """What a line and its message say that has no place of its own."""
     message = object_at(line, "message")
-    found = {key: value for key, value in line.items() if value and key not in _READ_OF_LINES}
-    found |= {
-        key: value for key, value in message.items() if value and key not in _READ_OF_MESSAGES
-    }
-    if found:
+    if found := _unread(line, _READ_OF_LINES) | _unread(message, _READ_OF_MESSAGES):
         yield Extras(found)
+
+
+def _unread(holder: JSONObject, read: frozenset[str]) -> JSONObject:
+    return {key: value for key, value in holder.items() if value and key not in read}
 
 
 def _counts(raw: JSONObject) -> dict[str, int]:

@@ -133,6 +133,7 @@ class ChoiceReader:
         with_words = _with_words(choice)
         delta = self._delta_of(choice)
         extras.update(_unknown(choice, _CHOICE_FIELDS))
+        extras.update(_unknown(as_object(choice.get("message")), _DELTA_FIELDS))
         extras.update(_unknown(delta, _DELTA_FIELDS))
         found += read_reasoning(delta)
         words, others = read_content(delta.get("content"))
@@ -151,7 +152,7 @@ class ChoiceReader:
         return found
 
     def _delta_of(self, choice: dict[str, Any]) -> dict[str, Any]:
-        """The delta; or the message, where a server sends the whole answer at once.
+        """The delta; or the message, where a server sends the whole answer at once, or its text.
 
         Some servers repeat all that they have said as a message beside each delta.
         """
@@ -159,8 +160,10 @@ class ChoiceReader:
         if isinstance(delta, dict):
             self._has_delta = True
             return delta
+        if self._has_delta:
+            return {}
         message = choice.get("message")
-        return message if isinstance(message, dict) and not self._has_delta else {}
+        return message if isinstance(message, dict) else {"content": choice.get("text")}
 
     def _pieces(self, delta: dict[str, Any]) -> list[ToolCallPiece]:
         calls = objects_at(delta, "tool_calls")

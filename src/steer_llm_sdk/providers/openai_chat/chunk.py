@@ -75,7 +75,7 @@ _HIGH_HALF = re.compile(rb'(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})"')
 _CONTENT = re.compile(rb'"content":\s*"')
 _LOW_HALF = re.compile(rb'"(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
 
-_OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Refusal, Finish)
+_OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Refusal, Finish, Extras)
 
 
 class ChunkReader:
@@ -94,6 +94,7 @@ class ChunkReader:
         self._choices_read = 0
         self._identity = Identity()
         self._extras: dict[str, Any] = {}
+        self._beside: dict[int, dict[str, Any]] = {}  # the same, of other choices
         self._usage: dict[str, Any] | None = None
         self._counts: dict[str, int] = {}
         self._half = b""  # the first of two escapes that stand for one character
@@ -168,7 +169,7 @@ class ChunkReader:
             if isinstance(choice, dict):
                 found += self._read_choice(choice, position, extras)
                 error = error or error_of(choice)
-        if news := self._news(extras):
+        if news := _news(extras, self._extras):
             found.insert(0, Extras(news))
         found += self._usage_of(chunk)
         if error is not None:
@@ -188,8 +189,10 @@ class ChunkReader:
         if index == 0:
             return self._first.read(choice, extras)
         reader = self._choices.setdefault(index, ChoiceReader())
-        # Extras of another choice have nowhere to go: its fragments pass in metadata themselves.
-        found = reader.read(choice, {})
+        beside: dict[str, Any] = {}
+        found = reader.read(choice, beside)
+        if news := _news(beside, self._beside.setdefault(index, {})):
+            found.insert(0, Extras(news))
         return [OtherChoice(index, f) for f in found if isinstance(f, _OF_OTHER_CHOICES)]
 
     def _identify(self, chunk: dict[str, Any]) -> list[Fragment]:
@@ -204,16 +207,6 @@ class ChunkReader:
             return []
         self._identity = identity
         return [identity]
-
-    def _news(self, extras: dict[str, Any]) -> dict[str, Any]:
-        """What says something, and something that it has not said before."""
-        news = {
-            key: value
-            for key, value in extras.items()
-            if value is not None and value not in ("", [], {}) and value != self._extras.get(key)
-        }
-        self._extras |= news
-        return news
 
     def _usage_of(self, chunk: dict[str, Any]) -> list[Fragment]:
         raw = chunk.get("usage") or object_at(chunk, "x_groq").get("usage") or _in_choice(chunk)
@@ -230,6 +223,17 @@ class ChunkReader:
 
     def _failure(self, error: dict[str, Any]) -> Failure:
         return Failure(read_failure(self._provider, error, self._identity.response_id))
+
+
+def _news(extras: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """What says something, and something that has not been said before."""
+    news = {
+        key: value
+        for key, value in extras.items()
+        if value is not None and value not in ("", [], {}) and value != said.get(key)
+    }
+    said |= news
+    return news
 
 
 def _in_choice(chunk: dict[str, Any]) -> object:

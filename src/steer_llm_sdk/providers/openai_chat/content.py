@@ -14,6 +14,11 @@ _REASONING = ("reasoning_content", "reasoning", "reasoning_text")
 _OPAQUE = ("reasoning_opaque", "reasoning_encrypted", "reasoning_items")
 _SEALS = ("signature", "data", "encrypted_content")
 
+# What has been read of a part, or of a detail of the reasoning; whatever else it has is kept.
+_OF_TEXT = frozenset({"type", "text"})
+_OF_THINKING = frozenset({"type", "text", "thinking", "summary", "closed"})
+_OF_DETAILS = frozenset({"type", "text", "summary", "format", "index"})
+
 
 def read_content(content: object) -> tuple[list[str | Reasoning], list[Any]]:
     """The words of ``content``, and its parts of other kinds as they are.
@@ -30,6 +35,8 @@ def read_content(content: object) -> tuple[list[str | Reasoning], list[Any]]:
             others.append(part)
         elif found != "":
             words.append(found)
+        if isinstance(found, str) and isinstance(part, dict) and part.keys() - _OF_TEXT:
+            others.append({key: value for key, value in part.items() if key != "text"})
     return words, others
 
 
@@ -50,8 +57,13 @@ def _read_thinking(part: dict[str, Any]) -> Reasoning:
     inner = part.get("thinking") or part.get("summary") or part.get("text")
     pieces = inner if isinstance(inner, list) else [inner]
     holders = [holder for holder in (part, *pieces) if isinstance(holder, dict)]
-    seals = {key: holder[key] for holder in holders for key in _SEALS if holder.get(key)}
-    return Reasoning("".join(_text_of(piece) for piece in pieces), extra=seals or None)
+    kept = {
+        key: value
+        for holder in holders
+        for key, value in holder.items()
+        if value and key not in _OF_THINKING
+    }
+    return Reasoning("".join(_text_of(piece) for piece in pieces), extra=kept or None)
 
 
 def _text_of(piece: object) -> str:
@@ -78,7 +90,7 @@ def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     if not text and not has_words:
         text = "".join(_text_of(block.get("thinking")) for block in blocks)
     kept: dict[str, Any] = {
-        "reasoning_details": [d for d in details if any(d.get(key) for key in _SEALS)],
+        "reasoning_details": [d for d in details if any(d[key] for key in d.keys() - _OF_DETAILS)],
         # A block without its signature only repeats the words.
         "thinking_blocks": [b for b in blocks if any(b.get(key) for key in _SEALS)],
         **{key: delta.get(key) for key in _OPAQUE},
