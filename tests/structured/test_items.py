@@ -92,17 +92,12 @@ def test_the_request_asks_for_an_object_with_one_array() -> None:
     assert not validator.is_valid([])
 
 
-def test_a_schema_whose_default_is_no_null_is_not_asked_for_strictly() -> None:
-    schema = {
-        "type": "object",
-        "properties": {"n": {"type": "integer", "default": 3}},
-        "required": ["n"],
-    }
-
-    request = read_item_type(schema).request
+@pytest.mark.parametrize("item", [Row, {"type": "object", "properties": {}}])
+def test_rows_are_asked_for_as_strictly_as_the_provider_can(item: Any) -> None:
+    request = read_item_type(item).request
 
     assert isinstance(request, JSONFormat)
-    assert request.strict is None
+    assert request.is_of_type
 
 
 def test_a_misfit_ends_the_items_after_those_before_it() -> None:

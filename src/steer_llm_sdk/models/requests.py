@@ -47,12 +47,17 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class JSONFormat:
-    """JSON is wanted: any, or one that fits `schema`."""
+    """JSON is wanted: any, or one that fits `schema`.
+
+    `is_of_type` says that the schema was made of a type: it is asked for as strictly as the
+    provider can.
+    """
 
     schema: Mapping[str, Any] | None = None
     name: str = "response"
     strict: bool | None = None
     description: str | None = None
+    is_of_type: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,15 +82,18 @@ MOONSHOT = Dialect(
 # model's own template is told whether and how much to think:
 # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 LLAMACPP = Dialect(
+    knows_limits=True,
     prefill=Prefill(is_echoed=True),
     reasoning=replace(
         effort_at("chat_template_kwargs", "reasoning_effort", none=_NO_THINKING, minimal="low"),
         budget=("thinking_budget_tokens",),
     ),
 )
+LMSTUDIO = Dialect(knows_limits=True)  # llama.cpp inside
 # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#chat-api
 # and https://docs.vllm.ai/en/latest/features/reasoning_outputs.html
 VLLM = Dialect(
+    knows_limits=True,
     prefill=Prefill(body={"add_generation_prompt": False, "continue_final_message": True}),
     reasoning=replace(
         effort_at("reasoning_effort", none=_NO_THINKING, minimal="low"),
@@ -153,7 +156,7 @@ ROWS: tuple[ProviderRow, ...] = (
     _row("huggingface", "https://router.huggingface.co/v1", keys=("HF_TOKEN",)),
     # Servers on one's own machine, at the ports that they open by themselves.
     _row("vllm", "http://localhost:8000/v1", VLLM, needs_key=False),
-    _row("lmstudio", "http://localhost:1234/v1", needs_key=False),
+    _row("lmstudio", "http://localhost:1234/v1", LMSTUDIO, needs_key=False),
     _row("llamacpp", "http://localhost:8080/v1", LLAMACPP, needs_key=False),
     # The embedded model: its address and key are made when it starts.
     ProviderRow("local", _WIRE, None, needs_key=False, dialect=LLAMACPP),

@@ -39,6 +39,8 @@ class Dialect:
         knows_developer_role: Messages of the role ``developer`` pass; elsewhere they become
             ``system``.
         takes_json_schema: ``response_format`` may carry a schema.
+        knows_limits: Its schemas may have lengths, defaults and the like, which OpenAI's strict
+            mode refuses.
         key_header: The header that carries the key: as a bearer token, or Azure's ``api-key``.
         base_path: What is added to a base URL that names a server and no path.
         reasoning: How it is told how much to reason.
@@ -54,6 +56,7 @@ class Dialect:
     required_tool_choice: Literal["required", "any"] = "required"
     knows_developer_role: bool = False
     takes_json_schema: bool = True
+    knows_limits: bool = False
     key_header: Literal["authorization", "api-key"] = "authorization"
     base_path: str = ""
     reasoning: ReasoningSpelling = _BY_WORDS

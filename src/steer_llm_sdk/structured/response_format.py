@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.requests import JSONFormat, RawTool
-from steer_llm_sdk.structured.schemas import strict_schema, with_object_at_root
+from steer_llm_sdk.providers.schemas import with_object_at_root
 from steer_llm_sdk.structured.validators import (
     ObjectValidator,
     PydanticValidator,
@@ -134,10 +134,9 @@ def _read_type(wanted: Any) -> ResponseFormat:
 
 
 def request_for(schema: Mapping[str, Any], name: str) -> JSONFormat:
-    """Ask for JSON by a schema made of a type: strictly, where that changes nothing it means."""
-    strict = strict_schema(schema)
+    """Ask for JSON by a schema made of a type: as strictly as the provider can."""
     tidy = _NOT_IN_NAME.sub("_", name).strip("_")[:_LONGEST_NAME] or "response"
-    return JSONFormat(schema if strict is None else strict, tidy, None if strict is None else True)
+    return JSONFormat(schema, tidy, is_of_type=True)
 
 
 def describe_type(wanted: Any, where: str) -> tuple[dict[str, Any], Validator]:

@@ -280,7 +280,7 @@ async def test_an_error_inside_the_stream_fails_for_both() -> None:
 
 
 async def test_our_request_is_the_official_sdks_request() -> None:
-    schema = {"type": "object", "properties": {}}
+    schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
     format_ = {"type": "json_schema", "name": "point", "schema": schema, "strict": True}
     tool = {"type": "function", "name": "add", "parameters": schema, "strict": True}
     asked: list[Event] = []

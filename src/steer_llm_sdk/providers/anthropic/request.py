@@ -31,6 +31,7 @@ from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.anthropic.thinking import build_thinking, tokens_to_think
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.reasoning import join_fields
+from steer_llm_sdk.providers.schemas import unwritable
 from steer_llm_sdk.providers.writing import (
     arguments_object,
     build_headers,
@@ -262,8 +263,7 @@ def _format_schema(schema: Mapping[str, Any], provider: str) -> dict[str, Any]:
     try:
         written: dict[str, Any] = format_schema(schema)
     except (RecursionError, TypeError) as error:
-        reason = "the schema has no end" if isinstance(error, RecursionError) else error
-        raise ConfigurationError(
-            f"{provider}: the request cannot be written as JSON: {reason}"
-        ) from None
-    return written
+        failure = unwritable(provider, error)
+    else:
+        return written
+    raise failure

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
+from steer_llm_sdk.providers.schemas import with_any_of, with_left_out, without_silent
 
 _FORMATS = frozenset(
     {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"}
@@ -26,20 +26,15 @@ _LISTED_SCHEMAS = frozenset({"anyOf", "allOf"})
 _TAKEN = frozenset({"type", "title", "description", "required"})
 _BESIDE_REFERENCES = frozenset({"$ref", "$defs", "definitions"})
 
-# What says nothing of the values, and can be left out in silence.
-_SILENT = frozenset({"$schema", "$id", "$comment", "discriminator", "examples"})
-
-_Schema = dict[str, Any]
-
 
 def format_schema(schema: Any) -> Any:
     """Return the schema in the API's subset of JSON Schema; what is no object stays as it is."""
     if not isinstance(schema, Mapping):
         return schema
-    given = {key: value for key, value in schema.items() if key not in _SILENT}
+    given = without_silent(schema)
     if "$ref" in given:
         return {key: _format_value(key, given[key]) for key in given if key in _BESIDE_REFERENCES}
-    given = _with_any_of(given)
+    given = with_any_of(given)
     written = {
         key: _format_value(key, value) for key, value in given.items() if _is_taken(key, value)
     }
@@ -50,14 +45,7 @@ def format_schema(schema: Any) -> Any:
         left_out["additionalProperties"] = given["additionalProperties"]
     if "enum" in written or "const" in written:
         written.pop("type", None)  # the values say it
-    return _described(written, left_out)
-
-
-def _with_any_of(schema: Mapping[str, Any]) -> _Schema:
-    """The schema with ``anyOf`` for ``oneOf``, unless it has both."""
-    if "oneOf" not in schema or "anyOf" in schema:
-        return dict(schema)
-    return {"anyOf" if key == "oneOf" else key: value for key, value in schema.items()}
+    return with_left_out(written, left_out)
 
 
 def _is_object(schema: Mapping[str, Any]) -> bool:
@@ -98,17 +86,3 @@ def _format_value(key: str, value: Any) -> Any:
     if key in _LISTED_SCHEMAS:
         return [format_schema(each) for each in value]
     return format_schema(value) if key == "items" else value
-
-
-def _described(schema: _Schema, left_out: Mapping[str, Any]) -> _Schema:
-    """The schema, its description followed by what had to be left out."""
-    if not left_out:
-        return schema
-    said = ", ".join(f"{key}: {_json(value)}" for key, value in left_out.items())
-    description = schema.get("description")
-    before = f"{description}\n\n" if isinstance(description, str) and description else ""
-    return schema | {"description": f"{before}{{{said}}}"}
-
-
-def _json(value: object) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -41,7 +41,9 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.gemini.schema import format_schema
 from steer_llm_sdk.providers.reasoning import join_fields
+from steer_llm_sdk.providers.schemas import unwritable
 from steer_llm_sdk.providers.writing import (
     arguments_object,
     build_headers,
@@ -103,15 +105,15 @@ def _build_body(chat: ChatRequest, provider: str) -> _Object:
     fields = {
         "contents": _build_contents(messages, provider),
         "systemInstruction": {"parts": [{"text": system}]} if system else None,
-        "tools": _build_tools(chat.tools) or None,
+        "tools": _build_tools(chat.tools, provider) or None,
         "toolConfig": _build_tool_choice(chat.tool_choice),
-        "generationConfig": _build_generation(chat) or None,
+        "generationConfig": _build_generation(chat, provider) or None,
     }
     # Much that a caller wants to add stands in ``generationConfig``, and must not undo the rest.
     return join_fields(without_none(fields), chat.extra_body, "generationConfig")
 
 
-def _build_generation(chat: ChatRequest) -> _Object:
+def _build_generation(chat: ChatRequest, provider: str) -> _Object:
     return without_none(
         {
             "temperature": chat.temperature,
@@ -120,7 +122,7 @@ def _build_generation(chat: ChatRequest) -> _Object:
             "stopSequences": list(chat.stop) or None,
             "seed": chat.seed,
             "thinkingConfig": _build_thinking(chat),
-            **_build_format(chat.response_format),
+            **_build_format(chat.response_format, provider),
         }
     )
 
@@ -142,26 +144,35 @@ def _build_thinking(chat: ChatRequest) -> _Object | None:
     return {"thinkingLevel": wanted, "includeThoughts": True}
 
 
-def _build_format(wanted: JSONFormat | RawTool | None) -> _Object:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> _Object:
     if wanted is None:
         return {}
     if isinstance(wanted, RawTool):
         return dict(wanted.value)
-    return {"responseMimeType": "application/json", "responseJsonSchema": wanted.schema}
+    schema = _format_schema(wanted.schema, provider, closes=wanted.is_of_type)
+    return {"responseMimeType": "application/json", "responseJsonSchema": schema}
 
 
-def _build_tools(tools: Sequence[Tool | RawTool]) -> list[_Object]:
-    declared = [_build_function(tool) for tool in tools if isinstance(tool, Tool)]
+def _format_schema(schema: Mapping[str, Any] | None, provider: str, *, closes: bool = False) -> Any:
+    try:
+        return format_schema(schema, closes=closes)
+    except (RecursionError, TypeError) as error:
+        failure = unwritable(provider, error)
+    raise failure
+
+
+def _build_tools(tools: Sequence[Tool | RawTool], provider: str) -> list[_Object]:
+    declared = [_build_function(tool, provider) for tool in tools if isinstance(tool, Tool)]
     functions = [{"functionDeclarations": declared}] if declared else []
     return [*functions, *(dict(tool.value) for tool in tools if isinstance(tool, RawTool))]
 
 
-def _build_function(tool: Tool) -> _Object:
+def _build_function(tool: Tool, provider: str) -> _Object:
     return without_none(
         {
             "name": tool.name,
             "description": tool.description,
-            "parametersJsonSchema": tool.parameters,
+            "parametersJsonSchema": _format_schema(tool.parameters, provider),
         }
     )
 

@@ -21,6 +21,7 @@ from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Mess
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest, JSONFormat, RawTool, Tool
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
+from steer_llm_sdk.providers.strict_schema import strict_format
 from steer_llm_sdk.providers.writing import (
     arguments_object,
     bearer,
@@ -62,7 +63,7 @@ def _build_body(chat: ChatRequest, provider: str) -> _Object:
         "messages": list(_build_messages(chat, provider)),
         "stream": True,
         "tools": _build_tools(chat, provider) or None,
-        "format": _build_format(chat.response_format),
+        "format": _build_format(chat.response_format, provider),
         "options": _build_options(chat) or None,
     }
     fields |= spell_reasoning(chat.reasoning, _REASONING, provider)
@@ -81,9 +82,11 @@ def _build_options(chat: ChatRequest) -> _Object:
     )
 
 
-def _build_format(wanted: JSONFormat | RawTool | None) -> object:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> object:
     if isinstance(wanted, JSONFormat):
-        return "json" if wanted.schema is None else wanted.schema
+        # Its grammars know lengths and defaults.
+        schema, _ = strict_format(wanted, provider, may_leave_out=False)
+        return "json" if schema is None else schema
     return None if wanted is None else wanted.value
 
 

@@ -22,6 +22,7 @@ from steer_llm_sdk.models.requests import (
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.dialects import Dialect
 from steer_llm_sdk.providers.reasoning import join_fields, spell_reasoning
+from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
 from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
 
 
@@ -50,7 +51,7 @@ def _build_body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str,
         "top_p": chat.top_p,
         "stop": list(chat.stop) or None,
         dialect.seed_field: chat.seed,
-        "tools": [_build_tool(tool) for tool in chat.tools] or None,
+        "tools": [_build_tool(tool, provider, dialect) for tool in chat.tools] or None,
         "tool_choice": _build_tool_choice(chat.tool_choice, dialect),
         "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
         "response_format": _build_format(chat.response_format, provider, dialect),
@@ -134,13 +135,14 @@ def _build_call(call: ToolCall) -> dict[str, Any]:
 # --- tools and formats ------------------------------------------------------------------------
 
 
-def _build_tool(tool: Tool | RawTool) -> dict[str, Any]:
+def _build_tool(tool: Tool | RawTool, provider: str, dialect: Dialect) -> dict[str, Any]:
     if isinstance(tool, RawTool):
         return dict(tool.value)
+    may_leave_out = not dialect.knows_limits
     function = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": tool.parameters,
+        "parameters": strict_parameters(tool, provider, may_leave_out=may_leave_out),
         "strict": tool.strict,
     }
     return {**tool.extra, "type": "function", "function": without_none(function)}
@@ -168,10 +170,11 @@ def _build_format(wanted: JSONFormat | RawTool | None, provider: str, dialect: D
             f"{provider} takes no JSON schema: ask for "
             '{"type": "json_object"} and describe the wanted object in a message'
         )
-    schema = {
+    schema, strict = strict_format(wanted, provider, may_leave_out=not dialect.knows_limits)
+    fields = {
         "name": wanted.name,
         "description": wanted.description,
-        "schema": wanted.schema,
-        "strict": wanted.strict,
+        "schema": schema,
+        "strict": strict,
     }
-    return {"type": "json_schema", "json_schema": without_none(schema)}
+    return {"type": "json_schema", "json_schema": without_none(fields)}

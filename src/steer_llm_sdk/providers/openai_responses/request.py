@@ -41,6 +41,7 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
+from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
 from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
 
 _Item = dict[str, Any]
@@ -122,10 +123,10 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
             "temperature": chat.temperature,
             "top_p": chat.top_p,
             "max_output_tokens": chat.max_tokens,
-            "tools": [_build_tool(tool) for tool in chat.tools] or None,
+            "tools": [_build_tool(tool, provider) for tool in chat.tools] or None,
             "tool_choice": _build_tool_choice(chat.tool_choice, chat.tools),
             "parallel_tool_calls": chat.parallel_tool_calls if chat.tools else None,
-            "text": _build_format(chat.response_format),
+            "text": _build_format(chat.response_format, provider),
             **spell_reasoning(chat.reasoning, _REASONING, provider),
         }
     )
@@ -270,13 +271,13 @@ def _output(message: Message) -> str | list[_Item]:
 # --- tools and formats ------------------------------------------------------------------------
 
 
-def _build_tool(tool: Tool | RawTool) -> _Item:
+def _build_tool(tool: Tool | RawTool, provider: str) -> _Item:
     if isinstance(tool, RawTool):
         return dict(tool.value)
     fields = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": tool.parameters,
+        "parameters": strict_parameters(tool, provider, may_leave_out=True),
         "strict": tool.strict,
     }
     return {**tool.extra, "type": "function", **without_none(fields)}
@@ -302,18 +303,19 @@ def _choose(name: str | None, tools: Sequence[Tool | RawTool]) -> _Item:
     return {"type": "function", "name": name}
 
 
-def _build_format(wanted: JSONFormat | RawTool | None) -> _Item | None:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> _Item | None:
     if wanted is None:
         return None
     if isinstance(wanted, RawTool):
         return {"format": wanted.value}
     if wanted.schema is None:
         return {"format": {"type": "json_object"}}
+    schema, strict = strict_format(wanted, provider, may_leave_out=True)
     fields = {
         "type": "json_schema",
         "name": wanted.name,
-        "schema": wanted.schema,
+        "schema": schema,
         "description": wanted.description,
-        "strict": wanted.strict,
+        "strict": strict,
     }
     return {"format": without_none(fields)}
