@@ -11,7 +11,12 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest, JSONFormat
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.providers.reasoning import EFFORTS, join_fields
+from steer_llm_sdk.providers.reasoning import (
+    EFFORTS,
+    ReasoningSpelling,
+    join_fields,
+    spell_reasoning,
+)
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
 
 WORDS = ("none", "minimal", "low", "medium", "high")
@@ -125,6 +130,13 @@ def test_every_provider_says_it_or_refuses_it_by_name(provider: str, wanted: str
         said = str(error).startswith(f"{provider}: reasoning={wanted!r}: ")
 
     assert said
+
+
+def test_a_server_that_takes_nothing_of_the_kind_says_so() -> None:
+    spelling = ReasoningSpelling({})
+
+    with pytest.raises(ConfigurationError, match="no spelling here: it takes none; what else"):
+        spell_reasoning("low", spelling, "acme")
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

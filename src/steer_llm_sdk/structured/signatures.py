@@ -15,8 +15,8 @@ from functools import partial
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.providers.schemas import Schema, with_object_at_root
 from steer_llm_sdk.structured.response_format import is_of_pydantic
-from steer_llm_sdk.structured.schemas import Schema, with_object_at_root
 from steer_llm_sdk.structured.validators import failed_inside, first_fault, misfit
 
 _EMPTY = inspect.Parameter.empty

@@ -107,6 +107,10 @@ def test_one_of_is_any_of() -> None:
     assert format_schema({"oneOf": either}) == {"anyOf": either}
 
 
+def test_what_is_no_object_among_alternatives_stays_as_it_is() -> None:
+    assert format_schema({"anyOf": [True]}) == {"anyOf": [True]}
+
+
 def test_both_kinds_of_alternatives_keep_the_one_that_has_a_spelling() -> None:
     either = [{"type": "string"}]
 
