@@ -351,8 +351,11 @@ def test_what_has_no_strict_form_is_sent_as_it_is(*, is_of_type: bool) -> None:
 
 @pytest.mark.parametrize("provider", ["openai", "openai-responses"])
 def test_a_strict_tool_is_written_too(provider: str) -> None:
-    tools = (Tool("a", None, LIMITED, strict=True), Tool("b", None, LIMITED))
-    tools = (*tools, Tool("c", None, {"type": "object"}, strict=True))
+    tools = (
+        Tool("a", None, LIMITED, strict=True),
+        Tool("b", None, LIMITED),
+        Tool("c", None, {"type": "object"}, strict=True),
+    )
 
     found = [
         tool.get("function", tool)["parameters"] for tool in sent(provider, tools=tools)["tools"]
