@@ -25,7 +25,6 @@ from support.recorded_formats import WIRES
 # The formats that are not built here.
 FOREIGN = (
     "anthropic-completion",
-    "bedrock",
     "bedrock-invoke",
     "cohere",
     "cohere-v1",

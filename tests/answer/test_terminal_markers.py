@@ -11,6 +11,8 @@ import pytest
 
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import TerminalMarkers, WireFormat
+from steer_llm_sdk.providers.bedrock.decoder import Converse
+from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
@@ -29,6 +31,8 @@ WIRES: Mapping[str, type[WireFormat]] = {
     "anthropic": AnthropicMessages,
     "gemini": Gemini,
     "ollama": Ollama,
+    "bedrock": Converse,
+    "bedrock-anthropic": InvokeAnthropic,
 }
 
 # A script's spelling, where it is not called as the wire format is.
@@ -40,7 +44,12 @@ SCRIPT = Script(
     tool_calls=[ScriptedToolCall("look_up", ['{"place":"', 'Köln"}'], "call_7")],
 )
 
-FINISHES = {"openai-chat": "finish_reason", "mistral": "finish_reason", "gemini": "finishReason"}
+FINISHES = {
+    "openai-chat": "finish_reason",
+    "mistral": "finish_reason",
+    "gemini": "finishReason",
+    "bedrock": "stopReason",
+}
 
 ARRAY = (
     b'[{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]}\r\n,\r\n'
@@ -90,6 +99,8 @@ def completes_by_finish(name: str, at: int) -> bool:
         cut = piece[: max(0, at - begin)].rstrip()
         is_frame = cut == piece.rstrip()
         if not is_frame:
+            if name == "bedrock":
+                return has_finished and not cut
             # A line is read when there is something behind its colon.
             return has_finished and (cut == b"data:" or not cut.startswith(b"data:"))
         has_finished = has_finished or (FINISHES[name] + '":"').encode() in piece

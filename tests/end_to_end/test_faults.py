@@ -29,7 +29,7 @@ WHOLE = {
 }
 # A finish reason and a clean end suffice in this format: see docs/terminal-markers.md. (Gemini's
 # finish reason stands in its last frame: without that there is none.)
-WHOLE_BY_FINISH = {("a finish reason, no end marker", "openai")}
+WHOLE_BY_FINISH = {("a finish reason, no end marker", name) for name in ("openai", "bedrock")}
 
 
 @pytest.mark.parametrize("provider", MODELS)

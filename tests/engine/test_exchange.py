@@ -17,7 +17,16 @@ from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
 from steer_llm_sdk.testing import HTTPError, LoopbackServer
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "mistral")
+FORMATS = (
+    "openai",
+    "openai-responses",
+    "anthropic",
+    "gemini",
+    "ollama",
+    "mistral",
+    "bedrock",
+    "bedrock-anthropic",
+)
 
 
 def format_of(name: str) -> WireFormat:

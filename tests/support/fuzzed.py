@@ -21,6 +21,8 @@ from steer_llm_sdk.models.events import StreamErrorEvent, StreamUsageEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
+from steer_llm_sdk.providers.bedrock.decoder import Converse
+from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
@@ -59,6 +61,14 @@ WIRES: dict[str, Fuzzed] = {
     "anthropic": Fuzzed(AnthropicMessages, "anthropic", re.compile(rb"message_stop")),
     "gemini": Fuzzed(Gemini, "gemini", None, re.compile(rb"finishReason|finish_reason")),
     "ollama": Fuzzed(Ollama, "ollama", re.compile(rb'"done"\s*:\s*true')),
+    "bedrock": Fuzzed(
+        Converse,
+        "bedrock",
+        re.compile(rb"(?s)messageStop.*metadata|metadata.*messageStop"),
+        re.compile(rb"messageStop"),
+    ),
+    # What it says stands in base64.
+    "bedrock-anthropic": Fuzzed(InvokeAnthropic, "bedrock-anthropic", re.compile(rb"chunk")),
 }
 
 # What a decoder may make of bytes: nothing else is ever raised, or told by the error event.

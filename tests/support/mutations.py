@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, TypeAlias
+
+from steer_llm_sdk.testing.formats.event_messages import event_message
 
 Mutation: TypeAlias = Callable[[bytes, Random], bytes]
 
@@ -46,8 +48,20 @@ _SURPRISES: tuple[Any, ...] = (
 
 def frames_of(body: bytes) -> list[bytes]:
     """The frames of a body, separators included, so that joined they are the body."""
+    if body.startswith(b"\x00"):
+        return list(_messages_of(body))
     separator = _BLANK_LINE if b"\n\n" in body or b"\r\n\r\n" in body else _LINE
     return [frame for frame in separator.split(body) if frame]
+
+
+def _messages_of(body: bytes) -> Iterator[bytes]:
+    """Amazon's messages say at their beginning how long they are."""
+    at = 0
+    while at < len(body):
+        length = int.from_bytes(body[at : at + 4], "big")
+        end = at + max(length, 16)
+        yield body[at:end]
+        at = end
 
 
 def flip(body: bytes, random: Random) -> bytes:
@@ -120,7 +134,10 @@ def _with_surprise(frame: bytes, random: Random) -> bytes:
         holder[str(other)] = holder.pop(key)
     else:
         holder[key] = random.choice(_SURPRISES)
-    return frame[:begin] + json.dumps(value).encode() + frame[end:]
+    spoilt = json.dumps(value).encode()
+    if frame.startswith(b"\x00"):  # with lengths and checksums that are right
+        return event_message(spoilt, frame[12:begin])
+    return frame[:begin] + spoilt + frame[end:]
 
 
 def _spots(value: Any) -> list[tuple[Any, Any]]:

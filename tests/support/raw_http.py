@@ -15,6 +15,8 @@ PATHS = {
     "anthropic": "/v1/messages",
     "gemini": "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
     "ollama": "/api/chat",
+    "bedrock": "/model/amazon.nova-lite-v1%3A0/converse-stream",
+    "bedrock-anthropic": "/model/anthropic.claude-sonnet-4-5/invoke-with-response-stream",
 }
 REQUEST = {"model": "m", "stream": True, "stream_options": {"include_usage": True}}
 

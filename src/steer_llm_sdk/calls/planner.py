@@ -28,6 +28,7 @@ from steer_llm_sdk.models.requests import (
     read_tool_choice,
 )
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.auth.base import Access, AccessSettings, make_access
 from steer_llm_sdk.providers.base import Endpoint, WireFormat
 from steer_llm_sdk.providers.dialects import ProviderRow
 from steer_llm_sdk.providers.registry import PROVIDERS, provider_row, resolve_model, wire_format
@@ -57,6 +58,7 @@ class _Service:
     model_path: str | None = None
     login: str | None = field(default=None, repr=False)
     needs_key: bool = False
+    access: Access | None = None
 
     def endpoint_with(self, key: str | None) -> Endpoint | None:
         """The endpoint, as whoever holds `key`; as whom the client was made for, without one."""
@@ -136,7 +138,9 @@ class Planner:
     def _target(self, provider: str, model: str, chat: ChatRequest) -> Target:
         service = self._service(provider)
         endpoint = service.endpoint_with(None)
-        if endpoint is None:
+        if service.access is not None:
+            find = _access_finder(service.access, model)
+        elif endpoint is None:
             find = _local_finder(provider, model, service.model_path)
         elif endpoint.api_key is None and service.needs_key:
             raise self._missing_key(provider)
@@ -159,9 +163,9 @@ class Planner:
         """
         service = self._service(target.provider)
         endpoint = service.endpoint_with(None)
-        if endpoint is None:
+        if endpoint is None and service.access is None:
             _check_embedded(target.provider, target.chat.model, service.model_path)
-        target.wire.request(target.chat, endpoint or _EMBEDDED)
+        target.wire.request(target.chat, endpoint or _UNKNOWN)
 
     def _service(self, provider: str) -> _Service:
         service = self._services.get(provider)
@@ -182,12 +186,29 @@ class Planner:
         if row.name == LOCAL and settings.base_url is None:
             path = None if settings.model_path is None else os.fspath(settings.model_path)
             return _Service(wire, None, proxy, settings.verify, path)
+        if row.access is not None:
+            access = make_access(row.access, self._access_settings(provider, row, settings))
+            return _Service(wire, None, proxy, settings.verify, access=access)
         base_url, login = split_credentials(self._base_url(provider, row, settings))
         endpoint = Endpoint(
             provider, base_url, self._key(provider, row, settings), dict(settings.headers or {})
         )
         needs_key = row.needs_key and base_url == row.base_url
         return _Service(wire, endpoint, proxy, settings.verify, login=login, needs_key=needs_key)
+
+    def _access_settings(
+        self, provider: str, row: ProviderRow, settings: ProviderSettings
+    ) -> AccessSettings:
+        variables = () if self._is_new(provider) else row.base_url_env
+        given = settings.base_url or first_set(self._environment, variables)
+        return AccessSettings(
+            provider,
+            row.base_url or "",
+            None if given is None else clean_base_url(given, provider),
+            self._key(provider, row, settings),
+            dict(settings.headers or {}),
+            self._environment,
+        )
 
     def _base_url(self, provider: str, row: ProviderRow, settings: ProviderSettings) -> str:
         variables = () if self._is_new(provider) else row.base_url_env
@@ -250,8 +271,8 @@ _SETTINGS_HINTS: Mapping[type, str] = {
 
 _DEFAULTS = StreamingOptions()
 
-# Stands for the embedded model's, which is known once it runs.
-_EMBEDDED = Endpoint(LOCAL, "http://127.0.0.1")
+# Stands for those that are known later: the embedded model's, and what an access finds.
+_UNKNOWN = Endpoint(LOCAL, "http://127.0.0.1")
 
 # Providers that share another's key and endpoint.
 _SHARED = {"openai-responses": "openai"}
@@ -306,6 +327,13 @@ def _read_structure(
 def _finder(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
     async def find() -> Endpoint:
         return endpoint
+
+    return find
+
+
+def _access_finder(access: Access, model: str) -> Callable[[], Awaitable[Endpoint]]:
+    async def find() -> Endpoint:
+        return await access.endpoint(model)
 
     return find
 

@@ -15,6 +15,7 @@ from steer_llm_sdk.config import shown_url
 from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.engine.scrubbing import Secrets
 from steer_llm_sdk.errors import (
+    AuthenticationError,
     ConnectError,
     ConnectionLostError,
     IncompleteStreamError,
@@ -45,7 +46,23 @@ async def open_body(
     """
     if target.endpoint is None:
         await target.prepare()
+    try:
+        return await _send(target, transport, options, clock, resumption)
+    except AuthenticationError:
+        if not target.forget_credentials():
+            raise
+    return await _send(target, transport, options, clock, resumption)
+
+
+async def _send(
+    target: Target,
+    transport: Transport,
+    options: StreamingOptions,
+    clock: Clock,
+    resumption: Resumption | None,
+) -> Body:
     request = target.request() if resumption is None else resumption.request
+    request = await target.authorize(request, clock)
     secrets = Secrets(request)
     try:
         response = await transport.open(request, connect_timeout=options.connect_timeout)
@@ -204,11 +221,28 @@ _BODY_SECONDS = 10.0
 STREAMING_STATUSES = frozenset({200, 201, 202, 203})
 
 # How streams begin; a gateway may send its page of HTML, or a sentence, under their content type.
-_STREAM_BEGINNINGS = (b"data", b"event", b"id", b"retry", b":", b"{", b"[", b"\xef\xbb\xbf")
+# (Amazon's event messages begin with their length, of which the first byte is none.)
+_STREAM_BEGINNINGS = (
+    b"data",
+    b"event",
+    b"id",
+    b"retry",
+    b":",
+    b"{",
+    b"[",
+    b"\xef\xbb\xbf",
+    b"\x00",
+)
 _MAX_HEAD_BYTES = 4_000
 
 # Content types that do not rule a stream out: its own, and those of servers that do not care.
-_STREAM_TYPES = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/x-")
+_STREAM_TYPES = (
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/jsonl",
+    "application/x-",
+    "application/vnd.amazon.eventstream",
+)
 
 
 async def read_refusal(

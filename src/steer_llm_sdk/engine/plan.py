@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.models.ports import StreamAccount
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
@@ -58,6 +59,22 @@ class Target:
         assert self.endpoint is not None  # noqa: S101 - see the docstring
         spelled, self._spelled = self._spelled, None
         return spelled or self._by_its_way(self.wire.request(self.chat, self.endpoint))
+
+    async def authorize(self, request: HTTPRequest, clock: Clock) -> HTTPRequest:
+        """The request with what proves who asks: see `Endpoint.authorize`.
+
+        Raises:
+            AuthenticationError: There is no proof any more.
+        """
+        endpoint = self.endpoint
+        if endpoint is None or endpoint.credentials is None:
+            return request
+        return await endpoint.authorize(request, clock.time())
+
+    def forget_credentials(self) -> bool:
+        """Forget what was refused; returns whether to ask once more: see `Credentials.forget`."""
+        credentials = None if self.endpoint is None else self.endpoint.credentials
+        return credentials is not None and credentials.forget()
 
     def resume(self, written: str | None, decoder: Decoder) -> Resumption | None:
         """How to take up an answer that was cut: see `WireFormat.resume`."""

@@ -31,6 +31,22 @@ class TerminalMarkers:
     finish: bool = False
 
 
+class Credentials(Protocol):
+    """What proves who asks, where a key in a header does not (`steer_llm_sdk.providers.auth`)."""
+
+    async def authorize(self, request: HTTPRequest, now: float) -> HTTPRequest:
+        """Return the request with the proof, which may depend on its bytes and the Unix time.
+
+        Raises:
+            AuthenticationError: There is no proof any more.
+        """
+        ...
+
+    def forget(self) -> bool:
+        """Forget what was refused; returns whether it is worth asking once more, with another."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a request goes, and as whom. The key is not part of the repr."""
@@ -39,6 +55,17 @@ class Endpoint:
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Credentials | None = field(default=None, repr=False)
+
+    async def authorize(self, request: HTTPRequest, now: float) -> HTTPRequest:
+        """Return the request with what proves who asks; as it is, where its headers say that.
+
+        Raises:
+            AuthenticationError: There is no proof any more.
+        """
+        if self.credentials is None:
+            return request
+        return await self.credentials.authorize(request, now)
 
 
 @dataclass(frozen=True, slots=True)

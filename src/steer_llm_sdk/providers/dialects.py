@@ -82,6 +82,8 @@ class ProviderRow:
         needs_key: Whether its own endpoint answers only to a key.
         model_prefixes: Beginnings of model names that mean this provider, as regular expressions.
         dialect: What its wire format is made with, where it takes anything.
+        access: What finds its address and proves who asks, as ``"module:name"``, where a base URL
+            and a key in a header do not; a part of `base_url` has yet to be found then.
     """
 
     name: str
@@ -92,3 +94,4 @@ class ProviderRow:
     needs_key: bool = True
     model_prefixes: tuple[str, ...] = ()
     dialect: Dialect | None = None
+    access: str | None = None

@@ -15,10 +15,57 @@ from typing import cast
 
 from steer_llm_sdk.errors import UnknownModelError, UnknownProviderError
 from steer_llm_sdk.providers.base import WireFormat
-from steer_llm_sdk.providers.compatible import ROWS
+from steer_llm_sdk.providers.compatible import COMMON, ROWS
 from steer_llm_sdk.providers.dialects import ProviderRow
 
 _PACKAGE = "steer_llm_sdk.providers"
+
+_AWS = f"{_PACKAGE}.auth.aws"
+_BEARER = ("AWS_BEARER_TOKEN_BEDROCK",)
+
+BEDROCK = (
+    ProviderRow(
+        "bedrock",
+        f"{_PACKAGE}.bedrock.decoder:Converse",
+        "https://bedrock-runtime.{region}.amazonaws.com",
+        key_env=_BEARER,
+        base_url_env=("BEDROCK_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        access=f"{_AWS}:runtime_access",
+    ),
+    ProviderRow(
+        "bedrock-anthropic",
+        f"{_PACKAGE}.bedrock.invoke:InvokeAnthropic",
+        "https://bedrock-runtime.{region}.amazonaws.com",
+        key_env=_BEARER,
+        base_url_env=("ANTHROPIC_BEDROCK_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        access=f"{_AWS}:runtime_access",
+    ),
+    ProviderRow(
+        "bedrock-mantle",
+        f"{_PACKAGE}.openai_chat.decoder:OpenAIChat",
+        "https://bedrock-mantle.{region}.api.aws/openai/v1",
+        key_env=_BEARER,
+        base_url_env=("BEDROCK_MANTLE_BASE_URL",),
+        dialect=COMMON,
+        access=f"{_AWS}:mantle_access",
+    ),
+    ProviderRow(
+        "bedrock-mantle-responses",
+        f"{_PACKAGE}.openai_responses.decoder:OpenAIResponses",
+        "https://bedrock-mantle.{region}.api.aws/openai/v1",
+        key_env=_BEARER,
+        base_url_env=("BEDROCK_MANTLE_BASE_URL",),
+        access=f"{_AWS}:mantle_access",
+    ),
+    ProviderRow(
+        "bedrock-mantle-anthropic",
+        f"{_PACKAGE}.anthropic.decoder:AnthropicMessages",
+        "https://bedrock-mantle.{region}.api.aws/anthropic",
+        key_env=_BEARER,
+        base_url_env=("ANTHROPIC_BEDROCK_MANTLE_BASE_URL",),
+        access=f"{_AWS}:mantle_access",
+    ),
+)
 
 PROVIDERS: Mapping[str, ProviderRow] = {
     row.name: row
@@ -62,6 +109,7 @@ PROVIDERS: Mapping[str, ProviderRow] = {
             base_url_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
             needs_key=False,
         ),
+        *BEDROCK,
     )
 }
 

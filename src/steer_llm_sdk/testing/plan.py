@@ -8,6 +8,7 @@ plan, and works with both of them.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
@@ -19,6 +20,8 @@ from steer_llm_sdk.testing.reports import Report
 # Where in an answer something happens: once the request has been read (so before the status line),
 # after the headers, or after that many deltas (0: after what comes before the first).
 Point: TypeAlias = Literal["request", "headers"] | int
+
+_MODEL_IN_PATH = re.compile(r"/models?/([^/:]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,12 @@ class RecordedRequest:
 
     @property
     def model(self) -> str:
-        """The model that is asked for: in the body, or in Gemini's path."""
+        """The model that is asked for: in the body, or in the path of Gemini and Bedrock."""
         named = self.json.get("model") if isinstance(self.json, Mapping) else None
         if isinstance(named, str):
             return named
-        _, found, name = self.path.rpartition("/models/")
-        return unquote(name.partition(":")[0]) if found else ""
+        found = _MODEL_IN_PATH.search(self.path)
+        return unquote(found[1]) if found else ""
 
     @property
     def asks_for_usage(self) -> bool:

@@ -17,7 +17,7 @@ from steer_llm_sdk.testing.plan import Plan, RecordedRequest
 from steer_llm_sdk.testing.scripts import Answering
 
 # Where a provider's own base URL ends in something; all others end in `/v1`.
-_BASE_PATHS = {"anthropic": "", "gemini": "", "ollama": ""}
+_BASE_PATHS = dict.fromkeys(("anthropic", "bedrock", "bedrock-anthropic", "gemini", "ollama"), "")
 
 # A client that has just connected is accepted, and its connection made, within three rounds of the
 # event loop; closing in the middle of that would leave its socket open.

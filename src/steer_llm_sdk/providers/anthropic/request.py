@@ -62,7 +62,7 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         ConfigurationError: A seed is asked for, the arguments of an earlier tool call are no JSON
             object, or something in the request cannot be written as JSON.
     """
-    body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
+    body = encode_body(build_body(chat, endpoint.provider), endpoint.provider)
     url = f"{endpoint.base_url.rstrip('/')}/v1/messages"
     own = {"anthropic-version": API_VERSION}
     if endpoint.api_key:
@@ -70,7 +70,13 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
     return HTTPRequest(url, body, build_headers(endpoint, chat.extra_headers, own))
 
 
-def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
+def build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
+    """Build the body, as Anthropic's own API takes it; others serve it with changes.
+
+    Raises:
+        ConfigurationError: A seed is asked for, or the arguments of an earlier tool call are no
+            JSON object.
+    """
     if chat.seed is not None:
         raise ConfigurationError(
             f"{provider}: seed has no spelling in the messages API; if the server understands one, "

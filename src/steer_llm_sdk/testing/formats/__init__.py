@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from steer_llm_sdk.testing.formats.anthropic import Anthropic
 from steer_llm_sdk.testing.formats.base import Format
+from steer_llm_sdk.testing.formats.bedrock import Bedrock, BedrockAnthropic
 from steer_llm_sdk.testing.formats.gemini import Gemini
 from steer_llm_sdk.testing.formats.ollama import Ollama
 from steer_llm_sdk.testing.formats.openai_chat import OpenAIChat
@@ -15,7 +16,15 @@ __all__ = ["FORMATS", "Format", "format_of_path"]
 
 FORMATS: Mapping[str, Format] = {
     known.name: known
-    for known in (OpenAIChat(), OpenAIResponses(), Anthropic(), Gemini(), Ollama())
+    for known in (
+        OpenAIChat(),
+        OpenAIResponses(),
+        Anthropic(),
+        Gemini(),
+        Ollama(),
+        Bedrock(),
+        BedrockAnthropic(),
+    )
 }
 
 # How a path ends.
@@ -26,6 +35,10 @@ _BY_PATH: Mapping[str, str] = {
     ":streamGenerateContent": "gemini",
     ":generateContent": "gemini",
     "/api/chat": "ollama",
+    "/converse-stream": "bedrock",
+    "/converse": "bedrock",
+    "/invoke-with-response-stream": "bedrock-anthropic",
+    "/invoke": "bedrock-anthropic",
 }
 
 
