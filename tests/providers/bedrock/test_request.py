@@ -404,3 +404,57 @@ def test_a_schema_without_an_end_is_refused() -> None:
 
 def test_a_message_object_of_the_library_is_taken() -> None:
     assert turns_of(Message("user", ())) == [{"role": "user", "content": []}]
+
+
+# --- reasoning ------------------------------------------------------------------------------------
+
+CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted", "fields"),
+    [
+        (CLAUDE, 2000, {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
+        (CLAUDE, "none", {"thinking": {"type": "disabled"}}),
+        (
+            "anthropic.claude-opus-4-6-v1",
+            "high",
+            {
+                "thinking": {"type": "adaptive", "display": "summarized"},
+                "output_config": {"effort": "high"},
+            },
+        ),
+        ("us.amazon.nova-2-lite-v1:0", "none", {"reasoningConfig": {"type": "disabled"}}),
+        (
+            "us.amazon.nova-2-lite-v1:0",
+            "minimal",
+            {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}},
+        ),
+        ("openai.gpt-oss-120b-1:0", "medium", {"reasoning_effort": "medium"}),
+    ],
+)
+def test_how_much_to_reason_is_a_field_of_the_models_own(
+    model: str, wanted: str | int, fields: dict[str, Any]
+) -> None:
+    extra = {"additionalModelRequestFields": {"top_k": 5}}
+    body = body_of(chat(model=model, reasoning=wanted, extra_body=extra))
+
+    assert body["additionalModelRequestFields"] == {**fields, "top_k": 5}
+
+
+@pytest.mark.parametrize(
+    ("model", "wanted"),
+    [
+        ("us.amazon.nova-2-lite-v1:0", 2000),
+        ("openai.gpt-oss-120b-1:0", "none"),
+        ("arn:aws:bedrock:us-east-1:1:application-inference-profile/x", "low"),
+    ],
+)
+def test_what_a_model_is_not_known_to_take_is_refused(model: str, wanted: str | int) -> None:
+    with pytest.raises(ConfigurationError, match=f"bedrock: reasoning={wanted!r}"):
+        body_of(chat(model=model, reasoning=wanted))
+
+
+def test_calls_cannot_be_asked_for_one_at_a_time() -> None:
+    with pytest.raises(ConfigurationError, match="parallel_tool_calls=False"):
+        body_of(chat(tools=(Tool("find"),), parallel_tool_calls=False))

@@ -32,11 +32,14 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.bedrock.reasoning import build_reasoning
+from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.writing import (
     arguments_object,
     bearer,
     build_headers,
     encode_body,
+    refuse_one_call_alone,
     without_none,
 )
 
@@ -78,6 +81,7 @@ def model_url(endpoint: Endpoint, model: str, operation: str) -> str:
 
 
 def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
+    refuse_one_call_alone(chat, provider)
     if chat.seed is not None:
         raise ConfigurationError(
             f"{provider}: seed has no spelling in the Converse API; where the model takes one, "
@@ -89,17 +93,9 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
         "inferenceConfig": _build_inference(chat) or None,
         "toolConfig": _build_tools(chat, provider),
         "outputConfig": _build_output(chat.response_format, provider),
+        "additionalModelRequestFields": build_reasoning(chat, provider) or None,
     }
-    return _with_extra(without_none(fields), chat.extra_body)
-
-
-def _with_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    joined = {
-        key: {**body[key], **extra[key]}
-        for key in _JOINED
-        if key in body and isinstance(extra.get(key), Mapping)
-    }
-    return {**body, **extra, **joined}
+    return join_fields(without_none(fields), chat.extra_body, *_JOINED)
 
 
 def _build_inference(chat: ChatRequest) -> dict[str, Any]:
