@@ -102,7 +102,16 @@ PAGES = {
         (
             Part("sinks", ("Sink",)),
             Part("sinks", ("StreamRecord",), is_made_for_users=False),
-            Part("sinks", ("SQLiteSink", "JSONLinesSink", "LoggingSink")),
+            Part(
+                "sinks",
+                (
+                    "SQLiteSink",
+                    "JSONLinesSink",
+                    "LoggingSink",
+                    "OpenTelemetrySink",
+                    "PrometheusSink",
+                ),
+            ),
         ),
     ),
     "journal": Page(

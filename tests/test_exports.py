@@ -82,7 +82,15 @@ PUBLIC = {
         "create_event_processor",
     },
     "steer_llm_sdk.streaming.manager": {"EventManager"},
-    "steer_llm_sdk.sinks": {"JSONLinesSink", "LoggingSink", "SQLiteSink", "Sink", "StreamRecord"},
+    "steer_llm_sdk.sinks": {
+        "JSONLinesSink",
+        "LoggingSink",
+        "OpenTelemetrySink",
+        "PrometheusSink",
+        "SQLiteSink",
+        "Sink",
+        "StreamRecord",
+    },
     "steer_llm_sdk.journal": {"Attached", "Journal", "MemoryJournal", "SQLiteJournal"},
 }
 

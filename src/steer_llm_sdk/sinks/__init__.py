@@ -12,13 +12,25 @@ if TYPE_CHECKING:
     from steer_llm_sdk.sinks.base import Sink
     from steer_llm_sdk.sinks.json_lines import JSONLinesSink
     from steer_llm_sdk.sinks.logs import LoggingSink
+    from steer_llm_sdk.sinks.otel import OpenTelemetrySink
+    from steer_llm_sdk.sinks.prometheus import PrometheusSink
     from steer_llm_sdk.sinks.sqlite import SQLiteSink
 
-__all__ = ["JSONLinesSink", "LoggingSink", "SQLiteSink", "Sink", "StreamRecord"]
+__all__ = [
+    "JSONLinesSink",
+    "LoggingSink",
+    "OpenTelemetrySink",
+    "PrometheusSink",
+    "SQLiteSink",
+    "Sink",
+    "StreamRecord",
+]
 
 _HOMES = {
     "JSONLinesSink": "sinks.json_lines",
     "LoggingSink": "sinks.logs",
+    "OpenTelemetrySink": "sinks.otel",
+    "PrometheusSink": "sinks.prometheus",
     "SQLiteSink": "sinks.sqlite",
     "Sink": "sinks.base",
     "StreamRecord": "models.records",
