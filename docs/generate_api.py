@@ -119,7 +119,7 @@ PAGES = {
         "Where streams are held that outlive their callers. "
         "The guide: [streams that outlive their caller](../guides/journals.md).",
         (
-            Part("journal", ("MemoryJournal", "SQLiteJournal")),
+            Part("journal", ("MemoryJournal", "SQLiteJournal", "RedisJournal")),
             Part("journal", ("Journal", "Attached"), is_made_for_users=False),
         ),
     ),

@@ -91,7 +91,13 @@ PUBLIC = {
         "Sink",
         "StreamRecord",
     },
-    "steer_llm_sdk.journal": {"Attached", "Journal", "MemoryJournal", "SQLiteJournal"},
+    "steer_llm_sdk.journal": {
+        "Attached",
+        "Journal",
+        "MemoryJournal",
+        "RedisJournal",
+        "SQLiteJournal",
+    },
 }
 
 # What a bare `import steer_llm_sdk` must not load: the HTTP library, the event loop, any provider.

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steer_llm_sdk.journal import Attached, Journal, MemoryJournal, SQLiteJournal
+from steer_llm_sdk.journal import Attached, Journal, MemoryJournal, RedisJournal, SQLiteJournal
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
 from support.journals import STREAM, Producing
+from support.valkey import Valkey
 
 _WHO = st.integers(0, 3)
 
@@ -128,6 +129,18 @@ def test_in_a_file(steps: list[tuple[str, int]], stops: bool) -> None:
             await play(steps, [SQLiteJournal(path), SQLiteJournal(path)], stops=stops)
 
         asyncio.run(run())
+
+
+@settings(max_examples=15)
+@given(steps=STEPS, stops=st.booleans())
+def test_in_redis(redis_server: Valkey, steps: list[tuple[str, int]], stops: bool) -> None:
+    redis_server.flush()
+
+    async def run() -> None:
+        url = redis_server.url
+        await play(steps, [RedisJournal(url), RedisJournal(url)], stops=stops)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("turns", range(12))

@@ -16,9 +16,11 @@ from support.journal_process import kill, open_journal, process, read_line
 from support.journals import QUICK, STREAM, Producing, read, said
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "redis"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A place that several processes reach."""
+    if request.param == "redis":
+        return str(request.getfixturevalue("redis_url"))
     return str(tmp_path / "journal.db")
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from steer_llm_sdk.journal import Journal, SQLiteJournal
+from steer_llm_sdk.journal import Journal, RedisJournal, SQLiteJournal
 from support.journals import Producing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,7 +23,9 @@ _PATH = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
 
 
 def open_journal(place: str, **options: Any) -> Journal:
-    """A journal of the place that a word names: the path of a file."""
+    """A journal of the place that a word names: a URL, or the path of a file."""
+    if "://" in place:
+        return RedisJournal(place, **options)
     return SQLiteJournal(place, **options)
 
 

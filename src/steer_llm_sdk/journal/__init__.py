@@ -2,6 +2,6 @@
 
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.journal.base import Journal
-from steer_llm_sdk.journal.journals import MemoryJournal, SQLiteJournal
+from steer_llm_sdk.journal.journals import MemoryJournal, RedisJournal, SQLiteJournal
 
-__all__ = ["Attached", "Journal", "MemoryJournal", "SQLiteJournal"]
+__all__ = ["Attached", "Journal", "MemoryJournal", "RedisJournal", "SQLiteJournal"]

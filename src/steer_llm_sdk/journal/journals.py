@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
-from steer_llm_sdk.checks import PATH
+from steer_llm_sdk.checks import PATH, SECRET, TEXT
+from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.base import (
     DEFAULT_HEARTBEAT,
     DEFAULT_MAX_EVENTS,
@@ -71,3 +74,53 @@ class SQLiteJournal(Journal):
         from steer_llm_sdk.journal.sqlite import SQLiteStore
 
         return SQLiteStore(self._path, self._keeping)
+
+
+class RedisJournal(Journal):
+    """Holds streams in Redis or Valkey (7 or newer), for processes on any machines.
+
+    Needs the extra ``redis``. Keys begin with `prefix`, expire, and those of one stream are in one
+    slot of a Cluster.
+
+    Args:
+        url: Where it is: ``redis://``, ``rediss://`` or ``unix://``.
+        connect: In place of a URL, a function that makes a client of ``redis.asyncio``: for
+            Sentinel, a Cluster, or settings of your own. It is called for each event loop.
+        prefix: Stands before all keys.
+        ttl: As in `Journal`; so the others.
+        max_events: The same.
+        heartbeat: The same.
+        patience: The same.
+
+    Raises:
+        ConfigurationError: redis-py is not installed, or the URL is none of Redis.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        connect: Callable[[], Any] | None = None,
+        prefix: str = "steer:",
+        ttl: float = DEFAULT_TTL,
+        max_events: int = DEFAULT_MAX_EVENTS,
+        heartbeat: float = DEFAULT_HEARTBEAT,
+        patience: float = DEFAULT_PATIENCE,
+    ) -> None:
+        super().__init__(ttl=ttl, max_events=max_events, heartbeat=heartbeat, patience=patience)
+        TEXT.check("prefix", prefix)
+        if (url is None) == (connect is None):
+            raise ConfigurationError("RedisJournal: expected a url or connect, and not both")
+        SECRET.or_none().check("url", url)  # it may hold a password
+        if url is not None:
+            from steer_llm_sdk.journal.redis import make_connect
+
+            connect = make_connect(url)
+        self._connect = connect
+        self._prefix = prefix
+
+    def _open_store(self) -> Store:
+        from steer_llm_sdk.journal.redis import RedisStore
+
+        assert self._connect is not None  # noqa: S101 - one of the two was given
+        return RedisStore(self._connect, self._prefix, self._keeping)

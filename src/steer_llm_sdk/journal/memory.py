@@ -9,8 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from steer_llm_sdk.errors import JournalGapError
-from steer_llm_sdk.journal.store import PAGE_EVENTS, Append, Claim, Keeping, News, Page
+from steer_llm_sdk.journal.store import (
+    PAGE_EVENTS,
+    Append,
+    Claim,
+    Keeping,
+    News,
+    Page,
+    trimmed,
+    unknown_stream,
+)
 from steer_llm_sdk.models.events import StreamEvent
 
 
@@ -43,10 +51,7 @@ class _Kept:
     def page(self, after: int) -> Page:
         start = after + 1 - self.first
         if start < 0:
-            raise JournalGapError(
-                f"stream {self.claim.stream_id!r} is kept from event {self.first} on, "
-                f"and was asked for from {after + 1} on"
-            )
+            raise trimmed(self.claim.stream_id, self.first, after)
         events = self.events[start : start + PAGE_EVENTS]
         is_last = self.is_ended and start + len(events) >= len(self.events)
         return Page(after + 1, events, is_last)
@@ -260,10 +265,3 @@ class MemoryStore:
     def _kept_for(self) -> float:
         """How long a stream is kept that has not ended: its producer may be lost."""
         return self._shelf.keeping.ttl + self._shelf.keeping.lost_after
-
-
-def unknown_stream(stream_id: str) -> JournalGapError:
-    """The error of a stream that is not there."""
-    return JournalGapError(
-        f"the journal has no stream {stream_id!r}: none was begun by that name, or it has expired"
-    )

@@ -15,9 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from steer_llm_sdk.errors import JournalGapError
 from steer_llm_sdk.journal.codec import decode_event, encode_event
-from steer_llm_sdk.journal.memory import unknown_stream
 from steer_llm_sdk.journal.store import (
     PAGE_EVENTS,
     Append,
@@ -26,6 +24,8 @@ from steer_llm_sdk.journal.store import (
     News,
     Page,
     StoreUnreachableError,
+    trimmed,
+    unknown_stream,
 )
 
 _Result = TypeVar("_Result")
@@ -299,10 +299,7 @@ class _File:
         is_ended: int,
     ) -> Page:
         if after + 1 < first:
-            raise JournalGapError(
-                f"stream {stream_id!r} is kept from event {first} on, "
-                f"and was asked for from {after + 1} on"
-            )
+            raise trimmed(stream_id, first, after)
         rows = db.execute(
             "SELECT event FROM events WHERE stream_id = ? AND sequence > ? ORDER BY sequence"
             " LIMIT ?",

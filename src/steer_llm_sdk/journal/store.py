@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from steer_llm_sdk.errors import ConnectionLostError
+from steer_llm_sdk.errors import ConnectionLostError, JournalGapError
 from steer_llm_sdk.models.events import StreamEvent
 
 # How many events are read at once.
@@ -167,3 +167,17 @@ class Store(Protocol):
     def give_up(self) -> None:
         """Give back what can be given back without the event loop, which has ended."""
         ...
+
+
+def unknown_stream(stream_id: str) -> JournalGapError:
+    """The error of a stream that is not there."""
+    return JournalGapError(
+        f"the journal has no stream {stream_id!r}: none was begun by that name, or it has expired"
+    )
+
+
+def trimmed(stream_id: str, first: int, after: int) -> JournalGapError:
+    """The error of events that are not kept any more."""
+    return JournalGapError(
+        f"stream {stream_id!r} is kept from event {first} on, and was asked for from {after + 1} on"
+    )

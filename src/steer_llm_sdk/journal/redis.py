@@ -1,0 +1,463 @@
+"""A journal in Redis or Valkey: `RedisStore`, for processes on any machines.
+
+Keys (in braces: what decides on a Cluster's slot, so that those of a stream are together):
+
+=====================  ===========================================================================
+``{stream}:events``    a stream of Redis: the entry of an event has the identifier ``sequence+1``;
+                       ``e`` is the event, ``z`` says that it is the last
+``{stream}:meta``      a hash: the key and the digest of the request, ``next``, ``ended``
+``{stream}:alive``     is there as long as the producer is heard of
+``{stream}:control``   a stream of Redis: ``stop`` is the reason to stop
+``key:…``              which claim holds a key
+``wake:…``             what ends the wait of one reader, when it is to wait for other streams
+=====================  ===========================================================================
+
+Events are written by a script, which writes all or none: none where others stand in their place.
+One ``XREAD BLOCK`` waits for all streams of a process; on a Cluster, where a command has one slot,
+there is one for each stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.journal.codec import decode_event, encode_event
+from steer_llm_sdk.journal.store import (
+    PAGE_EVENTS,
+    Append,
+    Claim,
+    Keeping,
+    News,
+    Page,
+    StoreUnreachableError,
+    trimmed,
+    unknown_stream,
+)
+from steer_llm_sdk.models.events import StreamEvent
+
+# How long one XREAD waits, in milliseconds, and how much longer its answer may take, in seconds.
+_BLOCK_MS = 2000
+_BLOCK_GRACE = 5.0
+
+# How long any other command may take, in seconds.
+_TIMEOUT = 5.0
+
+# How many connections are used at once, beside that of the reader.
+_MOST_CONNECTIONS = 8
+
+# Between two XREADs, for each stream that is read, in seconds: that an event of one of a thousand
+# streams does not make the server look at them all at once again.
+_PAUSE_PER_STREAM = 2e-6
+
+_APPEND = """
+local first, ends, kept = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[4]
+local count = #ARGV - 4
+local known = redis.call('HMGET', KEYS[2], 'next', 'ended')
+if not known[1] then return 0 end
+local following = tonumber(known[1])
+if known[2] or following ~= first then
+    if following ~= first + count or (known[2] and true or false) ~= ends then return 0 end
+    local there = redis.call('XRANGE', KEYS[1], string.format('%d-0', first + 1), '+')
+    for at = 1, count do
+        if not there[at] or there[at][2][2] ~= ARGV[4 + at] then return 0 end
+    end
+    return 1
+end
+for at = 1, count do
+    local id = string.format('%d-0', first + at)
+    if ends and at == count then
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, 'e', ARGV[4 + at], 'z', '1')
+    else
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, 'e', ARGV[4 + at])
+    end
+end
+redis.call('HSET', KEYS[2], 'next', first + count)
+if ends then
+    redis.call('HSET', KEYS[2], 'ended', '1')
+    redis.call('DEL', KEYS[3])
+    if count == 0 then redis.call('XADD', KEYS[1], string.format('%d-0', first + 1), 'z', '1') end
+end
+redis.call('PEXPIRE', KEYS[1], kept)
+redis.call('PEXPIRE', KEYS[2], kept)
+return 1
+"""
+
+# Does with a key what is asked, if it is held by this claim.
+_IF_HELD = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+
+# The entries of a stream of Redis: each its identifier and its fields.
+_Entries: TypeAlias = Sequence[tuple[Any, Mapping[Any, Any]]]
+
+
+class RedisStore:
+    """What one event loop has of the server.
+
+    Args:
+        connect: Makes a client of ``redis.asyncio``, for the running loop.
+        prefix: Stands before all keys.
+        keeping: How long and how much is kept.
+    """
+
+    def __init__(self, connect: Callable[[], Any], prefix: str, keeping: Keeping) -> None:
+        self._redis = connect()
+        self._prefix = prefix
+        self._keeping = keeping
+        self._connections = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._kept_ms = int(1000 * (keeping.ttl + keeping.lost_after))
+        self._ttl_ms = int(1000 * keeping.ttl)
+        self._lost_ms = int(1000 * keeping.lost_after)
+        self._claims: dict[str, Claim] = {}  # those with keys, whose producers are here
+        self._reader = _Reader(connect, f"{prefix}wake:{uuid.uuid4().hex}")
+
+    # --- writing ------------------------------------------------------------------------------
+
+    async def claim(self, claim: Claim) -> Claim:
+        """Begin a stream, unless its key is held: see `Store`."""
+        stream_id = claim.stream_id
+        meta = {"next": 0, "request": claim.request, "key": claim.key or ""}
+        async with self._reaching():
+            # Before the key, so that whoever finds the key finds the stream.
+            await self._redis.hset(self._key(stream_id, "meta"), mapping=meta)
+            await self._redis.pexpire(self._key(stream_id, "meta"), self._kept_ms)
+            await self._redis.set(self._key(stream_id, "alive"), 1, px=self._lost_ms)
+            holder = await self._hold(claim)
+            if holder != claim:
+                await self._redis.delete(self._key(stream_id, "meta"))
+                await self._redis.delete(self._key(stream_id, "alive"))
+        return holder
+
+    async def _hold(self, claim: Claim) -> Claim:
+        if claim.key is None:
+            return claim
+        name = self._index(claim.key)
+        while True:
+            if await self._redis.set(name, _packed(claim), nx=True, px=self._kept_ms):
+                self._claims[claim.stream_id] = claim
+                return claim
+            if (held := await self._redis.get(name)) is not None:  # it may have expired just now
+                holder = _unpacked(held, claim.key)
+                if holder == claim:  # as it was asked before, and the answer was lost
+                    self._claims[claim.stream_id] = claim
+                return holder
+
+    async def release(self, claim: Claim) -> None:
+        """Free a key: see `Store`."""
+        async with self._reaching():
+            await self._if_held(claim, 0)
+
+    async def _if_held(self, claim: Claim, expires_ms: int) -> None:
+        if claim.key:
+            name = self._index(claim.key)
+            await self._redis.eval(_IF_HELD, 1, name, _packed(claim), expires_ms)
+
+    async def write(self, appends: Sequence[Append]) -> list[bool]:
+        """Write events: see `Store`."""
+        calls = [self._append_call(append) for append in appends]
+        async with self._reaching():
+            written = [bool(one) for one in await self._together(calls)]
+            for append, is_written in zip(appends, written, strict=True):
+                if append.ends and is_written:
+                    await self._note_end(append)
+        return written
+
+    def _append_call(self, append: Append) -> tuple[Any, ...]:
+        stream_id = append.stream_id
+        return (
+            "EVAL",
+            _APPEND,
+            3,
+            *(self._key(stream_id, kind) for kind in ("events", "meta", "alive")),
+            append.first,
+            int(append.ends),
+            self._keeping.max_events,
+            self._ttl_ms if append.ends else self._kept_ms,
+            *map(encode_event, append.events),
+        )
+
+    async def _note_end(self, append: Append) -> None:
+        """The key of a stream ends with it, or begins another one."""
+        stream_id = append.stream_id
+        claim = self._claims.pop(stream_id, None)
+        if claim is None:  # its producer was elsewhere
+            key, request = await self._redis.hmget(self._key(stream_id, "meta"), ["key", "request"])
+            claim = Claim(stream_id, _text(key), _text(request))
+        await self._if_held(claim, 0 if append.frees_key else self._ttl_ms)
+
+    async def beat(self, stream_ids: Collection[str]) -> None:
+        """Note that producers live: see `Store`."""
+        calls: list[tuple[Any, ...]] = []
+        for stream_id in stream_ids:
+            kept = [self._key(stream_id, kind) for kind in ("events", "meta", "control")]
+            calls += [("PEXPIRE", name, self._kept_ms) for name in kept]
+            calls.append(("SET", self._key(stream_id, "alive"), 1, "PX", self._lost_ms))
+            if (claim := self._claims.get(stream_id)) is not None and claim.key is not None:
+                calls.append(("PEXPIRE", self._index(claim.key), self._kept_ms))
+        async with self._reaching():
+            await self._together(calls)
+
+    async def ask_to_stop(self, stream_id: str, reason: str) -> bool:
+        """Ask the producer of a stream to stop: see `Store`."""
+        meta, control = self._key(stream_id, "meta"), self._key(stream_id, "control")
+        async with self._reaching():
+            following, ended = await self._redis.hmget(meta, ["next", "ended"])
+            if following is None or ended is not None:
+                return False
+            await self._redis.xadd(control, {"stop": reason}, maxlen=1)
+            await self._redis.pexpire(control, self._kept_ms)
+        return True
+
+    # --- reading ------------------------------------------------------------------------------
+
+    async def silent(self, stream_ids: Collection[str]) -> list[str]:
+        """Return those whose producers are lost: see `Store`."""
+        calls: list[tuple[Any, ...]] = []
+        for stream_id in stream_ids:
+            calls.append(("HMGET", self._key(stream_id, "meta"), "next", "ended"))
+            calls.append(("EXISTS", self._key(stream_id, "alive")))
+        async with self._reaching():
+            found = await self._together(calls)
+        states = zip(stream_ids, found[::2], found[1::2], strict=True)
+        return [
+            stream_id
+            for stream_id, (following, ended), is_alive in states
+            if following is None or (ended is None and not is_alive)
+        ]
+
+    async def read(self, stream_id: str, after: int) -> Page:
+        """Read what is there after a sequence: see `Store`."""
+        meta, events = self._key(stream_id, "meta"), self._key(stream_id, "events")
+        async with self._reaching():
+            # What is written between the two is in the second alone, and is not the end by then.
+            (following, ended), entries = await self._together(
+                [
+                    ("HMGET", meta, "next", "ended"),
+                    ("XRANGE", events, f"{after + 2}-0", "+", "COUNT", PAGE_EVENTS),
+                ]
+            )
+        if following is None:
+            raise unknown_stream(stream_id)
+        page = _page(after, entries)
+        if page.first != after + 1 or (not entries and int(following) > after + 1):
+            raise trimmed(stream_id, page.first if entries else int(following), after)
+        is_last = ended is not None and int(following) <= after + 1 + len(page.events)
+        return Page(page.first, page.events, is_last or page.is_last)
+
+    async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        """Wait until something has come: see `Store`."""
+        asked = {self._key(id, "events"): f"{after + 1}-0" for id, after in followed.items()}  # noqa: A001
+        asked |= dict.fromkeys((self._key(id, "control") for id in produced), "0-0")  # noqa: A001
+        await asyncio.sleep(len(asked) * _PAUSE_PER_STREAM)
+        async with _telling():
+            found = await self._reader.read(asked)
+        news = News()
+        for stream_id, after in followed.items():
+            if entries := found.get(self._key(stream_id, "events")):
+                news.pages[stream_id] = _page(after, entries)
+        for stream_id in produced:
+            if entries := found.get(self._key(stream_id, "control")):
+                news.stops[stream_id] = _text(next(iter(entries[-1][1].values())))
+        return news
+
+    def interrupt(self) -> None:
+        """Have `news` return now: see `Store`."""
+        self._reader.interrupt()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._reader.close()
+        await self._redis.aclose()
+
+    def give_up(self) -> None:
+        """Drop the connections: see `Store`."""
+
+    # --- what both need -----------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _reaching(self) -> AsyncIterator[None]:
+        """Hold one of the few connections, and tell what goes wrong."""
+        async with self._connections, _telling():
+            yield
+
+    def _key(self, stream_id: str, kind: str) -> str:
+        return f"{self._prefix}{{{stream_id}}}:{kind}"
+
+    def _index(self, key: str) -> str:
+        return f"{self._prefix}key:{key}"
+
+    async def _together(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Ask all of these, in one round trip where there is one server."""
+        if _is_cluster(self._redis):
+            return await asyncio.gather(*(self._redis.execute_command(*call) for call in calls))
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.execute_command(*call)
+            answers: list[Any] = await pipeline.execute()
+        return answers
+
+
+class _Reader:
+    """Waits for entries of many streams at once, on a connection of its own.
+
+    Args:
+        connect: Makes a client.
+        wake: The key that ends a wait.
+    """
+
+    def __init__(self, connect: Callable[[], Any], wake: str) -> None:
+        self._redis = connect()
+        self._wake = wake
+        self._woken = "0-0"
+        self._interrupted = asyncio.Event()
+        self._is_reading = False
+        self._interrupting: asyncio.Task[None] | None = None
+        self._waits: dict[tuple[str, str], asyncio.Task[dict[str, _Entries]]] = {}
+
+    async def read(self, asked: Mapping[str, str]) -> dict[str, _Entries]:
+        """Wait for entries after these identifiers; there may be none when it returns."""
+        self._interrupted.clear()
+        self._is_reading = True
+        try:
+            if _is_cluster(self._redis):
+                return await self._read_each(asked)
+            found = await self._read_all({**asked, self._wake: self._woken})
+        finally:
+            self._is_reading = False
+        if (woken := found.pop(self._wake, None)) is not None:
+            self._woken = _text(woken[-1][0])
+        return found
+
+    async def _read_all(self, asked: Mapping[str, str]) -> dict[str, _Entries]:
+        async with asyncio.timeout(_BLOCK_MS / 1000 + _BLOCK_GRACE):
+            found = await self._redis.xread(dict(asked), count=PAGE_EVENTS, block=_BLOCK_MS)
+        return _by_stream(found)
+
+    async def _read_each(self, asked: Mapping[str, str]) -> dict[str, _Entries]:
+        """On a Cluster: one command for each stream, kept from one call to the next."""
+        for old in self._waits.keys() - asked.items():
+            self._waits.pop(old).cancel()
+        for new in asked.items() - self._waits.keys():
+            self._waits[new] = asyncio.ensure_future(self._read_all(dict([new])))
+        interrupted = asyncio.ensure_future(self._interrupted.wait())
+        try:
+            await asyncio.wait((*self._waits.values(), interrupted), return_when="FIRST_COMPLETED")
+        finally:
+            interrupted.cancel()
+        done = [one for one, task in self._waits.items() if task.done()]
+        results = [self._waits.pop(one) for one in done]
+        return {name: entries for task in results for name, entries in task.result().items()}
+
+    def interrupt(self) -> None:
+        """End the wait, if there is one."""
+        is_new = not self._interrupted.is_set()
+        self._interrupted.set()
+        if is_new and self._is_reading and not _is_cluster(self._redis):
+            self._interrupting = asyncio.ensure_future(self._write_wake())
+
+    async def _write_wake(self) -> None:
+        # What cannot be reached is not waited for either: the read fails by itself.
+        with suppress(Exception):
+            await self._redis.xadd(self._wake, {"w": 1}, maxlen=1)
+            await self._redis.pexpire(self._wake, 10 * _BLOCK_MS)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        tasks = [task for task in (self._interrupting, *self._waits.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._redis.aclose()
+
+
+def _by_stream(found: Any) -> dict[str, _Entries]:
+    """The answer of XREAD, which is a list in one protocol of Redis and a mapping in the other."""
+    if isinstance(found, Mapping):
+        return {_text(name): entries[0] for name, entries in found.items()}
+    return {_text(name): entries for name, entries in found or ()}
+
+
+def _page(after: int, entries: _Entries) -> Page:
+    """What a stream of Redis gave."""
+    events: list[StreamEvent] = []
+    is_last = False
+    for _, fields in entries:
+        named = {_text(name): value for name, value in fields.items()}
+        is_last = is_last or "z" in named
+        if "e" in named:
+            events.append(decode_event(named["e"]))
+    first = int(_text(entries[0][0]).partition("-")[0]) - 1 if entries else after + 1
+    return Page(first, events, is_last)
+
+
+def _packed(claim: Claim) -> str:
+    return json.dumps([claim.stream_id, claim.request])
+
+
+def _unpacked(packed: Any, key: str) -> Claim:
+    stream_id, request = json.loads(packed)
+    return Claim(stream_id, key, request)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value or "")
+
+
+def _is_cluster(client: Any) -> bool:
+    from redis.asyncio import RedisCluster
+
+    return isinstance(client, RedisCluster)
+
+
+@asynccontextmanager
+async def _telling() -> AsyncIterator[None]:
+    """Tell what redis-py raises by the library's own errors; its texts have no password."""
+    from redis import exceptions as raised
+
+    try:
+        yield
+    except raised.AuthenticationError as error:
+        raise ConfigurationError(f"the journal in Redis: {error}") from None
+    except (raised.ConnectionError, raised.TimeoutError, raised.ResponseError) as error:
+        raise StoreUnreachableError(f"the journal in Redis: {error}") from None
+    except (OSError, TimeoutError) as error:
+        raise StoreUnreachableError(f"the journal in Redis: {type(error).__name__}") from None
+
+
+def make_connect(url: str) -> Callable[[], Any]:
+    """How clients are made for a URL.
+
+    Raises:
+        ConfigurationError: The extra ``redis`` is not installed, or it is no URL of Redis.
+    """
+    try:
+        import redis.asyncio as redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError:
+        raise ConfigurationError(
+            "RedisJournal: the extra is not installed: pip install 'steer-llm-sdk[redis]'"
+        ) from None
+
+    def connect() -> Any:
+        # What cannot be reached is asked again by the journal itself.
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=_BLOCK_MS / 1000 + _BLOCK_GRACE,
+            socket_connect_timeout=_TIMEOUT,
+            retry=Retry(NoBackoff(), 1),
+        )
+
+    try:
+        redis.ConnectionPool.from_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"url: {error}") from None
+    return connect

