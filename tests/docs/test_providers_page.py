@@ -21,7 +21,8 @@ def test_the_page_names_the_variables_that_are_read(name: str) -> None:
     row = PROVIDERS[name]
     named = set(re.findall(r"`([A-Z_]{6,})`", ROWS[name]))
 
-    assert named == {*row.key_env, *row.base_url_env}
+    of_query = [name for names in row.query_env.values() for name in names]
+    assert named == {*row.key_env, *row.base_url_env, *of_query}
 
 
 @pytest.mark.parametrize("name", [name for name, row in PROVIDERS.items() if not row.needs_key])

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode
 
 from steer_llm_sdk.calls.arguments import CallArguments
 from steer_llm_sdk.checks import NAME, SECRET
@@ -216,7 +217,14 @@ class Planner:
         if given is None:
             hint = f" (or set {' or '.join(variables)})" if variables else ""
             raise ConfigurationError(f"{provider}: a base_url is needed{hint}")
-        return clean_base_url(given, provider, row.base_url)
+        url = clean_base_url(given, provider, row.base_url)
+        return url if self._is_new(provider) else self._with_query(url, row)
+
+    def _with_query(self, url: str, row: ProviderRow) -> str:
+        """The URL with what the environment says of its query; as it is, where it has one."""
+        found = {name: first_set(self._environment, row.query_env[name]) for name in row.query_env}
+        query = urlencode({name: value for name, value in found.items() if value is not None})
+        return f"{url}?{query}" if query and "?" not in url else url
 
     def _key(self, provider: str, row: ProviderRow, settings: ProviderSettings) -> str | None:
         key = settings.api_key or self._keys.get(_SHARED.get(provider, provider))
@@ -275,7 +283,7 @@ _DEFAULTS = StreamingOptions()
 _UNKNOWN = Endpoint(LOCAL, "http://127.0.0.1")
 
 # Providers that share another's key and endpoint.
-_SHARED = {"openai-responses": "openai"}
+_SHARED = {"azure-responses": "azure", "openai-responses": "openai"}
 
 
 def _read_chat(

@@ -9,6 +9,12 @@ from steer_llm_sdk.models.usage import CACHE_WRITE, CACHED, COMPLETION, PROMPT, 
 
 # The library's provider names, where the price list has others.
 _PRICE_LIST_NAMES: Mapping[str, str] = {
+    "azure-responses": "azure",
+    "bedrock": "aws",
+    "bedrock-anthropic": "aws",
+    "bedrock-mantle": "aws",
+    "bedrock-mantle-anthropic": "aws",
+    "bedrock-mantle-responses": "aws",
     "gemini": "google",
     "moonshot": "moonshotai",
     "openai-responses": "openai",

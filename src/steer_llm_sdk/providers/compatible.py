@@ -27,12 +27,6 @@ OPENAI = Dialect(
     knows_developer_role=True,
     home=("openai.com", "azure.com"),
 )
-AZURE = Dialect(
-    max_tokens_field="max_completion_tokens",
-    knows_developer_role=True,
-    key_header="api-key",
-    base_path="/openai/v1",
-)
 # https://console.groq.com/docs/reasoning and https://inference-docs.cerebras.ai/capabilities/reasoning
 GROQ = Dialect(
     max_tokens_field="max_completion_tokens",
@@ -131,13 +125,6 @@ ROWS: tuple[ProviderRow, ...] = (
         "https://api.openai.com/v1",
         OPENAI,
         prefixes=(r"gpt-(?!oss)", "chatgpt-", r"o\d", "ft:gpt-"),
-    ),
-    _row(
-        "azure",
-        None,
-        AZURE,
-        keys=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
-        urls=("AZURE_OPENAI_ENDPOINT",),
     ),
     _row("xai", "https://api.x.ai/v1", XAI, prefixes=("grok-",)),
     _row("groq", "https://api.groq.com/openai/v1", GROQ),

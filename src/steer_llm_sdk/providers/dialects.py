@@ -41,8 +41,6 @@ class Dialect:
         takes_json_schema: ``response_format`` may carry a schema.
         knows_limits: Its schemas may have lengths, defaults and the like, which OpenAI's strict
             mode refuses.
-        key_header: The header that carries the key: as a bearer token, or Azure's ``api-key``.
-        base_path: What is added to a base URL that names a server and no path.
         reasoning: How it is told how much to reason.
         prefill: How an answer that was cut is taken up again; None where it cannot be.
         home: The domains where this dialect is spoken; at any other host the common one is. Empty:
@@ -57,8 +55,6 @@ class Dialect:
     knows_developer_role: bool = False
     takes_json_schema: bool = True
     knows_limits: bool = False
-    key_header: Literal["authorization", "api-key"] = "authorization"
-    base_path: str = ""
     reasoning: ReasoningSpelling = _BY_WORDS
     prefill: Prefill | None = None
     home: tuple[str, ...] = ()
@@ -81,6 +77,8 @@ class ProviderRow:
         base_url_env: The environment variables of its base URL; the first that is set counts.
         needs_key: Whether its own endpoint answers only to a key.
         model_prefixes: Beginnings of model names that mean this provider, as regular expressions.
+        query_env: Parameters of its base URL's query, and their environment variables, where that
+            URL has no query.
         dialect: What its wire format is made with, where it takes anything.
         access: What finds its address and proves who asks, as ``"module:name"``, where a base URL
             and a key in a header do not; a part of `base_url` has yet to be found then.
@@ -93,5 +91,6 @@ class ProviderRow:
     base_url_env: tuple[str, ...] = ()
     needs_key: bool = True
     model_prefixes: tuple[str, ...] = ()
+    query_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dialect: Dialect | None = None
     access: str | None = None

@@ -20,6 +20,18 @@ from steer_llm_sdk.providers.dialects import ProviderRow
 
 _PACKAGE = "steer_llm_sdk.providers"
 
+_AZURE_KEYS = ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY")
+_AZURE_URLS = ("AZURE_BASE_URL", "AZURE_OPENAI_ENDPOINT")
+_AZURE_QUERY = {"api-version": ("OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION")}
+
+# Azure has no address of its own, but one for each resource.
+AZURE = tuple(
+    ProviderRow(
+        name, f"{_PACKAGE}.azure:{wire}", None, _AZURE_KEYS, _AZURE_URLS, query_env=_AZURE_QUERY
+    )
+    for name, wire in (("azure", "AzureChat"), ("azure-responses", "AzureResponses"))
+)
+
 _AWS = f"{_PACKAGE}.auth.aws"
 _BEARER = ("AWS_BEARER_TOKEN_BEDROCK",)
 
@@ -109,6 +121,7 @@ PROVIDERS: Mapping[str, ProviderRow] = {
             base_url_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
             needs_key=False,
         ),
+        *AZURE,
         *BEDROCK,
     )
 }

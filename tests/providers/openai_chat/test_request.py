@@ -270,27 +270,6 @@ def test_a_dialect_names_its_fields() -> None:
     }
 
 
-def test_a_dialect_may_carry_the_key_in_its_own_header() -> None:
-    headers = spell(dialect=Dialect(key_header="api-key")).headers
-
-    assert headers["api-key"] == "key-1"
-    assert "authorization" not in headers
-
-
-@pytest.mark.parametrize(
-    ("base_url", "url"),
-    [
-        ("https://a.test", "https://a.test/openai/v1/chat/completions"),
-        ("https://a.test/", "https://a.test/openai/v1/chat/completions"),
-        ("https://a.test/openai/v1/", "https://a.test/openai/v1/chat/completions"),
-    ],
-)
-def test_a_dialect_may_complete_a_base_url_without_a_path(base_url: str, url: str) -> None:
-    endpoint = Endpoint("azure", base_url)
-
-    assert spell(dialect=Dialect(base_path="/openai/v1"), endpoint=endpoint).url == url
-
-
 @pytest.mark.parametrize(
     ("base_url", "field"),
     [

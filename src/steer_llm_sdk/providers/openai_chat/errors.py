@@ -15,7 +15,7 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -113,7 +113,26 @@ def message_of(error: Mapping[str, Any]) -> str:
     metadata = error.get("metadata")
     # OpenRouter says "Provider returned error" and keeps the provider's words apart.
     raw = as_string(metadata.get("raw")) if isinstance(metadata, dict) else None
-    return f"{message}: {raw}" if raw and raw not in message else message
+    told = f"{message}: {raw}" if raw and raw not in message else message
+    filtered = ", ".join(_filtered_in(error))
+    return f"{told}: filtered was {filtered}" if filtered else told
+
+
+def _filtered_in(error: Mapping[str, Any]) -> Iterator[str]:
+    """What Azure's filter found, by its categories.
+
+    https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter: one result, or one
+    for each of what was looked at.
+    """
+    inner = object_at(error, "innererror")
+    results = [object_at(inner, key) for key in ("content_filter_result", "content_filter_results")]
+    listed = objects_at(error, "content_filters")
+    results += [object_at(each, "content_filter_results") for each in listed]
+    for result in results:
+        for name, found in result.items():
+            if isinstance(found, dict) and found.get("filtered") is True:
+                severity = as_string(found.get("severity"))
+                yield f"{name} ({severity})" if severity else name
 
 
 def _detail_of(detail: object) -> str:

@@ -38,8 +38,8 @@ def build_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HT
     body = _build_body(chat, endpoint.provider, dialect) | reasoning
     body = join_fields(body, chat.extra_body, *reasoning)
     encoded = encode_body(body, endpoint.provider)
-    headers = build_headers(endpoint, chat.extra_headers, _key_header(endpoint, dialect))
-    return HTTPRequest(_url(endpoint.base_url, dialect), encoded, headers)
+    headers = build_headers(endpoint, chat.extra_headers, bearer(endpoint))
+    return HTTPRequest(_url(endpoint.base_url), encoded, headers)
 
 
 def _build_body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str, Any]:
@@ -67,17 +67,10 @@ def _build_body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str,
 # --- where to, and as whom --------------------------------------------------------------------
 
 
-def _url(base_url: str, dialect: Dialect) -> str:
+def _url(base_url: str) -> str:
     """The endpoint under a base URL; a query (Azure's ``api-version``) stays behind the path."""
     parts = urlsplit(base_url)
-    path = parts.path.rstrip("/") or dialect.base_path
-    return urlunsplit(parts._replace(path=f"{path}/chat/completions"))
-
-
-def _key_header(endpoint: Endpoint, dialect: Dialect) -> dict[str, str]:
-    if dialect.key_header == "authorization":
-        return bearer(endpoint)
-    return {dialect.key_header: endpoint.api_key} if endpoint.api_key else {}
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions"))
 
 
 # --- the conversation -------------------------------------------------------------------------
