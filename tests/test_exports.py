@@ -48,13 +48,22 @@ ERRORS = {
 
 PUBLIC = {
     "steer_llm_sdk": {
+        "AnyEvent",
         "EventStream",
         "ProviderSettings",
         "SteerLLMClient",
+        "StreamCompleteEvent",
+        "StreamDeltaEvent",
+        "StreamErrorEvent",
+        "StreamEvent",
+        "StreamStartEvent",
+        "StreamUsageEvent",
+        "StreamingOptions",
         "StreamingResponse",
         "SyncSteerLLMClient",
         "Tool",
         "__version__",
+        "tool_result",
         *ERRORS,
     },
     "steer_llm_sdk.models.events": {

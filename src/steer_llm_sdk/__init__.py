@@ -48,12 +48,24 @@ if TYPE_CHECKING:
         UnknownModelError,
         UnknownProviderError,
     )
+    from steer_llm_sdk.models.events import (
+        AnyEvent,
+        StreamCompleteEvent,
+        StreamDeltaEvent,
+        StreamErrorEvent,
+        StreamEvent,
+        StreamStartEvent,
+        StreamUsageEvent,
+    )
     from steer_llm_sdk.models.responses import StreamingResponse
+    from steer_llm_sdk.models.streaming import StreamingOptions
+    from steer_llm_sdk.models.turns import tool_result
     from steer_llm_sdk.streaming.stream import EventStream
     from steer_llm_sdk.structured.functions import Tool
     from steer_llm_sdk.sync import SyncSteerLLMClient
 
 __all__ = [
+    "AnyEvent",
     "AuthenticationError",
     "CallbackError",
     "ConfigurationError",
@@ -85,7 +97,14 @@ __all__ = [
     "SteerError",
     "SteerLLMClient",
     "StreamCancelledError",
+    "StreamCompleteEvent",
+    "StreamDeltaEvent",
+    "StreamErrorEvent",
+    "StreamEvent",
     "StreamStalledError",
+    "StreamStartEvent",
+    "StreamUsageEvent",
+    "StreamingOptions",
     "StreamingResponse",
     "SyncSteerLLMClient",
     "Tool",
@@ -94,16 +113,26 @@ __all__ = [
     "UnknownModelError",
     "UnknownProviderError",
     "__version__",
+    "tool_result",
 ]
 
 # Where the names live that are no errors.
 _HOMES = {
+    "AnyEvent": "models.events",
     "EventStream": "streaming.stream",
     "ProviderSettings": "config",
     "SteerLLMClient": "client",
+    "StreamCompleteEvent": "models.events",
+    "StreamDeltaEvent": "models.events",
+    "StreamErrorEvent": "models.events",
+    "StreamEvent": "models.events",
+    "StreamStartEvent": "models.events",
+    "StreamUsageEvent": "models.events",
+    "StreamingOptions": "models.streaming",
     "StreamingResponse": "models.responses",
     "SyncSteerLLMClient": "sync",
     "Tool": "structured.functions",
+    "tool_result": "models.turns",
 }
 
 

@@ -135,7 +135,7 @@ def test_reasoning_keeps_its_extra_keys() -> None:
 def test_parts_of_reasoning_are_kept_apart_by_a_blank_line() -> None:
     pieces = [Reasoning("a", 0), Reasoning("b", 0), Reasoning("", 1, {"k": 1}), Reasoning("c", 1)]
 
-    assert [delta["text"] for delta in deltas(*pieces)] == ["a", "b", "", "\n\nc"]
+    assert [delta["text"] for delta in deltas(*pieces)] == ["a", "b", "", "\n\n", "c"]
 
 
 def test_a_refusal_is_a_delta_of_its_own() -> None:
@@ -486,7 +486,7 @@ def test_reasoning_that_is_gone_on_with_keeps_its_parts_apart() -> None:
     intake.begin_attempt()
     events = taken(intake, Reasoning("b", 0), Reasoning("c", 1))
 
-    assert [event.delta["text"] for event in events] == ["b", "\n\nc"]  # type: ignore[index]
+    assert [event.delta["text"] for event in events] == ["b", "\n\n", "c"]  # type: ignore[index]
 
 
 @pytest.mark.parametrize("is_rewritten", [False, True])

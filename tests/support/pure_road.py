@@ -67,7 +67,7 @@ def travel(
     lifecycle = new_lifecycle(provider)
     now = lifecycle.begun
     events: list[StreamEvent] = [lifecycle.begin({})]
-    lifecycle.begin_attempt(provider, "asked-model")
+    lifecycle.begin_attempt(provider, "asked-model", wire)
     intake = lifecycle.intake
     framing, decoder = wire.framing(MAX_FRAME_BYTES), wire.decoder(provider)
     for chunk in chunks:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from steer_llm_sdk.models.events import StreamDeltaEvent, set_arguments
-from steer_llm_sdk.models.responses import StreamingResponse, growing_text
+from steer_llm_sdk.models.parts import ToolCallPart
+from steer_llm_sdk.models.responses import StreamingResponse, growing_texts
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.structured.partial import PartialJSON
@@ -44,10 +45,13 @@ class Collector:
         self.calls: dict[int, CallInProgress] = {}
         self._closed: set[int] = set()  # by the provider; perhaps before their pieces are added
         self._withdrawn: set[int] = set()  # the answer is whole without them
-        self._text = growing_text(response)
-        self._reasoning = TextPieces()
-        self._refusal = TextPieces()
-        self._commentary = TextPieces()
+        self._has_finished = False
+        self._was_cut = False
+        texts = growing_texts(response)
+        self._text = texts["text"]
+        self._reasoning = texts["reasoning"]
+        self._refusal = texts["refusal"]
+        self._commentary = texts["commentary"]
 
     def add(self, event: StreamDeltaEvent) -> None:
         """Add one delta."""
@@ -66,8 +70,10 @@ class Collector:
             set_arguments(event, self._add_call(delta))
 
     def close_call(self, index: int) -> None:
-        """Note that the provider closed this call."""
+        """Note that the provider closed this call: it is among the response's from now on."""
         self._closed.add(index)
+        if index in self.calls:
+            self._list_finished()
 
     def withdraw_call(self, index: int) -> None:
         """Note that the provider gave a whole answer without this call."""
@@ -95,22 +101,40 @@ class Collector:
                 terminal marker: calls without a close are closed.
             was_cut: It stopped in the middle (for length, by a filter): the last call may be cut.
         """
-        response = self.response
-        response.reasoning = str(self._reasoning)
-        response.refusal = str(self._refusal)
-        response.commentary = str(self._commentary)
-        response.tool_calls = []
-        response.incomplete_tool_calls = []
-        last = max(self.calls, default=-1)
+        self._has_finished = has_finished
+        self._was_cut = was_cut
+        incomplete = self._list_finished()
+        self.response.incomplete_tool_calls = [call.as_dict() for call in incomplete]
+
+    def part(self, index: int) -> ToolCallPart:
+        """Make the part of a call as it stands."""
+        call = self.calls.get(index)
+        if call is None:  # text transformers still hold it, or have dropped it
+            return ToolCallPart()
+        done = self._finished(index)
+        arguments = str(call.arguments) if done is None else done["arguments"]
+        return ToolCallPart(call.id, call.name, arguments, done is not None, call.type)
+
+    def _list_finished(self) -> list[CallInProgress]:
+        """Write the finished calls into the response, in order; return the others."""
+        incomplete: list[CallInProgress] = []
+        finished: list[dict[str, Any]] = []
         for index in sorted(self.calls):
-            call = self.calls[index]
-            is_whole = index in self._closed
-            is_closed = is_whole or (has_finished and not (was_cut and index == last))
-            done = None
-            if index not in self._withdrawn:
-                done = _finished(call, is_closed=is_closed, has_finished=has_finished)
-            kept = response.incomplete_tool_calls if done is None else response.tool_calls
-            kept.append(call.as_dict() if done is None else done)
+            done = self._finished(index)
+            if done is None:
+                incomplete.append(self.calls[index])
+            else:
+                finished.append(done)
+        self.response.tool_calls = finished
+        return incomplete
+
+    def _finished(self, index: int) -> dict[str, Any] | None:
+        if index in self._withdrawn:
+            return None
+        is_cut = self._was_cut and index == max(self.calls)
+        is_closed = index in self._closed or (self._has_finished and not is_cut)
+        call = self.calls[index]
+        return _finished(call, is_closed=is_closed, has_finished=self._has_finished)
 
 
 def _finished(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from steer_llm_sdk.answer.collector import Collector
+from steer_llm_sdk.answer.parts import SEPARATOR, Parts
 from steer_llm_sdk.errors import ProtocolError, SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.fragments import (
@@ -17,18 +18,28 @@ from steer_llm_sdk.models.fragments import (
     End,
     Extras,
     Failure,
+    File,
     Finish,
     Fragment,
     Identity,
     MessageBreak,
     OtherChoice,
+    PartData,
+    PartEnd,
+    ProviderItem,
     Reasoning,
     Refusal,
     Text,
     ToolCallPiece,
     Usage,
 )
-from steer_llm_sdk.models.responses import StreamingResponse, growing_text
+from steer_llm_sdk.models.parts import Part
+from steer_llm_sdk.models.responses import (
+    StreamingResponse,
+    growing_text,
+    growing_texts,
+    set_parts,
+)
 
 
 class Intake:
@@ -55,7 +66,9 @@ class Intake:
     ) -> None:
         self.response = response
         self.text = growing_text(response)
-        self.collector = Collector(response)
+        self.hides_unchecked = hides_unchecked
+        self._is_rewritten = is_rewritten
+        self._begin_answer()
         self.wall_offset = wall_offset
         self.failure: SteerError | None = None
         self.has_ended = False  # the provider's own terminal marker has come
@@ -68,13 +81,27 @@ class Intake:
         self.metadata: dict[str, Any] = {}  # for the terminal event
         self.firsts: dict[str, float] = {}  # when each kind of rarer delta first came (monotonic)
         self.others = OtherChoices()
-        self.hides_unchecked = hides_unchecked
         self._is_json = is_json
-        self._is_rewritten = is_rewritten
         self._pieces = self.text.pieces
         self._pending: dict[str, Any] = {}  # for the metadata of the next event
-        self._reasoning_part: int | str | None = None
+
+    def _begin_answer(self) -> None:
+        """Nothing has been delivered yet."""
+        self.collector = Collector(self.response)
+        self.parts = Parts(
+            growing_texts(self.response),
+            is_rewritten=self._is_rewritten,
+            hides_unchecked=self.hides_unchecked,
+        )
+        set_parts(self.response, self.build_parts)
+        self._adopted: int | None = None  # the part of the last delta that `adopt` was given
+        self._thought: int | str | None = None  # the provider's own part of the reasoning
+        self._spoken_thought: int | str | None = None  # the last one that had words
         self._calls: dict[int, tuple[str, str | None]] = {}  # identifier and name, by index
+
+    def build_parts(self) -> list[Part]:
+        """Make the parts of the answer as they stand."""
+        return self.parts.build(self.collector.part)
 
     @property
     def has_answer(self) -> bool:
@@ -96,11 +123,9 @@ class Intake:
         self.others = OtherChoices()
         self._pending = {}
         if not self.chunks:
-            self.collector = Collector(self.response)
+            self._begin_answer()
             self.fragments = 0
             self.firsts = {}
-            self._reasoning_part = None
-            self._calls = {}
 
     def feed(self, fragments: Iterable[Fragment], now: float) -> Iterable[StreamDeltaEvent]:
         """Make the deltas of these fragments, one by one as they are asked for.
@@ -127,6 +152,8 @@ class Intake:
                 if fragment.__class__ is str and fragment and not is_rewritten:
                     yield self._word_delta(fragment, timestamp)
                     continue
+                if fragment.__class__ is Reasoning and self._is_another_thought(fragment):
+                    yield self._separator("reasoning", timestamp)
                 event = _TAKE[fragment.__class__](self, fragment, timestamp)
                 if event is not None:
                     yield event
@@ -146,6 +173,9 @@ class Intake:
         index = self.chunks
         self.sequence = sequence + 1
         self.chunks = index + 1
+        part = self.parts.text
+        if part is None:
+            part = self.parts.of_text()
         self._pieces.append(words)
         response = self.response
         return StreamDeltaEvent(
@@ -159,6 +189,7 @@ class Intake:
             words,
             index,
             self._is_json,
+            part,
         )
 
     def feed_tail(self, fragments: Iterable[Fragment], now: float) -> Iterator[StreamDeltaEvent]:
@@ -174,6 +205,9 @@ class Intake:
         event.chunk_index = self.chunks
         self.sequence += 1
         self.chunks += 1
+        if event.part is None or event.part != self._adopted:
+            self.parts.adopt(event)
+            self._adopted = event.part
         self.collector.add(event)
 
     def take_pending(self) -> dict[str, Any]:
@@ -188,21 +222,30 @@ class Intake:
     # --- what a fragment does -----------------------------------------------------------------
 
     def _take_words(self, words: str, timestamp: float) -> StreamDeltaEvent | None:
-        return self._delta(words, timestamp) if words else None
+        return self._delta(words, timestamp, self.parts.of("text")) if words else None
 
     def _take_text(self, fragment: Text, timestamp: float) -> StreamDeltaEvent | None:
         self._add_pending(fragment.metadata)
-        return self._delta(fragment.text, timestamp) if fragment.text else None
+        return self._take_words(fragment.text, timestamp)
+
+    def _is_another_thought(self, fragment: Reasoning) -> bool:
+        """Whether these are words of another part of the reasoning than the words before."""
+        return bool(fragment.text) and self._spoken_thought not in {None, fragment.part}
 
     def _take_reasoning(self, fragment: Reasoning, timestamp: float) -> StreamDeltaEvent | None:
-        text = fragment.text
-        if not text and not fragment.extra:
+        text, extra = fragment.text, fragment.extra
+        if not text and not extra:
             return None
+        if fragment.part != self._thought:
+            if self._thought is not None:
+                self.parts.end("reasoning")
+            self._thought = fragment.part
         if text:
-            if self._reasoning_part not in {None, fragment.part}:
-                text = "\n\n" + text
-            self._reasoning_part = fragment.part
-        return self._delta({"type": "reasoning", "text": text, **(fragment.extra or {})}, timestamp)
+            self._spoken_thought = fragment.part
+        if extra:
+            self.parts.add_data("reasoning", extra)
+        delta = {"type": "reasoning", "text": text, **(extra or {})}
+        return self._delta(delta, timestamp, self.parts.of("reasoning"))
 
     def _take_refusal(self, fragment: Refusal, timestamp: float) -> StreamDeltaEvent | None:
         return self._words_apart("refusal", fragment.text, timestamp)
@@ -211,11 +254,42 @@ class Intake:
         return self._words_apart("commentary", fragment.text, timestamp)
 
     def _words_apart(self, kind: str, text: str, timestamp: float) -> StreamDeltaEvent | None:
-        return self._delta({"type": kind, "text": text}, timestamp) if text else None
+        if not text:
+            return None
+        return self._delta({"type": kind, "text": text}, timestamp, self.parts.of(kind))
 
     def _take_break(self, _break: MessageBreak, timestamp: float) -> StreamDeltaEvent | None:
         """A blank line between two messages, which is no part of JSON that was asked for."""
-        return None if self._is_json else self._delta("\n\n", timestamp)
+        self.parts.end("text")
+        return None if self._is_json else self._separator("text", timestamp)
+
+    def _separator(self, kind: str, timestamp: float) -> StreamDeltaEvent:
+        """The blank line between two parts: a delta of no part."""
+        self.parts.separate(kind)
+        delta: Any = SEPARATOR if kind == "text" else {"type": kind, "text": SEPARATOR}
+        return self._delta(delta, timestamp, None)
+
+    def _take_part_data(self, fragment: PartData, _timestamp: float) -> None:
+        if fragment.index is not None:
+            self.parts.add_call_data(fragment.index, fragment.data)
+            return
+        kind, is_earlier = fragment.kind, fragment.is_earlier
+        if fragment.data:
+            self.parts.add_data(kind, fragment.data, is_earlier=is_earlier)
+        self.parts.cite(kind, fragment.citations, is_earlier=is_earlier)
+
+    def _take_part_end(self, fragment: PartEnd, _timestamp: float) -> None:
+        self.parts.end(fragment.kind)
+        if fragment.kind == "reasoning":
+            self._thought = None
+
+    def _take_item(self, fragment: ProviderItem, _timestamp: float) -> None:
+        self.parts.add_item(fragment)
+
+    def _take_file(self, file: File, timestamp: float) -> StreamDeltaEvent:
+        delta = {"type": "file", "media_type": file.media_type}
+        place = {"data": file.data} if file.url is None else {"url": file.url}
+        return self._delta(delta | place, timestamp, self.parts.add_file(file))
 
     def _take_tool_call(self, piece: ToolCallPiece, timestamp: float) -> StreamDeltaEvent | None:
         index = piece.index
@@ -225,7 +299,10 @@ class Intake:
             known = (piece.id or known[0], piece.name or known[1])
         has_news = bool(piece.arguments or piece.extra) or known != earlier
         self._calls[index] = known
-        event = self._delta(_call_delta(piece, *known), timestamp) if has_news else None
+        part = self.parts.of_call(index)
+        if piece.extra:
+            self.parts.add_call_data(index, piece.extra)
+        event = self._delta(_call_delta(piece, *known), timestamp, part) if has_news else None
         if piece.is_whole:
             self.collector.close_call(index)
         if piece.is_withdrawn:
@@ -259,7 +336,9 @@ class Intake:
     def _take_other_choice(self, other: OtherChoice, _timestamp: float) -> None:
         self._add_pending({"choices": [self.others.take(other)]})
 
-    def _delta(self, delta: str | dict[str, Any], timestamp: float) -> StreamDeltaEvent:
+    def _delta(
+        self, delta: str | dict[str, Any], timestamp: float, part: int | None
+    ) -> StreamDeltaEvent:
         self.fragments += 1
         if delta.__class__ is dict:
             what = "tool_argument" if delta.get("arguments") else str(delta["type"])
@@ -274,9 +353,12 @@ class Intake:
             self.take_pending(),
             delta=delta,
             is_json=self._is_json and delta.__class__ is str,
+            part=part,
         )
         if not self._is_rewritten:
             self.adopt(event)
+        elif part is not None:
+            self.parts.note_given(part, _words_of(delta))
         return event
 
     def _add_pending(self, metadata: dict[str, Any]) -> None:
@@ -292,6 +374,13 @@ class Intake:
                 earlier.extend(value)  # `pending` has lists of its own
             else:
                 pending[key] = value.copy()
+
+
+def _words_of(delta: str | dict[str, Any]) -> str:
+    """The words of a delta; of a piece of a call, its arguments."""
+    if isinstance(delta, str):
+        return delta
+    return str(delta.get("text") or delta.get("arguments") or "")
 
 
 def _call_delta(piece: ToolCallPiece, identifier: str, name: str | None) -> dict[str, Any]:
@@ -317,6 +406,10 @@ _TAKE: dict[type, _Take] = {
     Refusal: Intake._take_refusal,
     Commentary: Intake._take_commentary,
     MessageBreak: Intake._take_break,
+    PartData: Intake._take_part_data,
+    PartEnd: Intake._take_part_end,
+    File: Intake._take_file,
+    ProviderItem: Intake._take_item,
     ToolCallPiece: Intake._take_tool_call,
     Usage: Intake._take_usage,
     Finish: Intake._take_finish,

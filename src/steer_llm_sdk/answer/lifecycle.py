@@ -28,9 +28,9 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import StreamingResponse, set_parts
 from steer_llm_sdk.models.usage import COMPLETION, TOTAL, Estimate, added, with_total
-from steer_llm_sdk.providers.base import TerminalMarkers
+from steer_llm_sdk.providers.base import TerminalMarkers, WireFormat
 
 _Event = TypeVar("_Event", bound=StreamEvent)
 
@@ -95,8 +95,13 @@ class Lifecycle:
         """Make the start event: the call begins."""
         return self._make(StreamStartEvent, self.begun, metadata)
 
-    def begin_attempt(self, provider: str, model: str) -> None:
+    def begin_attempt(self, provider: str, model: str, wire: WireFormat | None = None) -> None:
         """Begin a request: forget what an earlier one said before its first delta.
+
+        Args:
+            provider: Who is asked.
+            model: What that provider calls the model.
+            wire: The format of the answer: parts say what is to be sent back in it.
 
         Raises:
             AssertionError: A delta has been emitted; nothing may be sent again after that.
@@ -106,6 +111,9 @@ class Lifecycle:
         self.response.provider = provider
         self.response.model = model
         self.intake.begin_attempt()
+        if wire is not None:
+            self.intake.parts.wire = wire.name
+            self.intake.parts.is_ordered = wire.has_ordered_parts
 
     def verdict(self, markers: TerminalMarkers, *, has_clean_end: bool) -> SteerError | None:
         """Judge the stream at the end of its body: None when it is complete, else why it is not.
@@ -227,6 +235,7 @@ class Lifecycle:
         metadata = response.metadata = self._terminal_metadata()
         response.is_finished = True
         response.error = error
+        set_parts(response, self.intake.build_parts())
         if error is None:
             done = self._make(StreamCompleteEvent, now, metadata)
             done.total_chunks = self.intake.chunks

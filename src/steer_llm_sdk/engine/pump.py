@@ -218,7 +218,7 @@ class Pump:
         target = self._attempts.begin()
         resumption = self._recovery.take()
         if resumption is None:
-            self._lifecycle.begin_attempt(target.provider, target.chat.model)
+            self._lifecycle.begin_attempt(target.provider, target.chat.model, target.wire)
             self._text_stage.begin_attempt()
         self._deadlines.begin_attempt()
         self._lost = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Protocol, Self, get_type_hints
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.errors import AnyError, SteerError, error_as_dict
 from steer_llm_sdk.stored import plain, pydantic_schema, to_json
@@ -147,9 +147,11 @@ class StreamDeltaEvent(StreamEvent):
 
     Attributes:
         delta: A `str` for text; for anything else a dict whose ``type`` is ``"reasoning"``,
-            ``"tool_call"``, ``"refusal"`` or ``"commentary"``.
+            ``"tool_call"``, ``"refusal"``, ``"commentary"`` or ``"file"``.
         chunk_index: Counts the deltas of the stream from 0.
         is_json: Whether the text is part of a JSON answer that was asked for.
+        part: The index of its part in `StreamingResponse.parts`; None for what separates two of
+            them, and on an event that was made by hand.
     """
 
     type: ClassVar[str] = "delta"
@@ -157,6 +159,7 @@ class StreamDeltaEvent(StreamEvent):
     delta: str | dict[str, Any] = ""
     chunk_index: int = 0
     is_json: bool = False
+    part: int | None = None
 
     def __copy__(self) -> Self:
         """Copy the event alone: the arguments that still arrive are shared."""
@@ -185,8 +188,8 @@ class StreamDeltaEvent(StreamEvent):
     def kind(self) -> str:
         """What the delta is.
 
-        ``"text"``, ``"reasoning"``, ``"tool_call"``, ``"refusal"``, or ``"commentary"``: what the
-        model says aside while it works.
+        ``"text"``, ``"reasoning"``, ``"tool_call"``, ``"refusal"``, ``"commentary"`` (what the
+        model says aside while it works) or ``"file"``: an image or a sound that it made, whole.
         """
         delta: object = self.delta
         if isinstance(delta, str):
@@ -283,6 +286,11 @@ def set_arguments(event: StreamDeltaEvent, arguments: Snapshot | None) -> None:
 def _own(value: Any) -> Any:
     return deepcopy(value) if isinstance(value, dict | list) else value
 
+
+# What a stream yields: `event.type` tells which of them an event is.
+AnyEvent: TypeAlias = (
+    StreamStartEvent | StreamDeltaEvent | StreamUsageEvent | StreamCompleteEvent | StreamErrorEvent
+)
 
 _CLASSES = {
     kind.type: kind

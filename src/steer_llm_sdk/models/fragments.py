@@ -6,6 +6,7 @@ typed value. `steer_llm_sdk.answer.lifecycle` alone turns fragments into events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -15,6 +16,7 @@ from steer_llm_sdk.errors import SteerError
 FinishReason: TypeAlias = Literal[
     "stop", "length", "tool_calls", "content_filter", "refusal", "other"
 ]
+PartKind: TypeAlias = Literal["text", "commentary", "reasoning", "refusal", "tool_call"]
 ToolCallType: TypeAlias = Literal[
     "function", "custom", "shell", "apply_patch", "computer", "mcp_approval", "tool_search"
 ]
@@ -72,6 +74,43 @@ class Commentary(msgspec.Struct, gc=False):
     """A piece of what the model says aside while it works, where the provider tells it apart."""
 
     text: str
+
+
+class PartData(msgspec.Struct, gc=False):
+    """What a provider says of a part beside its words, and may want back. It is no delta.
+
+    It belongs to the part of its kind that is open, or begins one. Of `data`, lists and objects
+    under one key are joined, and other values replaced. `is_earlier` says that it belongs to the
+    last part of its kind, open or not; `index` names the tool call.
+    """
+
+    kind: PartKind
+    data: dict[str, Any]
+    citations: Sequence[dict[str, Any]] = ()
+    is_earlier: bool = False
+    index: int | None = None
+
+
+class PartEnd(msgspec.Struct, gc=False):
+    """The part of this kind that is open is whole: what follows of the kind is another."""
+
+    kind: PartKind
+
+
+class File(msgspec.Struct, gc=False):
+    """A file that the model made, whole: base64 `data` or a `url`. `extra` is wanted back."""
+
+    media_type: str
+    data: str | None = None
+    url: str | None = None
+    extra: dict[str, Any] | None = None
+
+
+class ProviderItem(msgspec.Struct, gc=False):
+    """What the provider did itself, as it sent it. `data` is what it wants back beside that."""
+
+    item: dict[str, Any]
+    data: dict[str, Any] | None = None
 
 
 class MessageBreak(msgspec.Struct, gc=False):
@@ -136,6 +175,10 @@ Fragment: TypeAlias = (
     | ToolCallPiece
     | Refusal
     | Commentary
+    | PartData
+    | PartEnd
+    | File
+    | ProviderItem
     | MessageBreak
     | Usage
     | Finish

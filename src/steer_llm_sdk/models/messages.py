@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.parts import (
+    CommentaryPart,
+    Part,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
 from steer_llm_sdk.models.plain_json import plain_mapping
+from steer_llm_sdk.models.turns import read_parts, read_version
 
 _DATA_URL = re.compile(
     r"data:(?P<media_type>[\w.+-]+/[\w.+-]+)?(?:;[^,;]*)*;base64,(?P<data>.*)", re.DOTALL
@@ -84,7 +92,9 @@ class Message:
 
     A ``tool`` message answers the call `tool_call_id`. `extra` holds the keys of the caller's
     mapping that have no place here (``reasoning_content``, ``cache_control``, …). `order` is set
-    where words follow a call: parts and calls as they stood.
+    where words follow a call: parts and calls as they stood. `answer` is set where the message is
+    an earlier answer (`StreamingResponse.to_message`): all that its format wants back; the rest of
+    the message is then its words and calls, for another format.
     """
 
     role: str
@@ -95,6 +105,7 @@ class Message:
     is_error: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     order: tuple[InputPart | ToolCall, ...] = ()
+    answer: tuple[Part, ...] = ()
 
     @property
     def blocks(self) -> tuple[InputPart | ToolCall, ...]:
@@ -183,6 +194,11 @@ def _read_message(item: object, where: str) -> Iterable[Message]:
     if role not in ROLES:
         raise ConfigurationError(f"{where}: expected a role of {', '.join(ROLES)}, found {role!r}")
     content = fields.pop("content", None)
+    if "version" in fields:
+        read_version(fields, where)
+        del fields["version"]
+        if role == "assistant":
+            return _read_answer(read_parts(content, where), fields)
     calls = fields.pop("tool_calls", None) or ()
     answers: list[Message] = []
     parts: list[InputPart] = []
@@ -220,6 +236,34 @@ def _read_message(item: object, where: str) -> Iterable[Message]:
         order=(*order, *named) if is_mixed else (),
     )
     return (*answers, message)
+
+
+def _read_answer(parts: tuple[Part, ...], fields: Mapping[str, Any]) -> Iterable[Message]:
+    """Read an earlier answer; one that has said nothing is no message."""
+    if not parts:
+        return ()
+    order = tuple(_plain_blocks(parts))
+    words = tuple(block for block in order if isinstance(block, InputText))
+    calls = tuple(block for block in order if isinstance(block, ToolCall))
+    mixed = order if order != (*words, *calls) else ()
+    return (Message("assistant", words, calls, extra=dict(fields), order=mixed, answer=parts),)
+
+
+def _plain_blocks(parts: Iterable[Part]) -> Iterator[InputText | ToolCall]:
+    """The words and the calls of an answer, for any format.
+
+    A blank line is put between words of two voices or messages, as it was while they came.
+    """
+    before: tuple[str, object] | None = None
+    for part in parts:
+        if isinstance(part, ToolCallPart):
+            before = None
+            yield ToolCall(part.id, part.name, part.arguments, part.call_type)
+        elif isinstance(part, TextPart | CommentaryPart | RefusalPart) and part.text:
+            message = (part.type, part.provider_data.get("item"))
+            is_apart = before is not None and before != message
+            before = message
+            yield InputText("\n\n" + part.text if is_apart else part.text)
 
 
 def _fields_of(item: object, where: str) -> dict[str, Any]:
@@ -294,13 +338,18 @@ def _read_image(block: Mapping[str, Any]) -> InputImage | None:
     return _image(source.get("url"), None)
 
 
+def read_data_url(url: str) -> tuple[str, str] | None:
+    """Read a ``data:`` URL: its media type and its base64; None where it is none."""
+    match = _DATA_URL.fullmatch(url)
+    return (match["media_type"] or "image/png", match["data"]) if match else None
+
+
 def _image(url: object, detail: object) -> InputImage | None:
     if not isinstance(url, str):
         return None
     wanted = detail if isinstance(detail, str) else None
-    if match := _DATA_URL.fullmatch(url):
-        media_type = match["media_type"] or "image/png"
-        return InputImage(data=match["data"], media_type=media_type, detail=wanted)
+    if (read := read_data_url(url)) is not None:
+        return InputImage(data=read[1], media_type=read[0], detail=wanted)
     if not _SCHEME.match(url):
         raise ConfigurationError(
             f"messages: expected the URL of an image, found {url!r:.80}; for a file of this "

@@ -8,7 +8,7 @@ What only the library writes is written by the functions at the end of this modu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -16,30 +16,66 @@ from typing import Any, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd, stated_usd
+from steer_llm_sdk.models.parts import (
+    AnswerPart,
+    FilePart,
+    Part,
+    TextPart,
+    ToolCallPart,
+    part_from_dict,
+)
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.models.turns import assistant_message
 from steer_llm_sdk.stored import plain, pydantic_schema, to_json
 
 _UNSET: Any = object()
+_FUNCTION = "function"
 
 # Times between neighbouring deltas in seconds, each with how often it came.
 Gaps: TypeAlias = tuple[tuple[float, int], ...]
 
 
-class _Text:
-    """The field `text`: it is kept in pieces, and joined when it is read."""
+# The fields whose words are kept in pieces.
+_WORDS = ("text", "reasoning", "refusal", "commentary")
+
+
+class _Words:
+    """A field of words: they are kept in pieces, and joined when they are read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._place = f"_{name}"
 
     def __get__(self, response: _Hidden | None, owner: type | None = None) -> str:
-        return "" if response is None else str(response._text)
+        return "" if response is None else str(getattr(response, self._place))
 
     def __set__(self, response: _Hidden, text: str) -> None:
-        response._text = TextPieces(text)
+        setattr(response, self._place, TextPieces(text))
+
+
+class _Parts:
+    """The field `parts`: made when it is read, while the answer still grows."""
+
+    def __get__(self, response: _Hidden | None, owner: type | None = None) -> list[Part]:
+        if response is None:
+            return ()  # type: ignore[return-value]  # the default: a list of its own is made of it
+        parts = response._parts
+        return parts() if callable(parts) else parts
+
+    def __set__(self, response: _Hidden, parts: Iterable[Part | Mapping[str, Any]]) -> None:
+        response._parts = [
+            each if isinstance(each, AnswerPart) else part_from_dict(each) for each in parts
+        ]
 
 
 class _Hidden:
     """What a response holds beside its fields."""
 
     _text: TextPieces
+    _reasoning: TextPieces
+    _refusal: TextPieces
+    _commentary: TextPieces
+    _parts: list[Part] | Callable[[], list[Part]]
     _value: Any = _UNSET  # what the text parses as
     _json: Any = _UNSET  # the value that was asked for, and found in the text
     _parsed: Any = _UNSET  # the typed object that was made of it
@@ -63,6 +99,8 @@ class StreamingResponse(_Hidden):
         reasoning: The model's reasoning, where the provider shows it.
         refusal: The model's refusal, where the provider keeps it apart from text.
         commentary: What the model said aside while it worked, where the provider tells it apart.
+        parts: The answer as a list of its parts, in the order in which they began
+            (`steer_llm_sdk.models.parts`). While it streams, they are as they stand.
         tool_calls: The finished calls whose arguments parse, each
             ``{"id", "name", "arguments"}`` with the arguments as JSON text (and
             ``"type": "custom"`` where they are free text).
@@ -79,10 +117,11 @@ class StreamingResponse(_Hidden):
     model: str = ""
     request_id: str = ""
     stream_id: str = ""
-    text: _Text = _Text()
-    reasoning: str = ""
-    refusal: str = ""
-    commentary: str = ""
+    text: _Words = _Words()
+    reasoning: _Words = _Words()
+    refusal: _Words = _Words()
+    commentary: _Words = _Words()
+    parts: _Parts = _Parts()
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     incomplete_tool_calls: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, Any] | None = None
@@ -125,7 +164,8 @@ class StreamingResponse(_Hidden):
         return response
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__ | {"_text": self.text, "_measure": self.metrics}
+        words = {f"_{name}": getattr(self, name) for name in _WORDS}
+        state = self.__dict__ | words | {"_parts": self.parts, "_measure": self.metrics}
         state.pop("_gaps", None)
         if self.error is not None:  # who asks for its value gets the error
             state.pop("_parsed", None)
@@ -133,7 +173,8 @@ class StreamingResponse(_Hidden):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._text = TextPieces(state["_text"])
+        for name in _WORDS:
+            setattr(self, name, state[f"_{name}"])
         self._measure = partial(dict, state["_measure"])
 
     def __eq__(self, other: object) -> bool:
@@ -147,7 +188,8 @@ class StreamingResponse(_Hidden):
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
         hints = get_type_hints(cls)
-        named = {f.name: hints[f.name] for f in fields(cls)} | {"text": str, "metrics": dict}
+        named = {f.name: hints[f.name] for f in fields(cls)} | dict.fromkeys(_WORDS, str)
+        named |= {"parts": list, "metrics": dict}
         return pydantic_schema(
             cls, handler, named, from_dict=cls.from_dict, to_dict=StreamingResponse.to_dict
         )
@@ -156,8 +198,10 @@ class StreamingResponse(_Hidden):
         return self.get_text()
 
     def __repr__(self) -> str:
-        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "text"]
-        return f"{type(self).__name__}({', '.join(shown)}, text=<{len(self._text)} characters>)"
+        named = [f.name for f in fields(self) if f.name not in {"text", "parts"}]
+        shown = [f"{name}={getattr(self, name)!r}" for name in named]
+        sizes = f"parts=<{len(self.parts)}>, text=<{len(self._text)} characters>"
+        return f"{type(self).__name__}({', '.join(shown)}, {sizes})"
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -172,6 +216,27 @@ class StreamingResponse(_Hidden):
     def ok(self) -> bool:
         """Whether the stream has ended, and ended well."""
         return self.is_finished and self.error is None
+
+    @property
+    def citations(self) -> list[dict[str, Any]]:
+        """What the words of the answer rest on, each as the provider sent it, in their order."""
+        return [c for part in self.parts if isinstance(part, TextPart) for c in part.citations]
+
+    @property
+    def files(self) -> list[FilePart]:
+        """The images, sounds and other files that the model made."""
+        return [part for part in self.parts if isinstance(part, FilePart)]
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the answer as the assistant's message of the next turn, for ``messages=``.
+
+        It is a plain dict, which JSON can hold, and names its version: it may be stored. Asked of
+        the same wire format, it says all that the provider wants back; of another, the words and
+        the calls alone. Of an answer that failed it has the parts that are finished.
+        """
+        is_cut = self.finish_reason is None and not self.ok
+        parts = self.parts or _plain_parts(self)
+        return assistant_message(parts, has_failed=self.error is not None, is_cut=is_cut)
 
     def get_text(self) -> str:
         """Return the text that has arrived: the same as `text`."""
@@ -241,12 +306,34 @@ def _parse(text: str) -> Any:
         raise InvalidJSONError(f"the text is not JSON: {error}", text=text) from None
 
 
+def _plain_parts(response: StreamingResponse) -> list[Part]:
+    """Make the parts of a response that was made by hand, or stored before there were any."""
+    words: list[Part] = [TextPart(response.text)] if response.text else []
+    calls = (
+        ToolCallPart(call["id"], call["name"], call["arguments"], True, call.get("type", _FUNCTION))
+        for call in response.tool_calls
+    )
+    return [*words, *calls]
+
+
 # --- for the library's own use ----------------------------------------------------------------
 
 
 def growing_text(response: StreamingResponse) -> TextPieces:
     """Return the text of a response where it grows: whoever makes deltas appends to it."""
     return response._text
+
+
+def growing_texts(response: StreamingResponse) -> dict[str, TextPieces]:
+    """Return the words of a response where they grow, by the kind of their deltas."""
+    return {name: getattr(response, f"_{name}") for name in _WORDS}
+
+
+def set_parts(
+    response: StreamingResponse, parts: Sequence[Part] | Callable[[], list[Part]]
+) -> None:
+    """Set the parts of a response, or the function that makes them as they stand."""
+    response._parts = parts if callable(parts) else list(parts)
 
 
 def set_json(response: StreamingResponse, value: Any, parsed: Any) -> None:

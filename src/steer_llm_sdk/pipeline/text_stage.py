@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from steer_llm_sdk.answer.intake import Intake
+from steer_llm_sdk.answer.parts import Parts
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.fragments import Finish, Usage
@@ -105,6 +107,15 @@ class TextStage:
             intake.usage = Usage(usage.counts, await clean(usage.raw))
         if (finish := intake.finish) is not None:
             intake.finish = Finish(finish.reason, await clean(finish.provider_reason))
+        await self._check_parts(intake.parts, clean)
+
+    @staticmethod
+    async def _check_parts(parts: Parts, clean: Callable[[Any], Awaitable[Any]]) -> None:
+        """Leave out what the provider wants back with a part, where it would have to be changed."""
+        for number, data in list(parts.stored_data()):
+            if await clean(data) != data:
+                parts.drop_data(number)
+        parts.note_checked()
 
 
 def _redacts(one: Transformer) -> bool:

@@ -117,9 +117,16 @@ class WireFormat(ABC):
 
     Attributes:
         markers: What makes a stream of this format complete.
+        name: What stored answers call the format: `steer_llm_sdk.models.parts` says with it for
+            whom a part's ``provider_data`` is. It never changes; without one, nothing is sent back.
+        has_ordered_parts: Whether the parts of an answer stand in an order, so that one ends where
+            one of another kind begins. Where each kind has one field instead, words and reasoning
+            are one part each.
     """
 
     markers: TerminalMarkers
+    name: str = ""
+    has_ordered_parts: bool = True
 
     def framing(self, max_frame_bytes: int) -> Framing:
         """Make the framing of one body: server-sent events, where a format has no other."""

@@ -40,6 +40,7 @@ from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import Folded, fold
+from support.part_fragments import without_parts
 
 WIRE = AnthropicMessages()
 
@@ -50,7 +51,8 @@ def frame(payload: object, event: str = "") -> Frame:
 
 def decode(*payloads: object) -> list[Fragment]:
     decoder = WIRE.decoder("anthropic")
-    return [fragment for payload in payloads for fragment in decoder.decode(frame(payload))]
+    found = [fragment for payload in payloads for fragment in decoder.decode(frame(payload))]
+    return without_parts(found)
 
 
 def opened(block: dict[str, Any], index: int = 0) -> dict[str, Any]:

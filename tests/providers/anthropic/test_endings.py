@@ -22,6 +22,7 @@ from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.anthropic.errors import CAUSES, FAILURES
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.wire.frame import Frame
+from support.part_fragments import without_parts
 
 WIRE = AnthropicMessages()
 
@@ -35,7 +36,7 @@ def frames(*found: dict[str, Any] | bytes | tuple[str, bytes]) -> list[Fragment]
         else:
             data = each if isinstance(each, bytes) else json.dumps(each).encode()
             fragments += decoder.decode(Frame(data))
-    return fragments
+    return without_parts(fragments)
 
 
 def started(**usage: int) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from steer_llm_sdk.providers.openai_chat.choice import FAILED_REASONS
 from steer_llm_sdk.providers.openai_chat.decoder import ChatDecoder, OpenAIChat
 from steer_llm_sdk.wire.frame import Frame
 from steer_llm_sdk.wire.sse import SSEFraming
+from support.part_fragments import without_parts
 
 NAMES = {"id": "r", "model": "m"}
 IDENTITY = Identity("r", "m")
@@ -61,13 +62,14 @@ def choice(delta: object, **more: Any) -> dict[str, Any]:
 def decode(*chunks: object) -> list[Fragment]:
     """The fragments of chunks on the quick road where they fit it."""
     decoder = opened()
-    return [fragment for chunk in chunks for fragment in decoder.decode(frame(chunk))]
+    found = [fragment for chunk in chunks for fragment in decoder.decode(frame(chunk))]
+    return without_parts(found)
 
 
 def decode_first(chunk: object) -> list[Fragment]:
     """The fragments of a chunk that is the first, on the slow road, without the identity."""
     found = ChatDecoder("acme").decode(frame(chunk))
-    return [fragment for fragment in found if fragment != IDENTITY]
+    return without_parts(fragment for fragment in found if fragment != IDENTITY)
 
 
 def failure_of(chunk: object, event: str = "") -> ProviderError:

@@ -2,7 +2,8 @@
 
 Text, reasoning and the calls that the caller is to run become fragments as they come. Every other
 block (what the provider ran itself: web search, code execution, MCP; a compaction; what may come)
-is gathered, and kept whole in the events' metadata under ``content_blocks`` when it is closed.
+is gathered, and given whole when it is closed: as an item of the provider's, and in the events'
+metadata under ``content_blocks``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,17 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from steer_llm_sdk.errors import ProtocolError
-from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, Reasoning, ToolCallPiece
-from steer_llm_sdk.providers.reading import JSONObject, as_string, object_at, text_at
+from steer_llm_sdk.models.fragments import (
+    Extras,
+    Fragment,
+    Identity,
+    PartData,
+    PartEnd,
+    ProviderItem,
+    Reasoning,
+    ToolCallPiece,
+)
+from steer_llm_sdk.providers.reading import JSONObject, as_list, as_string, object_at, text_at
 
 NOTHING: tuple[Fragment, ...] = ()
 
@@ -75,6 +85,7 @@ class ContentBlocks:
         self._provider = provider
         self._calls: dict[int, _OpenCall] = {}
         self._others: dict[int, _OpenBlock] = {}
+        self._texts: set[int] = set()  # the blocks of text that are open
         self._calls_seen = 0
         self._held: ToolCallPiece | None = None
 
@@ -109,8 +120,9 @@ class ContentBlocks:
         if call := self._calls.pop(index, None):
             return self._close_call(call)
         if block := self._others.pop(index, None):
-            return (Extras({"content_blocks": [block.whole()]}),)
-        return NOTHING
+            whole = block.whole()
+            return (ProviderItem(whole), Extras({"content_blocks": [whole]}))
+        return self._end_texts() if index in self._texts else NOTHING
 
     def release(self, *, is_cut: bool = False) -> list[Fragment]:
         """The end of a call that was held; none where the message was cut: it is not whole."""
@@ -139,9 +151,17 @@ class ContentBlocks:
         return NOTHING
 
     def _open_text(self, index: int, block: JSONObject) -> Sequence[Fragment]:
-        citations = block.get("citations")
-        found = (Extras({"citations": citations}),) if isinstance(citations, list) else NOTHING
-        return [*(found if citations else NOTHING), *self._change_text(index, block)]
+        ends = self._end_texts()
+        self._texts.add(index)
+        cited = (part for one in as_list(block.get("citations")) for part in _cite(one))
+        return [*ends, *cited, *self._change_text(index, block)]
+
+    def _end_texts(self) -> Sequence[Fragment]:
+        """The block of text that is open is whole."""
+        if not self._texts:
+            return NOTHING
+        self._texts.clear()
+        return (PartEnd("text"),)
 
     def _open_thinking(self, index: int, block: JSONObject) -> Sequence[Fragment]:
         return [*self._change_thinking(index, block), *self._change_signature(index, block)]
@@ -190,8 +210,7 @@ class ContentBlocks:
 
     def _change_citations(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
         del index  # it rides with the text of its block
-        citation = delta.get("citation")
-        return (Extras({"citations": [citation]}),) if citation else NOTHING
+        return _cite(delta.get("citation"))
 
     def _change_input(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
         return self.add_input(index, text_at(delta, "partial_json"))
@@ -210,6 +229,12 @@ class ContentBlocks:
         "citations_delta": _change_citations,
         "input_json_delta": _change_input,
     }
+
+
+def _cite(citation: object) -> Sequence[Fragment]:
+    if not isinstance(citation, dict) or not citation:
+        return NOTHING
+    return (PartData("text", {}, [citation]), Extras({"citations": [citation]}))
 
 
 def _unread(holder: JSONObject, read: Sequence[str]) -> Sequence[Fragment]:

@@ -95,6 +95,7 @@ class AnthropicMessages(WireFormat):
     """
 
     markers = TerminalMarkers(end=True, finish=False)
+    name = "anthropic"
 
     def decoder(self, provider: str) -> AnthropicDecoder:
         """Make the decoder of one stream."""

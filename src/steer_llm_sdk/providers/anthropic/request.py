@@ -9,8 +9,8 @@ and the name of a JSON format are hints for other providers, and are left out. J
 is no mode of this API: nothing is sent for it, and the library checks what arrives. Everything else
 can be said in ``extra_body``, which is merged last.
 
-Reasoning has to come back as it was: pass it as the ``thinking_blocks`` of an assistant's message,
-or as its content blocks.
+Reasoning has to come back as it was: pass the message that `StreamingResponse.to_message` gives;
+or its blocks as the ``thinking_blocks`` of an assistant's message, or as its content.
 """
 
 from __future__ import annotations
@@ -29,15 +29,11 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.anthropic.thinking import build_thinking, tokens_to_think
+from steer_llm_sdk.providers.anthropic.turns import answer_blocks, call_block
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.schemas import unwritable
-from steer_llm_sdk.providers.writing import (
-    arguments_object,
-    build_headers,
-    encode_body,
-    without_none,
-)
+from steer_llm_sdk.providers.writing import build_headers, encode_body, without_none
 
 API_VERSION = "2023-06-01"
 
@@ -131,6 +127,8 @@ def _build_turns(messages: Iterable[Message], provider: str) -> list[dict[str, A
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = _marked(_build_message(message, provider), message)
+        if message.answer and not blocks:  # nothing that can be said here
+            continue
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
         else:
@@ -149,8 +147,10 @@ def _build_message(message: Message, provider: str) -> list[_Block]:
         return [_build_answer(message)]
     if message.role != "assistant":
         return _build_parts(message.parts)
+    if message.answer:
+        return answer_blocks(message.answer, provider)
     blocks = [
-        _build_call(block, provider) if isinstance(block, ToolCall) else _build_part(block)
+        call_block(block, provider) if isinstance(block, ToolCall) else _build_part(block)
         for block in message.blocks
         if block != _EMPTY
     ]
@@ -180,12 +180,6 @@ def _build_answer(message: Message) -> _Block:
     if message.is_error:
         answer["is_error"] = True
     return answer
-
-
-def _build_call(call: ToolCall, provider: str) -> _Block:
-    arguments = arguments_object(call, provider)
-    block = {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments}
-    return {**(call.extra or {}), **block}
 
 
 def _build_parts(parts: Sequence[InputPart]) -> list[_Block]:

@@ -110,6 +110,7 @@ class Gemini(WireFormat):
     """
 
     markers = TerminalMarkers(end=False, finish=True)
+    name = "gemini"
 
     def framing(self, max_frame_bytes: int) -> Framing:
         """Make the framing of one body: events, or one array where ``alt=sse`` is passed over."""

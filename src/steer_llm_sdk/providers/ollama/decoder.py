@@ -86,6 +86,8 @@ class Ollama(WireFormat):
     """The wire format ``ollama``. Only the line that says ``"done": true`` completes a stream."""
 
     markers = TerminalMarkers(end=True, finish=False)
+    name = "ollama"
+    has_ordered_parts = False
 
     def framing(self, max_frame_bytes: int) -> Framing:
         """Make the framing of one body: a JSON object a line."""

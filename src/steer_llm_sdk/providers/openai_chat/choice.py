@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from steer_llm_sdk.models.fragments import (
     Finish,
     FinishReason,
     Fragment,
+    PartData,
+    PartEnd,
     Refusal,
     Text,
     ToolCallPiece,
 )
-from steer_llm_sdk.providers.openai_chat.content import read_content, read_reasoning
+from steer_llm_sdk.providers.openai_chat.content import (
+    plain_detail,
+    read_content,
+    read_reasoning,
+    reasoning_field,
+)
 from steer_llm_sdk.providers.openai_chat.errors import error_object
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.reading import (
@@ -118,14 +126,18 @@ class ChoiceReader:
 
     Attributes:
         calls: Its tool calls so far.
+        has_reasoned: Whether the field of its reasoning has been told.
     """
 
-    __slots__ = ("_finish", "_has_delta", "calls")
+    __slots__ = ("_detail", "_field", "_finish", "_has_delta", "calls", "has_reasoned")
 
     def __init__(self) -> None:
         self.calls = ToolCallIndexes()
         self._finish = ""
         self._has_delta = False
+        self.has_reasoned = False
+        self._field: str | None = None
+        self._detail: object = None  # the index of the detail of which the reasoning is a part
 
     def read(self, choice: dict[str, Any], extras: dict[str, Any]) -> list[Fragment]:
         """The fragments of the choice in this chunk; what else it holds is put into `extras`."""
@@ -135,6 +147,7 @@ class ChoiceReader:
         extras.update(_unknown(choice, _CHOICE_FIELDS))
         extras.update(_unknown(as_object(choice.get("message")), _DELTA_FIELDS))
         extras.update(_unknown(delta, _DELTA_FIELDS))
+        found += self._about_reasoning(delta)
         found += read_reasoning(delta)
         words, others = read_content(delta.get("content"))
         first = words[0] if words else None
@@ -150,6 +163,23 @@ class ChoiceReader:
         found += self._pieces(delta)
         found += self._finish_of(choice)
         return found
+
+    def _about_reasoning(self, delta: dict[str, Any]) -> Iterator[PartData | PartEnd]:
+        """Before the first words of a part of reasoning: how it has to be sent back."""
+        detail, field = plain_detail(delta), reasoning_field(delta)
+        if self.has_reasoned:
+            if detail is None or self._detail in (None, detail.get("index")):
+                return
+            yield PartEnd("reasoning")
+        elif field is None and detail is None:
+            return
+        self.has_reasoned = True
+        self._field = self._field or field
+        told: dict[str, Any] = {"field": self._field} if self._field else {}
+        if detail is not None:
+            self._detail = detail.get("index")
+            told["detail"] = detail
+        yield PartData("reasoning", told)
 
     def _delta_of(self, choice: dict[str, Any]) -> dict[str, Any]:
         """The delta; or the message, where a server sends the whole answer at once, or its text.

@@ -25,6 +25,7 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
     Usage,
 )
+from steer_llm_sdk.providers.openai_chat.beside import Beside
 from steer_llm_sdk.providers.openai_chat.choice import ChoiceReader, error_of
 from steer_llm_sdk.providers.openai_chat.errors import error_in_chunk, error_object, read_failure
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
@@ -97,10 +98,16 @@ class ChunkReader:
         self._beside: dict[int, dict[str, Any]] = {}  # the same, of other choices
         self._usage: dict[str, Any] | None = None
         self._counts: dict[str, int] = {}
+        self._parts = Beside()
         self._half = b""  # the first of two escapes that stand for one character
         self.system_fingerprint: Any = None
         self.service_tier: Any = None
         self.upstream: Any = None
+
+    @property
+    def has_reasoned(self) -> bool:
+        """Whether choice 0 has said in which field its reasoning comes."""
+        return self._first.has_reasoned
 
     @property
     def calls(self) -> ToolCallIndexes:
@@ -171,6 +178,7 @@ class ChunkReader:
                 error = error or error_of(choice)
         if news := _news(extras, self._extras):
             found.insert(0, Extras(news))
+            found += self._parts.read(news)
         found += self._usage_of(chunk)
         if error is not None:
             found.append(self._failure(error))

@@ -72,6 +72,26 @@ def _text_of(piece: object) -> str:
     return piece if isinstance(piece, str) else ""
 
 
+def reasoning_field(delta: dict[str, Any]) -> str | None:
+    """Where the words of the reasoning come, and are taken back; None where there are none.
+
+    The field, or ``content:`` and the type of the part of the content.
+    """
+    for part in objects_at(delta, "content"):
+        if part.get("type") in _THINKING:
+            return f"content:{part['type']}"
+    return next((key for key in _REASONING if delta.get(key)), None)
+
+
+def plain_detail(delta: dict[str, Any]) -> dict[str, Any] | None:
+    """The first of OpenRouter's details that only repeats the words: its type, its place."""
+    for detail in objects_at(delta, "reasoning_details"):
+        if not any(detail.get(key) for key in _SEALS):
+            words = {"text", "summary", *_SEALS}
+            return {key: value for key, value in detail.items() if key not in words}
+    return None
+
+
 def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     """The reasoning of a delta, once, however many fields repeat it.
 

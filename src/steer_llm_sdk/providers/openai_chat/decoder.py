@@ -54,7 +54,7 @@ class _PlainDetail(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A detail of OpenRouter's that only repeats the words of ``reasoning``."""
 
     type: Any = None
-    index: Any = None
+    index: Literal[0] | None = None  # at another place, another part begins
     format: Any = None
     text: Any = None
     summary: Any = None
@@ -145,7 +145,7 @@ class ChatDecoder:
         calls = delta.tool_calls
         if text and not reasoning and not calls and not delta.reasoning_details:
             return (text,)
-        if reasoning and not text and not calls:
+        if reasoning and not text and not calls and reader.has_reasoned:
             return (Reasoning(reasoning),)
         if calls and not text and not reasoning:
             return self._pieces(calls)
@@ -177,6 +177,8 @@ class OpenAIChat(WireFormat):
     """
 
     markers = TerminalMarkers(end=True, finish=True)
+    name = "openai-chat"
+    has_ordered_parts = False
 
     def __init__(self, dialect: Dialect | None = None) -> None:
         self._dialect = dialect or Dialect()
@@ -187,7 +189,7 @@ class OpenAIChat(WireFormat):
 
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         """Build the HTTP request: see `steer_llm_sdk.providers.openai_chat.request`."""
-        return build_request(chat, endpoint, self._dialect)
+        return build_request(chat, endpoint, self._dialect, self.name)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the error out of a response that is not a stream."""

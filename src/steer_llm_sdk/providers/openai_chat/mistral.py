@@ -27,5 +27,8 @@ MISTRAL = Dialect(
 class Mistral(OpenAIChat):
     """The wire format of Mistral."""
 
+    name = "mistral"
+    has_ordered_parts = True
+
     def __init__(self) -> None:
         super().__init__(MISTRAL)

@@ -21,13 +21,22 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.dialects import Dialect
+from steer_llm_sdk.providers.openai_chat.turns import answer_calls, answer_fields
 from steer_llm_sdk.providers.reasoning import join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
 from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
 
 
-def build_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HTTPRequest:
+def build_request(
+    chat: ChatRequest, endpoint: Endpoint, dialect: Dialect, wire: str
+) -> HTTPRequest:
     """Build the HTTP request in a server's dialect.
+
+    Args:
+        chat: What is asked.
+        endpoint: Where it goes.
+        dialect: How the server spells it.
+        wire: The name of the wire format: earlier answers that came by it are sent back in full.
 
     Raises:
         ConfigurationError: The server has no way to say what is asked for, or a value of the
@@ -35,14 +44,14 @@ def build_request(chat: ChatRequest, endpoint: Endpoint, dialect: Dialect) -> HT
     """
     dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
     reasoning = spell_reasoning(chat.reasoning, dialect.reasoning, endpoint.provider)
-    body = _build_body(chat, endpoint.provider, dialect) | reasoning
+    body = _build_body(chat, endpoint.provider, dialect, wire) | reasoning
     body = join_fields(body, chat.extra_body, *reasoning)
     encoded = encode_body(body, endpoint.provider)
     headers = build_headers(endpoint, chat.extra_headers, bearer(endpoint))
     return HTTPRequest(_url(endpoint.base_url), encoded, headers)
 
 
-def _build_body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str, Any]:
+def _build_body(chat: ChatRequest, provider: str, dialect: Dialect, wire: str) -> dict[str, Any]:
     asks_for_usage = dialect.asks_for_usage and chat.include_usage
     optional = {
         "stream_options": {"include_usage": True} if asks_for_usage else None,
@@ -58,7 +67,7 @@ def _build_body(chat: ChatRequest, provider: str, dialect: Dialect) -> dict[str,
     }
     return {
         "model": chat.model,
-        "messages": list(_build_messages(chat, dialect)),
+        "messages": list(_build_messages(chat, dialect, wire)),
         "stream": True,
         **without_none(optional),
     }
@@ -76,23 +85,25 @@ def _url(base_url: str) -> str:
 # --- the conversation -------------------------------------------------------------------------
 
 
-def _build_messages(chat: ChatRequest, dialect: Dialect) -> Iterable[dict[str, Any]]:
+def _build_messages(chat: ChatRequest, dialect: Dialect, wire: str) -> Iterable[dict[str, Any]]:
     if chat.system:
         yield {"role": "system", "content": chat.system}
     for message in chat.messages:
-        yield _build_message(message, dialect)
+        yield _build_message(message, dialect, wire)
 
 
-def _build_message(message: Message, dialect: Dialect) -> dict[str, Any]:
+def _build_message(message: Message, dialect: Dialect, wire: str) -> dict[str, Any]:
     knows_role = message.role != "developer" or dialect.knows_developer_role
+    calls = answer_calls(message, wire) if message.answer else message.tool_calls
+    said = answer_fields(message, wire) if message.answer else {"content": _build_content(message)}
     fields = {
         "name": message.name,
-        "tool_calls": [_build_call(call) for call in message.tool_calls] or None,
+        "tool_calls": [_build_call(call) for call in calls] or None,
         "tool_call_id": message.tool_call_id,
     }
     return {
         "role": message.role if knows_role else "system",
-        "content": _build_content(message),
+        **said,
         **without_none(fields),
         **message.extra,
     }

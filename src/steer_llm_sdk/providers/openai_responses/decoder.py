@@ -99,6 +99,7 @@ class OpenAIResponses(WireFormat):
     """
 
     markers = TerminalMarkers(end=True, finish=False)
+    name = "openai-responses"
 
     def decoder(self, provider: str) -> ResponsesDecoder:
         """Make the decoder of one stream."""

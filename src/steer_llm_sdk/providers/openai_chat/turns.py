@@ -1,0 +1,127 @@
+"""Spells an earlier answer as the assistant's message of chat completions.
+
+Reasoning goes back in the field in which it came: ``reasoning_content`` (DeepSeek refuses a turn
+with calls without it: https://api-docs.deepseek.com/guides/thinking_mode), ``reasoning_details``
+whole and in their order (https://openrouter.ai/docs/use-cases/reasoning-tokens), LiteLLM's
+``thinking_blocks``, or as parts of the content (Mistral, Databricks). Of an answer that came by
+another wire format, words and calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from steer_llm_sdk.models.messages import Message, ToolCall
+from steer_llm_sdk.models.parts import FilePart, Part, ReasoningPart, TextPart, ToolCallPart
+
+_Object = dict[str, Any]
+_Thought = tuple[ReasoningPart, _Object]
+
+# Where `provider_data` says what came how: see `steer_llm_sdk.providers.openai_chat.content`.
+FIELD = "field"
+DETAIL = "detail"
+CONTENT = "content:"
+
+_DETAILS = "reasoning_details"
+_BLOCKS = "thinking_blocks"
+_NAMES = frozenset({FIELD, DETAIL, _DETAILS, _BLOCKS})
+# The keys of a sealed part of content.
+_SEALS = ("signature", "data", "encrypted_content")
+
+
+def answer_fields(message: Message, wire: str) -> _Object:
+    """Build what an earlier answer has beside its role and its calls: content and reasoning."""
+    thoughts = _thoughts(message.answer, wire)
+    if any(str(data.get(FIELD, "")).startswith(CONTENT) for _, data in thoughts):
+        return {"content": list(_content(message.answer, wire))}
+    words = message.text
+    has_words = words or not message.tool_calls
+    return {"content": words if has_words else None, **_beside(message.answer, thoughts, wire)}
+
+
+def answer_calls(message: Message, wire: str) -> Iterator[ToolCall]:
+    """List the calls of an earlier answer, with what stood beside each."""
+    for part in message.answer:
+        if isinstance(part, ToolCallPart):
+            extra = part.data_for(wire)
+            yield ToolCall(part.id, part.name, part.arguments, part.call_type, extra)
+
+
+def _thoughts(parts: Sequence[Part], wire: str) -> list[_Thought]:
+    reasoning = (part for part in parts if isinstance(part, ReasoningPart))
+    return [(part, data) for part in reasoning if (data := part.data_for(wire)) is not None]
+
+
+def _beside(parts: Sequence[Part], thoughts: Sequence[_Thought], wire: str) -> _Object:
+    fields: _Object = {}
+    for part, data in thoughts:
+        if (field := data.get(FIELD)) and part.text:
+            fields[field] = fields.get(field, "") + part.text
+        fields.update((key, value) for key, value in data.items() if key not in _NAMES)
+    if details := [detail for part, data in thoughts for detail in _details(part, data)]:
+        fields[_DETAILS] = details
+        fields.pop("reasoning", None)  # the details say it
+    if blocks := [block for part, data in thoughts for block in _blocks(part, data)]:
+        fields[_BLOCKS] = blocks
+    if images := list(_images(parts, wire)):
+        fields["images"] = images
+    return fields
+
+
+def _details(part: ReasoningPart, data: Mapping[str, Any]) -> Iterator[_Object]:
+    """The details of one part: its words under the first, what seals it with it or behind it."""
+    sealed = list(data.get(_DETAILS, ()))
+    opening = data.get(DETAIL)
+    if opening is None:
+        yield from map(dict, sealed)
+        return
+    place = _place_of(opening)
+    seals = [detail for detail in sealed if _place_of(detail) == place]
+    key = "summary" if opening.get("type") == "reasoning.summary" else "text"
+    whole = dict(opening)
+    for seal in seals:
+        whole.update((name, value) for name, value in seal.items() if value)
+    yield whole | {key: part.text}
+    yield from (dict(detail) for detail in sealed if _place_of(detail) != place)
+
+
+def _place_of(detail: Mapping[str, Any]) -> tuple[object, object]:
+    return detail.get("type"), detail.get("index")
+
+
+def _blocks(part: ReasoningPart, data: Mapping[str, Any]) -> Iterator[_Object]:
+    """LiteLLM's blocks: the one with the signature comes without the words."""
+    words = part.text
+    for block in data.get(_BLOCKS, ()):
+        if block.get("type") != "thinking" or block.get("thinking"):
+            yield dict(block)
+            continue
+        yield {**block, "thinking": words}
+        words = ""
+
+
+def _images(parts: Sequence[Part], wire: str) -> Iterator[_Object]:
+    for part in parts:
+        data = part.data_for(wire)
+        if isinstance(part, FilePart) and data and data.get(FIELD) == "images":
+            url = part.url or f"data:{part.media_type};base64,{part.data}"
+            yield {"type": "image_url", "image_url": {"url": url}}
+
+
+def _content(parts: Sequence[Part], wire: str) -> Iterator[_Object]:
+    """Content whose reasoning stands among the words."""
+    for part in parts:
+        data = part.data_for(wire)
+        if isinstance(part, ReasoningPart) and data is not None:
+            yield _thinking(part.text, data)
+        elif isinstance(part, TextPart) and part.text:
+            yield {"type": "text", "text": part.text}
+
+
+def _thinking(words: str, data: Mapping[str, Any]) -> _Object:
+    seals = {key: data[key] for key in _SEALS if key in data}
+    if data.get(FIELD) == f"{CONTENT}reasoning":
+        summary = {"type": "summary_text", "text": words, **seals}
+        return {"type": "reasoning", "summary": [summary]}
+    return {"type": "thinking", "thinking": [{"type": "text", "text": words}], **seals}
