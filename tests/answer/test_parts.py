@@ -72,7 +72,7 @@ def rewritten(intake: Intake, events: Iterable[StreamDeltaEvent]) -> list[Part]:
 
 
 def test_a_part_of_each_kind_in_the_order_in_which_they_began() -> None:
-    pieces = [
+    pieces: list[Fragment] = [
         Reasoning("Hm"),
         Commentary("Wait."),
         "Hel",
@@ -92,7 +92,7 @@ def test_a_part_of_each_kind_in_the_order_in_which_they_began() -> None:
 
 
 def test_where_parts_stand_in_an_order_one_ends_where_another_begins() -> None:
-    pieces = ["Hi", Reasoning("Hm"), "Ho", ToolCallPiece(0, "c", "f", "{}"), "Hu"]
+    pieces: list[Fragment] = ["Hi", Reasoning("Hm"), "Ho", ToolCallPiece(0, "c", "f", "{}"), "Hu"]
 
     assert [part.type for part in parts_of(*pieces)] == [
         "text",
@@ -104,7 +104,14 @@ def test_where_parts_stand_in_an_order_one_ends_where_another_begins() -> None:
 
 
 def test_where_each_kind_has_one_field_it_has_one_part() -> None:
-    pieces = [Reasoning("a"), "Hi ", Reasoning("b"), "there", ToolCallPiece(0, "c", "f"), "."]
+    pieces: list[Fragment] = [
+        Reasoning("a"),
+        "Hi ",
+        Reasoning("b"),
+        "there",
+        ToolCallPiece(0, "c", "f"),
+        ".",
+    ]
 
     found = parts_of(*pieces, is_ordered=False)
 
@@ -113,13 +120,13 @@ def test_where_each_kind_has_one_field_it_has_one_part() -> None:
 
 
 def test_blocks_that_the_provider_closes_are_parts_of_their_own() -> None:
-    pieces = ["One", PartEnd("text"), "Two", PartEnd("text"), PartEnd("text")]
+    pieces: list[Fragment] = ["One", PartEnd("text"), "Two", PartEnd("text"), PartEnd("text")]
 
     assert parts_of(*pieces) == [TextPart("One"), TextPart("Two")]
 
 
 def test_two_messages_are_parts_and_what_separates_them_is_of_none() -> None:
-    pieces = ["One.", MessageBreak(), "Two."]
+    pieces: list[Fragment] = ["One.", MessageBreak(), "Two."]
 
     intake = intake_of()
     events = taken(intake, *pieces)
@@ -138,7 +145,12 @@ def test_json_that_was_asked_for_has_no_separator_and_yet_two_parts() -> None:
 
 
 def test_parts_of_the_reasoning_and_what_separates_them() -> None:
-    pieces = [Reasoning("a", 0), Reasoning("b", 0), Reasoning("", 1, {"s": 1}), Reasoning("c", 1)]
+    pieces: list[Fragment] = [
+        Reasoning("a", 0),
+        Reasoning("b", 0),
+        Reasoning("", 1, {"s": 1}),
+        Reasoning("c", 1),
+    ]
 
     intake = intake_of()
     events = taken(intake, *pieces)
@@ -152,7 +164,7 @@ def test_parts_of_the_reasoning_and_what_separates_them() -> None:
 
 
 def test_reasoning_that_the_provider_closes_is_a_part_of_its_own() -> None:
-    pieces = [Reasoning("a", 0), PartEnd("reasoning"), Reasoning("b", 0)]
+    pieces: list[Fragment] = [Reasoning("a", 0), PartEnd("reasoning"), Reasoning("b", 0)]
 
     assert [part.text for part in parts_of(*pieces) if isinstance(part, ReasoningPart)] == [
         "a",
@@ -161,7 +173,7 @@ def test_reasoning_that_the_provider_closes_is_a_part_of_its_own() -> None:
 
 
 def test_the_pieces_of_parallel_calls_find_their_parts() -> None:
-    pieces = [
+    pieces: list[Fragment] = [
         ToolCallPiece(0, "a", "f", '{"x"'),
         ToolCallPiece(1, "b", "g", "{}", is_whole=True),
         ToolCallPiece(0, arguments=":1}", is_whole=True),
@@ -190,7 +202,7 @@ def test_a_file_is_a_delta_and_a_part() -> None:
 
 def test_what_the_provider_did_itself_is_a_part_without_deltas() -> None:
     item = {"type": "web_search_call", "id": "ws"}
-    pieces = ["Hi", ProviderItem(item, {"x": 1}), "Ho"]
+    pieces: list[Fragment] = ["Hi", ProviderItem(item, {"x": 1}), "Ho"]
 
     assert numbers(*pieces) == [0, 2]
     assert parts_of(*pieces) == [
@@ -223,7 +235,7 @@ def test_data_may_come_when_its_part_is_over() -> None:
 
 
 def test_data_of_a_call_finds_its_call() -> None:
-    pieces = [
+    pieces: list[Fragment] = [
         PartData("tool_call", {"id": "fc_1"}, index=0),
         ToolCallPiece(0, "c", "f", "{}", extra={"signature": "c2ln"}, is_whole=True),
     ]
@@ -237,7 +249,7 @@ def test_data_of_a_call_finds_its_call() -> None:
 
 def test_citations_are_with_the_words_that_rest_on_them() -> None:
     cited = [{"url": "a"}, {"url": "b"}]
-    pieces = ["One", PartData("text", {}, cited), PartEnd("text"), "Two"]
+    pieces: list[Fragment] = ["One", PartData("text", {}, cited), PartEnd("text"), "Two"]
 
     intake = intake_of()
     taken(intake, *pieces)
@@ -353,7 +365,9 @@ def test_a_part_whose_words_were_changed_loses_it() -> None:
 
 def test_a_call_whose_arguments_were_changed_loses_it() -> None:
     intake = intake_of(is_rewritten=True)
-    pieces = [ToolCallPiece(0, "c", "f", '{"key":1}', is_whole=True, extra={"s": 1})]
+    pieces: list[Fragment] = [
+        ToolCallPiece(0, "c", "f", '{"key":1}', is_whole=True, extra={"s": 1})
+    ]
     (event,) = taken(intake, *pieces)
     assert intake.response.parts == [ToolCallPart()]
 
@@ -451,10 +465,11 @@ def test_what_the_provider_wants_back_can_be_checked_and_left_out() -> None:
 @pytest.mark.parametrize("kind", ["text", "reasoning"])
 def test_a_separator_that_a_transformer_filled_belongs_to_a_part(kind: str) -> None:
     intake = intake_of(is_rewritten=True)
-    said = ["a", MessageBreak(), "b"] if kind == "text" else [Reasoning("a", 0), Reasoning("b", 1)]
-    first, between, second = taken(intake, *said)
+    words: list[Fragment] = ["a", MessageBreak(), "b"]
+    thoughts: list[Fragment] = [Reasoning("a", 0), Reasoning("b", 1)]
+    first, between, second = taken(intake, *(words if kind == "text" else thoughts))
     between.delta = "held\n\n" if kind == "text" else {"type": kind, "text": "held\n\n"}
 
-    words = [getattr(part, "text", "") for part in rewritten(intake, [first, between, second])]
+    said = [getattr(part, "text", "") for part in rewritten(intake, [first, between, second])]
 
-    assert words == ["aheld\n\n", "b"]
+    assert said == ["aheld\n\n", "b"]

@@ -29,8 +29,8 @@ CALL = ToolCallPart("call_1", "add", "{}", True)
 
 
 def answered(*parts: Part, **fields: Any) -> StreamingResponse:
-    fields = {"finish_reason": "stop", "is_finished": True} | fields
-    response = StreamingResponse(**fields)
+    said: dict[str, Any] = {"finish_reason": "stop", "is_finished": True}
+    response = StreamingResponse(**said | fields)
     set_parts(response, parts)
     return response
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.models.messages import read_messages
-from steer_llm_sdk.models.parts import FilePart, Part, TextPart, ToolCallPart
+from steer_llm_sdk.models.parts import FilePart, Part, ProviderPart, TextPart, ToolCallPart
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.turns import assistant_message
@@ -23,7 +23,9 @@ CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "ar
 
 def answer(*deltas: dict[str, Any], wire: WireFormat | None = None) -> StreamingResponse:
     """What comes of these deltas, each in a chunk of its own."""
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[dict[str, Any]] = [
+        {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
+    ]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     chunks = [{"id": "r", "model": "m", "choices": [choice]} for choice in choices]
     body = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks)
@@ -236,5 +238,5 @@ def test_what_the_server_ran_and_parts_of_other_kinds_are_the_providers() -> Non
         {"content": "Hi"},
     )
 
-    assert [part.item for part in response.parts if part.type == "provider"] == [other, ran]
+    assert [part.item for part in response.parts if isinstance(part, ProviderPart)] == [other, ran]
     assert response.citations == [reference]
