@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk.models.fragments import Extras, Fragment, OtherChoice, Reasoning, ToolCallPiece
+from steer_llm_sdk.models.fragments import (
+    Extras,
+    Fragment,
+    OtherChoice,
+    PartData,
+    Reasoning,
+    ToolCallPiece,
+)
 from steer_llm_sdk.providers.openai_chat.decoder import ChatDecoder
 from steer_llm_sdk.wire.frame import Frame
 from support.strangers import STRANGE, with_strangers
@@ -58,9 +65,10 @@ CHANGED = [
 
 
 def prepared() -> ChatDecoder:
-    """A decoder that knows who answers, and a call that has begun."""
+    """A decoder that knows who answers and how it reasons, and a call that has begun."""
     decoder = ChatDecoder("openai")
-    for delta in ({"role": "assistant"}, {"tool_calls": [CALL | {"index": 9, "id": "z"}]}):
+    call = {"tool_calls": [CALL | {"index": 9, "id": "z"}]}
+    for delta in ({"role": "assistant"}, {"reasoning": "Hm"}, call):
         decoder.decode(Frame(json.dumps(chunk(delta)).encode()))
     return decoder
 
@@ -100,11 +108,12 @@ def test_what_reasoning_has_beside_its_words_is_kept_with_it(
 
 
 def test_what_words_in_a_list_have_beside_them_is_kept() -> None:
-    cited = {"type": "text", "text": "Hi", "annotations": [{"url": "u"}]}
-    frame = Frame(json.dumps(chunk({"content": [cited]})).encode())
+    words = {"type": "text", "text": "Hi", "annotations": [{"url": "u"}]}
+    frame = Frame(json.dumps(chunk({"content": [words]})).encode())
 
     kept = Extras({"content_parts": [{"type": "text", "annotations": [{"url": "u"}]}]})
-    assert list(prepared().decode(frame)) == [kept, "Hi"]
+    cited = PartData("text", {}, [{"url": "u"}], is_earlier=True)
+    assert list(prepared().decode(frame)) == [kept, "Hi", cited]
 
 
 def test_what_stands_beside_another_choice_is_kept_once() -> None:

@@ -25,6 +25,8 @@ _CITED = ("annotations", "search_results", "citations")
 _RAN = ("executed_tools", "graph_data")
 # Parts of Mistral's content that name a source.
 _REFERENCES = frozenset({"reference", "tool_reference"})
+# Parts that are no item of the server's: these, and what words have beside them.
+_READ = _REFERENCES | {"text", "output_text"}
 _IMAGE = "image_url"
 
 
@@ -42,13 +44,13 @@ class Beside:
         files = [*objects_at(news, "images"), *_parts(news, is_image=True)]
         found += [file for each in files if (file := _file(each)) is not None]
         ran = [item for key in _RAN for item in as_objects(_listed(news.get(key)))]
-        ran += [part for part in _parts(news) if text_at(part, "type") not in _REFERENCES]
+        ran += [part for part in _parts(news) if text_at(part, "type") not in _READ]
         found += [ProviderItem(item) for item in ran if any(item.values()) and self._is_new(item)]
         return found
 
     def _cited(self, news: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for key in _CITED:
-            for citation in as_list(news.get(key)):
+        for holder in (news, *_parts(news)):
+            for citation in (each for key in _CITED for each in as_list(holder.get(key))):
                 named = {"url": citation} if isinstance(citation, str) else citation
                 if isinstance(named, dict) and self._is_new(as_string(named.get("url")) or named):
                     yield named

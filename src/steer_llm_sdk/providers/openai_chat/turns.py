@@ -26,8 +26,6 @@ CONTENT = "content:"
 _DETAILS = "reasoning_details"
 _BLOCKS = "thinking_blocks"
 _NAMES = frozenset({FIELD, DETAIL, _DETAILS, _BLOCKS})
-# The keys of a sealed part of content.
-_SEALS = ("signature", "data", "encrypted_content")
 
 
 def answer_fields(message: Message, wire: str) -> _Object:
@@ -120,7 +118,7 @@ def _content(parts: Sequence[Part], wire: str) -> Iterator[_Object]:
 
 
 def _thinking(words: str, data: Mapping[str, Any]) -> _Object:
-    seals = {key: data[key] for key in _SEALS if key in data}
+    seals = {key: value for key, value in data.items() if key not in _NAMES}
     if data.get(FIELD) == f"{CONTENT}reasoning":
         summary = {"type": "summary_text", "text": words, **seals}
         return {"type": "reasoning", "summary": [summary]}
