@@ -133,6 +133,10 @@ PAGES = {
             Part("models.streaming", ("StreamingOptions",)),
             Part("", ("ProviderSettings",)),
             Part("", ("StreamingResponse", "EventStream"), is_made_for_users=False),
+            Part("bulk", ("ResultStream",), is_made_for_users=False),
+            Part(
+                "models.bulk", ("PromptResult", "Progress", "TokenCount"), is_made_for_users=False
+            ),
             Part("streaming.fanout", ("Observer",), is_made_for_users=False),
             Part("streaming.views", ("TextStream", "ItemsStream"), is_made_for_users=False),
         ),
@@ -167,9 +171,19 @@ def _described(thing: Any, name: str, part: Part) -> Iterator[str]:
         yield _signature(thing, name)
     hidden = frozenset() if part.is_made_for_users else frozenset({"Args", "Raises"})
     yield from described(thing, hidden)
-    for member, value in vars(thing).items():
-        if not member.startswith("_"):
-            yield from _member(member, value)
+    for source in (thing, *_mixed_in(thing)):
+        for member, value in vars(source).items():
+            if not member.startswith("_"):
+                yield from _member(member, value)
+
+
+def _mixed_in(thing: type) -> Iterator[type]:
+    """The classes that only lend their methods to a client."""
+    return (
+        base
+        for base in thing.__bases__
+        if "client" in thing.__name__.lower() and base is not object
+    )
 
 
 def _member(name: str, value: Any) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from steer_llm_sdk.bulk import ManyPrompts
 from steer_llm_sdk.calls import (
     CallArguments,
     CallKeywords,
@@ -33,7 +34,7 @@ from steer_llm_sdk.models.callbacks import (
 )
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS, Pools
+from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS, Pool, Pools
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.feed import SinkFeed
 from steer_llm_sdk.streaming.manager import EventManager
@@ -44,7 +45,7 @@ from steer_llm_sdk.transport.base import Transport
 
 
 @with_advice(place_in_client)
-class SteerLLMClient:
+class SteerLLMClient(ManyPrompts):
     """Streams from language models, whoever serves them, as typed events.
 
     A client may be made outside of an event loop, and used from several loops one after another. It
@@ -364,6 +365,9 @@ class SteerLLMClient:
         )
         this = weakref.ref(events)  # in a circle, it would not be collected when it is dropped
         return events
+
+    def _here(self) -> Pool:
+        return self._pools.here()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._pools.here().keep(work)

@@ -26,6 +26,8 @@ from steer_llm_sdk.answer.usage import (
     prompt_overhead,
     prompt_texts,
 )
+from steer_llm_sdk.engine.plan import Target
+from steer_llm_sdk.models.bulk import TokenCount
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import Estimate
@@ -47,6 +49,18 @@ async def estimate_usage(
     method, counter = await _method_for(response.provider, response.model)
     prompt = await _count(counter, prompt_texts(chat)) + prompt_overhead(chat)
     return make_estimate(method, response, prompt, await _count(counter, answer))
+
+
+async def estimate_prompt(target: Target) -> TokenCount:
+    """Estimate what a request alone would take.
+
+    Args:
+        target: Whose request it is: its provider and model choose the method.
+    """
+    chat = target.chat
+    method, counter = await _method_for(target.provider, chat.model)
+    tokens = await _count(counter, prompt_texts(chat)) + prompt_overhead(chat)
+    return TokenCount(tokens, True, method.confidence, method.name)
 
 
 async def _method_for(provider: str, model: str) -> tuple[Method, Counter]:

@@ -58,7 +58,7 @@ class Target:
         """The HTTP request; `prepare` has been called."""
         assert self.endpoint is not None  # noqa: S101 - see the docstring
         spelled, self._spelled = self._spelled, None
-        return spelled or self._by_its_way(self.wire.request(self.chat, self.endpoint))
+        return spelled or self.by_its_way(self.wire.request(self.chat, self.endpoint))
 
     async def authorize(self, request: HTTPRequest, clock: Clock) -> HTTPRequest:
         """The request with what proves who asks: see `Endpoint.authorize`.
@@ -82,9 +82,10 @@ class Target:
         resumption = self.wire.resume(self.chat, self.endpoint, written, decoder)
         if resumption is None:
             return None
-        return replace(resumption, request=self._by_its_way(resumption.request))
+        return replace(resumption, request=self.by_its_way(resumption.request))
 
-    def _by_its_way(self, request: HTTPRequest) -> HTTPRequest:
+    def by_its_way(self, request: HTTPRequest) -> HTTPRequest:
+        """The request, by the proxy and with the checks of its provider."""
         if self.proxy is None and self.verify:
             return request
         return replace(request, proxy=self.proxy, verify=self.verify)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import Fragment
@@ -159,6 +159,19 @@ class WireFormat(ABC):
         """
         del chat, error
         return None
+
+    def count_request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest | None:
+        """Build the request that asks how many tokens a prompt takes; None where there is none.
+
+        Raises:
+            ConfigurationError: As in `request`.
+        """
+        del chat, endpoint
+        return None
+
+    def read_count(self, answer: Mapping[str, Any]) -> object:
+        """Read the number of tokens out of the answer to `count_request`."""
+        return answer.get("input_tokens")
 
     def resume(
         self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder

@@ -5,7 +5,14 @@ events out of a queue. Callbacks run in the caller's thread. The queue is bounde
 not take events slows the reading, as in the asynchronous client.
 """
 
+from steer_llm_sdk.sync.bulk import SyncResultStream
 from steer_llm_sdk.sync.client import SyncSteerLLMClient
 from steer_llm_sdk.sync.streams import SyncEventStream, SyncItemsStream, SyncTextStream
 
-__all__ = ["SyncEventStream", "SyncItemsStream", "SyncSteerLLMClient", "SyncTextStream"]
+__all__ = [
+    "SyncEventStream",
+    "SyncItemsStream",
+    "SyncResultStream",
+    "SyncSteerLLMClient",
+    "SyncTextStream",
+]

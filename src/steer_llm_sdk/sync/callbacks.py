@@ -45,12 +45,12 @@ class BlockingManager(EventManager):
                 self._report(listener, event, error)
 
     def _wait_for(self, result: Awaitable[Any]) -> None:
-        error = self._run_in_loop(_outcome(result))
+        error = self._run_in_loop(outcome(result))
         if error is not None:
             raise error
 
 
-async def _outcome(result: Awaitable[Any]) -> BaseException | None:
+async def outcome(result: Awaitable[Any]) -> BaseException | None:
     """Wait for what a listener returned.
 
     Returns:

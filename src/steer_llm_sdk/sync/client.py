@@ -27,6 +27,7 @@ from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS
 from steer_llm_sdk.sinks.base import Sink
+from steer_llm_sdk.sync.bulk import ManyPrompts
 from steer_llm_sdk.sync.callbacks import BlockingManager
 from steer_llm_sdk.sync.streams import (
     SyncAttached,
@@ -39,7 +40,7 @@ from steer_llm_sdk.transport.base import Transport
 
 
 @with_advice(place_in_client)
-class SyncSteerLLMClient:
+class SyncSteerLLMClient(ManyPrompts):
     """`SteerLLMClient` for code without an event loop: the same methods, blocking.
 
     It may be used from several threads at once, and after a ``fork``. Its streams run in the event

@@ -52,7 +52,7 @@ class Feed(Generic[_Item]):
     """
 
     def __init__(self, source: Source[_Item], thread: LoopThread, *, reads_ahead: bool) -> None:
-        self._source = source
+        self.source = source
         self._thread = thread
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._error: BaseException | None = None  # what the stream failed in, until it is raised
@@ -165,7 +165,7 @@ class Feed(Generic[_Item]):
 
     def _stop(self, reason: str) -> None:
         self._is_left = True
-        self._source.cancel(reason)
+        self.source.cancel(reason)
         self._has_credit.set()
 
     def _give_credit(self) -> None:
@@ -177,11 +177,11 @@ class Feed(Generic[_Item]):
         try:
             await self._pull_all()
         except BaseException:  # the loop ends, or the stream has ended already
-            self._source.cancel(CLOSED)
+            self.source.cancel(CLOSED)
             raise
 
     async def _pull_all(self) -> None:
-        items = aiter(self._source)
+        items = aiter(self.source)
         while True:
             if self._credit <= 0 and not self._is_left:
                 self._has_credit.clear()

@@ -38,7 +38,7 @@ from steer_llm_sdk.providers.anthropic.errors import (
     failure_in_stream,
     read_anthropic_error,
 )
-from steer_llm_sdk.providers.anthropic.request import build_request
+from steer_llm_sdk.providers.anthropic.request import build_count_request, build_request
 from steer_llm_sdk.providers.base import (
     Decoder,
     Endpoint,
@@ -104,6 +104,10 @@ class AnthropicMessages(WireFormat):
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         """Build the HTTP request: see `steer_llm_sdk.providers.anthropic.request`."""
         return build_request(chat, endpoint)
+
+    def count_request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Build the request that asks how many tokens a prompt takes."""
+        return build_count_request(chat, endpoint)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the provider's error out of a response that is not a stream."""

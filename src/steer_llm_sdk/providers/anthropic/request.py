@@ -58,12 +58,38 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         ConfigurationError: A seed is asked for, the arguments of an earlier tool call are no JSON
             object, or something in the request cannot be written as JSON.
     """
-    body = encode_body(build_body(chat, endpoint.provider), endpoint.provider)
-    url = f"{endpoint.base_url.rstrip('/')}/v1/messages"
+    return _spell(build_body(chat, endpoint.provider), "messages", chat, endpoint)
+
+
+# What an answer would be like makes no difference to its prompt, and is refused.
+_COUNTED = frozenset({
+    "cache_control", "messages", "model", "output_config", "system", "thinking", "tool_choice",
+    "tools",
+})  # fmt: skip
+
+
+def build_count_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """Build the request that asks how many tokens a prompt takes.
+
+    https://platform.claude.com/docs/en/api/messages/count_tokens
+
+    Raises:
+        ConfigurationError: As in `build_request`.
+    """
+    body = build_body(chat, endpoint.provider)
+    counted = {key: body[key] for key in body if key in _COUNTED}
+    return _spell(counted, "messages/count_tokens", chat, endpoint)
+
+
+def _spell(
+    body: Mapping[str, Any], path: str, chat: ChatRequest, endpoint: Endpoint
+) -> HTTPRequest:
     own = {"anthropic-version": API_VERSION}
     if endpoint.api_key:
         own["x-api-key"] = endpoint.api_key
-    return HTTPRequest(url, body, build_headers(endpoint, chat.extra_headers, own))
+    headers = build_headers(endpoint, chat.extra_headers, own)
+    url = f"{endpoint.base_url.rstrip('/')}/v1/{path}"
+    return HTTPRequest(url, encode_body(body, endpoint.provider), headers)
 
 
 def build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from steer_llm_sdk.providers.gemini.errors import (
 )
 from steer_llm_sdk.providers.gemini.framing import GeminiFraming
 from steer_llm_sdk.providers.gemini.parts import PartReader
-from steer_llm_sdk.providers.gemini.request import build_request
+from steer_llm_sdk.providers.gemini.request import build_count_request, build_request
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_string,
@@ -123,6 +123,14 @@ class Gemini(WireFormat):
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         """Build the HTTP request: see `steer_llm_sdk.providers.gemini.request`."""
         return build_request(chat, endpoint)
+
+    def count_request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Build the request that asks how many tokens a prompt takes."""
+        return build_count_request(chat, endpoint)
+
+    def read_count(self, answer: Mapping[str, Any]) -> object:
+        """Read the number of tokens out of the answer to `count_request`."""
+        return answer.get("totalTokens")
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the provider's error out of a response that is not a stream."""

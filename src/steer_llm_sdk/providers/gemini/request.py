@@ -85,18 +85,37 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
             no JSON object, several calls are forbidden, or something in the request cannot be
             written as JSON.
     """
-    body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
+    body = _build_body(chat, endpoint.provider)
+    return _spell(body, "streamGenerateContent?alt=sse", chat, endpoint)
+
+
+def build_count_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """Build the request that asks how many tokens a prompt takes.
+
+    https://ai.google.dev/api/tokens#method:-models.counttokens
+
+    Raises:
+        ConfigurationError: As in `build_request`.
+    """
+    asked = {"model": "/".join(_place(chat.model)), **_build_body(chat, endpoint.provider)}
+    return _spell({"generateContentRequest": asked}, "countTokens", chat, endpoint)
+
+
+def _spell(
+    body: Mapping[str, Any], method: str, chat: ChatRequest, endpoint: Endpoint
+) -> HTTPRequest:
     own = {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
     headers = build_headers(endpoint, chat.extra_headers, own)
-    return HTTPRequest(_url(chat.model, endpoint), body, headers)
-
-
-def _url(model: str, endpoint: Endpoint) -> str:
-    collection, _, name = model.partition("/")
-    if collection not in _COLLECTIONS or not name:
-        collection, name = "models", model
+    collection, name = _place(chat.model)
     place = f"{collection}/{quote(name, safe='')}"
-    return f"{endpoint.base_url.rstrip('/')}/v1beta/{place}:streamGenerateContent?alt=sse"
+    url = f"{endpoint.base_url.rstrip('/')}/v1beta/{place}:{method}"
+    return HTTPRequest(url, encode_body(body, endpoint.provider), headers)
+
+
+def _place(model: str) -> tuple[str, str]:
+    """The collection that a model is in, and its name there."""
+    collection, _, name = model.partition("/")
+    return (collection, name) if collection in _COLLECTIONS and name else ("models", model)
 
 
 def _build_body(chat: ChatRequest, provider: str) -> _Object:

@@ -52,7 +52,11 @@ from steer_llm_sdk.providers.openai_responses.end import (
     read_usage,
 )
 from steer_llm_sdk.providers.openai_responses.items import Items
-from steer_llm_sdk.providers.openai_responses.request import build_request, resume_request
+from steer_llm_sdk.providers.openai_responses.request import (
+    build_count_request,
+    build_request,
+    resume_request,
+)
 from steer_llm_sdk.providers.openai_responses.said import ItemKey
 from steer_llm_sdk.providers.openai_responses.unknown import PASSING, about_event
 from steer_llm_sdk.providers.reading import (
@@ -108,6 +112,10 @@ class OpenAIResponses(WireFormat):
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         """Build the HTTP request: see `steer_llm_sdk.providers.openai_responses.request`."""
         return build_request(chat, endpoint)
+
+    def count_request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+        """Build the request that asks how many tokens a prompt takes."""
+        return build_count_request(chat, endpoint)
 
     def read_error(self, answer: ErrorAnswer) -> ProviderError:
         """Read the error out of a response that is not a stream."""

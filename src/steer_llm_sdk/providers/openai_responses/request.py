@@ -67,11 +67,40 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
             shell or patch call are not JSON, or something cannot be written as JSON.
     """
     _refuse_unsupported(chat, endpoint.provider)
-    # `text` holds more than the format, and `reasoning` more than the effort.
-    body = _build_body(chat, endpoint.provider)
-    body = join_fields(body, chat.extra_body, "text", "reasoning")
-    encoded = encode_body(body, endpoint.provider)
+    encoded = encode_body(_build_whole(chat, endpoint.provider), endpoint.provider)
     return HTTPRequest(_url(endpoint.base_url), encoded, _headers(chat, endpoint))
+
+
+# What an answer would be like makes no difference to its prompt, and is refused.
+_COUNTED = frozenset({
+    "conversation", "input", "instructions", "model", "parallel_tool_calls", "personality",
+    "previous_response_id", "reasoning", "text", "tool_choice", "tools", "truncation",
+})  # fmt: skip
+
+
+def build_count_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
+    """Build the request that asks how many tokens a prompt takes.
+
+    https://platform.openai.com/docs/api-reference/responses/input-tokens
+
+    Raises:
+        ConfigurationError: As in `build_request`.
+    """
+    _refuse_unsupported(chat, endpoint.provider)
+    body = _build_whole(chat, endpoint.provider)
+    counted = {key: body[key] for key in body if key in _COUNTED}
+    parts = urlsplit(_url(endpoint.base_url))
+    url = urlunsplit(parts._replace(path=f"{parts.path}/input_tokens"))
+    encoded = encode_body(counted, endpoint.provider)
+    return HTTPRequest(url, encoded, _headers(chat, endpoint))
+
+
+def _build_whole(chat: ChatRequest, provider: str) -> dict[str, Any]:
+    """The body with the caller's own fields.
+
+    ``text`` holds more than the format, and ``reasoning`` more than the effort.
+    """
+    return join_fields(_build_body(chat, provider), chat.extra_body, "text", "reasoning")
 
 
 def resume_request(
