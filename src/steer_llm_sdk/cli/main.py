@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
+import difflib
 import sys
 from collections.abc import Sequence
 
 from steer_llm_sdk._version import __version__
-from steer_llm_sdk.cli import local, providers, stream
-from steer_llm_sdk.cli.screen import without_controls
+from steer_llm_sdk.cli import bench, chat, compare, local, providers, stream
+from steer_llm_sdk.cli.streams import discard_output, is_piped, prepare_output
+from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import SteerError
 
 # What shells report for a program that a signal ended: 128 and the signal's number.
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+
+_COMMANDS = ("stream", "chat", "compare", "bench", "local", "providers")
+_TOP_OPTIONS = frozenset({"-h", "--help", "--version"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,54 +31,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 for an error, 130 for Ctrl-C, 141 when the reader of the output went
         away. Wrong usage leaves with 2 by `SystemExit`.
     """
-    parsed = make_parser().parse_args(arguments)
-    _write_any_text()
+    prepare_output()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = make_parser()
+    parsed = parser.parse_args(_with_command(given, parser))
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()
     except SteerError as error:
-        print(f"Error: {_one_line(error)}", file=sys.stderr)
-        return 1
+        return _fail(one_line(error))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        _discard_output()
+        discard_output(sys.stdout)
         return _BROKEN_PIPE
+    except OSError as error:
+        discard_output(sys.stdout)
+        place = f": {error.filename}" if error.filename else ""
+        return _fail(f"{error.strerror or type(error).__name__}{place}")
     return code
 
 
 def make_parser() -> argparse.ArgumentParser:
     """What reads the arguments of all commands."""
     parser = argparse.ArgumentParser(
-        prog="steer", description="Stream from any language model, and see every event of it."
+        prog="steer",
+        description="Stream from any language model, and see every event of it.",
+        epilog="Words that are no command are a prompt: steer write a poem about AI",
     )
     parser.add_argument("--version", action="version", version=f"steer-llm-sdk {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    stream.add_command(commands)
+    for command in (stream, chat, compare, bench):
+        command.add_command(commands)
     local.add_commands(commands)
     providers.add_command(commands)
     return parser
 
 
-def _one_line(error: SteerError) -> str:
-    # A server's words may be in it.
-    return without_controls(" ".join(str(error).split())) or type(error).__name__
+def _with_command(given: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Put the word ``stream`` before a prompt that stands alone."""
+    given = ["--events=lines" if word == "--events" else word for word in given]
+    if given and given[0] in {*_COMMANDS, *_TOP_OPTIONS}:
+        return given
+    if not given:
+        return ["stream"] if is_piped(sys.stdin) else given
+    if len(given) == 1 and (near := difflib.get_close_matches(given[0], _COMMANDS, cutoff=0.75)):
+        parser.error(
+            f"{given[0]!r} is no command: did you mean {near[0]!r}? As a prompt it is "
+            f"steer stream {given[0]}"
+        )
+    return ["stream", *given]
 
 
-def _write_any_text() -> None:
-    """A terminal that cannot show a character shows a question mark; that is no reason to fail."""
-    for output in (sys.stdout, sys.stderr):
-        reconfigure = getattr(output, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
-
-
-def _discard_output() -> None:
-    """Nobody reads any more: what is still buffered must not fail once more at exit.
-
-    https://docs.python.org/3/library/signal.html#note-on-sigpipe
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _fail(reason: str) -> int:
+    try:
+        print(f"Error: {reason}", file=sys.stderr)
+    except OSError:  # the full device is where errors go, too
+        discard_output(sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

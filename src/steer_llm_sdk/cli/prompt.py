@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from steer_llm_sdk.cli.streams import is_piped, read_text
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.local.weights import EMBEDDED_MODEL
@@ -21,34 +19,33 @@ class ModelChoice(NamedTuple):
     model: str
     provider: str | None = None
     settings: Mapping[str, ProviderSettings] | None = None
+    is_default: bool = False
+
+    @property
+    def notice(self) -> str:
+        """Say that nobody chose it."""
+        return f"No model is named and no key is set: {self.model} answers."
 
 
-def read_prompt(argument: str | None, pipe: TextIO) -> str:
-    """The prompt: the argument, what is piped in, or both with a blank line between.
+def read_prompt(words: Sequence[str], pipe: TextIO | None) -> str:
+    """The prompt: the words, what is piped in, or both with a blank line between.
 
     Args:
-        argument: The prompt from the command line; ``-`` or None for what is piped in alone.
+        words: The prompt from the command line, joined by spaces; ``-`` or none for what is piped
+            in alone.
         pipe: Standard input.
 
     Raises:
         ConfigurationError: Nothing was said.
     """
-    said = [] if argument in {None, "-"} else [argument]
-    if argument == "-" or _is_piped(pipe):
-        said.append(pipe.read())
-    prompt = "\n\n".join(text.strip() for text in said if text and text.strip())
+    argument = " ".join(words)
+    said = [] if argument in {"", "-"} else [argument]
+    if argument == "-" or is_piped(pipe):
+        said.append(read_text(pipe))
+    prompt = "\n\n".join(text.strip() for text in said if text.strip())
     if not prompt:
         raise ConfigurationError("there is no prompt: give one as an argument, or pipe it in")
     return prompt
-
-
-def _is_piped(pipe: TextIO) -> bool:
-    """Whether somebody pipes text in: a pipe or a file, not a terminal or a service's socket."""
-    try:
-        mode = os.fstat(pipe.fileno()).st_mode
-    except (OSError, ValueError, AttributeError):  # closed, or none at all
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
 def choose_model(
@@ -77,8 +74,7 @@ def choose_model(
             f"no model is named, and {', '.join(found)} is set: say which model with -m "
             f"(-m local:{EMBEDDED_MODEL} is the embedded one)"
         )
-    print(f"No model is named and no key is set: local:{EMBEDDED_MODEL} answers.", file=sys.stderr)
-    return ModelChoice(f"local:{EMBEDDED_MODEL}")
+    return ModelChoice(f"local:{EMBEDDED_MODEL}", is_default=True)
 
 
 def keys_that_are_set(environment: Mapping[str, str]) -> list[str]:

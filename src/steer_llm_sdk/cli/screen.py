@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
+from steer_llm_sdk.cli.streams import can_style
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
     StreamDeltaEvent,
@@ -36,6 +37,7 @@ class Screen(ABC):
         self._aside = aside
         self._out_is_terminal = out.isatty()
         self._aside_is_terminal = aside.isatty()
+        self._is_styled = can_style(aside)
 
     @abstractmethod
     def show(self, event: StreamEvent) -> None:
@@ -47,22 +49,30 @@ class Screen(ABC):
 
     def dim(self, text: str) -> str:
         """`text` in a lighter shade, where the terminal can do that."""
-        return f"\x1b[2m{text}\x1b[0m" if self._aside_is_terminal else text
+        return f"\x1b[2m{text}\x1b[0m" if self._is_styled else text
 
     def _write(self, text: str) -> None:
         self._out.write(without_controls(text) if self._out_is_terminal else text)
         self._out.flush()
 
     def _write_aside(self, text: str) -> None:
-        self._aside.write(self.dim(without_controls(text)))
+        self._aside.write(self.dim(without_controls(text) if self._aside_is_terminal else text))
         self._aside.flush()
 
 
 class TextScreen(Screen):
-    """The answer's text as it comes; reasoning and refusals aside."""
+    """The answer's text as it comes; reasoning and refusals aside.
+
+    Args:
+        hides_reasoning: Whether reasoning is left out.
+    """
 
     _last = "\n"
     _last_aside = "\n"
+
+    def __init__(self, out: TextIO, aside: TextIO, *, hides_reasoning: bool = False) -> None:
+        super().__init__(out, aside)
+        self._asides = {"refusal", "commentary"} | (set() if hides_reasoning else {"reasoning"})
 
     def show(self, event: StreamEvent) -> None:
         """Show the words of a delta; other events say nothing here."""
@@ -72,7 +82,7 @@ class TextScreen(Screen):
             self._end_aside()
             self._write(event.delta)
             self._last = event.delta[-1:] or self._last
-        elif event.kind in {"reasoning", "refusal", "commentary"}:
+        elif event.kind in self._asides:
             words = str(event.delta.get("text", ""))
             self._write_aside(words)
             self._last_aside = words[-1:] or self._last_aside
@@ -88,6 +98,28 @@ class TextScreen(Screen):
         if self._last_aside != "\n":
             self._write_aside("\n")
             self._last_aside = "\n"
+
+
+class EventsAsJSON(Screen):
+    """Each event as a line of JSON, for programs: what `StreamEvent.to_json` gives."""
+
+    def show(self, event: StreamEvent) -> None:
+        """Show one event as one line."""
+        self._out.write(event.to_json() + "\n")
+        self._out.flush()
+
+    def close(self) -> None:
+        """Every line has its end."""
+
+
+class Silence(Screen):
+    """Shows nothing while the answer comes: it is shown whole, when it is there."""
+
+    def show(self, event: StreamEvent) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class EventLines(Screen):
@@ -139,8 +171,17 @@ def figures(response: StreamingResponse) -> str:
         _figure(about + "{} tokens/s", metrics.get("tokens_per_second"), "{:.1f}".format),
         _figure(about + "{} tokens in", usage.get("prompt_tokens"), str),
         _figure(about + "{} tokens out", usage.get("completion_tokens"), str),
+        _figure("${}", response.cost_usd, "{:.6f}".format),
     )
     return " · ".join(part for part in parts if part)
+
+
+def cut_notice(response: StreamingResponse) -> str:
+    """Say that the answer was cut for its length; nothing where it was not."""
+    if response.finish_reason != "length":
+        return ""
+    count = (response.usage or {}).get("completion_tokens")
+    return f"The answer was cut at its longest{f', {count} tokens' if count else ''}: see -o max_tokens"
 
 
 def _figure(words: str, value: Any, spell: Callable[[Any], str]) -> str:

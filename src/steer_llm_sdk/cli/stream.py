@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from steer_llm_sdk.cli.prompt import ModelChoice, choose_model, read_prompt
-from steer_llm_sdk.cli.screen import EventLines, Screen, TextScreen, figures
+from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_question
+from steer_llm_sdk.cli.history import Conversation, History
+from steer_llm_sdk.cli.markdown import MarkdownScreen, can_render
+from steer_llm_sdk.cli.prompt import read_prompt
+from steer_llm_sdk.cli.screen import (
+    EventLines,
+    EventsAsJSON,
+    Screen,
+    Silence,
+    TextScreen,
+    cut_notice,
+    figures,
+)
 
 if TYPE_CHECKING:
     from steer_llm_sdk.models.responses import StreamingResponse
@@ -19,48 +30,104 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     """Add ``stream`` to the command line."""
     parser = commands.add_parser(
         "stream",
-        help="ask a model and print its answer as it comes",
+        help="ask a model and print its answer as it comes (the word may be left out)",
         description="Ask a model and print its answer as it comes, then a line of figures. "
         "Without a model and without any key, the embedded model answers.",
     )
-    parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="'-' reads standard input")
-    parser.add_argument("-m", "--model", help="for example gpt-4o-mini or ollama:llama3.2:3b")
-    parser.add_argument("-s", "--system", help="the system prompt")
-    parser.add_argument("--events", action="store_true", help="print each event as a line")
-    parser.add_argument("--model-path", metavar="FILE", help="a .gguf file to run on this machine")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="the longest answer, in tokens")
-    parser.add_argument("--temperature", type=float, metavar="T", help="0 for no chance at all")
+    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="'-' reads standard input")
+    add_options(parser)
+    add_schema(parser)
+    parser.add_argument(
+        "--events",
+        choices=("lines", "json"),
+        help="print each event as a line; --events=json for programs",
+    )
+    parser.add_argument("--json", action="store_true", help="print the whole response as JSON")
+    parser.add_argument("-R", "--hide-reasoning", action="store_true", help="leave reasoning out")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no figures, and no notices")
+    parser.add_argument(
+        "-c", "--continue", action="store_true", dest="goes_on", help="go on with the last answer"
+    )
+    parser.add_argument(
+        "-n", "--no-log", action="store_true", help="keep nothing of it for a later -c"
+    )
     parser.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    prompt = read_prompt(arguments.prompt, sys.stdin)
-    choice = choose_model(arguments.model, arguments.model_path, os.environ)
-    screen = (EventLines if arguments.events else TextScreen)(sys.stdout, sys.stderr)
+def _run(parsed: argparse.Namespace) -> int:
+    history = History.of_user()
+    conversation = history.last() if parsed.goes_on else Conversation()
+    prompt = read_prompt(parsed.prompt, sys.stdin)
+    if parsed.model is None and parsed.model_path is None and conversation.model:
+        parsed.model = conversation.model
+    question = read_question(parsed)
+    if question.choice.is_default and not parsed.quiet:
+        print(question.choice.notice, file=sys.stderr)
+    screen = _screen(parsed)
+    messages = [*conversation.messages, {"role": "user", "content": prompt}]
     try:
-        response = asyncio.run(_stream(prompt, choice, arguments, screen))
+        response = asyncio.run(ask(messages, question, screen))
     finally:
         screen.close()
-    print(screen.dim(figures(response)), file=sys.stderr)
+    if parsed.json:
+        print(response.to_json())
+    if not parsed.quiet:
+        say_figures(screen, response)
+    if not parsed.no_log:
+        history.keep(conversation.after(messages, response, question.choice.model))
     return 0
 
 
-async def _stream(
-    prompt: str, choice: ModelChoice, arguments: argparse.Namespace, screen: Screen
+def say_figures(screen: Screen, response: StreamingResponse) -> None:
+    """Say how long it took and what it cost, and whether the answer was cut."""
+    for line in (cut_notice(response), figures(response)):
+        if line:
+            print(screen.dim(line), file=sys.stderr)
+
+
+def _screen(parsed: argparse.Namespace) -> Screen:
+    if parsed.json:
+        return Silence(sys.stdout, sys.stderr)
+    if parsed.events == "json":
+        return EventsAsJSON(sys.stdout, sys.stderr)
+    if parsed.events:
+        return EventLines(sys.stdout, sys.stderr)
+    return text_screen(hides_reasoning=parsed.hide_reasoning, is_json=parsed.schema is not None)
+
+
+def text_screen(*, hides_reasoning: bool = False, is_json: bool = False) -> TextScreen:
+    """Choose how text is shown: rendered on a terminal, as it is in a pipe."""
+    is_rendered = can_render(sys.stdout) and not is_json
+    chosen = MarkdownScreen if is_rendered else TextScreen
+    return chosen(sys.stdout, sys.stderr, hides_reasoning=hides_reasoning)
+
+
+async def ask(
+    messages: list[dict[str, Any]],
+    question: Question,
+    screen: Screen,
+    on_begin: Callable[[StreamingResponse], None] | None = None,
 ) -> StreamingResponse:
+    """Ask, and show the answer as it comes.
+
+    Args:
+        messages: What is said.
+        question: Whom to ask, and how.
+        screen: Where the events are shown.
+        on_begin: Called with the response as soon as it begins: it grows.
+
+    Raises:
+        SteerError: The stream failed.
+    """
     from steer_llm_sdk import SteerLLMClient
 
+    choice, arguments = question
     async with (
         SteerLLMClient(providers=choice.settings) as client,
-        client.stream_events(
-            prompt,
-            choice.model,
-            provider=choice.provider,
-            system=arguments.system,
-            max_tokens=arguments.max_tokens,
-            temperature=arguments.temperature,
-        ) as stream,
+        client.stream_events(messages, choice.model, **arguments) as stream,
     ):
         async for event in stream:
+            if event.sequence == 0 and on_begin is not None:
+                on_begin(stream.response)
             screen.show(event)
         return stream.response

@@ -1,0 +1,28 @@
+"""What the library says, said to a shell: errors as one line that speaks of options and variables."""
+
+from __future__ import annotations
+
+import re
+
+from steer_llm_sdk.cli.screen import without_controls
+from steer_llm_sdk.errors import MissingAPIKeyError, SteerError
+
+# Advice that only a program can follow, and what a shell does instead.
+_SPOKEN = (
+    (re.compile(r"set ([A-Z_]+(?: or [A-Z_]+)*), or pass providers=\{.*\}"), r"export \1=…"),
+    (re.compile(r", or pass provider="), ""),
+    (re.compile(r"provider='(?P<provider>[^']+)' with model='(?P<model>[^']+)'"), r"another"),
+)
+_KEY = re.compile(r"^(?P<provider>[\w.-]+): no API key")
+
+
+def one_line(error: BaseException) -> str:
+    """Tell an error in one line, without anything that could move the cursor."""
+    text = " ".join(str(error).split())
+    for pattern, words in _SPOKEN:
+        text = pattern.sub(words, text)
+    if isinstance(error, MissingAPIKeyError) and _KEY.match(text):
+        text += "; `steer providers` lists the variables"
+    if isinstance(error, SteerError):
+        return without_controls(text) or type(error).__name__
+    return f"{type(error).__name__}: {without_controls(text)}"
