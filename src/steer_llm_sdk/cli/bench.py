@@ -7,8 +7,9 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -92,14 +93,13 @@ async def _put_load(
 
 def lines(report: Mapping[str, Any]) -> list[str]:
     """The figures as a table for eyes."""
-    rows = [
+    head = (
         f"{report['answered']} of {report['requests']} answered in {report['seconds']:.2f} s: "
         f"{report['requests_per_second']:.2f} requests/s, "
-        f"{report['output_tokens_per_second']:.1f} tokens/s",
-        "",
-        f"{'ms':<6}"
-        + "".join(f"{name:>10}" for name in ("mean", *(f"p{s}" for s in SHARES), "max")),
-    ]
+        f"{report['output_tokens_per_second']:.1f} tokens/s"
+    )
+    names = ("mean", *(f"p{share}" for share in SHARES), "max")
+    rows = [head, "", f"{'ms':<6}" + "".join(f"{name:>10}" for name in names)]
     for key in ("ttft_ms", "itl_ms", "tpot_ms", "e2e_ms"):
         found = report[key]
         cells = [f"{value:>10.1f}" for value in found.values()] if found else ["  not known"]
@@ -124,18 +124,19 @@ def histogram(name: str, times: list[float]) -> list[str]:
     for each in times:
         counts[min(_BINS - 1, int((each - low) / width))] += 1
     tallest = max(counts)
-    return ["", f"{name}, ms"] + [
-        f"{low + at * width:>10.1f}  {'█' * round(count / tallest * _BAR_WIDTH)} {count or ''}".rstrip()
-        for at, count in enumerate(counts)
-    ]
+    rows = ["", f"{name}, ms"]
+    for at, count in enumerate(counts):
+        bar = "█" * round(count / tallest * _BAR_WIDTH)
+        rows.append(f"{low + at * width:>10.1f}  {bar} {count or ''}".rstrip())
+    return rows
 
 
-class _Bar:
+class _Bar(ExitStack):
     """A bar on standard error, where that is a terminal and `rich` is installed."""
 
     def __init__(self, total: int, *, is_shown: bool) -> None:
-        self._bar: AbstractContextManager[Any] = nullcontext()
-        self._task: Any = None
+        super().__init__()
+        self._advance: Callable[[], None] = _nothing
         if is_shown and can_style(sys.stderr):
             self._begin(total)
 
@@ -145,21 +146,16 @@ class _Bar:
             from rich.progress import Progress
         except ImportError:
             return
-        progress = Progress(console=Console(file=sys.stderr), transient=True)
-        self._task = progress.add_task("asking", total=total)
-        self._bar = progress
+        bar = self.enter_context(Progress(console=Console(file=sys.stderr), transient=True))
+        self._advance = partial(bar.advance, bar.add_task("asking", total=total))
 
     def advance(self) -> None:
         """One more is done."""
-        if self._task is not None:
-            self._bar.advance(self._task)  # type: ignore[attr-defined]
+        self._advance()
 
-    def __enter__(self) -> _Bar:
-        self._bar.__enter__()
-        return self
 
-    def __exit__(self, *raised: object) -> None:
-        self._bar.__exit__(*raised)
+def _nothing() -> None:
+    return None
 
 
 def _count(text: str) -> int:

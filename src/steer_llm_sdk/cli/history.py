@@ -107,8 +107,8 @@ class History:
         }
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_suffix(f".{os.getpid()}.new")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(data, file, ensure_ascii=True)
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(data), "utf-8")
         draft.replace(path)
 
     def _files(self) -> list[Path]:

@@ -181,7 +181,8 @@ def cut_notice(response: StreamingResponse) -> str:
     if response.finish_reason != "length":
         return ""
     count = (response.usage or {}).get("completion_tokens")
-    return f"The answer was cut at its longest{f', {count} tokens' if count else ''}: see -o max_tokens"
+    told = f", after {count} tokens" if count else ""
+    return f"The answer was cut{told}: it was longer than it may be (-o max_tokens=…)"
 
 
 def _figure(words: str, value: Any, spell: Callable[[Any], str]) -> str:

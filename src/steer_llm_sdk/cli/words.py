@@ -1,4 +1,4 @@
-"""What the library says, said to a shell: errors as one line that speaks of options and variables."""
+"""What the library says, said to a shell: one line that speaks of options and variables."""
 
 from __future__ import annotations
 
