@@ -72,6 +72,6 @@ def read_question(parsed: argparse.Namespace) -> Question:
     if (schema := getattr(parsed, "schema", None)) is not None:
         arguments["response_format"] = read_schema(schema)
     choice = choose_model(parsed.model, parsed.model_path, os.environ)
-    if choice.provider is not None:
+    if choice.provider is not None:  # the file of `--model-path`
         arguments["provider"] = choice.provider
     return Question(choice, arguments)

@@ -7,16 +7,16 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Mapping
 from itertools import repeat
 from typing import Any
 
 from steer_llm_sdk.cli.asking import Question, add_options, read_question
+from steer_llm_sdk.cli.bar import Bar
+from steer_llm_sdk.cli.counts import positive
 from steer_llm_sdk.cli.load import SHARES, Load
 from steer_llm_sdk.cli.prompt import read_prompt
-from steer_llm_sdk.cli.streams import can_style, is_piped
+from steer_llm_sdk.cli.streams import is_piped
 
 _PROMPT = "Write a short poem about the sea."
 _OBJECTIVES = ("ttft", "itl", "tpot", "e2e")
@@ -34,8 +34,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help=f"default: {_PROMPT!r}")
     add_options(parser)
-    parser.add_argument("-n", "--requests", type=_count, default=100, metavar="N")
-    parser.add_argument("-c", "--concurrency", type=_count, default=8, metavar="N")
+    parser.add_argument("-n", "--requests", type=positive, default=100, metavar="N")
+    parser.add_argument("-c", "--concurrency", type=positive, default=8, metavar="N")
     parser.add_argument(
         "--slo",
         type=_objective,
@@ -53,7 +53,7 @@ def _run(parsed: argparse.Namespace) -> int:
     has_prompt = bool(parsed.prompt) or is_piped(sys.stdin)
     prompt = read_prompt(parsed.prompt, sys.stdin) if has_prompt else _PROMPT
     question = read_question(parsed)
-    with _Bar(parsed.requests, is_shown=not parsed.quiet) as bar:
+    with Bar(parsed.requests, not parsed.quiet) as bar:
         load = asyncio.run(
             _put_load(prompt, question, parsed.requests, parsed.concurrency, bar.advance)
         )
@@ -129,40 +129,6 @@ def histogram(name: str, times: list[float]) -> list[str]:
         bar = "█" * round(count / tallest * _BAR_WIDTH)
         rows.append(f"{low + at * width:>10.1f}  {bar} {count or ''}".rstrip())
     return rows
-
-
-class _Bar(ExitStack):
-    """A bar on standard error, where that is a terminal and `rich` is installed."""
-
-    def __init__(self, total: int, *, is_shown: bool) -> None:
-        super().__init__()
-        self._advance: Callable[[], None] = _nothing
-        if is_shown and can_style(sys.stderr):
-            self._begin(total)
-
-    def _begin(self, total: int) -> None:
-        try:
-            from rich.console import Console
-            from rich.progress import Progress
-        except ImportError:
-            return
-        bar = self.enter_context(Progress(console=Console(file=sys.stderr), transient=True))
-        self._advance = partial(bar.advance, bar.add_task("asking", total=total))
-
-    def advance(self) -> None:
-        """One more is done."""
-        self._advance()
-
-
-def _nothing() -> None:
-    return None
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, found {text}")
-    return number
 
 
 def _objective(text: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ import sys
 import threading
 from types import FrameType
 
+from steer_llm_sdk.cli.counts import port
 from steer_llm_sdk.local.pull import pull_weights
 from steer_llm_sdk.local.server import start_server
 from steer_llm_sdk.local.weights import EMBEDDED_MODEL
@@ -39,7 +40,7 @@ def _add_serve(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         description="Serve the model until Ctrl-C, as /v1/chat/completions, /v1/responses and "
         "/v1/messages, with a key that is made anew each time.",
     )
-    serve.add_argument("--port", type=int, default=0, help="default: any free one")
+    serve.add_argument("--port", type=port, default=0, help="default: any free one")
     serve.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
     serve.add_argument("--model-path", metavar="FILE", help="another .gguf file")
     serve.set_defaults(run=_serve)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from steer_llm_sdk._version import __version__
-from steer_llm_sdk.cli import bench, chat, compare, local, providers, stream
+from steer_llm_sdk.cli import batch, bench, chat, compare, local, providers, stream
 from steer_llm_sdk.cli.streams import discard_output, is_piped, prepare_output
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import SteerError
@@ -17,7 +17,7 @@ from steer_llm_sdk.errors import SteerError
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-_COMMANDS = ("stream", "chat", "compare", "bench", "local", "providers")
+_COMMANDS = ("stream", "chat", "compare", "batch", "bench", "local", "providers")
 _TOP_OPTIONS = frozenset({"-h", "--help", "--version"})
 
 
@@ -61,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"steer-llm-sdk {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (stream, chat, compare, bench):
+    for command in (stream, chat, compare, batch, bench):
         command.add_command(commands)
     local.add_commands(commands)
     providers.add_command(commands)

@@ -13,7 +13,17 @@ from steer_llm_sdk.errors import ConfigurationError
 # The fields of the library's calls that are a number, a word or a list; whatever else is said with
 # `-o` only the provider knows.
 _OURS = frozenset(
-    {"temperature", "max_tokens", "stop", "seed", "top_p", "reasoning", "tool_choice"}
+    {
+        "temperature",
+        "max_tokens",
+        "stop",
+        "seed",
+        "top_p",
+        "reasoning",
+        "tool_choice",
+        "parallel_tool_calls",
+        "provider",
+    }
 )
 
 _TYPES: Mapping[str, dict[str, Any]] = {

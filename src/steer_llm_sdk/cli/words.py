@@ -11,7 +11,10 @@ from steer_llm_sdk.errors import MissingAPIKeyError, SteerError
 _SPOKEN = (
     (re.compile(r"set ([A-Z_]+(?: or [A-Z_]+)*), or pass providers=\{.*\}"), r"export \1=…"),
     (re.compile(r", or pass provider="), ""),
-    (re.compile(r"provider='(?P<provider>[^']+)' with model='(?P<model>[^']+)'"), r"another"),
+    (
+        re.compile(r"provider='(?P<provider>[^']+)' with model='(?P<model>[^']+)'"),
+        r"-m \g<model> -o provider=\g<provider>",
+    ),
 )
 _KEY = re.compile(r"^(?P<provider>[\w.-]+): no API key")
 
