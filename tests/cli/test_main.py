@@ -18,7 +18,6 @@ from steer_llm_sdk._version import __version__
 from steer_llm_sdk.cli.main import main
 from steer_llm_sdk.local.weights import weights_path
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.providers.registry import PROVIDERS
 from steer_llm_sdk.testing import LoopbackServer, Script, Stall
 
 FIGURES = re.compile(
@@ -28,12 +27,8 @@ STEER = [sys.executable, "-W", "error", "-m", "steer_llm_sdk.cli.main"]
 
 
 @pytest.fixture(autouse=True)
-def no_keys(monkeypatch: pytest.MonkeyPatch, embedded: Endpoint) -> None:
-    """No provider's variable is set, nothing is piped in, and the weights are there."""
-    for row in PROVIDERS.values():
-        for name in (*row.key_env, *row.base_url_env):
-            monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("sys.stdin", None)
+def weights(embedded: Endpoint) -> None:
+    """The weights are there."""
 
 
 @pytest.fixture
@@ -52,13 +47,13 @@ def serving() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
 
 
 def test_a_stream_is_text_then_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["stream", "Say hello", "--max-tokens", "8", "--temperature", "0"])
+    code = main(["stream", "Say hello", "--max-tokens", "30", "--temperature", "0"])
 
     out, err = capsys.readouterr()
     assert code == 0
     assert out.strip()
     assert out.endswith("\n")
-    notice, last = err.splitlines()
+    notice, *_, last = err.splitlines()
     assert "local:smollm2 answers" in notice
     assert FIGURES.fullmatch(last)
 
@@ -128,7 +123,18 @@ def test_a_stream_that_fails_is_one_line_and_exit_1(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["bogus"], ["local"], ["stream", "hi", "--max-tokens", "x"]]
+    "arguments",
+    [
+        [],
+        ["streem"],
+        ["local"],
+        ["stream", "hi", "--max-tokens", "x"],
+        ["stream", "hi", "--events=xml"],
+        ["local", "serve", "--port", "99999"],
+        ["local", "serve", "--port", "-1"],
+        ["bench", "-n", "0"],
+        ["bench", "--slo", "speed=1"],
+    ],
 )
 def test_wrong_usage_is_exit_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -41,8 +41,7 @@ class Conversation:
         self, messages: list[dict[str, Any]], response: StreamingResponse, model: str
     ) -> Conversation:
         """Give the conversation with these messages, and the answer to them."""
-        answer = {"role": "assistant", "content": response.get_text()}
-        return Conversation([*messages, answer], model, self.name)
+        return Conversation([*messages, response.to_message()], model, self.name)
 
 
 class History:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.cli.main import main
+from steer_llm_sdk.testing import HTTPError, LoopbackServer, RecordedRequest, Script
+
+Serve = Callable[..., LoopbackServer]
+Captured = pytest.CaptureFixture[str]
+
+
+def echo(request: RecordedRequest) -> Any:
+    said = request.json["messages"][-1]["content"]
+    return HTTPError(400) if said == "bad" else Script([said.upper()])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in.jsonl").write_text(
+        '"one"\n\n{"prompt": "two", "id": "b"}\n'
+        '{"messages": [{"role": "user", "content": "three"}]}\n'
+    )
+    return tmp_path
+
+
+def run(folder: Path, *more: str) -> int:
+    paths = [str(folder / "in.jsonl"), "-O", str(folder / "out.jsonl")]
+    return main(["batch", *paths, "-m", "openai:gpt-4o", *more])
+
+
+def answers(folder: Path) -> dict[int, dict[str, Any]]:
+    lines = (folder / "out.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert len({record["index"] for record in records}) == len(records)
+    return {record["index"]: record for record in records}
+
+
+def test_each_prompt_has_its_answer(serve: Serve, folder: Path, capsys: Captured) -> None:
+    serve(echo)
+
+    assert run(folder, "-c", "2") == 0
+    found = answers(folder)
+    assert {index: record["text"] for index, record in found.items()} == {
+        1: "ONE",
+        3: "TWO",
+        4: "THREE",
+    }
+    assert found[3]["id"] == "b"
+    assert found[1]["response"]["usage"]
+    assert "3 answered · " in capsys.readouterr().err
+
+
+def test_what_has_an_answer_is_not_asked_again(serve: Serve, folder: Path) -> None:
+    server = serve(echo)
+    run(folder)
+
+    assert run(folder) == 0
+    assert len(server.requests) == 3
+
+
+def test_a_line_that_was_not_written_to_its_end_is_asked_again(serve: Serve, folder: Path) -> None:
+    server = serve(echo)
+    run(folder, "-c", "1")
+    output = folder / "out.jsonl"
+    output.write_bytes(output.read_bytes()[:-20])  # killed while it wrote
+
+    assert run(folder) == 0
+    assert len(answers(folder)) == 3
+    assert len(server.requests) == 4
+
+
+def test_one_that_fails_ends_nothing_and_is_tried_again(
+    serve: Serve, tmp_path: Path, capsys: Captured
+) -> None:
+    server = serve(echo)
+    (tmp_path / "in.jsonl").write_text('"bad"\n"good"\n')
+
+    assert run(tmp_path) == 1
+    assert "1 × InvalidRequestError" in capsys.readouterr().err
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    (failed,) = [record for record in records if "error" in record]
+    assert failed["error"]["type"] == "InvalidRequestError"
+    run(tmp_path)
+    assert [r.json["messages"][0]["content"] for r in server.requests].count("bad") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("not json", "line 1: this is not JSON"),
+        ("5", "line 1: expected a string, or an object"),
+        ("{}", "line 1: expected a string, or an object"),
+        ('"fine"\n{"prompt": "a", "messages": []}', "line 2: expected a string, or an object"),
+    ],
+)
+def test_a_line_that_is_no_prompt_is_named_and_nothing_is_asked(
+    serve: Serve, tmp_path: Path, capsys: Captured, text: str, reason: str
+) -> None:
+    server = serve(echo)
+    (tmp_path / "in.jsonl").write_text(text)
+
+    assert run(tmp_path) == 1
+    assert reason in capsys.readouterr().err
+    assert server.requests == []
+
+
+def test_a_file_that_holds_something_else_is_left_alone(
+    serve: Serve, folder: Path, capsys: Captured
+) -> None:
+    serve(echo)
+    (folder / "out.jsonl").write_text("my diary\n")
+
+    assert run(folder) == 1
+    assert (folder / "out.jsonl").read_text() == "my diary\n"
+    assert "'my diary'" in capsys.readouterr().err.replace("b'", "'")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, serve: Serve, capsys: Captured) -> None:
+    serve(echo)
+
+    assert run(tmp_path) == 1
+    assert "Error: No such file or directory" in capsys.readouterr().err

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from steer_llm_sdk.cli.words import one_line
+from steer_llm_sdk.client import SteerLLMClient
+from steer_llm_sdk.errors import ServerError, SteerError
+
+
+def told(model: str) -> str:
+    try:
+        SteerLLMClient().stream_events("hi", model)
+    except SteerError as error:
+        return one_line(error)
+    raise AssertionError("it was accepted")
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "nonsense", "mistral:7b", "opnai:gpt-4o", "nope:x"])
+def test_no_error_speaks_python_to_a_shell(model: str) -> None:
+    words = told(model)
+
+    for python in ("providers={", "ProviderSettings", "provider=", "model="):
+        assert python not in words.replace("-o provider=", "")
+
+
+def test_a_key_that_is_missing_is_a_line_for_the_shell() -> None:
+    assert told("gpt-4o") == (
+        "openai: no API key: export OPENAI_API_KEY=…; `steer providers` lists the variables"
+    )
+
+
+def test_two_readings_are_two_commands() -> None:
+    assert "-m 7b -o provider=mistral is the model '7b' of mistral" in told("mistral:7b")
+
+
+def test_an_error_is_one_line_without_control_characters() -> None:
+    assert one_line(ServerError("bad\n\x1b[2Jnews")) == "bad [2Jnews"
+    assert one_line(ServerError("")) == "ServerError"
+    assert one_line(ValueError("what")) == "ValueError: what"
