@@ -94,7 +94,7 @@ def test_what_can_be_said_is_told(chat: Type, serve: Serve, capsys: Captured, li
     assert "/model NAME" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", ["/save", "/save /absent/folder/file.json", '/save "open'])
+@pytest.mark.parametrize("line", ["/save", "/save /dev/null/folder/file.json", '/save "open'])
 def test_what_cannot_be_saved_is_said(
     chat: Type, serve: Serve, capsys: Captured, line: str
 ) -> None:

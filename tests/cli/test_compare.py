@@ -28,9 +28,7 @@ def test_each_model_answers_under_its_name(serve: Serve, capsys: Captured) -> No
     assert code == 0
     assert out.index("== openai:small\nI am small.") < out.index("== openai:large\nI am large.")
     assert out.count("time to first token") == 2
-    assert {request.json["messages"][0]["content"] for request in server.requests} == {
-        "Be brief."
-    }
+    assert {request.json["messages"][0]["content"] for request in server.requests} == {"Be brief."}
 
 
 def test_one_that_fails_keeps_no_other_from_answering(serve: Serve, capsys: Captured) -> None:

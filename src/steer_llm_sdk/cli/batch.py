@@ -155,13 +155,14 @@ def _read_line(number: int, text: str, path: Path) -> Line:
         raise ConfigurationError(f"{path}, line {number}: this is not JSON: {error}") from None
     if isinstance(value, str):
         return Line(number, None, value)
-    said = [value[key] for key in ("prompt", "messages") if key in value] if value else []
-    if not isinstance(value, dict) or len(said) != 1:
+    fields = value if isinstance(value, dict) else {}
+    said = [fields[key] for key in ("prompt", "messages") if key in fields]
+    if len(said) != 1:
         raise ConfigurationError(
             f"{path}, line {number}: expected a string, or an object with 'prompt' or 'messages', "
             f"found {text[:60]}"
         )
-    return Line(number, value.get("id"), said[0])
+    return Line(number, fields.get("id"), said[0])
 
 
 def read_answered(path: Path) -> set[int]:

@@ -17,7 +17,6 @@ from steer_llm_sdk.errors import SteerError
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-_COMMANDS = ("stream", "chat", "compare", "batch", "bench", "local", "providers")
 _TOP_OPTIONS = frozenset({"-h", "--help", "--version"})
 
 
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_output()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = make_parser()
-    parsed = parser.parse_args(_with_command(given, parser))
+    parsed = _parse(given, parser)
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()
@@ -68,14 +67,31 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _parse(given: list[str], parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the arguments; the words of a prompt may stand before and behind its options."""
+    given = _with_command(given, parser)
+    command = _commands_of(parser).get(given[0]) if given else None
+    if command is None or any(action.nargs == argparse.PARSER for action in command._actions):  # noqa: SLF001
+        return parser.parse_args(given)
+    return command.parse_intermixed_args(given[1:])
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask for them
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            return dict(action.choices)
+    return {}
+
+
 def _with_command(given: list[str], parser: argparse.ArgumentParser) -> list[str]:
     """Put the word ``stream`` before a prompt that stands alone."""
     given = ["--events=lines" if word == "--events" else word for word in given]
-    if given and given[0] in {*_COMMANDS, *_TOP_OPTIONS}:
+    names = list(_commands_of(parser))
+    if given and given[0] in {*names, *_TOP_OPTIONS}:
         return given
     if not given:
         return ["stream"] if is_piped(sys.stdin) else given
-    if len(given) == 1 and (near := difflib.get_close_matches(given[0], _COMMANDS, cutoff=0.75)):
+    if len(given) == 1 and (near := difflib.get_close_matches(given[0], names, cutoff=0.75)):
         parser.error(
             f"{given[0]!r} is no command: did you mean {near[0]!r}? As a prompt it is "
             f"steer stream {given[0]}"
