@@ -82,10 +82,10 @@ async def _put_load(
             prompts, choice.model, concurrency=concurrency, **arguments
         ) as results:
             async for result in results:
-                if result.response is not None and result.error is None:
-                    load.add(result.response.metrics, result.response.usage or {})
-                else:
+                if result.error is not None:
                     load.add_error(result.error)
+                elif result.response is not None:
+                    load.add(result.response.metrics, result.response.usage or {})
                 on_each()
         load.seconds = time.perf_counter() - begun
     return load
