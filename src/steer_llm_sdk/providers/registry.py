@@ -32,6 +32,35 @@ AZURE = tuple(
     for name, wire in (("azure", "AzureChat"), ("azure-responses", "AzureResponses"))
 )
 
+_GOOGLE = f"{_PACKAGE}.auth.google"
+_VERTEX_URL = "https://{location}-aiplatform.googleapis.com"
+
+VERTEX = (
+    ProviderRow(
+        "vertex",
+        f"{_PACKAGE}.vertex.formats:VertexGemini",
+        _VERTEX_URL,
+        key_env=("VERTEX_API_KEY",),
+        base_url_env=("VERTEX_BASE_URL", "GOOGLE_VERTEX_BASE_URL"),
+        access=f"{_GOOGLE}:gemini_access",
+    ),
+    ProviderRow(
+        "vertex-anthropic",
+        f"{_PACKAGE}.vertex.formats:VertexAnthropic",
+        _VERTEX_URL,
+        base_url_env=("ANTHROPIC_VERTEX_BASE_URL",),
+        access=f"{_GOOGLE}:anthropic_access",
+    ),
+    ProviderRow(
+        "vertex-openai",
+        f"{_PACKAGE}.openai_chat.decoder:OpenAIChat",
+        _VERTEX_URL,
+        base_url_env=("VERTEX_BASE_URL",),
+        dialect=COMMON,
+        access=f"{_GOOGLE}:openai_access",
+    ),
+)
+
 _AWS = f"{_PACKAGE}.auth.aws"
 _BEARER = ("AWS_BEARER_TOKEN_BEDROCK",)
 
@@ -123,6 +152,7 @@ PROVIDERS: Mapping[str, ProviderRow] = {
         ),
         *AZURE,
         *BEDROCK,
+        *VERTEX,
     )
 }
 

@@ -85,7 +85,7 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
             no JSON object, several calls are forbidden, or something in the request cannot be
             written as JSON.
     """
-    body = _build_body(chat, endpoint.provider)
+    body = build_body(chat, endpoint.provider)
     return _spell(body, "streamGenerateContent?alt=sse", chat, endpoint)
 
 
@@ -97,7 +97,7 @@ def build_count_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
     Raises:
         ConfigurationError: As in `build_request`.
     """
-    asked = {"model": "/".join(_place(chat.model)), **_build_body(chat, endpoint.provider)}
+    asked = {"model": "/".join(_place(chat.model)), **build_body(chat, endpoint.provider)}
     return _spell({"generateContentRequest": asked}, "countTokens", chat, endpoint)
 
 
@@ -118,7 +118,12 @@ def _place(model: str) -> tuple[str, str]:
     return (collection, name) if collection in _COLLECTIONS and name else ("models", model)
 
 
-def _build_body(chat: ChatRequest, provider: str) -> _Object:
+def build_body(chat: ChatRequest, provider: str) -> _Object:
+    """Build the body, which is the same wherever Gemini is served.
+
+    Raises:
+        ConfigurationError: As for `build_request`.
+    """
     refuse_one_call_alone(chat, provider)
     system, messages = split_system(chat.messages, chat.system)
     fields = {

@@ -34,6 +34,7 @@ _BY_PATH: Mapping[str, str] = {
     "/messages": "anthropic",
     ":streamGenerateContent": "gemini",
     ":generateContent": "gemini",
+    ":streamRawPredict": "anthropic",
     "/api/chat": "ollama",
     "/converse-stream": "bedrock",
     "/converse": "bedrock",
