@@ -123,6 +123,12 @@ PAGES = {
             Part("journal", ("Journal", "Attached"), is_made_for_users=False),
         ),
     ),
+    "web": Page(
+        "To the browser",
+        "Streams as bytes of a protocol that browsers read. "
+        "The guide: [to the browser](../guides/web.md).",
+        (Part("web", ("encode", "headers", "respond")),),
+    ),
     "streaming": Page(
         "Clients, options, streams and responses",
         "How a stream is asked for, run and read. Errors: [a page of their own](../errors.md).",

@@ -100,6 +100,7 @@ PUBLIC = {
         "Sink",
         "StreamRecord",
     },
+    "steer_llm_sdk.web": {"Protocol", "encode", "headers", "respond"},
     "steer_llm_sdk.journal": {
         "Attached",
         "Journal",

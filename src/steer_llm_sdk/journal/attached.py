@@ -78,6 +78,17 @@ class Attached:
         """Stop the generation, wherever it runs: see `Journal.stop`."""
         return await self._journal.stop(self.stream_id, reason)
 
+    async def has_ended(self) -> bool:
+        """Whether there is nothing to come; nothing that could be read is taken.
+
+        Raises:
+            JournalGapError: The stream is not there, or does not have what is asked for any more.
+            ConnectionLostError: The journal cannot be reached.
+        """
+        if self._tail is None and not self._ready and not self._is_over:
+            await self._read(self._desk or self._open())
+        return self._is_over and not self._ready
+
     def take_ready(self) -> StreamEvent | None:
         """Take the next event if that needs no waiting; None otherwise."""
         if not self._ready:

@@ -257,6 +257,15 @@ class EventStream:
             raise error
         raise StopAsyncIteration
 
+    def take_ready(self) -> StreamEvent | None:
+        """Take the next event if that needs no waiting; None otherwise.
+
+        So what has come in one read of the network can be passed on at once.
+        """
+        if self._fanout is None and self._state is _RUNNING and self._puller is None:
+            return next(self._ready, None)
+        return None
+
     async def run(self) -> StreamingResponse:
         """Run the stream to its end, for its callbacks and its response.
 

@@ -1,0 +1,267 @@
+"""What an encoder is: `Encoder`; and those of protocols that tell parts apart: `PartEncoder`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from steer_llm_sdk.models.events import (
+    StreamCompleteEvent,
+    StreamDeltaEvent,
+    StreamErrorEvent,
+    StreamEvent,
+    StreamStartEvent,
+    StreamUsageEvent,
+)
+
+# What is said of an error to whoever reads the stream.
+ErrorText: TypeAlias = Callable[[Exception], str]
+
+
+class Encoder(Protocol):
+    """Writes events in one protocol.
+
+    Attributes:
+        heartbeat: What shows that the stream lives, and says nothing.
+    """
+
+    heartbeat: bytes
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """Write an event; what ends the stream is kept for `end`, as another turn may follow."""
+        ...
+
+    def end(self) -> bytes:
+        """Write the ending: no event comes any more."""
+        ...
+
+    def fail(self, error: Exception) -> bytes:
+        """Write the ending of a source that has raised an error and given no event of it."""
+        ...
+
+
+@dataclass(slots=True)
+class Open:
+    """A part of words that is being written."""
+
+    kind: str
+    part: int | None
+    id: str
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool call that is being written."""
+
+    id: str
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+    is_custom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The tokens of one turn."""
+
+    provider: str
+    model: str
+    usage: Mapping[str, Any]
+
+
+_WORDS = frozenset({"text", "reasoning", "refusal", "commentary"})
+
+
+class PartEncoder:
+    """Follows the parts of an answer: when each begins and ends. Subclasses say how that looks.
+
+    Parts of words come one after another. Calls stay open until their turn ends: the pieces of
+    parallel ones may alternate.
+
+    Args:
+        error_text: What is said of an error.
+    """
+
+    heartbeat = b""
+
+    def __init__(self, error_text: ErrorText) -> None:
+        self._error_text = error_text
+        self._open: Open | None = None
+        self._calls: dict[int | None, Call] = {}
+        self._count = 0  # parts so far
+        self._has_parts = False  # whether the deltas tell their parts
+        self._turns = 0
+        self._ending: StreamCompleteEvent | StreamErrorEvent | None = None
+        self._spent: list[Spent] = []
+        self._stream_id = ""
+
+    # --- what comes ---------------------------------------------------------------------------
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """Write an event: see `Encoder`."""
+        if isinstance(event, StreamDeltaEvent):
+            return self._write_delta(event)
+        if isinstance(event, StreamStartEvent):
+            return self._write_start(event)
+        if isinstance(event, StreamUsageEvent):
+            self._spent.append(Spent(event.provider, event.model, event.usage))
+            return self._close_all(is_whole=True)
+        if isinstance(event, StreamCompleteEvent | StreamErrorEvent):
+            self._ending = event
+            return self._close_all(is_whole=isinstance(event, StreamCompleteEvent))
+        return b""
+
+    def end(self) -> bytes:
+        """Write the ending: see `Encoder`."""
+        if isinstance(self._ending, StreamErrorEvent):
+            return self.write_failure(self._ending.error)
+        return self.write_completion(self._ending)
+
+    def fail(self, error: Exception) -> bytes:
+        """Write the ending of a failed source: see `Encoder`."""
+        return self._close_all(is_whole=False) + self.write_failure(error)
+
+    def _write_start(self, event: StreamStartEvent) -> bytes:
+        self._turns += 1
+        self._ending = None
+        if self._turns == 1:
+            self._stream_id = event.stream_id
+            return self.write_beginning(event)
+        results = [self.write_result(result) for result in event.metadata.get("tool_results", ())]
+        return b"".join(results) + self.write_turn(event)
+
+    def _write_delta(self, event: StreamDeltaEvent) -> bytes:
+        delta: Any = event.delta
+        if isinstance(delta, str):
+            return self._write_words("text", event, delta)
+        kind = event.kind
+        if kind in _WORDS:
+            text = delta.get("text", "") if "type" in delta else event.get_text()
+            return self._write_words(kind, event, text) + self.write_attached(self._open, delta)
+        if kind == "tool_call":
+            return self._write_call(delta)
+        if kind == "file":
+            return self._close_words() + self.write_file(delta)
+        return self.write_other(kind, delta)
+
+    def _write_words(self, kind: str, event: StreamDeltaEvent, text: str) -> bytes:
+        part = event.part
+        opened = self._open
+        if opened is not None and opened.kind == kind and opened.part == part:
+            return self.write_words(opened, text) if text else b""
+        if part is None and self._has_parts:
+            return b""  # it separates two parts, which are apart here anyway
+        self._has_parts = part is not None
+        closed = self._close_words()
+        self._open = opened = Open(kind, part, self._next_id())
+        cited = b"".join(self.write_source(one) for one in event.metadata.get("citations") or ())
+        words = self.write_words(opened, text) if text else b""
+        return closed + self.open_words(opened) + words + cited
+
+    def _write_call(self, delta: Mapping[str, Any]) -> bytes:
+        index = delta.get("index")
+        call = self._calls.get(index)
+        written = b""
+        if call is None:
+            made = f"call-{self._stream_id}-{self._count}"
+            call = self._calls[index] = Call(delta.get("id") or made)
+            call.is_custom = delta.get("call_type") == "custom"
+            written = self._close_words()
+            self._count += 1
+        if not call.name and delta.get("name"):
+            call.name = delta["name"]
+            written += self.open_call(call) + self._write_held(call)
+        piece = delta.get("arguments") or ""
+        if piece:
+            call.arguments.append(piece)
+            if call.name:
+                written += self.write_arguments(call, piece)
+        return written
+
+    def _write_held(self, call: Call) -> bytes:
+        """The arguments that came before the name."""
+        held = "".join(call.arguments)
+        return self.write_arguments(call, held) if held else b""
+
+    def _close_words(self) -> bytes:
+        opened, self._open = self._open, None
+        return b"" if opened is None else self.close_words(opened)
+
+    def _close_all(self, *, is_whole: bool) -> bytes:
+        calls, self._calls = self._calls, {}
+        self._has_parts = False
+        closed = [self.close_call(call, is_whole=is_whole) for call in calls.values() if call.name]
+        return self._close_words() + b"".join(closed)
+
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"{self._stream_id}-{self._count}"
+
+    # --- what it looks like -------------------------------------------------------------------
+
+    def write_beginning(self, event: StreamStartEvent) -> bytes:
+        """Write that the stream begins."""
+        raise NotImplementedError
+
+    def write_turn(self, event: StreamStartEvent) -> bytes:
+        """Write that a turn has ended and another begins."""
+        raise NotImplementedError
+
+    def write_completion(self, event: StreamEvent | None) -> bytes:
+        """Write that the answer is whole."""
+        raise NotImplementedError
+
+    def write_failure(self, error: Exception) -> bytes:
+        """Write that the stream has failed, or was stopped."""
+        raise NotImplementedError
+
+    def open_words(self, opened: Open) -> bytes:
+        """Write that a part of words begins."""
+        raise NotImplementedError
+
+    def write_words(self, opened: Open, text: str) -> bytes:
+        """Write words."""
+        raise NotImplementedError
+
+    def close_words(self, opened: Open) -> bytes:
+        """Write that a part of words ends."""
+        raise NotImplementedError
+
+    def write_attached(self, opened: Open | None, delta: Mapping[str, Any]) -> bytes:  # noqa: ARG002
+        """Write what a provider has attached to words, as a signature."""
+        return b""
+
+    def open_call(self, call: Call) -> bytes:
+        """Write that a call begins."""
+        raise NotImplementedError
+
+    def write_arguments(self, call: Call, piece: str) -> bytes:
+        """Write a piece of a call's arguments."""
+        raise NotImplementedError
+
+    def close_call(self, call: Call, *, is_whole: bool) -> bytes:
+        """Write that a call ends, or that it was cut."""
+        raise NotImplementedError
+
+    def write_result(self, result: Mapping[str, Any]) -> bytes:
+        """Write what a tool has answered."""
+        raise NotImplementedError
+
+    def write_file(self, delta: Mapping[str, Any]) -> bytes:
+        """Write a file that the model has made."""
+        raise NotImplementedError
+
+    def write_source(self, citation: Mapping[str, Any]) -> bytes:  # noqa: ARG002
+        """Write what words rest on."""
+        return b""
+
+    def write_other(self, kind: str, delta: Mapping[str, Any]) -> bytes:
+        """Write a delta of another kind, such as a notice."""
+        raise NotImplementedError
+
+
+def file_url(delta: Mapping[str, Any]) -> str:
+    """The URL of a file; one that holds it, where there is no other."""
+    if delta.get("url"):
+        return str(delta["url"])
+    return f"data:{delta.get('media_type', '')};base64,{delta.get('data') or ''}"

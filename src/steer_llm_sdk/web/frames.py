@@ -1,0 +1,28 @@
+"""Values as JSON, and JSON as frames of server-sent events."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+# A comment, which every reader of server-sent events passes over.
+COMMENT = b": \n\n"
+
+DONE = b"data: [DONE]\n\n"
+
+
+def json_bytes(value: Any) -> bytes:
+    """Write plain data as JSON, in one line."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:  # half a character, which a model's broken output may hold
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def data_frame(value: Any) -> bytes:
+    """Write plain data as one frame."""
+    return b"data: %b\n\n" % json_bytes(value)

@@ -1,0 +1,209 @@
+"""`respond`, under a real server: what goes over HTTP, disconnects, back-pressure, resuming."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from steer_llm_sdk import ConfigurationError, MissingAPIKeyError, ProviderSettings, SteerLLMClient
+from steer_llm_sdk.journal import MemoryJournal
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
+from steer_llm_sdk.models.ports import EventSource
+from steer_llm_sdk.testing import Script, ScriptedProvider, ScriptedToolCall, Stall
+from steer_llm_sdk.web import Protocol, respond
+from support.asgi import serving
+from support.encoded import parse
+from support.journals import STREAM, Producing, read, said, until
+from support.web_sources import SHAPES, Listed
+
+Make = Callable[[], EventSource]
+
+
+@asynccontextmanager
+async def browsing(
+    make: Make, protocol: Protocol = "sse", **options: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application whose one page responds with a source."""
+    app = FastAPI()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    async def page(request: Request) -> Response:
+        return respond(request, make(), protocol, **options)
+
+    async with serving(app) as address, httpx.AsyncClient(base_url=address) as client:
+        yield client
+
+
+@pytest.mark.parametrize("protocol", ["sse", "ag-ui", "vercel", "openai", "ndjson"])
+async def test_a_browser_gets_what_was_encoded(protocol: Protocol) -> None:
+    async with browsing(
+        lambda: Listed(SHAPES["text"]), protocol, status_code=201, extra_headers={"x-own": "1"}
+    ) as client:
+        answer = await client.post("/")
+
+    assert answer.status_code == 201
+    assert answer.headers["x-own"] == "1"
+    assert "charset" not in answer.headers["content-type"]
+    assert "content-length" not in answer.headers
+    values = parse(answer.content, protocol)
+    assert "Hello" in str(values)
+
+
+async def test_an_error_before_the_first_event_is_the_frameworks_to_answer() -> None:
+    async with browsing(lambda: Listed([], raises=MissingAPIKeyError("no key"))) as client:
+        answer = await client.get("/")
+
+    assert answer.status_code == 500
+
+
+async def test_a_relay_is_read_as_what_it_relays() -> None:
+    call = ScriptedToolCall("weather", {"city": "Paris"}, id="call_1")
+    script = Script(["Hello", " world"], reasoning=["Hm."], tool_calls=[call], usage=(9, 5))
+    async with SteerLLMClient("key", transport=ScriptedProvider(script)) as upstream:
+        first = await upstream.generate("Hi", "gpt-4o")
+        async with browsing(lambda: upstream.stream_events("Hi", "gpt-4o"), "openai") as client:
+            relay = ProviderSettings(kind="vllm", base_url=f"{client.base_url}/v1")
+            async with SteerLLMClient(providers={"relay": relay}) as downstream:
+                second = await downstream.generate("Hi", "relay:gpt-4o")
+
+    assert second.get_text() == first.get_text() == "Hello world"
+    assert second.reasoning == first.reasoning == "Hm."
+    assert second.tool_calls == first.tool_calls
+    assert second.finish_reason == first.finish_reason == "tool_calls"
+    assert second.usage == first.usage
+
+
+# --- the browser goes away ----------------------------------------------------------------------
+
+
+async def leave_after_a_word(client: httpx.AsyncClient) -> None:
+    async with client.stream("GET", "/") as answer:
+        async for line in answer.aiter_lines():
+            if "Hel" in line:
+                return
+
+
+async def test_a_browser_that_goes_away_ends_the_request_to_the_provider() -> None:
+    provider = ScriptedProvider("Hel", then=Stall(1))
+    async with (
+        SteerLLMClient("key", transport=provider) as upstream,
+        browsing(lambda: upstream.stream_events("Hi", "gpt-4o")) as client,
+    ):
+        await leave_after_a_word(client)
+
+        await until(lambda: provider.responses[0].was_aborted)
+
+
+async def test_a_browser_that_goes_away_stops_what_a_journal_holds() -> None:
+    journal = MemoryJournal()
+    async with Producing(journal) as producing:
+        producing.source.say("Hel")
+        async with browsing(lambda: journal.attach(STREAM)) as client:
+            await leave_after_a_word(client)
+            events = await read(journal)
+
+    assert isinstance(events[-1], StreamErrorEvent)
+    assert str(events[-1].error) == "the browser went away"
+
+
+async def test_a_browser_that_goes_away_may_leave_the_answer_to_go_on() -> None:
+    journal = MemoryJournal()
+    async with Producing(journal) as producing:
+        producing.source.say("Hel")
+        async with browsing(lambda: journal.attach(STREAM), on_disconnect="continue") as client:
+            await leave_after_a_word(client)
+            await until(lambda: not journal.here()._tails)
+            producing.source.say("lo")
+            producing.source.complete()
+            rest = await client.get("/", headers={"Last-Event-ID": "1"})
+
+    assert producing.source.cancelled is None
+    events = [StreamEvent.from_dict(value) for value in parse(rest.content, "sse")]
+    assert [event.sequence for event in events] == [2, 3]
+    assert said(events) == "lo"
+
+
+async def test_to_continue_needs_a_journal() -> None:
+    request: Any = None
+
+    with pytest.raises(ConfigurationError, match="needs a journal"):
+        respond(request, Listed([]), on_disconnect="continue")
+    with pytest.raises(ConfigurationError, match="on_disconnect: expected"):
+        respond(request, Listed([]), on_disconnect="ignore")  # type: ignore[arg-type]
+
+
+# --- coming again -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("last", "status"), [(None, 200), ("1", 200), ("2", 204), ("99", 204), ("abc", 200), ("²", 200)]
+)
+async def test_a_browser_that_comes_again_gets_the_rest_and_then_is_told_to_stay_away(
+    last: str | None, status: int
+) -> None:
+    journal = MemoryJournal()
+    async with Producing(journal) as producing:
+        producing.source.say("Hello")
+        producing.source.complete()
+        await producing.finished()
+    async with browsing(lambda: journal.attach(STREAM)) as client:
+        known = {} if last is None else {b"last-event-id": last.encode()}
+        answer = await client.get("/", headers=known)
+
+    assert answer.status_code == status
+    first = int(last) + 1 if last == "1" else 0
+    expected = [] if status == 204 else list(range(first, 3))
+    assert [value["sequence"] for value in parse(answer.content, "sse")] == expected
+
+
+async def test_a_stream_that_is_not_there_is_not_found() -> None:
+    journal = MemoryJournal()
+    async with browsing(lambda: journal.attach("nowhere")) as client:
+        answer = await client.get("/")
+
+    assert answer.status_code == 404
+    assert "nowhere" in answer.text
+
+
+# --- a slow browser -----------------------------------------------------------------------------
+
+
+class Endless:
+    """A source that says as much as is asked for."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        await asyncio.sleep(0)
+        self.given += 1
+        return StreamDeltaEvent(delta="x" * 1000, sequence=self.given)
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_a_browser_that_does_not_read_slows_the_source() -> None:
+    source = Endless()
+    async with browsing(lambda: source) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        before = -1
+        while source.given != before:
+            before = source.given
+            await asyncio.sleep(0.1)
+        writer.transport.abort()
+
+    # What fits into the buffers of two sockets, and no more.
+    assert 0 < source.given < 30_000
