@@ -94,11 +94,24 @@ RESULTS = {
 
 _FIRST_TURN = turn(reasoning("Hm."), "Let me see.", *_CALLS, end="tool_calls")
 
+
+def with_parts(events: list[StreamEvent], *parts: int | None) -> list[StreamEvent]:
+    """The same events, whose deltas tell their parts."""
+    deltas = [event for event in events if isinstance(event, StreamDeltaEvent)]
+    for event, part in zip(deltas, parts, strict=True):
+        event.part = part
+    return events
+
+
 # What an answer can be, by name.
 SHAPES: dict[str, list[StreamEvent]] = {
     "text": turn("Hello", " wörld 🎉"),
     "nothing": turn(),
     "reasoning": turn(reasoning("Let"), reasoning(" me see.", signature="sig=="), "42"),
+    "two messages": with_parts(turn("One", ".", "\n\n", "Two"), 0, 0, None, 1),
+    "two thoughts": with_parts(
+        turn(reasoning("a"), reasoning("\n\n"), reasoning("b"), "42"), 0, None, 1, 2
+    ),
     "reasoning between words": turn("a", reasoning("b"), "c", reasoning("d")),
     "parallel calls": turn("Let me see.", *_CALLS, end="tool_calls"),
     "a call without arguments": turn(call(0, "", "call_a", "time"), end="tool_calls"),

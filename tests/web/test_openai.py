@@ -45,6 +45,10 @@ async def test_the_sdk_reads_words_usage_and_the_end() -> None:
     }
 
 
+async def test_two_messages_are_joined_by_a_blank_line() -> None:
+    assert text_of(await read("two messages")) == "One.\n\nTwo"
+
+
 async def test_the_sdk_reads_parallel_calls() -> None:
     calls: dict[int, dict[str, str]] = {}
     chunks = await read("parallel calls")

@@ -63,6 +63,19 @@ async def test_reasoning_between_words_is_a_part_of_its_own() -> None:
     assert len({part["id"] for part in starts}) == 4
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind", "words"),
+    [("two messages", "text", ["One", ".", "Two"]), ("two thoughts", "reasoning", ["a", "b"])],
+)
+async def test_what_separates_parts_is_no_word_of_either(
+    shape: str, kind: str, words: list[str]
+) -> None:
+    parts = [part for part in await parts_of(shape) if part["type"].startswith(f"{kind}-")]
+
+    assert [part["delta"] for part in parts if "delta" in part] == words
+    assert len({part["id"] for part in parts}) == 2
+
+
 async def test_calls_are_whole_when_their_turn_ends() -> None:
     parts = await parts_of("parallel calls")
 
