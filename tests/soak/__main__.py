@@ -40,6 +40,8 @@ async def main() -> bool:
             last = await footprint(streams)
             print(f"{done:6} streams: {last}", flush=True)
     print(f"{time.monotonic() - began:.0f} s; {streams.client.stats}")
+    manners = ", ".join(f"{count} {manner}" for manner, count in streams.manners.items())
+    print(f"{manners}; {streams.heartbeats} heartbeats")
     for wrong in streams.wrong[:20]:
         print(wrong)
     print(f"{len(streams.wrong)} of {STREAMS} came to something else than was scripted")

@@ -19,10 +19,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Literal, get_args
 
 from steer_llm_sdk import ProviderSettings, SteerError, SteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.fanout import Observer, Overflow
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.testing import (
     AnnounceClose,
@@ -118,6 +120,13 @@ _MODELS = {
 }
 
 
+# How a stream is read: by iterating; by an `anext` that is given up again and again, as an endpoint
+# that sends heartbeats does; or with observers beside, one for each way to fall behind.
+Manner = Literal["iterated", "with heartbeats", "observed"]
+_HEARTBEAT = 0.004
+_OVERFLOWS: tuple[Overflow, ...] = get_args(Overflow)
+_LOSSLESS = {"block", "coalesce"}
+
 _CHILD_SECONDS = 30  # after which a child process that hangs is ended
 
 
@@ -127,11 +136,15 @@ class Soak:
 
     Attributes:
         outcomes: How often each scene was played.
+        manners: How often a stream was read in each manner.
+        heartbeats: How often an `anext` was given up.
         wrong: What did not come out as scripted.
     """
 
     client: SteerLLMClient
     outcomes: Counter[str] = field(default_factory=Counter)
+    manners: Counter[Manner] = field(default_factory=Counter)
+    heartbeats: int = 0
     wrong: list[str] = field(default_factory=list)
     _number: int = 0
 
@@ -141,31 +154,50 @@ class Soak:
 
         async def work() -> None:
             for _ in left:
-                await self._play(random.choice(list(SCENES)), random.choice(PROVIDERS))
+                await self._play(
+                    random.choice(list(SCENES)),
+                    random.choice(PROVIDERS),
+                    random.choice(get_args(Manner)),
+                )
 
         async with asyncio.TaskGroup() as group:
             for _ in range(at_once):
                 group.create_task(work())
 
-    async def _play(self, name: str, provider: str) -> None:
+    async def _play(self, name: str, provider: str, manner: Manner) -> None:
         scene = SCENES[name]
         self._number += 1
         prompt = f"{self._number}/{name}"
         stream = self.client.stream_events(prompt, _MODELS[provider], streaming_options=_OPTIONS)
-        task = asyncio.create_task(self._consume(stream, scene))
+        observing: list[asyncio.Task[list[StreamEvent]]] = []
+        task = asyncio.create_task(self._consume(stream, scene, manner, observing))
         outcome = await task if scene.leaves != "task" else await _left(task)
         text = stream.response.get_text()
         is_right = text == scene.text if scene.text is not None else scene.at_most.startswith(text)
         self.outcomes[name] += 1
+        self.manners[manner] += 1
+        label = f"{provider}, {name}, {manner}"
         if outcome != scene.outcome or not is_right:
-            self.wrong.append(f"{provider}, {name}: {outcome}, {text!r}: {stream.response.error!r}")
+            self.wrong.append(f"{label}: {outcome}, {text!r}: {stream.response.error!r}")
+        for way, seen in zip(_OVERFLOWS, await asyncio.gather(*observing), strict=False):
+            if not _is_whole(seen, text, is_lossless=way in _LOSSLESS):
+                self.wrong.append(f"{label}, an observer ({way}): {[one.type for one in seen]}")
 
-    async def _consume(self, stream: EventStream, scene: Scene) -> str:
+    async def _consume(
+        self,
+        stream: EventStream,
+        scene: Scene,
+        manner: Manner,
+        observing: list[asyncio.Task[list[StreamEvent]]],
+    ) -> str:
         """The outcome of one stream, whose events are checked."""
         events: list[StreamEvent] = []
         with contextlib.suppress(SteerError):
             async with stream:
-                async for event in stream:
+                if manner == "observed":
+                    observers = [stream.subscribe(2, way) for way in _OVERFLOWS]
+                    observing += [asyncio.create_task(_observe(one)) for one in observers]
+                async for event in self._read(stream, manner):
                     events.append(event)
                     if isinstance(event, StreamDeltaEvent) and event.chunk_index == 0:
                         if scene.leaves:
@@ -174,6 +206,18 @@ class Soak:
                             await self._ask_in_a_child()
         summary = check_stream(events)
         return "complete" if summary.is_complete else type(summary.error).__name__
+
+    def _read(self, stream: EventStream, manner: Manner) -> AsyncIterator[StreamEvent]:
+        return self._read_with_heartbeats(stream) if manner == "with heartbeats" else stream
+
+    async def _read_with_heartbeats(self, stream: EventStream) -> AsyncIterator[StreamEvent]:
+        while True:
+            try:
+                yield await asyncio.wait_for(anext(stream), _HEARTBEAT)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                self.heartbeats += 1
 
     async def _ask_in_a_child(self) -> None:
         """The child shares this client with its parent, and none of its connections."""
@@ -192,6 +236,20 @@ class Soak:
         _, status = await asyncio.to_thread(os.waitpid, child, 0)
         if status != 0:
             self.wrong.append(f"a child process: {os.waitstatus_to_exitcode(status)}")
+
+
+async def _observe(observer: Observer) -> list[StreamEvent]:
+    async with observer:
+        return [event async for event in observer]
+
+
+def _is_whole(seen: Sequence[StreamEvent], text: str, *, is_lossless: bool) -> bool:
+    """Whether an observer saw the beginning, the end, and the text, if it loses none."""
+    types = [event.type for event in seen]
+    if types[:1] != ["start"] or types[-1:] not in (["complete"], ["error"]):
+        return False
+    words = "".join(event.get_text() for event in seen if isinstance(event, StreamDeltaEvent))
+    return words == text or not is_lossless
 
 
 def _leave(stream: EventStream, how: str) -> None:

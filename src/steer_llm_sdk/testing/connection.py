@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.testing.plan import Ending, Plan, RecordedRequest, Reuse
@@ -134,8 +134,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the task that serves this connection."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type)
-        self._transport = transport
+        # Not asserted: uvloop's transports are none of asyncio's classes.
+        self._transport = transport = cast("asyncio.Transport", transport)
         # So that what was written has left this process, whenever writing is allowed. (Not 0: at
         # that, asyncio's TLS never allows it again.)
         transport.set_write_buffer_limits(high=1, low=0)
