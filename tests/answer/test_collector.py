@@ -146,6 +146,21 @@ def test_a_closed_call_that_does_not_parse_may_not_be_run() -> None:
     assert not is_runnable(piece('{"a"'), closed=(0,))
 
 
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_call_that_the_whole_answer_does_not_have_may_not_be_run(*, is_closed: bool) -> None:
+    collector = Collector(StreamingResponse())
+    for index in range(2):
+        collector.add(StreamDeltaEvent(delta=piece("{}", index)))
+    if is_closed:
+        collector.close_call(1)
+    collector.withdraw_call(1)
+
+    collector.settle(has_finished=True, was_cut=False)
+
+    assert [call["id"] for call in collector.response.tool_calls] == ["call_0"]
+    assert [call["id"] for call in collector.response.incomplete_tool_calls] == ["call_1"]
+
+
 def test_free_text_needs_the_end_of_the_answer_or_its_own() -> None:
     custom = piece("print(1", call_type="custom")
 

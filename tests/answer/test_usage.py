@@ -132,7 +132,17 @@ def test_the_models_name_chooses_the_method(
 
 
 @pytest.mark.parametrize(
-    ("text", "tokens"), [("", 0), ("a", 1), ("a" * 36, 10), ("漢字", 2), ("漢字" + "é" * 36, 12)]
+    ("text", "tokens"),
+    [
+        ("", 0),
+        ("a", 1),
+        ("a" * 36, 10),
+        ("漢字", 2),
+        ("漢字" + "é" * 36, 12),
+        ("ł" * 36, 10),
+        ("\u02ff" * 36, 10),
+        ("\u0300" * 36, 36),
+    ],
 )
 def test_characters_beyond_latin_are_tokens(text: str, tokens: int) -> None:
     assert count_characters(text) == tokens

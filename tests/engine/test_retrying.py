@@ -151,6 +151,17 @@ def test_a_cut_answer_is_taken_up_within_the_same_limits_and_never_by_another_mo
     assert len(attempts.retries) == 1
 
 
+def test_the_waits_before_a_cut_answer_is_taken_up_share_the_budget() -> None:
+    attempts = attempts_at(options=StreamingOptions(max_retries=9, retry_budget=0.7))
+
+    waits = []
+    for _ in range(2):
+        attempts.begin()
+        waits.append(attempts.after_cut(BUSY))
+
+    assert waits == [0.25, None]
+
+
 # --- servers that refuse to be asked for usage ------------------------------------------------
 
 
@@ -171,6 +182,12 @@ def test_a_refusal_that_does_not_go_away_ends_the_attempts() -> None:
     attempts = attempts_at()
 
     assert waits_of(attempts, USAGE_REFUSED, USAGE_REFUSED) == [0.0, None]
+
+
+def test_that_it_was_refused_costs_no_retry() -> None:
+    attempts = attempts_at()
+
+    assert waits_of(attempts, USAGE_REFUSED, BUSY, BUSY, BUSY) == [0.0, 0.25, 0.5, None]
 
 
 def test_another_stream_of_the_client_does_not_ask_again() -> None:

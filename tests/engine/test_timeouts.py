@@ -364,3 +364,25 @@ async def test_a_limit_that_comes_sooner_replaces_the_timer() -> None:
     supervisor.arm()
 
     assert (clock.timers, clock.next_in) == (1, 10.0)
+
+
+async def test_each_time_that_a_limit_runs_out_it_is_looked_at_again() -> None:
+    """The loop was held up, again and again, and the bytes that came meanwhile are read late."""
+    clock = ManualClock()
+    supervisor, deadlines = supervised(clock, idle_timeout=10.0, stall_timeout=None)
+    deadlines.begin_body()
+    interrupted: list[Exception] = []
+    supervisor.watch(interrupted.append)
+    supervisor.arm()
+
+    for _ in range(5):
+        deadlines.waiting_since = clock.monotonic()
+        clock.jump(10.0)  # the limit has run out, and is looked at again
+        for _ in range(5):
+            await asyncio.sleep(0)
+        deadlines.end_wait(clock.monotonic())  # bytes were there all the time
+        deadlines.waiting_since = clock.monotonic()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    assert interrupted == []

@@ -74,3 +74,27 @@ async def test_the_worker_cannot_stop_itself() -> None:
 
     with pytest.raises(RuntimeError, match="while processing"):
         raise raised[0]
+
+
+async def test_a_worker_that_was_cancelled_does_not_hold_up_the_end() -> None:
+    """As whoever cancels all tasks of a loop does."""
+    reached = asyncio.Event()
+
+    async def process(event: StreamEvent) -> None:
+        if event.metadata:
+            reached.set()
+            await asyncio.Event().wait()
+
+    queue = BackgroundQueue(process)
+    stuck = delta("a")
+    stuck.metadata["waits"] = True
+    await queue.put(stuck)
+    await reached.wait()
+    assert queue._running is not None
+    worker = queue._running[1]
+    worker.cancel()
+    await asyncio.wait([worker])
+
+    await queue.put(delta("b"))
+    async with asyncio.timeout(5):
+        await queue.stop()

@@ -309,6 +309,37 @@ async def test_drop_oldest_drops_what_waited_longest_and_counts_it() -> None:
     assert processor.metrics.events_dropped == 2
 
 
+async def test_of_several_that_wait_the_oldest_is_dropped() -> None:
+    handler = Handler()
+    processor = BatchedEventProcessor(
+        batch_size=1, batch_handler=handler, max_waiting_batches=2, overflow="drop_oldest"
+    )
+    stream = processor.open_stream()
+    await feed(stream, delta(index=0))
+    await turns()
+    await feed(stream, *(delta(index=number) for number in range(1, 5)))
+    handler.gate.set()
+    await stream.close()
+
+    assert handler.indexes == [[0], [3], [4]]
+
+
+async def test_what_is_left_of_a_batch_that_was_too_large_has_a_timer_too() -> None:
+    handler = Handler()
+    options = BatchOptions(handler=handler, size=2, max_waiting=1)
+    processor = BatchedEventProcessor(batch_handler=handler)
+    batcher = Batcher(options, processor.open_stream()._errors, lambda _: None, set())
+    waits = batcher.add([delta(index=number) for number in range(7)])
+    assert waits is not None
+    handler.gate.set()
+    await waits
+    await turns()
+    let_time_pass(batcher)
+    await turns()
+
+    assert handler.indexes == [[0, 1], [2, 3], [4, 5], [6]]
+
+
 async def test_many_events_at_once_make_batches_of_the_right_size() -> None:
     handler = Handler()
     options = BatchOptions(handler=handler, size=2, max_waiting=1)
@@ -417,7 +448,7 @@ async def _take(step: int | str, stream: StreamPipeline, count: int) -> int:
     return count
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(_STEPS, max_size=20),
     st.lists(st.sampled_from(_BEHAVIOURS), min_size=1, max_size=6),

@@ -46,6 +46,22 @@ def test_deltas_are_joined_by_time() -> None:
     assert texts(run(CoalesceTransformer(interval_ms=25), events)) == ["0123", "4567"]
 
 
+def test_a_text_is_let_go_when_its_time_is_just_up() -> None:
+    events = [delta("a", at=0.0), delta("b", at=0.25), delta("c", at=0.5), delta("d", at=0.75)]
+
+    assert texts(run(CoalesceTransformer(interval_ms=250), events)) == ["ab", "cd"]
+
+
+def test_what_comes_out_later_shares_nothing_with_the_event_it_came_in() -> None:
+    held = delta("a")
+    held.metadata["seen"] = "by the first"
+
+    (released,) = run(CoalesceTransformer("line"), [held])
+
+    assert released.metadata == held.metadata
+    assert released.metadata is not held.metadata
+
+
 def test_too_long_a_text_is_not_held() -> None:
     events = [delta("abc"), delta("def"), delta("g")]
 

@@ -252,7 +252,8 @@ class _Protocol(ResponseHandler):
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
-        self._has_begun = True
+        if data:  # aiohttp calls it without any, to go on with what it has
+            self._has_begun = True
         super().data_received(data)
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:
