@@ -139,6 +139,10 @@ PAGES = {
             Part("models.streaming", ("StreamingOptions",)),
             Part("", ("ProviderSettings",)),
             Part("", ("StreamingResponse", "EventStream"), is_made_for_users=False),
+            Part("tools.client", ("RunKeywords",), is_made_for_users=False),
+            Part("", ("RunResult",), is_made_for_users=False),
+            Part("tools", ("RunStream",), is_made_for_users=False),
+            Part("", ("StopRun",)),
             Part("bulk", ("ResultStream",), is_made_for_users=False),
             Part(
                 "models.bulk", ("PromptResult", "Progress", "TokenCount"), is_made_for_users=False

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         SteerError,
         StreamCancelledError,
         StreamStalledError,
+        ToolError,
         TransportError,
         TruncatedJSONError,
         UnknownModelError,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from steer_llm_sdk.streaming.stream import EventStream
     from steer_llm_sdk.structured.functions import Tool
     from steer_llm_sdk.sync import SyncSteerLLMClient
+    from steer_llm_sdk.tools import RunResult, StopRun
 
 __all__ = [
     "AnyEvent",
@@ -92,10 +94,12 @@ __all__ = [
     "RateLimitError",
     "RefusalError",
     "RequestTimeoutError",
+    "RunResult",
     "SchemaError",
     "ServerError",
     "SteerError",
     "SteerLLMClient",
+    "StopRun",
     "StreamCancelledError",
     "StreamCompleteEvent",
     "StreamDeltaEvent",
@@ -108,6 +112,7 @@ __all__ = [
     "StreamingResponse",
     "SyncSteerLLMClient",
     "Tool",
+    "ToolError",
     "TransportError",
     "TruncatedJSONError",
     "UnknownModelError",
@@ -130,6 +135,8 @@ _HOMES = {
     "StreamUsageEvent": "models.events",
     "StreamingOptions": "models.streaming",
     "StreamingResponse": "models.responses",
+    "RunResult": "tools",
+    "StopRun": "tools",
     "SyncSteerLLMClient": "sync",
     "Tool": "structured.functions",
     "tool_result": "models.turns",

@@ -24,6 +24,7 @@ from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.engine.threads import ToolThreads
 from steer_llm_sdk.journal.base import Journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
@@ -41,11 +42,12 @@ from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.views import ItemsStream, TextStream
 from steer_llm_sdk.structured import ItemStream, read_item_type
+from steer_llm_sdk.tools import ToolRuns
 from steer_llm_sdk.transport.base import Transport
 
 
 @with_advice(place_in_client)
-class SteerLLMClient(ManyPrompts):
+class SteerLLMClient(ManyPrompts, ToolRuns):
     """Streams from language models, whoever serves them, as typed events.
 
     A client may be made outside of an event loop, and used from several loops one after another. It
@@ -95,6 +97,7 @@ class SteerLLMClient(ManyPrompts):
         self._sinks = SinkFeed(sinks, self.stats, self._clock)
         self._pools = Pools(transport, self.stats, max_generations)
         self._without_usage: set[str] = set()
+        self._tool_threads = ToolThreads()
 
     # --- streaming ----------------------------------------------------------------------------
 
@@ -309,6 +312,7 @@ class SteerLLMClient(ManyPrompts):
         """End the streams that still run in this loop, and close its connections.
 
         Waits for what cancelled streams still have to deliver, and for the sinks to write it down.
+        Plain functions of tools that still run are not waited for, but counted in `stats`.
         The client may be used again after.
 
         Args:
@@ -317,6 +321,7 @@ class SteerLLMClient(ManyPrompts):
         """
         NUMBER.check("grace", grace)
         await self._pools.here().close(grace)
+        self.stats.note_functions_left(self._tool_threads.left)
         await self._sinks.flush()
 
     async def __aenter__(self) -> Self:

@@ -18,6 +18,7 @@
     ├── ProtocolError                 FrameTooLargeError
     ├── InvalidJSONError              TruncatedJSONError, SchemaError, RefusalError
     ├── IncompleteToolCallError
+    ├── ToolError
     ├── CallbackError
     ├── StreamCancelledError
     ├── ProducerLostError             retryable
@@ -78,12 +79,14 @@ class SteerError(Exception):
     Attributes:
         is_retryable: Whether the same request may succeed when it is sent again.
         partial_response: What had arrived when the stream failed; None where no stream had begun.
+        run: What a run with tools had come to when it failed, a `RunResult`; None outside of one.
         quote: What the message quotes of the bytes that came, as it stands there; text
             transformers have it taken out.
     """
 
     is_retryable: bool = False
     partial_response: PartialResponse | None = None
+    run: Any = None
     _class_name: str | None = None  # where the error was stored by who knew its class
     quote: str = ""
 
@@ -159,7 +162,7 @@ def _new_error(kind: type[SteerError], args: tuple[Any, ...]) -> SteerError:
 
 
 # Written by `to_dict` under a name of their own, or not at all.
-_NOT_FIELDS = frozenset({"type", "message", "is_retryable", "partial_response", "version"})
+_NOT_FIELDS = frozenset({"type", "message", "is_retryable", "partial_response", "run", "version"})
 
 
 def _is_field(name: str) -> bool:
@@ -429,6 +432,10 @@ class RefusalError(InvalidJSONError):
 
 class IncompleteToolCallError(SteerError):
     """The stream ended inside a tool call, or its arguments are not JSON: it must not be run."""
+
+
+class ToolError(SteerError):
+    """A run with tools took more turns than it may; `run` has what it had come to."""
 
 
 class CallbackError(SteerError):

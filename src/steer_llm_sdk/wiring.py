@@ -7,6 +7,7 @@ from typing import Protocol
 from steer_llm_sdk.calls import CallKeywords
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.plan import Plan
+from steer_llm_sdk.engine.threads import ToolThreads
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.streaming.manager import EventManager
@@ -17,6 +18,7 @@ class Wired(Protocol):
     """A client, as its own methods see it."""
 
     _clock: Clock
+    _tool_threads: ToolThreads
 
     def _plan(
         self,

@@ -4,9 +4,17 @@ Everything that can be refused before a stream begins is refused here. `keywords
 have what a call takes, `places` where a wrong keyword belongs, `planner` makes plans.
 """
 
-from steer_llm_sdk.calls.arguments import CallArguments
+from steer_llm_sdk.calls.arguments import UNKNOWN, CallArguments
 from steer_llm_sdk.calls.keywords import CallKeywords, ItemKeywords
-from steer_llm_sdk.calls.places import place_in_client
+from steer_llm_sdk.calls.places import place_in_call, place_in_client
 from steer_llm_sdk.calls.planner import Planner
 
-__all__ = ["CallArguments", "CallKeywords", "ItemKeywords", "Planner", "place_in_client"]
+__all__ = [
+    "UNKNOWN",
+    "CallArguments",
+    "CallKeywords",
+    "ItemKeywords",
+    "Planner",
+    "place_in_call",
+    "place_in_client",
+]

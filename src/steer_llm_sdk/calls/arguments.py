@@ -53,7 +53,7 @@ _KINDS: Mapping[str, Kind] = {
     "extra_body": MAPPING.or_none(),
 }
 
-_UNKNOWN = "A field that only the provider knows goes into extra_body={{{name!r}: …}}"
+UNKNOWN = "A field that only the provider knows goes into extra_body={{{name!r}: …}}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,5 +90,5 @@ class CallArguments:
             TypeError: One is not known; says where it belongs, or the nearest name.
             ConfigurationError: One is not what it has to be.
         """
-        refuse_unknown(given, cls.__slots__, place_in_call, _UNKNOWN)
+        refuse_unknown(given, cls.__slots__, place_in_call, UNKNOWN)
         return cls(**given)

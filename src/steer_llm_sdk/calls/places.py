@@ -53,6 +53,15 @@ _KEYWORDS: Mapping[str, str] = {
     "options": "streaming_options",
 }
 
+# What only one method takes.
+_OF_METHODS: Mapping[str, str] = {
+    "approved": "run",
+    "concurrency": "map",
+    "exact": "count_tokens",
+    "max_turns": "run",
+    "on_progress": "map",
+}
+
 _CALLBACKS = frozenset({
     "callback", "callbacks", "on_complete", "on_delta", "on_error", "on_start", "on_usage",
 })  # fmt: skip
@@ -78,6 +87,8 @@ def place_in_call(name: str) -> str | None:
             "callbacks go to stream_with_usage(…, on_delta=…); this method takes none, "
             "and gives the events or the words themselves"
         )
+    if name in _OF_METHODS:
+        return f"it belongs to client.{_OF_METHODS[name]}(…, {name}=…)"
     if name == "stream":
         return "every method streams; generate(…) waits for the whole answer"
     return _option(name) or _setting(name) or _of_client(name) or _key(name)

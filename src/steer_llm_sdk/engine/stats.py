@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from steer_llm_sdk.errors import StreamCancelledError
 from steer_llm_sdk.models.responses import StreamingResponse
+
+_log = logging.getLogger("steer_llm_sdk")
 
 
 @dataclass(slots=True)
@@ -23,6 +26,8 @@ class ClientStats:
         callback_errors: Exceptions that callbacks raised.
         undelivered: Streams whose last events could not be delivered, because the event loop ended
             before the client was closed.
+        functions_left: Plain functions of tools that still ran when the client was closed, though
+            nobody wanted their results any more.
         transformer_errors: Exceptions that text transformers raised; those of an event processor
             are in its own metrics.
         sink_errors: Exceptions that sinks raised.
@@ -40,6 +45,7 @@ class ClientStats:
     callback_errors: int = 0
     undelivered: int = 0
     transformer_errors: int = 0
+    functions_left: int = 0
     sink_errors: int = 0
     sink_drops: int = 0
     errors: dict[str, int] = field(default_factory=dict)
@@ -54,6 +60,12 @@ class ClientStats:
         if count:
             self.callback_errors += count
             response.metadata["callback_errors"] = count
+
+    def note_functions_left(self, count: int) -> None:
+        """So many functions of tools still run, and are left."""
+        if count:
+            self.functions_left += count
+            _log.warning("%d function(s) of tools still run, and are left to themselves", count)
 
     def note_end(self, response: StreamingResponse, *, retries: int, fallbacks: int) -> None:
         """A stream has given its terminal event.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol, TypeAlias
 
+from steer_llm_sdk.errors import CallbackError, SteerError
 from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.sync.thread import Work
 
@@ -65,3 +67,42 @@ async def outcome(result: Awaitable[Any]) -> BaseException | None:
             raise
         return error
     return None
+
+
+class Stream(Protocol):
+    """A stream for a plain ``for`` loop."""
+
+    @property
+    def response(self) -> StreamingResponse:
+        """What has arrived so far."""
+        ...
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        """Its events."""
+        ...
+
+    def fail(self, error: SteerError) -> None:
+        """End it in this error; its last events can still be taken."""
+        ...
+
+
+def call_back(manager: BlockingManager, events: Stream) -> CallbackError | None:
+    """Call the listeners of all events; what the stream fails in is left to its response.
+
+    Returns:
+        The error in which a listener has ended the stream.
+    """
+    failure: CallbackError | None = None
+    try:
+        for event in events:
+            try:
+                manager.call(event)
+            except CallbackError as error:
+                if failure is None:  # the last events still come
+                    failure = error
+                    error.partial_response = events.response
+                    events.fail(error)
+    except SteerError:
+        if events.response.error is None:
+            raise
+    return failure

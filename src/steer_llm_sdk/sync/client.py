@@ -14,7 +14,6 @@ from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.stats import ClientStats
-from steer_llm_sdk.errors import CallbackError, SteerError
 from steer_llm_sdk.journal.base import Journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
@@ -28,7 +27,7 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sync.bulk import ManyPrompts
-from steer_llm_sdk.sync.callbacks import BlockingManager
+from steer_llm_sdk.sync.callbacks import BlockingManager, call_back
 from steer_llm_sdk.sync.streams import (
     SyncAttached,
     SyncEventStream,
@@ -36,11 +35,12 @@ from steer_llm_sdk.sync.streams import (
     SyncTextStream,
 )
 from steer_llm_sdk.sync.thread import LoopThread
+from steer_llm_sdk.sync.tools import ToolRuns
 from steer_llm_sdk.transport.base import Transport
 
 
 @with_advice(place_in_client)
-class SyncSteerLLMClient(ManyPrompts):
+class SyncSteerLLMClient(ManyPrompts, ToolRuns):
     """`SteerLLMClient` for code without an event loop: the same methods, blocking.
 
     It may be used from several threads at once, and after a ``fork``. Its streams run in the event
@@ -124,7 +124,7 @@ class SyncSteerLLMClient(ManyPrompts):
         # What comes after an event whose callback ends the stream must not have been read.
         with SyncEventStream(stream, self._thread, self, reads_ahead=not is_strict) as events:
             try:
-                error = _call_back(manager, events) or events.response.error
+                error = call_back(manager, events) or events.response.error
             finally:
                 self._note_callback_errors(events.response, manager.faults.count)
         raises = on_error is None if options.raise_on_error is None else options.raise_on_error
@@ -261,25 +261,3 @@ class SyncSteerLLMClient(ManyPrompts):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _call_back(manager: BlockingManager, events: SyncEventStream) -> CallbackError | None:
-    """Call the listeners of all events; what the stream fails in is left to its response.
-
-    Returns:
-        The error in which a listener has ended the stream.
-    """
-    failure: CallbackError | None = None
-    try:
-        for event in events:
-            try:
-                manager.call(event)
-            except CallbackError as error:
-                if failure is None:  # the last events still come
-                    failure = error
-                    error.partial_response = events.response
-                    events.fail(error)
-    except SteerError:
-        if events.response.error is None:
-            raise
-    return failure

@@ -1,0 +1,123 @@
+"""Threads in which the plain functions of a client's tools run.
+
+A plain function cannot be cancelled, and nobody waits for one whose result is not wanted any more:
+its thread is a daemon, which holds up neither the client nor the end of the process. How many were
+left so is known, and told when the client is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any, TypeAlias
+
+# What a function gave, and what it raised.
+Outcome: TypeAlias = tuple[Any, BaseException | None]
+
+# How many functions of a client run at once; others wait for their turn. A model may call hundreds.
+MOST_THREADS = 64
+
+
+class _Job:
+    """One call of a function."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._call = copy_context().run
+        self._function = function
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Outcome] = self._loop.create_future()
+        self.is_left = False  # nobody wants its result any more
+
+    def run(self) -> None:
+        """Call the function, and hand its outcome to the loop. In a thread of its own."""
+        if self.is_left:
+            return
+        outcome: Outcome
+        try:
+            outcome = self._call(self._function), None
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the function's
+            outcome = None, error
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._tell, outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        if not self.done.done():
+            self.done.set_result(outcome)
+
+
+class _ProcessThreads:
+    """The threads of one process."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._waiting: deque[_Job] = deque()
+        self._running: set[_Job] = set()
+        self._threads = 0
+
+    def begin(self, job: _Job) -> None:
+        """Run a job in a thread, as soon as there is one."""
+        with self._lock:
+            if self._threads == self._most:
+                self._waiting.append(job)
+                return
+            self._threads += 1
+        threading.Thread(
+            target=self._work, args=(job,), name="steer_llm_sdk tool", daemon=True
+        ).start()
+
+    def left(self) -> int:
+        """How many functions run whose results nobody wants any more."""
+        with self._lock:
+            return sum(job.is_left for job in self._running)
+
+    def _work(self, job: _Job) -> None:
+        following: _Job | None = job
+        while following is not None:
+            with self._lock:
+                self._running.add(following)
+            following.run()
+            with self._lock:
+                self._running.discard(following)
+                following = self._waiting.popleft() if self._waiting else None
+                if following is None:
+                    self._threads -= 1
+
+
+class ToolThreads:
+    """The threads of one client. They are begun as they are needed, and end with their function.
+
+    Args:
+        most: How many functions run at once.
+    """
+
+    def __init__(self, most: int = MOST_THREADS) -> None:
+        self._most = most
+        # To add to a dictionary needs no lock, which a thread of the parent's could have taken.
+        self._by_process: dict[int, _ProcessThreads] = {}
+
+    def run(self, function: Callable[[], Any]) -> asyncio.Future[Outcome]:
+        """Call a function in a thread, in a copy of this context; a future of its outcome.
+
+        Cancelling the future leaves the function: one that has not begun never will.
+        """
+        job = _Job(function)
+        job.done.add_done_callback(lambda done: setattr(job, "is_left", done.cancelled()))
+        self._here().begin(job)
+        return job.done
+
+    @property
+    def left(self) -> int:
+        """How many functions run in this process whose results nobody wants any more."""
+        return self._here().left()
+
+    def _here(self) -> _ProcessThreads:
+        found = self._by_process.get(os.getpid())
+        if found is None:
+            found = self._by_process.setdefault(os.getpid(), _ProcessThreads(self._most))
+        return found

@@ -1,0 +1,114 @@
+"""Functions that a model calls, for code without an event loop."""
+
+from __future__ import annotations
+
+from typing import Protocol, Unpack
+
+from steer_llm_sdk.client import SteerLLMClient
+from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.models.callbacks import (
+    CompleteCallback,
+    DeltaCallback,
+    ErrorCallback,
+    StartCallback,
+    UsageCallback,
+)
+from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.sync.callbacks import BlockingManager, call_back
+from steer_llm_sdk.sync.streams import SyncStream
+from steer_llm_sdk.sync.thread import LoopThread
+from steer_llm_sdk.tools import RunResult, RunStream
+from steer_llm_sdk.tools.client import RunKeywords
+
+
+class Wired(Protocol):
+    """A blocking client, as its own methods see it."""
+
+    _client: SteerLLMClient
+    _thread: LoopThread
+
+
+class ToolRuns:
+    """The methods of a blocking client that run tools."""
+
+    def run(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> RunResult:
+        """Ask, run the functions that the model calls, and ask again: see `SteerLLMClient.run`.
+
+        Plain functions run in threads of their own, asynchronous ones in the client's loop.
+        """
+        options = streaming_options or StreamingOptions()
+        is_strict = options.raise_callback_errors
+        run = self._client.run_events(
+            messages, model, temperature, max_tokens, options, **arguments
+        )
+        manager = BlockingManager(
+            on_start,
+            on_delta,
+            on_usage,
+            on_complete,
+            on_error,
+            run_in_loop=self._thread.run,
+            raise_errors=is_strict,
+        )
+        raises = on_error is None if options.raise_on_error is None else options.raise_on_error
+        with SyncRunStream(run, self._thread, self, reads_ahead=not is_strict) as events:
+            error = call_back(manager, events) or events.result.error
+            result = events.result
+        if error is not None:
+            error.run = result
+            if raises:
+                raise error
+        return result
+
+    def run_events(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> SyncRunStream:
+        """Run as `run`, and give the events of all turns: see `SteerLLMClient.run_events`."""
+        run = self._client.run_events(
+            messages, model, temperature, max_tokens, streaming_options, **arguments
+        )
+        return SyncRunStream(run, self._thread, self)
+
+
+class SyncRunStream(SyncStream[StreamEvent]):
+    """The events of a run, for a plain ``for`` loop. Use it in a ``with``."""
+
+    def __init__(
+        self,
+        run: RunStream,
+        thread: LoopThread,
+        owner: object = None,
+        *,
+        reads_ahead: bool = True,
+    ) -> None:
+        super().__init__(run, thread, owner, reads_ahead=reads_ahead)
+        self._run = run
+
+    @property
+    def result(self) -> RunResult:
+        """What the run has come to so far; whole when it has ended."""
+        return self._run.result
+
+    def fail(self, error: SteerError) -> None:
+        """End the turn in this error, and the run with it."""
+        self._feed.call(self._run.fail, error)

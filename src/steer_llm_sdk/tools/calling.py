@@ -1,0 +1,183 @@
+"""Runs the functions that a model calls: each in a task of its own, and side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.engine.threads import Outcome, ToolThreads
+from steer_llm_sdk.errors import InvalidJSONError
+from steer_llm_sdk.models.turns import tool_result
+from steer_llm_sdk.pipeline.user_errors import await_user_code
+from steer_llm_sdk.structured import Tool
+
+_log = logging.getLogger("steer_llm_sdk.tools")
+
+# The model is told what went wrong, not the whole page that an exception may hold.
+_LONGEST_ERROR = 2_000
+
+
+class StopRun(Exception):  # noqa: N818 - it is no error
+    """Raised by a tool to end the run: nothing more is asked of the model.
+
+    Calls that were made beside it are still finished, so that the history can be gone on with.
+
+    Args:
+        value: What the run has come to: `RunResult.value`, and what the history has as the call's
+            result.
+    """
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one call.
+
+    Attributes:
+        call: The call.
+        message: The message that answers it.
+        stop: What the function raised to end the run.
+    """
+
+    call: Mapping[str, Any]
+    message: dict[str, Any]
+    stop: StopRun | None = None
+
+    def as_metadata(self) -> dict[str, Any]:
+        """How the next turn's start event tells of it."""
+        return {
+            "id": self.call["id"],
+            "name": self.call["name"],
+            "arguments": self.call["arguments"],
+            "content": self.message["content"],
+            "is_error": self.message.get("is_error", False),
+        }
+
+
+class Calls:
+    """The calls of one turn, as they are run.
+
+    Args:
+        functions: The functions by their names.
+        threads: Where plain ones run.
+        clock: By which their time is limited.
+    """
+
+    def __init__(self, functions: Mapping[str, Tool], threads: ToolThreads, clock: Clock) -> None:
+        self._functions = functions
+        self._threads = threads
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[Answer]] = {}
+
+    def begin(self, call: Mapping[str, Any]) -> None:
+        """Begin to run a call; without effect when it has begun already."""
+        if call["id"] not in self._tasks:
+            self._tasks[call["id"]] = asyncio.create_task(self._answer(call))
+
+    def has_begun(self, call: Mapping[str, Any]) -> bool:
+        """Whether a call has begun."""
+        return call["id"] in self._tasks
+
+    async def settle(self) -> list[Answer]:
+        """Wait until all are answered; in the order in which they began.
+
+        Given up, may be called again. Those that were cancelled are not among them.
+        """
+        tasks = tuple(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks)
+        return [task.result() for task in tasks if not task.cancelled()]
+
+    def cancel(self) -> None:
+        """Cancel the asynchronous functions, and leave the plain ones."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    async def end(self, grace: float) -> None:
+        """Cancel them, and wait until they have ended, but no longer than `grace` seconds."""
+        self.cancel()
+        tasks = tuple(self._tasks.values())
+        if tasks and (await asyncio.wait(tasks, timeout=grace))[1]:
+            _log.warning("a tool goes on although it was cancelled")
+
+    async def _answer(self, call: Mapping[str, Any]) -> Answer:
+        tool = self._functions.get(call["name"])
+        if tool is None or tool.function is None:
+            known = ", ".join(map(repr, self._functions)) or "none"
+            return _failed(call, f"there is no tool {call['name']!r}; there are: {known}")
+        try:
+            places, names = tool.read_arguments(call["arguments"])
+        except InvalidJSONError as error:
+            _log.warning("%s", error)
+            return _failed(call, str(error))
+        value, raised = await self._run(tool, partial(tool.function, *places, **names))
+        if isinstance(raised, StopRun):
+            return Answer(call, tool_result(call["id"], raised.value), raised)
+        if isinstance(raised, _LateError):
+            _log.warning("%s", raised)
+            return _failed(call, str(raised))
+        if raised is not None:
+            _log.warning("the tool %s raised; the model is told", tool.name, exc_info=raised)
+            return _failed(call, f"{type(raised).__name__}: {raised}")
+        return Answer(call, tool_result(call["id"], value))
+
+    async def _run(self, tool: Tool, function: partial[Any]) -> Outcome:
+        if tool.timeout is None:
+            return await self._call(function)
+        work = asyncio.create_task(self._call(function))
+        over = asyncio.Event()  # it has ended, or its time has
+        work.add_done_callback(lambda _: over.set())
+        timer = self._clock.call_later(tool.timeout, over.set)
+        try:
+            await over.wait()
+        finally:
+            timer.cancel()
+            is_late = not work.done()
+            if is_late:  # it may take its time to end: nobody waits for that
+                work.cancel()
+                _LEFT.add(work)
+                work.add_done_callback(_LEFT.discard)
+        if is_late:
+            return None, _LateError(f"the tool {tool.name!r} took longer than {tool.timeout:g} s")
+        return work.result()
+
+    async def _call(self, function: partial[Any]) -> Outcome:
+        if _is_async(function.func):
+            return await await_user_code(function())
+        value, error = await self._threads.run(function)
+        if error is None and inspect.isawaitable(value):
+            return await await_user_code(_awaited(value))
+        return value, error
+
+
+# Tasks that were cancelled for taking too long: held until they have ended.
+_LEFT: set[asyncio.Task[Any]] = set()
+
+
+class _LateError(Exception):
+    """A tool took longer than it may."""
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that can be called
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def _failed(call: Mapping[str, Any], message: str) -> Answer:
+    shown = message if len(message) <= _LONGEST_ERROR else message[:_LONGEST_ERROR] + "…"
+    return Answer(call, tool_result(call["id"], shown, is_error=True))

@@ -1,0 +1,907 @@
+"""The loop around tools: what is run when, what the model is told, and where it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+import pytest
+
+from steer_llm_sdk import (
+    CallbackError,
+    ConfigurationError,
+    OverloadedError,
+    ProviderSettings,
+    RunResult,
+    ServerError,
+    SteerLLMClient,
+    StopRun,
+    StreamCancelledError,
+    Tool,
+    ToolError,
+    tool_result,
+)
+from steer_llm_sdk.errors import StreamInUseError
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.processor import RedactTransformer, create_event_processor
+from steer_llm_sdk.testing import (
+    ErrorInStream,
+    HTTPError,
+    ManualClock,
+    RecordedRequest,
+    Script,
+    ScriptedProvider,
+    ScriptedToolCall,
+    Stall,
+)
+from support.leaving import until
+
+
+class Point(msgspec.Struct):
+    x: int
+
+
+FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
+MODEL = "gpt-4o"
+NO_RETRIES = StreamingOptions(max_retries=0)
+
+
+def calls(*named: tuple[str, dict[str, Any]], says: str = "", **more: Any) -> Script:
+    """An answer that calls tools."""
+    made = [ScriptedToolCall(name, arguments, id=f"call_{name}") for name, arguments in named]
+    return Script([says] if says else [], tool_calls=made, **more)
+
+
+def client_of(provider: ScriptedProvider, **more: Any) -> SteerLLMClient:
+    settings = {name: ProviderSettings(api_key="key") for name in FORMATS}
+    return SteerLLMClient(providers=settings, transport=provider, **more)
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+async def shout(words: str) -> dict[str, str]:
+    """Say it loudly."""
+    return {"said": words.upper()}
+
+
+def told(request: RecordedRequest) -> list[tuple[str, str]]:
+    """The results in a request of chat completions."""
+    return [
+        (m["tool_call_id"], m["content"]) for m in request.json["messages"] if m["role"] == "tool"
+    ]
+
+
+# --- what is run, and what the model is told ---
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+async def test_functions_are_run_and_the_model_is_told_in_every_format(wire: str) -> None:
+    provider = ScriptedProvider(
+        calls(("add", {"a": 1, "b": 2}), ("shout", {"words": "hi"}), says="Let me see."),
+        Script(["It is", " 3."]),
+    )
+
+    async with client_of(provider) as client:
+        result = await client.run("1 + 2?", f"{wire}:m", tools=[add, shout])
+
+    assert (result.text, str(result), len(result.responses)) == ("It is 3.", "It is 3.", 2)
+    assert (result.ok, result.pending_calls, result.is_stopped) == (True, [], False)
+    sent = provider.requests[1].body.decode()
+    assert all(words in sent for words in ("1 + 2?", "Let me see.", "HI"))
+    assert result.usage["prompt_tokens"] == 24
+    assert [message["role"] for message in result.messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "assistant",
+    ]
+    assert [m["content"] for m in result.messages if m["role"] == "tool"] == [
+        "3",
+        '{"said": "HI"}',
+    ]
+
+
+async def test_the_history_goes_on_and_is_json() -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["3"]), Script(["Yes."]))
+
+    async with client_of(provider) as client:
+        first = await client.run("1 + 2?", MODEL, tools=[add])
+        history = json.loads(json.dumps(first.messages))
+        second = await client.run(
+            [*history, {"role": "user", "content": "Sure?"}], MODEL, tools=[add]
+        )
+
+    assert second.text == "Yes."
+    assert told(provider.requests[2]) == [("call_add", "3")]
+    assert [message["role"] for message in second.messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "user",
+        "assistant",
+    ]
+
+
+async def test_without_calls_there_is_one_turn() -> None:
+    async with client_of(ScriptedProvider("Hello")) as client:
+        result = await client.run("Hi", MODEL)
+
+    assert (result.text, len(result.responses)) == ("Hello", 1)
+    assert result.messages[0] == {"role": "user", "content": "Hi"}
+    assert result.cost_usd == result.response.cost_usd
+
+
+async def test_usage_and_cost_are_those_of_all_turns() -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2}), usage=(10, 5)), Script(["3"]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[add])
+
+    assert (result.usage["prompt_tokens"], result.usage["completion_tokens"]) == (22, 12)
+    assert result.cost_usd == pytest.approx(sum(r.cost_usd or 0 for r in result.responses))
+    result.responses[0].model = "nobody-knows"
+    result.responses[0].metadata.clear()
+    assert result.cost_usd is None
+    assert RunResult().cost_usd is None
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "words"),
+    [
+        (add, {"a": "one", "b": 2}, r"do not fit: at \$\.a: Expected `int`"),
+        (add, {"a": 1}, "missing required field `b`"),
+        (lambda a: a / 0, {"a": 1}, "ZeroDivisionError: division by zero"),
+    ],
+)
+async def test_what_goes_wrong_is_told_to_the_model_and_logged(
+    function: Any, arguments: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = ScriptedProvider(calls(("add", arguments)), Script(["Sorry."]))
+    tool = Tool(function, "add")
+
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[tool])
+
+    message = result.messages[2]
+    assert message["is_error"]
+    assert msgspec.json.encode(message["content"]) in provider.requests[1].body
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(message["content"])
+    assert [record.name for record in caplog.records] == ["steer_llm_sdk.tools"]
+    assert result.text == "Sorry."
+
+
+async def test_an_asynchronous_function_that_raises_or_is_cancelled_by_itself_is_told() -> None:
+    async def fail() -> None:
+        raise KeyError("x" * 5_000)
+
+    async def give_up() -> None:
+        raise asyncio.CancelledError
+
+    provider = ScriptedProvider(calls(("fail", {}), ("give_up", {})), Script(["Sorry."]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[fail, give_up])
+
+    contents = [m["content"] for m in result.messages if m["role"] == "tool"]
+    assert (len(contents[0]), contents[0][:10], contents[0][-1]) == (2001, "KeyError: ", "…")
+    assert contents[1].startswith("CancelledError")
+
+
+async def test_a_tool_that_does_not_exist_is_told_so() -> None:
+    provider = ScriptedProvider(calls(("multiply", {"a": 1})), Script(["Sorry."]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[add])
+
+    assert told(provider.requests[1]) == [
+        ("call_multiply", "there is no tool 'multiply'; there are: 'add'")
+    ]
+    assert result.text == "Sorry."
+
+
+async def test_a_function_that_takes_too_long_is_told_and_cancelled() -> None:
+    clock = ManualClock()
+    ended: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("wait")
+
+    async def quick() -> str:
+        return "done"
+
+    provider = ScriptedProvider(calls(("wait", {}), ("quick", {})), Script(["Sorry."]), clock=clock)
+    tools = [Tool(wait, timeout=30), Tool(quick, timeout=30)]
+    async with client_of(provider, clock=clock) as client:
+        running = asyncio.ensure_future(client.run("?", MODEL, tools=tools))
+        while not running.done():
+            await clock.advance(10)
+        await running
+
+    assert told(provider.requests[1]) == [
+        ("call_wait", "the tool 'wait' took longer than 30 s"),
+        ("call_quick", "done"),
+    ]
+    assert ended == ["wait"]
+
+
+async def test_arguments_are_of_their_types_and_results_of_any() -> None:
+    def move(point: Point) -> Point:
+        return Point(point.x + 1)
+
+    async def nothing() -> None: ...
+
+    def later() -> Any:
+        return nothing()
+
+    provider = ScriptedProvider(
+        calls(("move", {"point": {"x": 1}}), ("nothing", {}), ("later", {})), Script(["Done."])
+    )
+    async with client_of(provider) as client:
+        await client.run("?", MODEL, tools=[move, nothing, later])
+
+    assert told(provider.requests[1]) == [
+        ("call_move", '{"x": 2}'),
+        ("call_nothing", "null"),
+        ("call_later", "null"),
+    ]
+
+
+async def test_plain_functions_run_in_threads_with_the_callers_context() -> None:
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+    seen: list[tuple[str, bool]] = []
+
+    def note() -> None:
+        seen.append((who.get(), threading.current_thread() is threading.main_thread()))
+
+    async def note_too() -> None:
+        note()
+
+    provider = ScriptedProvider(calls(("note", {}), ("note_too", {})), Script(["Done."]))
+    async with client_of(provider) as client:
+        who.set("Ada")
+        await client.run("?", MODEL, tools=[note, note_too])
+
+    assert sorted(seen) == [("Ada", False), ("Ada", True)]
+
+
+# --- side by side, and while it streams ---
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_calls_run_side_by_side(kind: str) -> None:
+    meeting = threading.Barrier(2, timeout=5)
+    here = asyncio.Barrier(2)
+
+    def meet_a() -> str:
+        meeting.wait()
+        return "a"
+
+    def meet_b() -> str:
+        meeting.wait()
+        return "b"
+
+    async def wait_a() -> str:
+        await here.wait()
+        return "a"
+
+    async def wait_b() -> str:
+        await here.wait()
+        return "b"
+
+    functions: list[Callable[..., Any]] = [meet_a, meet_b] if kind == "plain" else [wait_a, wait_b]
+    names = [function.__name__ for function in functions]
+    provider = ScriptedProvider(calls(*((name, {}) for name in names)), Script(["Done."]))
+
+    async with client_of(provider) as client:
+        async with asyncio.timeout(5):
+            await client.run("?", MODEL, tools=functions)
+
+    assert [content for _, content in told(provider.requests[1])] == ["a", "b"]
+
+
+@pytest.mark.parametrize("wire", FORMATS)
+async def test_a_call_begins_while_its_answer_still_streams(wire: str) -> None:
+    begun, begun_with = asyncio.Event(), list[int]()
+
+    async def first(x: int) -> int:
+        begun_with.append(x)
+        begun.set()
+        return x
+
+    async def second(city: str) -> str:
+        return city
+
+    script = Script(
+        [],
+        tool_calls=[
+            ScriptedToolCall("first", {"x": 1}, id="call_1"),
+            ScriptedToolCall("second", ['{"city"', ': "Ulm"}'], id="call_2"),
+        ],
+        faults=[Stall(after=1 if wire in {"gemini", "ollama"} else 3)],
+    )
+    provider = ScriptedProvider(script)
+    client = client_of(provider)
+    async with client, client.run_events("?", f"{wire}:m", tools=[first, second]) as run:
+        reading = asyncio.ensure_future(_read(run))
+        async with asyncio.timeout(5):
+            await begun.wait()
+        assert not reading.done()
+        run.cancel()
+        events = await reading
+
+    assert begun_with == [1]
+    assert isinstance(events[-1], StreamErrorEvent)
+
+
+async def _read(run: Any) -> list[StreamEvent]:
+    return [event async for event in run]
+
+
+async def test_where_arguments_may_be_rewritten_nothing_begins_before_the_answer_ends() -> None:
+    seen: list[str] = []
+
+    def note(word: str) -> None:
+        seen.append(word)
+
+    options = StreamingOptions(text_transformers=[RedactTransformer(patterns=["secret"])])
+    provider = ScriptedProvider(
+        calls(("note", {"word": "a secret"}), ("note2", {"word": "b"})), Script(["Done."])
+    )
+    tools = [note, Tool(note, "note2")]
+    async with client_of(provider) as client:
+        await client.run("?", "anthropic:m", tools=tools, streaming_options=options)
+
+    assert len(seen) == 2
+    assert not any("secret" in word for word in seen)
+
+
+async def test_a_processor_that_drops_the_deltas_changes_nothing_of_what_is_run() -> None:
+    options = StreamingOptions(
+        event_processor=create_event_processor(event_types=["complete"], add_correlation=False)
+    )
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["3"]))
+    seen: list[StreamEvent] = []
+
+    async with client_of(provider) as client:
+        result = await client.run(
+            "?", MODEL, tools=[add], streaming_options=options, on_complete=seen.append
+        )
+
+    assert (result.text, told(provider.requests[1])) == ("3", [("call_add", "3")])
+    assert [(event.sequence, event.metadata["turn"]) for event in seen] == [(0, 1), (1, 2)]
+
+
+# --- events and callbacks ---
+
+
+async def test_the_events_of_all_turns_are_numbered_through_and_name_their_turn() -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["3"]))
+    client = client_of(provider)
+    async with client, client.run_events("?", MODEL, tools=[add], metadata={"user": 7}) as run:
+        events = [event async for event in run]
+
+    assert [event.sequence for event in events] == list(range(len(events)))
+    shown = [(event.type, event.metadata["turn"]) for event in events if event.type != "delta"]
+    assert shown == [
+        ("start", 1),
+        ("usage", 1),
+        ("complete", 1),
+        ("start", 2),
+        ("usage", 2),
+        ("complete", 2),
+    ]
+    first, second = (event for event in events if event.type == "start")
+    assert (first.metadata["tool_results"], first.metadata["user"]) == ([], 7)
+    assert second.metadata["tool_results"] == [
+        {
+            "id": "call_add",
+            "name": "add",
+            "arguments": '{"a": 1, "b": 2}',
+            "content": "3",
+            "is_error": False,
+        }
+    ]
+    assert len({event.stream_id for event in events}) == 2
+    assert (run.result.text, run.response.text) == ("3", "3")
+
+
+async def test_callbacks_get_the_events_of_all_turns() -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["3"]))
+    seen: list[tuple[str, int]] = []
+
+    async def note(event: StreamEvent) -> None:
+        await asyncio.sleep(0)
+        seen.append((event.type, event.sequence))
+
+    async with client_of(provider) as client:
+        await client.run(
+            "?",
+            MODEL,
+            tools=[add],
+            on_start=note,
+            on_delta=note,
+            on_usage=note,
+            on_complete=note,
+        )
+
+    assert [number for _, number in seen] == list(range(len(seen)))
+    assert [kind for kind, _ in seen if kind != "delta"] == ["start", "usage", "complete"] * 2
+
+
+async def test_an_anext_that_is_given_up_loses_nothing() -> None:
+    gate = asyncio.Event()
+
+    async def wait() -> str:
+        await gate.wait()
+        return "done"
+
+    provider = ScriptedProvider(calls(("wait", {})), Script(["Hello", " world"]))
+    events: list[StreamEvent] = []
+    async with client_of(provider) as client, client.run_events("?", MODEL, tools=[wait]) as run:
+        while True:
+            waiting = asyncio.ensure_future(anext(run, None))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if not waiting.done():
+                waiting.cancel()
+                gate.set()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+                continue
+            event = waiting.result()
+            if event is None:
+                break
+            events.append(event)
+
+    assert [event.sequence for event in events] == list(range(len(events)))
+    assert (run.result.text, len(provider.requests)) == ("Hello world", 2)
+
+
+async def test_two_tasks_cannot_pull_one_run() -> None:
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    provider = ScriptedProvider(calls(("wait", {})), Script(["Hello"]))
+    async with client_of(provider) as client, client.run_events("?", MODEL, tools=[wait]) as run:
+        reading = asyncio.ensure_future(_read(run))
+        await until(lambda: run.result.responses)
+        with pytest.raises(StreamInUseError, match="one task pulls a run"):
+            await anext(run)
+        gate.set()
+        assert (await reading)[-1].type == "complete"
+
+
+# --- what waits for somebody ---
+
+ASK_USER = {"name": "ask_user", "parameters": {"type": "object", "properties": {}}}
+
+
+async def test_a_tool_without_a_function_ends_the_run_and_it_goes_on_with_its_result() -> None:
+    provider = ScriptedProvider(
+        calls(("ask_user", {}), ("add", {"a": 1, "b": 2})), Script(["Thanks."])
+    )
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[add, ASK_USER])
+        assert result.pending_calls == [
+            {"id": "call_ask_user", "name": "ask_user", "arguments": "{}"}
+        ]
+        assert len(provider.requests) == 1
+        answered = [*result.messages, tool_result("call_ask_user", "blue")]
+        result = await client.run(answered, MODEL, tools=[add, ASK_USER])
+
+    assert (result.text, result.pending_calls) == ("Thanks.", [])
+    assert sorted(told(provider.requests[1])) == [("call_add", "3"), ("call_ask_user", "blue")]
+
+
+async def test_a_call_that_needs_approval_is_run_once_it_is_approved() -> None:
+    deleted: list[str] = []
+
+    def delete(path: str) -> str:
+        deleted.append(path)
+        return "gone"
+
+    tool = Tool(delete, needs_approval=True)
+    provider = ScriptedProvider(calls(("delete", {"path": "/tmp/x"})), Script(["Done."]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[tool])
+        assert (deleted, [call["name"] for call in result.pending_calls]) == ([], ["delete"])
+        stored = json.loads(json.dumps(result.messages))
+        ids = [call["id"] for call in result.pending_calls]
+        result = await client.run(stored, MODEL, tools=[tool], approved=ids)
+
+    assert (deleted, result.text) == (["/tmp/x"], "Done.")
+    assert told(provider.requests[1]) == [("call_delete", "gone")]
+
+
+async def test_what_is_not_approved_still_waits_and_nothing_is_asked() -> None:
+    tools = [
+        Tool(add, "one", needs_approval=True),
+        Tool(add, "two", needs_approval=True),
+    ]
+    numbers = {"a": 1, "b": 2}
+    provider = ScriptedProvider(calls(("one", numbers), ("two", numbers)), Script(["Done."]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=tools)
+        result = await client.run(result.messages, MODEL, tools=tools, approved=["call_two"])
+        assert [call["id"] for call in result.pending_calls] == ["call_one"]
+        assert (result.responses, result.text, len(provider.requests)) == ([], "", 1)
+        with pytest.raises(ConfigurationError, match="the run has no answer"):
+            _ = result.response
+        denied = [*result.messages, tool_result("call_one", "no", is_error=True)]
+        result = await client.run(denied, MODEL, tools=tools)
+
+    assert result.text == "Done."
+    assert sorted(told(provider.requests[1])) == [("call_one", "no"), ("call_two", "3")]
+
+
+@pytest.mark.parametrize(
+    ("approved", "words"),
+    [
+        (["call_x"], "'call_x' is no call that waits .* there are: 'call_add'"),
+        ("call_add", "approved: expected a list with the ids of calls"),
+        ([7], "approved: expected a list with the ids of calls"),
+    ],
+)
+async def test_what_cannot_be_approved_is_refused(approved: Any, words: str) -> None:
+    tool = Tool(add, needs_approval=True)
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[tool])
+        with pytest.raises(ConfigurationError, match=words):
+            await client.run(result.messages, MODEL, tools=[tool], approved=approved)
+        with pytest.raises(ConfigurationError, match="there are: none"):
+            await client.run("?", MODEL, tools=[tool], approved=["call_add"])
+
+
+async def test_calls_that_nobody_answered_are_run_first_when_a_stored_history_goes_on() -> None:
+    provider = ScriptedProvider(Script(["3"]))
+    history = [
+        {"role": "user", "content": "1 + 2?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'},
+                }
+            ],
+        },
+    ]
+    async with client_of(provider) as client, client.run_events(history, MODEL, tools=[add]) as run:
+        events = [event async for event in run]
+
+    assert told(provider.requests[0]) == [("call_1", "3")]
+    assert events[0].metadata["tool_results"][0]["content"] == "3"
+    assert len(history) == 2
+
+
+async def test_a_tool_ends_the_run_and_the_calls_beside_it_are_still_answered() -> None:
+    def submit(answer: str) -> None:
+        raise StopRun({"answer": answer})
+
+    provider = ScriptedProvider(calls(("submit", {"answer": "42"}), ("add", {"a": 1, "b": 2})))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[submit, add])
+
+    assert (result.is_stopped, result.value, result.ok) == (True, {"answer": "42"}, True)
+    assert [m["content"] for m in result.messages if m["role"] == "tool"] == [
+        '{"answer": "42"}',
+        "3",
+    ]
+    assert len(provider.requests) == 1
+
+
+async def test_custom_calls_are_for_the_caller() -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})))
+    async with client_of(provider) as client:
+        result = await client.run(
+            "?", MODEL, tools=[{"type": "custom", "custom": {"name": "other"}}]
+        )
+
+    assert [call["name"] for call in result.pending_calls] == ["add"]
+
+
+# --- limits ---
+
+
+async def test_too_many_turns_are_an_error_whose_history_goes_on() -> None:
+    provider = ScriptedProvider(*([calls(("add", {"a": 1, "b": 2}))] * 3), Script(["3"]))
+    async with client_of(provider) as client:
+        with pytest.raises(
+            ToolError, match=r"after 3 turns \(max_turns\).* still calls add"
+        ) as caught:
+            await client.run("?", MODEL, tools=[add], max_turns=3)
+        run: RunResult = caught.value.run
+        assert ([call["name"] for call in run.pending_calls], len(run.responses)) == (["add"], 3)
+        assert (run.error, run.ok) == (caught.value, False)
+
+        result = await client.run(run.messages, MODEL, tools=[add], max_turns=3)
+
+    assert result.text == "3"
+
+
+async def test_in_the_last_turn_an_approval_is_no_error() -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[Tool(add, needs_approval=True)], max_turns=1)
+
+    assert len(result.pending_calls) == 1
+
+
+@pytest.mark.parametrize("max_turns", [0, -1, "2", None])
+async def test_a_number_of_turns_that_is_none_is_refused(max_turns: Any) -> None:
+    async with client_of(ScriptedProvider("Hello")) as client:
+        with pytest.raises(ConfigurationError, match="max_turns: expected a whole number above 0"):
+            await client.run("?", MODEL, max_turns=max_turns)
+
+
+@pytest.mark.parametrize(
+    "choice", ["add", "required", {"type": "function", "function": {"name": "add"}}]
+)
+async def test_a_forced_choice_holds_for_the_first_turn(choice: Any) -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["3"]))
+    async with client_of(provider) as client:
+        await client.run("?", MODEL, tools=[add], tool_choice=choice)
+
+    assert "tool_choice" in provider.requests[0].json
+    assert "tool_choice" not in provider.requests[1].json
+
+
+async def test_a_choice_that_forces_nothing_holds_for_every_turn() -> None:
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["3"]))
+    async with client_of(provider) as client:
+        await client.run("?", MODEL, tools=[add], tool_choice="auto")
+
+    assert [request.json["tool_choice"] for request in provider.requests] == ["auto", "auto"]
+
+
+async def test_json_is_asked_for_beside_tools() -> None:
+    class City(msgspec.Struct):
+        name: str
+
+    provider = ScriptedProvider(
+        calls(("add", {"a": 1, "b": 2}), says="Let me see."), Script(['{"name": "Ulm"}'])
+    )
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[add], response_format=City)
+
+    assert result.response.parsed == City("Ulm")
+    assert all("response_format" in request.json for request in provider.requests)
+
+
+# --- failures and leaving ---
+
+
+async def test_a_turn_that_fails_is_raised_with_what_was_done_before_it() -> None:
+    provider = ScriptedProvider(
+        calls(("add", {"a": 1, "b": 2})), Script(["It"], faults=[ErrorInStream(1)])
+    )
+    async with client_of(provider) as client:
+        with pytest.raises(OverloadedError) as caught:
+            await client.run("?", MODEL, tools=[add])
+
+    run = caught.value.run
+    assert [m["content"] for m in run.messages if m["role"] == "tool"] == ["3"]
+    assert [response.ok for response in run.responses] == [True, False]
+    assert run.error is caught.value
+
+
+async def test_what_a_cut_turn_has_done_is_told() -> None:
+    done: list[str] = []
+
+    def act(what: str) -> str:
+        done.append(what)
+        return "done"
+
+    script = calls(("act", {"what": "a"}), ("act2", {"what": "b"}), faults=[ErrorInStream(2)])
+    async with client_of(ScriptedProvider(script)) as client:
+        with pytest.raises(OverloadedError) as caught:
+            await client.run("?", "anthropic:m", tools=[act, Tool(act, "act2")])
+
+    run = caught.value.run
+    answered = [m["tool_call_id"] for m in run.messages if m["role"] == "tool"]
+    assert len(answered) == len(done)
+    assert [r.ok for r in run.responses] == [False]
+
+
+async def test_with_on_error_a_failed_run_is_returned() -> None:
+    provider = ScriptedProvider(Script(faults=[HTTPError(500)]))
+    seen: list[StreamErrorEvent] = []
+    async with client_of(provider) as client:
+        result = await client.run(
+            "?", MODEL, tools=[add], streaming_options=NO_RETRIES, on_error=seen.append
+        )
+
+    assert isinstance(result.error, ServerError)
+    assert (result.response.error, len(seen)) == (result.error, 1)
+
+
+async def test_events_end_in_the_error_event_and_then_raise() -> None:
+    provider = ScriptedProvider(Script(faults=[HTTPError(500)]))
+    events: list[StreamEvent] = []
+    async with (
+        client_of(provider) as client,
+        client.run_events("?", MODEL, tools=[add], streaming_options=NO_RETRIES) as run,
+    ):
+        events += [await anext(run), await anext(run)]
+        with pytest.raises(ServerError):
+            await anext(run)
+        assert [event async for event in run] == []
+
+    assert [event.type for event in events] == ["start", "error"]
+
+
+async def test_a_callback_may_end_the_run() -> None:
+    def fail(event: StreamDeltaEvent) -> None:
+        raise KeyError("mine")
+
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["3"]))
+    options = StreamingOptions(raise_callback_errors=True)
+    async with client_of(provider) as client:
+        with pytest.raises(CallbackError) as caught:
+            await client.run("?", MODEL, tools=[add], streaming_options=options, on_delta=fail)
+
+    assert len(caught.value.run.responses) == 1
+
+
+@pytest.mark.parametrize("moment", ["while it streams", "while a function runs"])
+async def test_a_cancelled_run_leaves_no_task(moment: str) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def wait(x: int) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    faults = [Stall(after=3)] if moment == "while it streams" else []
+    provider = ScriptedProvider(calls(("wait", {"x": 1}), ("wait2", {"x": 2}), faults=faults))
+    tools = [wait, Tool(wait, "wait2")]
+    async with client_of(provider) as client:
+        before = asyncio.all_tasks()
+        running = asyncio.ensure_future(client.run("?", "anthropic:m", tools=tools))
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert ended.is_set()
+        assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("how", ["leave", "cancel", "close"])
+async def test_leaving_while_functions_run_cancels_them(how: str) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    client = client_of(ScriptedProvider(calls(("wait", {}))))
+    async with client.run_events("?", MODEL, tools=[wait]) as run:
+        reading = asyncio.ensure_future(_read(run))
+        await begun.wait()
+        if how == "cancel":
+            run.cancel("enough")
+        elif how == "close":
+            await client.close()
+        else:
+            await run.aclose()
+        events = await reading
+
+    await client.close()
+    assert ended.is_set()
+    assert events[-1].type == "complete"
+    assert (await _read(run)) == []
+    if how != "leave":
+        assert isinstance(run.result.error, StreamCancelledError)
+
+
+async def test_a_closed_client_ends_a_run_of_callbacks_in_an_error() -> None:
+    begun = asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    client = client_of(ScriptedProvider(calls(("wait", {}))))
+    running = asyncio.ensure_future(client.run("?", MODEL, tools=[wait]))
+    await begun.wait()
+    await client.close()
+
+    with pytest.raises(StreamCancelledError) as caught:
+        await running
+    assert len(caught.value.run.responses) == 1
+
+
+async def test_a_plain_function_that_still_runs_is_left_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        gate.wait(10)
+
+    client = client_of(ScriptedProvider(calls(("block", {}))))
+    running = asyncio.ensure_future(client.run("?", MODEL, tools=[block]))
+    await until(begun.is_set)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await client.close()
+
+    assert client.stats.functions_left == 1
+    assert any("1 function(s) of tools still run" in each.message for each in caplog.records)
+    gate.set()
+
+
+async def test_the_end_of_the_task_that_iterates_a_run_ends_it() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+    kept: list[Any] = []
+
+    async def wait() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def take(client: SteerLLMClient) -> None:
+        run = client.run_events("?", "anthropic:m", tools=[wait, add])
+        kept.append(run)
+        async for event in run:
+            await asyncio.sleep(0)
+            if begun.is_set() or event.type == "complete":
+                return
+
+    script = calls(("wait", {}), ("add", {"a": 1, "b": 2}))
+    async with client_of(ScriptedProvider(script)) as client:
+        await asyncio.ensure_future(take(client))
+        async with asyncio.timeout(2):
+            await ended.wait()
+        await until(lambda: kept[0].result.responses)
+
+
+async def test_a_run_can_be_pickled() -> None:
+    provider = ScriptedProvider(*([calls(("add", {"a": 1, "b": 2}))] * 2))
+    async with client_of(provider) as client:
+        with pytest.raises(ToolError) as caught:
+            await client.run("?", MODEL, tools=[add], max_turns=1)
+
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert error.run.messages == caught.value.run.messages
+    assert "run" not in error.to_dict()
+
+
+async def test_what_cannot_be_run_is_refused_before_anything_is_sent() -> None:
+    provider = ScriptedProvider("Hello")
+    async with client_of(provider) as client:
+        with pytest.raises(ConfigurationError, match="messages"):
+            await client.run(7, MODEL)
+        with pytest.raises(ConfigurationError):
+            client.run_events("?", "no-such-model", tools=[add])
+        with pytest.raises(TypeError, match="did you mean 'max_turns'"):
+            await client.run("?", MODEL, max_turn=1)  # type: ignore[call-arg]
+
+    assert provider.requests == []
