@@ -195,3 +195,50 @@ def assert_details_are_sent(delta: dict[str, Any], said: list[dict[str, Any]]) -
         for key in ("signature", "data", "id"):
             if isinstance(detail.get(key), str):
                 assert detail[key] in told
+
+
+# Its closing events say other words than its deltas: the deltas count.
+TOLD_DIFFERENTLY = {"e8295026ab320a95"}
+
+
+def closed_items(stream: Recorded) -> list[dict[str, Any]]:
+    """The items as they were closed; those of the final response where none was."""
+    closed: dict[Any, dict[str, Any]] = {}
+    final: list[dict[str, Any]] = []
+    for event in payloads(stream):
+        if event.get("type") == "response.output_item.done":
+            closed[event.get("output_index", len(closed))] = event["item"]
+        elif event.get("type") == "response.completed":
+            final = event["response"].get("output") or []
+    return [closed[index] for index in sorted(closed)] or final
+
+
+def mark_of(item: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells that an item came back."""
+    kind = item["type"]
+    if kind == "message":
+        said = [block.get("text") or block.get("refusal") for block in item["content"]]
+        return kind, item.get("phase"), said
+    if kind == "reasoning":
+        summary = [part["text"] for part in item.get("summary") or [] if part["text"]]
+        return kind, item.get("encrypted_content") or None, summary
+    return kind, item.get("call_id"), item.get("name")
+
+
+@pytest.mark.parametrize("stream", corpus_params("openai-responses"))
+def test_responses_get_their_items_back_in_their_order(stream: Recorded) -> None:
+    response = road(stream).response
+    items = closed_items(stream)
+    if not response.ok or not items or stream.id in TOLD_DIFFERENTLY:
+        return
+
+    sent = [
+        item
+        for item in sent_back(response, "openai-responses")["input"]
+        if item.get("role") != "user"
+    ]
+
+    assert [mark_of(item) for item in sent] == [mark_of(item) for item in items]
+    assert [item["id"] for item in sent if "id" in item] == [
+        item["id"] for item in items if item.get("id")
+    ]

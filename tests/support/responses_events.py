@@ -10,6 +10,7 @@ from steer_llm_sdk.models.fragments import Fragment
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses, ResponsesDecoder
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import Folded, fold
+from support.part_fragments import without_parts
 
 WIRE = OpenAIResponses()
 
@@ -31,9 +32,8 @@ def completed(*output: Event, **more: Any) -> Event:
 def fragments(*events: Event, decoder: ResponsesDecoder | None = None) -> list[Fragment]:
     """The fragments of these events, in one stream."""
     reader = decoder or WIRE.decoder("openai")
-    return [
-        fragment for each in events for fragment in reader.decode(Frame(msgspec.json.encode(each)))
-    ]
+    frames = (Frame(msgspec.json.encode(each)) for each in events)
+    return without_parts(fragment for frame in frames for fragment in reader.decode(frame))
 
 
 def told(*events: Event) -> Folded:

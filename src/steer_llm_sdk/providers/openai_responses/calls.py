@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
+from steer_llm_sdk.models.fragments import PartData, ToolCallPiece, ToolCallType
 from steer_llm_sdk.providers.openai_responses.said import ItemKey, add_rest
 from steer_llm_sdk.providers.reading import as_string, json_text, object_at, text_at
 
@@ -41,6 +41,9 @@ KEPT_OF_CALLS = ("async", "caller", "namespace", "pending_safety_checks", "serve
 # piece is a whole text of base64.
 _ENCODED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
 _ENCODED_WHOLE = re.compile(r"(?:[A-Za-z0-9+/_-]{4}){3,}|[A-Za-z0-9+/_-]{6,}={1,2}")
+
+
+_Piece: TypeAlias = ToolCallPiece | PartData
 
 
 class _Call(msgspec.Struct):
@@ -138,7 +141,7 @@ class OpenCalls:
         if rest := call.take_all(text):
             yield ToolCallPiece(call.index, arguments=rest, type=call.type)
 
-    def close(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[ToolCallPiece]:
+    def close(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[_Piece]:
         """A call's item is closed: its last piece, with whatever of it has not been said."""
         kind = CALL_ITEMS[item["type"]]
         call = self._by_item.get(item_key)
@@ -147,11 +150,9 @@ class OpenCalls:
         if call is None or (call.is_closed and call.id != _id_of(item)):
             call = self._begin(item_key, kind.type)
         if not call.is_closed:
-            yield self._last_piece(call, kind, item)
+            yield from self._last_piece(call, kind, item)
 
-    def close_all(
-        self, items: Sequence[Mapping[str, Any]], *, is_whole: bool
-    ) -> Iterator[ToolCallPiece]:
+    def close_all(self, items: Sequence[Mapping[str, Any]], *, is_whole: bool) -> Iterator[_Piece]:
         """The response has ended: the last pieces of the calls whose items were not closed.
 
         Args:
@@ -164,7 +165,7 @@ class OpenCalls:
             if call.is_closed:
                 continue
             if (item := found.get(call.id)) is not None:
-                yield self._last_piece(call, CALL_ITEMS[item["type"]], item)
+                yield from self._last_piece(call, CALL_ITEMS[item["type"]], item)
             elif is_whole:
                 call.is_withdrawn = bool(items) or not call.has_all_arguments
                 yield ToolCallPiece(
@@ -188,13 +189,15 @@ class OpenCalls:
         self._by_item[item_key] = call
         return call
 
-    def _last_piece(self, call: _Call, kind: _Kind, item: Mapping[str, Any]) -> ToolCallPiece:
+    def _last_piece(self, call: _Call, kind: _Kind, item: Mapping[str, Any]) -> Iterator[_Piece]:
         call.is_closed = True
         piece = self._piece(call, item, kind.name)
         piece.arguments = call.take_all(_arguments_of(kind, item))
         # The item of a call that the length limit cut is closed too, with this status.
         piece.is_whole = item.get("status") != "incomplete"
-        return piece
+        yield piece
+        if kept := _wanted_back(kind, item):
+            yield PartData("tool_call", kept, index=call.index)
 
     @staticmethod
     def _piece(call: _Call, item: Mapping[str, Any], name: str | None = None) -> ToolCallPiece:
@@ -221,6 +224,17 @@ def is_call(item: Mapping[str, Any]) -> bool:
         return item.get("execution") == "client"
     where = text_at(object_at(item, "environment"), "type")
     return _kind_of(item) is not None and not where.startswith("container")
+
+
+def _wanted_back(kind: _Kind, item: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a call the next request has beside its name and arguments: its item's identifier.
+
+    All of a call that is no function: it says more than its arguments.
+    """
+    if not kind.is_streamed:
+        return {"raw": dict(item)}
+    item_id = as_string(item.get("id"))
+    return {"id": item_id} if item_id and as_string(item.get("call_id")) else {}
 
 
 def _arguments_of(kind: _Kind, item: Mapping[str, Any]) -> str:

@@ -26,7 +26,6 @@ from steer_llm_sdk.models.fragments import (
     Failure,
     Fragment,
     Identity,
-    Refusal,
     Text,
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
@@ -197,7 +196,7 @@ class ResponsesDecoder:
         if not self._items.is_aside(key):
             self._output_index = delta.output_index
             self._content_index = delta.content_index
-        return tuple(self._items.words(key, text, logprobs))
+        return tuple(self._items.words(key, delta.content_index, text, logprobs))
 
     def _leave_part(self) -> None:
         """Another item: where items have no numbers, its first delta looks like all the others."""
@@ -216,12 +215,12 @@ class ResponsesDecoder:
 
     def _think(self, delta: _Delta, kind: str, index: int | None) -> Sequence[Fragment]:
         self._items.said.begin(kind, delta.item_key, index).append(delta.delta)
-        return (self._items.think(delta.item_key, kind, index, delta.delta),)
+        return self._items.think(delta.item_key, kind, index, delta.delta)
 
     def _refusal_delta(self, delta: _Delta) -> Sequence[Fragment]:
         said = self._items.said.begin("refusal", delta.item_key, delta.content_index)
         said.append(delta.delta)
-        return (Refusal(delta.delta),)
+        return tuple(self._items.refuse(delta.item_key, delta.content_index, delta.delta))
 
     def _arguments_delta(self, delta: _Delta) -> Sequence[Fragment]:
         return self._items.calls.delta(delta.item_key, delta.delta, "function")
@@ -342,7 +341,7 @@ class ResponsesDecoder:
 
     def _annotation_added(self, event: _Event) -> Iterator[Fragment]:
         self._items.mark("annotations", *_place_of(event))
-        yield Extras({"annotations": [event.get("annotation")]})
+        yield from self._items.annotate(_key_of(event), [event.get("annotation")])
 
     # --- the end ------------------------------------------------------------------------------
 

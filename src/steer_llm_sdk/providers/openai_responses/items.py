@@ -15,11 +15,15 @@ from steer_llm_sdk.models.fragments import (
     Extras,
     Fragment,
     MessageBreak,
+    PartData,
+    PartEnd,
+    PartKind,
     Reasoning,
     Refusal,
     Text,
 )
 from steer_llm_sdk.providers.openai_responses.calls import OpenCalls, is_call
+from steer_llm_sdk.providers.openai_responses.item_parts import ItemParts, ran_by_provider
 from steer_llm_sdk.providers.openai_responses.said import THOUGHTS, ItemKey, Said
 from steer_llm_sdk.providers.openai_responses.unknown import News, about_item, about_part
 from steer_llm_sdk.providers.reading import objects_at, text_at
@@ -43,11 +47,13 @@ class Items:
     def __init__(self) -> None:
         self.calls = OpenCalls()
         self.said = Said()
+        self._parts = ItemParts()
         self._asides: set[ItemKey] = set()  # messages that are commentary
         self._speaking: tuple[ItemKey] | None = None  # the message whose words came last
         self._places: set[tuple[str, ItemKey, int | None]] = set()  # of what has no words
         self._thinking = ""  # the part of the reasoning whose words came last
         self._news = News()
+        self._cited: dict[ItemKey, list[Any]] = {}  # annotations whose words may be yet to come
 
     def is_aside(self, item_key: ItemKey) -> bool:
         """Whether the words of this message are commentary."""
@@ -61,10 +67,21 @@ class Items:
         self._speaking = (item_key,)
         return () if is_first else (MessageBreak(),)
 
-    def words(self, item_key: ItemKey, text: str, logprobs: object = None) -> Iterator[Fragment]:
+    def words(
+        self, item_key: ItemKey, index: int | None, text: str, logprobs: object = None
+    ) -> Iterator[Fragment]:
         """Words of a message, in its voice."""
         yield from self.begin_words(item_key)
+        yield from self._parts.begin(self._voice(item_key), item_key, index)
         yield from _spoken(text, logprobs, is_aside=item_key in self._asides)
+
+    def refuse(self, item_key: ItemKey, index: int | None, text: str) -> Iterator[Fragment]:
+        """Words of a refusal."""
+        yield from self._parts.begin("refusal", item_key, index)
+        yield Refusal(text)
+
+    def _voice(self, item_key: ItemKey) -> PartKind:
+        return "commentary" if item_key in self._asides else "text"
 
     def has_answer(self) -> bool:
         """Whether any message has said words, commentary apart."""
@@ -74,6 +91,7 @@ class Items:
         """An item has appeared; its words will be streamed."""
         for kind in ("text", "refusal", *THOUGHTS):
             self.said.leave(kind, item_key)
+        self._thinking = ""
         yield from self._about(item_key, item)
         yield from self.calls.open(item_key, item)
 
@@ -92,7 +110,12 @@ class Items:
         elif is_call(item):
             yield from self.calls.close(item_key, item)
         elif kind:
-            yield from self._news.whole_item(item)
+            yield from self._ran(item)
+
+    def _ran(self, item: _Object) -> Iterator[Fragment]:
+        for kept in self._news.whole_item(item):
+            yield ran_by_provider(item)
+            yield kept
 
     def whole_part(
         self, item_key: ItemKey, index: int | None, part: _Object, closing: str
@@ -100,22 +123,32 @@ class Items:
         """What is new in a part of a message that an event of the kind `closing` closes."""
         yield from self._beside_words(item_key, index, part)
         if rest := self.said.rest_of_part("text", item_key, index, _text_of(part), closing):
-            yield from self.words(item_key, rest, part.get("logprobs"))
+            yield from self.words(item_key, index, rest, part.get("logprobs"))
         refusal = text_at(part, "refusal")
         if rest := self.said.rest_of_part("refusal", item_key, index, refusal, closing):
-            yield Refusal(rest)
+            yield from self.refuse(item_key, index, rest)
+        yield from self._cite(item_key)
 
     def whole_thought(
         self, item_key: ItemKey, kind: str, index: int | None, text: str
     ) -> Iterator[Fragment]:
         """A part of the reasoning that is closed, if it is new; `kind` is its list in the item."""
         if rest := self.said.rest_of_part(kind, item_key, index, text, "done"):
-            yield self.think(item_key, kind, index, rest)
+            yield from self.think(item_key, kind, index, rest)
 
-    def think(self, item_key: ItemKey, kind: str, index: int | None, text: str) -> Reasoning:
+    def think(
+        self, item_key: ItemKey, kind: str, index: int | None, text: str
+    ) -> tuple[Fragment, ...]:
         """Words of a part of the reasoning; `kind` is its list in the item."""
-        self._thinking = f"{item_key}.{kind}.{index}"
-        return Reasoning(text, self._thinking)
+        part = f"{item_key}.{kind}.{index}"
+        if part == self._thinking:
+            return (Reasoning(text, part),)
+        self._thinking = part
+        before = self._parts.begin("reasoning", item_key, part)
+        place: tuple[Fragment, ...] = ()
+        if kind == "content":  # a summary otherwise
+            place = (PartData("reasoning", {"list": kind}),)
+        return (*before, *place, Reasoning(text, part))
 
     def whole_thought_part(self, part: _Object) -> Iterator[Fragment]:
         """What a part of the reasoning has beside its words."""
@@ -150,14 +183,18 @@ class Items:
     ) -> Iterator[Fragment]:
         """What an item of the final response has beside words."""
         kind = item.get("type")
+        is_closed = self._parts.is_closed(item)
         yield from self._about(item_key, item)
         if kind == "reasoning":
             yield from self._opaque(item_key, item, seen)
+            yield from () if is_closed else self._parts.close_reasoning(item_key, item)
         elif kind == "message":
             for index, part in enumerate(objects_at(item, "content")):
                 yield from self._beside_words(item_key, index, part, seen)
+            yield from () if is_closed else self._close_message(item_key, item)
+            yield from self._cite(item_key)
         elif not is_call(item):
-            yield from self._news.whole_item(item) if kind else ()
+            yield from self._ran(item) if kind else ()
         elif not has_calls:
             yield from self.calls.close(item_key, item)
 
@@ -170,10 +207,15 @@ class Items:
         key, said = text_at(item, "id") or None, self.said
         texts = [_text_of(part) for part in parts]
         for index, rest in said.rest_of_item("text", item_key, key, texts):
-            yield from self.words(item_key, rest, parts[index].get("logprobs"))
+            yield from self.words(item_key, index, rest, parts[index].get("logprobs"))
         refusals = [text_at(part, "refusal") for part in parts]
-        for _, rest in said.rest_of_item("refusal", item_key, key, refusals):
-            yield Refusal(rest)
+        for index, rest in said.rest_of_item("refusal", item_key, key, refusals):
+            yield from self.refuse(item_key, index, rest)
+        yield from self._close_message(item_key, item)
+        yield from self._cite(item_key)
+
+    def _close_message(self, item_key: ItemKey, item: _Object) -> Iterator[PartEnd | PartData]:
+        return self._parts.close_message(item_key, item, self._voice(item_key))
 
     def _whole_reasoning(self, item_key: ItemKey, item: _Object) -> Iterator[Fragment]:
         item_id = text_at(item, "id") or None
@@ -183,8 +225,9 @@ class Items:
                 yield from self.whole_thought_part(part)
             texts = [text_at(part, "text") for part in parts]
             for index, rest in self.said.rest_of_item(kind, item_key, item_id, texts):
-                yield self.think(item_key, kind, index, rest)
+                yield from self.think(item_key, kind, index, rest)
         yield from self._opaque(item_key, item, set())
+        yield from self._parts.close_reasoning(item_key, item)
 
     def _remaining_thoughts(self, output: Sequence[_Object]) -> Iterator[Fragment]:
         came = [kind for kind in THOUGHTS if self.said.has(kind)]
@@ -197,7 +240,7 @@ class Items:
             for number, rest in self.said.rest_of_all(kind, texts):
                 at, index = places[number]
                 if rest == texts[number]:
-                    yield self.think(f"final-{at}", kind, index, rest)
+                    yield from self.think(f"final-{at}", kind, index, rest)
                 else:  # it goes on behind what was said last
                     yield Reasoning(rest, self._thinking)
 
@@ -213,7 +256,9 @@ class Items:
                 messages[at], at, rest, part, is_begun=rest != texts[number]
             )
         refusals = [text_at(part, "refusal") for _, part in places]
-        for _, rest in self.said.rest_of_all("refusal", refusals):
+        for number, rest in self.said.rest_of_all("refusal", refusals):
+            if rest == refusals[number]:
+                yield from self._begin_final("refusal", messages[places[number][0]], number)
             yield Refusal(rest)
 
     def _final_words(
@@ -222,7 +267,17 @@ class Items:
         is_aside = message.get("phase") == _COMMENTARY
         if not is_aside and (not is_begun or self._speaking is None):
             yield from self.begin_words(f"final-{at}")
+        if not is_begun:
+            yield from self._begin_final("commentary" if is_aside else "text", message, at)
         yield from _spoken(rest, part.get("logprobs"), is_aside=is_aside)
+
+    def _begin_final(
+        self, kind: PartKind, message: _Object, place: int
+    ) -> Iterator[PartEnd | PartData]:
+        """What stands before words that only the final response has."""
+        item_key = f"final-{kind}-{place}"
+        self._parts.note(item_key, message)
+        yield from self._parts.begin(kind, item_key, place)
 
     # --- what stands beside the words -------------------------------------------------------------
 
@@ -230,6 +285,7 @@ class Items:
         """What an item has beside what is said of it elsewhere: its id, its phase."""
         if item.get("phase") == _COMMENTARY:
             self._asides.add(item_key)
+        self._parts.note(item_key, item)
         yield from self._news.once("items", about_item(item))
 
     def mark(self, kind: str, item_key: ItemKey, index: int | None) -> bool:
@@ -249,8 +305,18 @@ class Items:
     ) -> Iterator[Extras]:
         annotations = part.get("annotations")
         if annotations and "annotations" not in seen and self.mark("annotations", item_key, index):
-            yield Extras({"annotations": annotations})
+            yield from self.annotate(item_key, annotations)
         yield from self._news.once("content_parts", about_part(part))
+
+    def annotate(self, item_key: ItemKey, annotations: list[Any]) -> Iterator[Extras]:
+        """Keep what words rest on: they may be yet to come."""
+        self._cited.setdefault(item_key, []).extend(annotations)
+        yield Extras({"annotations": annotations})
+
+    def _cite(self, item_key: ItemKey) -> Iterator[PartData]:
+        """The words are there: what they rest on belongs to their part."""
+        cited = self._cited.pop(item_key, ())
+        yield from self._parts.cite(self._voice(item_key), item_key, cited)
 
     def about_response(self, response: _Object) -> Iterator[Extras]:
         """What the response has beside its items and the end."""
@@ -258,12 +324,18 @@ class Items:
 
     def _opaque(
         self, item_key: ItemKey, item: _Object, seen: AbstractSet[str]
-    ) -> Iterator[Reasoning]:
+    ) -> Iterator[Fragment]:
         if not any(item.get(key) for key in _OPAQUE) or "opaque" in seen:
             return
         if self.mark("opaque", item_key, 0):
             kept = {key: item[key] for key in _KEPT_WITH_OPAQUE if item.get(key)}
-            yield Reasoning(part=f"{item_key}.opaque.0", extra=kept)
+            part = f"{item_key}.opaque.0"
+            if self._parts.has_thought(item_key):
+                part = self._thinking
+            else:
+                yield from self._parts.begin("reasoning", item_key, part)
+            yield Reasoning(part=part, extra=kept)
+            yield PartData("reasoning", {"item": self._parts.note(item_key, item)})
 
 
 def _spoken(text: str, logprobs: object, *, is_aside: bool) -> Iterator[Fragment]:

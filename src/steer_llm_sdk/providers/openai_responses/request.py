@@ -17,6 +17,7 @@ A part in this API's own spelling is passed unchanged: inside its message when i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -40,6 +41,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.openai_responses.turns import answer_items
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
 from steer_llm_sdk.providers.writing import bearer, build_headers, encode_body, without_none
@@ -146,7 +148,9 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
     return without_none(
         {
             "model": chat.model,
-            "input": _build_items(messages, provider),
+            "input": _build_items(
+                messages, provider, is_stored=chat.extra_body.get("store") is not False
+            ),
             "stream": True,
             "instructions": instructions or None,
             "temperature": chat.temperature,
@@ -164,13 +168,16 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
 # --- the conversation -------------------------------------------------------------------------
 
 
-def _build_items(messages: Sequence[Message], provider: str) -> list[_Item]:
+def _build_items(messages: Sequence[Message], provider: str, *, is_stored: bool) -> list[_Item]:
     calls = {call.id: call for message in messages for call in message.tool_calls}
     items: list[_Item] = []
     for message in messages:
         if message.role == "tool":
             call = calls.get(message.tool_call_id or "")
             items.append(_build_answer(message, call))
+        elif message.answer:
+            build = partial(_build_call, provider=provider)
+            items += answer_items(message.answer, build, is_stored=is_stored)
         else:
             items += _build_message(message)
             items += [_build_call(call, provider) for call in message.tool_calls]
