@@ -17,7 +17,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 
-_KINDS = {"text", "commentary", "reasoning", "tool_call", "refusal"}
+_KINDS = {"text", "commentary", "reasoning", "tool_call", "refusal", "file"}
 _FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "refusal", "other", None}
 _TERMINAL = (StreamCompleteEvent, StreamErrorEvent)
 _SHARED = ("stream_id", "request_id", "provider", "model")

@@ -23,6 +23,7 @@ _KINDS = {
     "tool_call": "a tool call",
     "refusal": "a refusal",
     "commentary": "commentary",
+    "file": "a file",
 }
 
 
