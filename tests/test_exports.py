@@ -12,6 +12,7 @@ import steer_llm_sdk
 
 ERRORS = {
     "AuthenticationError",
+    "BudgetExceededError",
     "CallbackError",
     "ConfigurationError",
     "ConnectError",

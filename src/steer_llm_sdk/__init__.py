@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from steer_llm_sdk.config import ProviderSettings
     from steer_llm_sdk.errors import (
         AuthenticationError,
+        BudgetExceededError,
         CallbackError,
         ConfigurationError,
         ConnectError,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AnyEvent",
     "AuthenticationError",
+    "BudgetExceededError",
     "CallbackError",
     "ConfigurationError",
     "ConnectError",

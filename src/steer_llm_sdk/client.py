@@ -20,11 +20,13 @@ from steer_llm_sdk.calls import (
 from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
+from steer_llm_sdk.engine.budgets import find_allowances
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.threads import ToolThreads
+from steer_llm_sdk.engine.watching import make_pump
 from steer_llm_sdk.journal.base import Journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
@@ -360,9 +362,10 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
             if (stream := this()) is not None:
                 here.streams.add(stream)
             await plan.targets[0].prepare()
+            await find_allowances(plan)
             plan.account = self._sinks.account(plan)
             attempts = Attempts(plan, random.random, self._without_usage)
-            return Pump(plan, await here.transport(), self._clock, attempts, self.stats)
+            return make_pump(plan, await here.transport(), self._clock, attempts, self.stats)
 
         structured = plan.structured if plan.is_json else None
         events = EventStream(

@@ -20,6 +20,7 @@
     ├── IncompleteToolCallError
     ├── ToolError
     ├── CallbackError
+    ├── BudgetExceededError           budget, limit, spent
     ├── StreamCancelledError
     ├── ProducerLostError             retryable
     └── JournalGapError
@@ -440,6 +441,28 @@ class ToolError(SteerError):
 
 class CallbackError(SteerError):
     """A callback raised, and the call asked for that to end the stream."""
+
+
+class BudgetExceededError(SteerError):
+    """A budget of the call is used up: the stream was ended, and what had come is kept.
+
+    Attributes:
+        budget: The option: ``"budget_tokens"`` or ``"budget_usd"``.
+        limit: Its value.
+        spent: What had been spent, as estimated: tokens or US dollars.
+    """
+
+    budget: str = ""
+    limit: float = 0.0
+    spent: float = 0.0
+
+    def __init__(
+        self, message: str = "", *, budget: str = "", limit: float = 0.0, spent: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.budget = budget
+        self.limit = limit
+        self.spent = spent
 
 
 class StreamCancelledError(SteerError):

@@ -210,6 +210,27 @@ class Intake:
             self._adopted = event.part
         self.collector.add(event)
 
+    def notice(self, what: dict[str, Any], now: float) -> StreamDeltaEvent:
+        """Make a delta that tells of the stream rather than of the answer: it is in no count.
+
+        Args:
+            what: What it tells.
+            now: The monotonic time, in seconds.
+        """
+        response, sequence = self.response, self.sequence
+        self.sequence += 1
+        return StreamDeltaEvent(
+            response.provider,
+            response.model,
+            response.request_id,
+            response.stream_id,
+            now + self.wall_offset,
+            {},
+            sequence,
+            {"type": "notice", **what},
+            -1,
+        )
+
     def take_pending(self) -> dict[str, Any]:
         """Remove and return what waits for the metadata of the next event."""
         pending, self._pending = self._pending, {}

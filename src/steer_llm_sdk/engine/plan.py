@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from steer_llm_sdk.answer.budget import Allowance
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.models.ports import StreamAccount
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
@@ -28,6 +29,7 @@ class Target:
     proxy: str | None = field(default=None, repr=False)
     verify: bool = True
     endpoint: Endpoint | None = None
+    allowances: tuple[Allowance, ...] = ()  # what the call's budgets leave for an answer
     _spelled: HTTPRequest | None = field(default=None, repr=False)  # and not yet sent
 
     @property

@@ -7,7 +7,7 @@ next. `next_batch` takes one step, which may have events to give.
 
     BEGIN ──▶ OPEN ──▶ READ ──▶ TAIL ──▶ JUDGE ──▶ CONCLUDE ──▶ OVER
                ▲                           │
-               └──────── try again ◀───────┘       before the first delta, or to take up an answer
+               └────────── PAUSE ◀─────────┘       before the first delta, or to take up an answer
 
 It is pulled by its consumer, so a slow consumer slows the reading, and nothing is queued. The
 deltas of one network read come as a lazy iterator: they are decoded as they are asked for.
@@ -31,7 +31,7 @@ from steer_llm_sdk.answer.metrics import Measuring
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.encodings import estimate_usage
 from steer_llm_sdk.engine.exchange import Body, open_body
-from steer_llm_sdk.engine.plan import Plan
+from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.retrying import Attempts, Recovery
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.timeouts import Deadlines, Supervisor
@@ -53,6 +53,7 @@ class Step(Enum):
 
     BEGIN = "give the start event"
     OPEN = "send the request and wait for the response"
+    PAUSE = "wait before the next attempt"
     READ = "read the body"
     TAIL = "read what the end of the body completes"
     JUDGE = "decide what the end of the body makes of the stream"
@@ -62,10 +63,11 @@ class Step(Enum):
 
 _FOLLOWS: Mapping[Step, frozenset[Step]] = {
     Step.BEGIN: frozenset({Step.OPEN, Step.CONCLUDE}),
-    Step.OPEN: frozenset({Step.OPEN, Step.READ, Step.CONCLUDE}),
+    Step.OPEN: frozenset({Step.OPEN, Step.PAUSE, Step.READ, Step.CONCLUDE}),
+    Step.PAUSE: frozenset({Step.OPEN, Step.CONCLUDE}),
     Step.READ: frozenset({Step.TAIL, Step.JUDGE, Step.CONCLUDE}),
     Step.TAIL: frozenset({Step.JUDGE, Step.CONCLUDE}),
-    Step.JUDGE: frozenset({Step.OPEN, Step.CONCLUDE}),
+    Step.JUDGE: frozenset({Step.OPEN, Step.PAUSE, Step.CONCLUDE}),
     Step.CONCLUDE: frozenset({Step.CONCLUDE, Step.OVER}),
     Step.OVER: frozenset(),
 }
@@ -139,6 +141,7 @@ class Pump:
         self._is_flowing = False  # it has brought something of the answer
         self._progress = 0  # deltas and other fragments, as of the last read
         self._lost: SteerError | None = None  # how the body broke
+        self._pause_seconds = 0.0  # how long `PAUSE` takes
         self._stop_error: SteerError | None = None
         self._ending: SteerError | None = None  # in which `CONCLUDE` ends the stream
 
@@ -216,6 +219,9 @@ class Pump:
         if self._stop_error is not None:  # before this task has begun
             return ()
         target = self._attempts.begin()
+        if (refusal := self._refusal(target)) is not None:
+            self._end_in(refusal)
+            return ()
         resumption = self._recovery.take()
         if resumption is None:
             self._lifecycle.begin_attempt(target.provider, target.chat.model, target.wire)
@@ -299,15 +305,28 @@ class Pump:
             return ()
         _log.info("trying again in %.2f s after %s: %s", wait, type(error).__name__, error)
         self._deadlines.begin_pause()
+        self._pause_seconds = wait
+        self._go(Step.PAUSE if wait else Step.OPEN)
+        return ()
+
+    def _pause(self) -> Awaitable[Events]:
+        return self._aside(self._wait_out())
+
+    async def _wait_out(self) -> Events:
+        """Wait, as long as it was decided, and then try again."""
         try:
-            if wait:
-                await self._supervisor.run(self._clock.sleep(wait))
+            await self._supervisor.run(self._clock.sleep(self._pause_seconds))
         except SteerError as interruption:
             if self._stop_error is None:
                 self._end_in(interruption)
             return ()
-        self._go(Step.OPEN)
+        if self._stop_error is None:
+            self._go(Step.OPEN)
         return ()
+
+    def _refusal(self, _target: Target) -> SteerError | None:
+        """Why a request is not sent; None where it is."""
+        return None
 
     async def _wait_before_next(self, error: SteerError) -> float | None:
         """The seconds to wait before the next attempt; None when the error stands."""
@@ -461,6 +480,7 @@ _Take: TypeAlias = Callable[[Pump], Awaitable[Events | None]]
 _TAKE: Mapping[Step, _Take] = {
     Step.BEGIN: Pump._begin,
     Step.OPEN: Pump._open,
+    Step.PAUSE: Pump._pause,
     Step.READ: Pump._read,
     Step.TAIL: Pump._read_tail,
     Step.JUDGE: Pump._judge,

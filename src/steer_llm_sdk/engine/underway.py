@@ -62,6 +62,14 @@ class Underway(Generic[_Result]):
         self.begin(work)
         return await self.settle()
 
+    async def comes_before(self, other: asyncio.Future[None]) -> bool:
+        """Wait for the work or for `other`: whether the work is done. Its result is not taken."""
+        task = self._task
+        if task is None:
+            raise AssertionError("nothing was begun")
+        await asyncio.wait((task, other), return_when=asyncio.FIRST_COMPLETED)
+        return task.done()
+
     def cancel(self) -> None:
         """Cancel the work, if there is any."""
         if self._task is not None:

@@ -147,8 +147,8 @@ class StreamDeltaEvent(StreamEvent):
 
     Attributes:
         delta: A `str` for text; for anything else a dict whose ``type`` is ``"reasoning"``,
-            ``"tool_call"``, ``"refusal"``, ``"commentary"`` or ``"file"``.
-        chunk_index: Counts the deltas of the stream from 0.
+            ``"tool_call"``, ``"refusal"``, ``"commentary"``, ``"file"`` or ``"notice"``.
+        chunk_index: Counts the deltas of the stream from 0; -1 on a notice, which is in no count.
         is_json: Whether the text is part of a JSON answer that was asked for.
         part: The index of its part in `StreamingResponse.parts`; None for what separates two of
             them, and on an event that was made by hand.
@@ -189,7 +189,8 @@ class StreamDeltaEvent(StreamEvent):
         """What the delta is.
 
         ``"text"``, ``"reasoning"``, ``"tool_call"``, ``"refusal"``, ``"commentary"`` (what the
-        model says aside while it works) or ``"file"``: an image or a sound that it made, whole.
+        model says aside while it works), ``"file"`` (an image or a sound that it made, whole) or
+        ``"notice"``, which tells of the stream rather than of the answer.
         """
         delta: object = self.delta
         if isinstance(delta, str):

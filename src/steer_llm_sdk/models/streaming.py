@@ -11,6 +11,7 @@ from steer_llm_sdk.checks import (
     FLAG,
     NAMES,
     NUMBER,
+    POSITIVE,
     SECONDS,
     Kind,
     check_values,
@@ -44,6 +45,11 @@ _KINDS: Mapping[str, Kind] = {
     "include_usage": FLAG,
     "exit_grace": NUMBER,
     "slow_callback_warning_ms": NUMBER,
+    "notices": FLAG,
+    "stall_notice_after": SECONDS.or_none(),
+    "live_usage": SECONDS.or_none(),
+    "budget_usd": Kind("a number of US dollars above 0", SECONDS.accepts).or_none(),
+    "budget_tokens": POSITIVE.or_none(),
     "max_frame_bytes": COUNT,
     "max_error_body_bytes": COUNT,
 }
@@ -52,7 +58,9 @@ _KINDS: Mapping[str, Kind] = {
 _OTHER_NAMES: Mapping[str, str] = {
     "fallback": "fallback_models",
     "fallbacks": "fallback_models",
+    "budget": "budget_usd",
     "max_attempts": "max_retries",
+    "max_cost": "budget_usd",
     "num_retries": "max_retries",
     "processor": "event_processor",
     "read_timeout": "idle_timeout",
@@ -115,6 +123,12 @@ class StreamingOptions:
             delivered.
         slow_callback_warning_ms: A plain callback that blocks the loop for longer is named in a
             warning, once a stream. 0 turns that off.
+        notices: Tell of retries, stalls and the like in deltas of the kind ``"notice"``, which are
+            in no count.
+        stall_notice_after: How long nothing of the answer comes before a notice tells so.
+        live_usage: How often a notice tells what the stream has taken so far, as estimated.
+        budget_usd: End the stream in a `BudgetExceededError` when it is estimated to cost more.
+        budget_tokens: … or when prompt and answer are estimated to be more tokens.
         max_frame_bytes: The most bytes that one frame of the stream may take.
         max_error_body_bytes: The most bytes that are read of an error's body.
     """
@@ -138,11 +152,18 @@ class StreamingOptions:
     include_usage: bool = True
     exit_grace: float = 2.0
     slow_callback_warning_ms: float = 50.0
+    notices: bool = False
+    stall_notice_after: float | None = 10.0
+    live_usage: float | None = None
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
     max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES
     max_error_body_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
         check_values(_KINDS, self)
+        if self.live_usage is not None and not self.notices:
+            raise ConfigurationError("live_usage: it is told in notices: add notices=True")
         _check_processor(self.event_processor)
         _check_text_transformers(self.text_transformers)
         # A list that is changed afterwards is not checked again.

@@ -168,7 +168,8 @@ class RateLimiter(_Joiner):
         """Let the event pass when the rate allows it; none when not."""
         if self._surplus == "join":
             return super().transform(event)
-        if isinstance(event, StreamDeltaEvent) and not self._may_pass(event.timestamp):
+        is_counted = isinstance(event, StreamDeltaEvent) and event.kind != "notice"
+        if is_counted and not self._may_pass(event.timestamp):
             return Several()
         return Several([event])
 
@@ -205,7 +206,7 @@ class SamplingFilter(EventFilter):
 
     def should_process(self, event: StreamEvent) -> bool:
         """Whether the event is among the sample."""
-        if not isinstance(event, StreamDeltaEvent):
+        if not isinstance(event, StreamDeltaEvent) or event.kind == "notice":
             return True
         share, index = self._share, event.chunk_index
         # Rounded, because 3 * 0.1 is a little more than 0.3 and would count as one more.

@@ -174,6 +174,8 @@ class MetricsTransformer(EventTransformer):
         if not isinstance(event, StreamDeltaEvent):
             return self._transform_other(event)
         what = "text" if type(event.delta) is str else delta_content(event)
+        if what == "notice":
+            return event
         if self._metrics.first is None:
             self._mark_first(event)
         self._on_delta(what, event.timestamp or time.time())

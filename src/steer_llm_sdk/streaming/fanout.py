@@ -279,6 +279,8 @@ def _belong_together(last: StreamDeltaEvent, event: StreamDeltaEvent) -> bool:
     one, other = last.delta, event.delta
     if isinstance(one, str) or isinstance(other, str):
         return isinstance(one, str) and isinstance(other, str)
+    if one.get("type") == "notice":
+        return False
     return one.get("type") == other.get("type") and one.get("index") == other.get("index")
 
 

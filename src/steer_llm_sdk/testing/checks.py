@@ -17,7 +17,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 
-_KINDS = {"text", "commentary", "reasoning", "tool_call", "refusal", "file"}
+_KINDS = {"text", "commentary", "reasoning", "tool_call", "refusal", "file", "notice"}
 _FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "refusal", "other", None}
 _TERMINAL = (StreamCompleteEvent, StreamErrorEvent)
 _SHARED = ("stream_id", "request_id", "provider", "model")
@@ -58,6 +58,14 @@ class _Stream:
 
     def of(self, kind: type[StreamEvent]) -> list[int]:
         return [at for at, event in enumerate(self.events) if isinstance(event, kind)]
+
+    def deltas(self) -> list[int]:
+        """Those of the answer; notices are in no count."""
+        return [at for at in self.of(StreamDeltaEvent) if not _is_notice(self.events[at])]
+
+
+def _is_notice(event: StreamEvent) -> bool:
+    return isinstance(event, StreamDeltaEvent) and event.kind == "notice"
 
 
 # A rule yields the place of each event that breaks it, and what is wrong with it.
@@ -126,7 +134,7 @@ def _reports_usage_once(stream: _Stream) -> _Violations:
 
 def _counts_up(stream: _Stream) -> _Violations:
     yield from _numbers(stream, range(len(stream.events)), "sequence")
-    yield from _numbers(stream, stream.of(StreamDeltaEvent), "chunk_index")
+    yield from _numbers(stream, stream.deltas(), "chunk_index")
 
 
 def _numbers(stream: _Stream, places: Sequence[int], name: str) -> _Violations:
@@ -172,7 +180,7 @@ def _totals_agree(stream: _Stream) -> _Violations:
     if not isinstance(last, StreamCompleteEvent):
         return
     at = len(stream.events) - 1
-    deltas = len(stream.of(StreamDeltaEvent))
+    deltas = len(stream.deltas())
     if last.total_chunks != deltas and not stream.is_filtered:
         yield (
             at,
@@ -222,7 +230,8 @@ def _usage(stream: _Stream) -> dict[str, Any] | None:
 
 
 def _summary(stream: _Stream) -> StreamSummary:
-    deltas = [event for event in stream.events if isinstance(event, StreamDeltaEvent)]
+    found = (stream.events[at] for at in stream.deltas())
+    deltas = [event for event in found if isinstance(event, StreamDeltaEvent)]
     last = stream.events[-1]
     return StreamSummary(
         text="".join(event.get_text() for event in deltas),

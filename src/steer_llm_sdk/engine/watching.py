@@ -1,0 +1,247 @@
+"""A pump that looks at its stream as it goes: notices, and budgets.
+
+`WatchedPump` takes the place of `Pump` where notices or budgets were asked for, so that other
+streams pay nothing for them. What takes time is always `Underway` here, so that a notice can be
+given while the stream waits: whoever asks next goes on waiting for the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from steer_llm_sdk.answer.budget import RunningCount, count_prompt
+from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.engine.plan import Plan, Target
+from steer_llm_sdk.engine.pump import Events, Pump, Step
+from steer_llm_sdk.engine.retrying import Attempts
+from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.errors import BudgetExceededError, SteerError
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.transport.base import Transport
+
+_NEVER = float("inf")
+
+# A day: whoever has nothing to tell looks again after it.
+_LONG = 86_400.0
+
+# A timer is not set finer than this, so that rounding cannot make it fire without end.
+_LEAST_DELAY = 0.001
+
+
+def make_pump(
+    plan: Plan, transport: Transport, clock: Clock, attempts: Attempts, stats: ClientStats
+) -> Pump:
+    """Make what drives a stream, with as much watching as was asked for."""
+    options = plan.options
+    has_budget = options.budget_tokens is not None or options.budget_usd is not None
+    kind = WatchedPump if options.notices or has_budget else Pump
+    return kind(plan, transport, clock, attempts, stats)
+
+
+class WatchedPump(Pump):
+    """Drives one stream, and watches it. The arguments are those of `Pump`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        transport: Transport,
+        clock: Clock,
+        attempts: Attempts,
+        stats: ClientStats,
+    ) -> None:
+        super().__init__(plan, transport, clock, attempts, stats)
+        self._count = RunningCount(count_prompt(plan.targets[0].chat))
+        self._notices = _Notices(plan.options, clock.monotonic())
+
+    def next_batch(self) -> Awaitable[Events | None]:
+        """As `Pump.next_batch`; a batch may be a notice alone, while the stream goes on waiting."""
+        return self._next_watched()
+
+    def stop(self, error: SteerError) -> None:
+        """As `Pump.stop`; notices that nobody has got are dropped."""
+        self._notices.waiting.clear()
+        super().stop(error)
+
+    async def _next_watched(self) -> Events | None:
+        now = self._clock.monotonic()
+        self._note_due(now)
+        if self._notices.waiting:
+            return self._given(now)
+        if not self._underway.is_busy:
+            self._begin_step()
+        if not self._underway.is_busy:
+            batch = await super().next_batch()
+        elif await self._comes_before_notice(now):
+            batch = await self._settle()
+        else:
+            return self._given(self._clock.monotonic())
+        # Notices come before the deltas of a read, so they are no younger.
+        return None if batch is None else chain(self._given(now), self._watched(batch))
+
+    def _begin_step(self) -> None:
+        """Begin what takes time, so that it can be waited for beside a timer."""
+        if self.step is Step.READ:
+            self._underway.begin(self._read())
+        elif self.step is Step.OPEN:
+            self._underway.begin(self._send_request())
+
+    async def _comes_before_notice(self, since: float) -> bool:
+        """Wait for what is under way; False where a notice is due before."""
+        notices = self._notices
+        delay = notices.due_in(since, self._count, is_silent=self._is_silent)
+        woken = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_later(max(delay, _LEAST_DELAY), partial(_wake, woken))
+        is_silent = self._is_silent
+        try:
+            await self._underway.comes_before(woken)
+        finally:
+            timer.cancel()
+            now = self._clock.monotonic()
+            if is_silent:
+                notices.silent += now - since
+        self._note_due(now)
+        return not notices.waiting
+
+    @property
+    def _is_silent(self) -> bool:
+        """Whether the provider's answer is waited for, rather than the next attempt."""
+        return self.step in {Step.OPEN, Step.READ}
+
+    def _note_due(self, now: float) -> None:
+        intake = self._intake
+        self._notices.note_due(now, intake.chunks + intake.fragments, self._count)
+
+    def _given(self, now: float) -> Iterator[StreamEvent]:
+        """The notices that wait, made as they are asked for."""
+        waiting = self._notices.waiting
+        while waiting:
+            yield self._intake.notice(waiting.pop(0), now)
+
+    def _watched(self, batch: Events) -> Iterator[StreamEvent]:
+        """The events of a batch; the stream ends behind the delta that exceeds a budget."""
+        notices, allowances = self._notices, self._attempts.target.allowances
+        for event in batch:
+            if not isinstance(event, StreamDeltaEvent):
+                yield event
+                continue
+            if notices.is_stalled:
+                yield self._resumed(event)
+            self._count.add(event)
+            for allowance in allowances:
+                if (error := allowance.exceeded(self._count.completion)) is not None:
+                    self._cut(error)
+                    yield event
+                    return
+            yield event
+
+    def _resumed(self, event: StreamDeltaEvent) -> StreamEvent:
+        """The notice that goes before a delta, which has its number already: they change it."""
+        notice = self._intake.notice(self._notices.resume(), 0.0)
+        notice.timestamp = event.timestamp
+        notice.sequence, event.sequence = event.sequence, notice.sequence
+        return notice
+
+    def _cut(self, error: BudgetExceededError) -> None:
+        self._intake.failure = error
+        self._supervisor.close()
+        self._close_body(error)
+
+    # --- what happens on the way ----------------------------------------------------------------
+
+    def _refusal(self, target: Target) -> SteerError | None:
+        self._count = (
+            RunningCount(count_prompt(target.chat)) if not self._intake.chunks else (self._count)
+        )
+        refusals = (allowance.exceeded(self._count.completion) for allowance in target.allowances)
+        return next(filter(None, refusals), None)
+
+    async def _wait_before_next(self, error: SteerError) -> float | None:
+        target, cut = self._attempts.target, self._recovery.cut
+        wait = await super()._wait_before_next(error)
+        if wait is None:
+            return None
+        told = {"error_type": type(error).__name__, "wait": wait, "attempt": self._attempts.number}
+        if self._attempts.target is not target:
+            self._notices.add("fallback", **told, **_name(self._attempts.target))
+        elif cut is None and self._recovery.cut is not None:
+            self._notices.add("cut", **told)
+        else:
+            self._notices.add("retry", **told, **_name(target))
+        return wait
+
+    def _note_progress(self) -> None:
+        cut = self._recovery.cut
+        super()._note_progress()
+        if cut is not None and self._recovery.cut is None:
+            self._notices.add("recovered")
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
+
+
+def _name(target: Target) -> dict[str, Any]:
+    return {"provider": target.provider, "model": target.chat.model}
+
+
+class _Notices:
+    """What there is to tell of one stream, and when. Times are monotonic seconds.
+
+    Attributes:
+        waiting: What is to be told next.
+        silent: For how long nothing of the answer has come, while it was waited for.
+        is_stalled: Whether a notice has told of that.
+    """
+
+    def __init__(self, options: StreamingOptions, now: float) -> None:
+        self.waiting: list[dict[str, Any]] = []
+        self.silent = 0.0
+        self.is_stalled = False
+        self._is_on = options.notices
+        self._stall_after = options.stall_notice_after if options.notices else None
+        self._interval = options.live_usage
+        self._next_usage = _NEVER if self._interval is None else now + self._interval
+        self._told_usage = 0  # completion tokens, as of the last notice
+        self._progress = 0
+
+    def add(self, notice: str, **told: Any) -> None:
+        """Have this told next, where notices were asked for."""
+        if self._is_on:
+            self.waiting.append({"notice": notice, **told})
+
+    def resume(self) -> dict[str, Any]:
+        """The answer goes on."""
+        told = {"notice": "resumed", "seconds": self.silent}
+        self.is_stalled = False
+        self.silent = 0.0
+        return told
+
+    def due_in(self, now: float, count: RunningCount, *, is_silent: bool) -> float:
+        """Seconds until there is something to tell, if nothing comes."""
+        due = _LONG
+        if self._stall_after is not None and is_silent and not self.is_stalled:
+            due = self._stall_after - self.silent
+        if count.completion != self._told_usage:
+            due = min(due, self._next_usage - now)
+        return due
+
+    def note_due(self, now: float, progress: int, count: RunningCount) -> None:
+        """Look whether something is due by now."""
+        if progress != self._progress:
+            self._progress = progress
+            self.silent = 0.0 if not self.is_stalled else self.silent
+        after = self._stall_after
+        if after is not None and not self.is_stalled and self.silent >= after:
+            self.is_stalled = True
+            self.add("stalled", seconds=self.silent)
+        if self._interval is not None and now >= self._next_usage:
+            self._next_usage = now + self._interval
+            if count.completion != self._told_usage:
+                self._told_usage = count.completion
+                self.add("usage", usage=count.usage(), is_estimated=True)
