@@ -46,7 +46,8 @@ TRY_LATER = HTTPError(503, headers={"retry-after": "5"})
 
 
 def client_of(*answers: Any, clock: ManualClock | None = None, **keys: Any) -> SteerLLMClient:
-    return SteerLLMClient("key", transport=ScriptedProvider(*answers), clock=clock, **keys)
+    provider = ScriptedProvider(*answers, clock=clock)
+    return SteerLLMClient("key", transport=provider, clock=clock, **keys)
 
 
 async def events_of(stream: EventStream) -> list[StreamEvent]:
@@ -123,12 +124,9 @@ async def test_another_model_is_told_of() -> None:
 async def test_a_silence_is_told_of_once_and_so_is_its_end() -> None:
     clock = ManualClock()
     script = Script(["one", "two"], faults=[Delay(45, after=1)])
-    async with LoopbackServer(script, clock=clock) as server:
-        settings = {"openai": ProviderSettings(api_key="k", base_url=server.base_url())}
-        client = SteerLLMClient(providers=settings, clock=clock)
-        stream = client.stream_events("Hi", MODEL, streaming_options=NOTICES)
-        events = await advance_until_done(clock, events_of(stream))
-        await client.close()
+    client = client_of(script, clock=clock)
+    stream = client.stream_events("Hi", MODEL, streaming_options=NOTICES)
+    events = await advance_until_done(clock, events_of(stream))
 
     summary = check_stream(events)
     assert summary.kinds == ("start", "text", "notice", "notice", "text", "usage", "complete")
@@ -181,13 +179,9 @@ async def test_an_answer_that_was_cut_and_goes_on_is_told_of() -> None:
 async def test_usage_is_told_as_it_grows() -> None:
     clock = ManualClock()
     script = Script(["word "] * 10, faults=[Pace(1.0)])
-    async with LoopbackServer(script, clock=clock) as server:
-        settings = {"openai": ProviderSettings(api_key="k", base_url=server.base_url())}
-        client = SteerLLMClient(providers=settings, clock=clock)
-        options = StreamingOptions(notices=True, live_usage=3.0)
-        stream = client.stream_events("Hi", MODEL, streaming_options=options)
-        events = await advance_until_done(clock, events_of(stream), 0.5)
-        await client.close()
+    options = StreamingOptions(notices=True, live_usage=3.0)
+    stream = client_of(script, clock=clock).stream_events("Hi", MODEL, streaming_options=options)
+    events = await advance_until_done(clock, events_of(stream), 0.5)
 
     told = notices_in(events)
     assert {each["notice"] for each in told} == {"usage"}
