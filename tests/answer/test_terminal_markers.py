@@ -13,6 +13,7 @@ from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import TerminalMarkers, WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
+from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
@@ -31,6 +32,7 @@ WIRES: Mapping[str, type[WireFormat]] = {
     "anthropic": AnthropicMessages,
     "gemini": Gemini,
     "ollama": Ollama,
+    "cohere": Cohere,
     "bedrock": Converse,
     "bedrock-anthropic": InvokeAnthropic,
 }
@@ -60,7 +62,8 @@ ARRAY = (
 def pieces_of(name: str, script: Script = SCRIPT) -> list[bytes]:
     asked = {"model": "m", "stream_options": {"include_usage": True}}
     request = RecordedRequest("POST", "/", json=asked)
-    return [piece.data for piece in FORMATS[SPELLED.get(name, name)].pieces(script, request)]
+    pieces = [piece.data for piece in FORMATS[SPELLED.get(name, name)].pieces(script, request)]
+    return pieces[:-1] if name == "cohere" else pieces  # without the `[DONE]` behind its marker
 
 
 def body_of(name: str) -> bytes:

@@ -24,6 +24,7 @@ FORMATS = (
     "gemini",
     "ollama",
     "mistral",
+    "cohere",
     "bedrock",
     "bedrock-anthropic",
 )

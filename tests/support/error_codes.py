@@ -8,6 +8,7 @@ from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.providers.anthropic.errors import CAUSES
 from steer_llm_sdk.providers.anthropic.errors import ERROR_CODES as ANTHROPIC
 from steer_llm_sdk.providers.bedrock.errors import ERROR_CODES as BEDROCK
+from steer_llm_sdk.providers.cohere.errors import ERROR_CODES as COHERE
 from steer_llm_sdk.providers.failures import BY_STATUS
 from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GEMINI
 from steer_llm_sdk.providers.gemini.errors import FAILED_FINISHES, REASONS
@@ -18,6 +19,7 @@ _WORDS: Mapping[str, Mapping[str, type[ProviderError]]] = {
     "Anthropic": {**ANTHROPIC, **CAUSES},
     "Gemini": {**GEMINI, **REASONS, **{word: kind for word, (kind, _) in FAILED_FINISHES.items()}},
     "Bedrock": BEDROCK,
+    "Cohere": COHERE,
 }
 
 

@@ -43,6 +43,7 @@ MODELS = {
     "anthropic": "claude-sonnet-4-5",
     "gemini": "gemini-2.5-flash",
     "ollama": "llama3.2",
+    "cohere": "command-a-03-2025",
     "bedrock": "amazon.nova-lite-v1:0",
 }
 TEXT = ("Hello", " world")

@@ -23,6 +23,7 @@ from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
+from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
@@ -61,6 +62,7 @@ WIRES: dict[str, Fuzzed] = {
     "anthropic": Fuzzed(AnthropicMessages, "anthropic", re.compile(rb"message_stop")),
     "gemini": Fuzzed(Gemini, "gemini", None, re.compile(rb"finishReason|finish_reason")),
     "ollama": Fuzzed(Ollama, "ollama", re.compile(rb'"done"\s*:\s*true')),
+    "cohere": Fuzzed(Cohere, "cohere", re.compile(rb"message-end")),
     "bedrock": Fuzzed(
         Converse,
         "bedrock",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
+from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
@@ -21,4 +22,5 @@ WIRES: Mapping[str, type[WireFormat]] = {
     "gemini": Gemini,
     "ollama": Ollama,
     "bedrock": Converse,
+    "cohere": Cohere,
 }

@@ -150,6 +150,13 @@ PROVIDERS: Mapping[str, ProviderRow] = {
             base_url_env=("OLLAMA_BASE_URL", "OLLAMA_HOST"),
             needs_key=False,
         ),
+        ProviderRow(
+            "cohere",
+            f"{_PACKAGE}.cohere.decoder:Cohere",
+            "https://api.cohere.com",
+            key_env=("COHERE_API_KEY", "CO_API_KEY"),
+            base_url_env=("COHERE_BASE_URL", "CO_API_URL"),
+        ),
         *AZURE,
         *BEDROCK,
         *VERTEX,

@@ -17,7 +17,8 @@ from steer_llm_sdk.testing.plan import Plan, RecordedRequest
 from steer_llm_sdk.testing.scripts import Answering
 
 # Where a provider's own base URL ends in something; all others end in `/v1`.
-_BASE_PATHS = dict.fromkeys(("anthropic", "bedrock", "bedrock-anthropic", "gemini", "ollama"), "")
+_AT_ROOT = ("anthropic", "bedrock", "bedrock-anthropic", "cohere", "gemini", "ollama")
+_BASE_PATHS = dict.fromkeys(_AT_ROOT, "")
 
 # A client that has just connected is accepted, and its connection made, within three rounds of the
 # event loop; closing in the middle of that would leave its socket open.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from steer_llm_sdk.testing.formats.anthropic import Anthropic
 from steer_llm_sdk.testing.formats.base import Format
 from steer_llm_sdk.testing.formats.bedrock import Bedrock, BedrockAnthropic
+from steer_llm_sdk.testing.formats.cohere import Cohere
 from steer_llm_sdk.testing.formats.gemini import Gemini
 from steer_llm_sdk.testing.formats.ollama import Ollama
 from steer_llm_sdk.testing.formats.openai_chat import OpenAIChat
@@ -24,6 +25,7 @@ FORMATS: Mapping[str, Format] = {
         Ollama(),
         Bedrock(),
         BedrockAnthropic(),
+        Cohere(),
     )
 }
 
@@ -36,6 +38,7 @@ _BY_PATH: Mapping[str, str] = {
     ":generateContent": "gemini",
     ":streamRawPredict": "anthropic",
     "/api/chat": "ollama",
+    "/v2/chat": "cohere",
     "/converse-stream": "bedrock",
     "/converse": "bedrock",
     "/invoke-with-response-stream": "bedrock-anthropic",
