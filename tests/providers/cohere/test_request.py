@@ -175,7 +175,7 @@ SCRIPT = Script(
 
 
 def by_cohere(url: str) -> Mapping[str, Any]:
-    client = cohere.ClientV2(api_key="k", base_url=url)
+    client: Any = cohere.ClientV2(api_key="k", base_url=url)
     said: dict[str, Any] = {"text": "", "reasoning": "", "arguments": ""}
     tools = [
         {
@@ -183,7 +183,7 @@ def by_cohere(url: str) -> Mapping[str, Any]:
             "function": {"name": "look_up", "description": "Looks up.", "parameters": SCHEMA},
         }
     ]
-    stream: Any = client.chat_stream(
+    stream = client.chat_stream(
         model="command-a-03-2025",
         messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
         temperature=0.5,
@@ -194,7 +194,7 @@ def by_cohere(url: str) -> Mapping[str, Any]:
         tool_choice="REQUIRED",
     )
     for event in stream:
-        message = getattr(getattr(event, "delta", None), "message", None)
+        message: Any = getattr(getattr(event, "delta", None), "message", None)
         if event.type == "content-delta":
             said["text"] += message.content.text or ""
             said["reasoning"] += message.content.thinking or ""
