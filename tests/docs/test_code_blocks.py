@@ -23,13 +23,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk import SteerLLMClient
-from steer_llm_sdk.cli.main import make_parser
+from steer_llm_sdk.cli.main import parse
 from steer_llm_sdk.providers.base import Endpoint
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,6 +40,7 @@ _BLOCK = re.compile(
     r"^```python\n(?P<shown>.*?)^```|^<!-- python\n(?P<hidden>.*?)^-->", re.MULTILINE | re.DOTALL
 )
 _COMMANDS = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_ASSIGNMENT = re.compile(r"\w+=")
 _DEFINES_TESTS = re.compile(r"^(async )?def test_", re.MULTILINE)
 
 _PYTEST_SETTINGS = """
@@ -71,7 +73,8 @@ class Block:
 
     async def run(self, names: dict[str, Any]) -> None:
         above = "\n" * (self.line - 1)  # so that a traceback names the page's own lines
-        tree = compile(above + self.text, self.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        tree = compile(above + self.text, self.page, "exec", flags=flags, dont_inherit=True)
         left = eval(tree, names)
         if inspect.isawaitable(left):
             await left
@@ -181,7 +184,7 @@ COMMANDS = sorted({command for page in PAGES for command in commands_of(page)})
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_exists(command: str) -> None:
-    words = [word for word in shlex.split(command) if "=" not in word or word.startswith("-")]
+    words = list(dropwhile(_ASSIGNMENT.match, shlex.split(command)))
 
     assert (_CHECKS.get(words[0]) or _is_on_the_path)(words)
 
@@ -193,7 +196,7 @@ def _is_on_the_path(words: list[str]) -> bool:
 def _is_understood(words: list[str]) -> bool:
     """Whether the command line takes these arguments."""
     arguments = words[1 : words.index("<")] if "<" in words else words[1:]
-    return make_parser().parse_args(arguments) is not None
+    return parse(arguments) is not None
 
 
 def _is_a_target(words: list[str]) -> bool:

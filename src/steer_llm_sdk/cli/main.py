@@ -31,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         away. Wrong usage leaves with 2 by `SystemExit`.
     """
     prepare_output()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = make_parser()
-    parsed = _parse(given, parser)
+    parsed = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()
@@ -67,9 +65,13 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _parse(given: list[str], parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Read the arguments; the words of a prompt may stand before and behind its options."""
-    given = _with_command(given, parser)
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the arguments; the words of a prompt may stand before and behind its options.
+
+    Leaves by `SystemExit` where they cannot be understood.
+    """
+    parser = make_parser()
+    given = _with_command(list(arguments), parser)
     command = _commands_of(parser).get(given[0]) if given else None
     if command is None or any(action.nargs == argparse.PARSER for action in command._actions):  # noqa: SLF001
         return parser.parse_args(given)
