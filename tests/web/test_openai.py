@@ -90,3 +90,4 @@ async def test_the_turns_of_a_run_are_one_answer() -> None:
         == 1
     )
     assert values[-2]["usage"]["prompt_tokens"] == 18
+    assert text_of(await read("a run")) == "Let me see.\n\nIt is sunny."

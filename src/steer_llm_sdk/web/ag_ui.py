@@ -51,7 +51,7 @@ class AGUIEncoder(PartEncoder):
         super().__init__(error_text)
         self._thread_id = thread_id
         self._run_id = run_id
-        self._message_id: str | None = None  # the last message of words, which calls belong to
+        self._message_id: str | None = None  # of the turn, which its calls belong to
         self._pending: list[str] = []  # calls that nobody has answered
         self._has_begun = False
 
@@ -146,8 +146,10 @@ class AGUIEncoder(PartEncoder):
     def open_call(self, call: Call) -> bytes:
         """Write that a call begins."""
         self._pending.append(call.id)
-        parent = {} if self._message_id is None else {"parentMessageId": self._message_id}
+        if self._message_id is None:  # parallel calls are of one message, also without words
+            self._message_id = self._next_id()
         named = {"toolCallId": call.id, "toolCallName": call.name}
+        parent = {"parentMessageId": self._message_id}
         return data_frame({"type": "TOOL_CALL_START", **named, **parent})
 
     def write_arguments(self, call: Call, piece: str) -> bytes:

@@ -41,6 +41,8 @@ class OpenAIEncoder:
         self._ending: StreamEvent | None = None
         self._calls = 0  # of earlier turns
         self._indices: dict[Any, int] = {}
+        self._has_words = False
+        self._is_joined = False  # the words of this turn to those of the turns before
 
     def feed(self, event: StreamEvent) -> bytes:
         """Write an event: see `Encoder`."""
@@ -80,6 +82,7 @@ class OpenAIEncoder:
         self._calls += len(self._indices)
         self._indices = {}
         if self._chunk:
+            self._is_joined = not self._has_words
             return b""
         self._chunk = {
             "id": f"chatcmpl-{event.stream_id}",
@@ -96,10 +99,10 @@ class OpenAIEncoder:
     def _delta(self, event: StreamDeltaEvent) -> dict[str, Any] | None:
         delta: Any = event.delta
         if isinstance(delta, str):
-            return {"content": delta}
+            return {"content": delta if self._is_joined else self._join(delta)}
         kind = event.kind
         if kind == "text":
-            return {"content": event.get_text()}
+            return {"content": self._join(event.get_text())}
         if kind == "reasoning":
             return {"reasoning_content": delta.get("text", "")}
         if kind == "refusal":
@@ -110,6 +113,12 @@ class OpenAIEncoder:
             image = {"type": "image_url", "image_url": {"url": file_url(delta)}}
             return {"images": [image]}
         return None  # theirs has no word for it
+
+    def _join(self, text: str) -> str:
+        """The words of a turn, after a blank line where an earlier turn had some."""
+        joined = text if self._is_joined or not self._has_words else f"\n\n{text}"
+        self._is_joined = self._has_words = True
+        return joined
 
     def _call(self, delta: Mapping[str, Any]) -> dict[str, Any]:
         index = delta.get("index")
