@@ -10,7 +10,13 @@ import pytest
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.engine.exchange import Overlap, is_stream_type, not_a_stream
-from steer_llm_sdk.errors import NotFoundError, OverloadedError, ProviderError, SteerError
+from steer_llm_sdk.errors import (
+    NotFoundError,
+    OverloadedError,
+    ProviderError,
+    QuotaExceededError,
+    SteerError,
+)
 from steer_llm_sdk.models.fragments import End, Extras, Finish, Fragment, Identity, Usage
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
@@ -72,6 +78,22 @@ def test_a_success_without_a_stream_says_what_came_instead(
 )
 def test_an_error_under_a_success_is_that_error(name: str, body: bytes) -> None:
     assert isinstance(not_a_stream(format_of(name), answer(body)), OverloadedError)
+
+
+def test_an_error_without_a_code_is_known_by_its_words() -> None:
+    body = b'{"error": {"message": "You exceeded your current quota"}}'
+
+    assert type(not_a_stream(format_of("openai"), answer(body))) is QuotaExceededError
+
+
+def test_an_error_with_a_code_of_its_own_is_told_as_it_is() -> None:
+    error = not_a_stream(
+        format_of("openai"), answer(b'{"error": {"code": "odd", "message": "as never before"}}')
+    )
+
+    assert (type(error), error.code) == (ProviderError, "odd")
+    assert "as never before" in str(error)
+    assert "expected a stream" not in str(error)
 
 
 def test_a_long_document_is_shown_in_its_beginning() -> None:

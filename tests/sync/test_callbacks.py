@@ -26,6 +26,7 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.processor import create_event_processor
+from steer_llm_sdk.sync.callbacks import outcome
 from steer_llm_sdk.testing import LoopbackServer, Script, ScriptedProvider, Stall
 
 MODEL = "gpt-4o"
@@ -402,3 +403,23 @@ def test_a_callback_error_closes_the_socket() -> None:
     assert isinstance(caught.value.__cause__, FaultError)
     assert caught.value.partial_response is not None
     assert caught.value.partial_response.get_text() == "Hello"
+
+
+async def test_the_end_of_the_loop_is_no_failure_of_a_listener() -> None:
+    waiting = asyncio.create_task(outcome(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_what_a_listener_awaits_may_be_cancelled() -> None:
+    work = asyncio.ensure_future(asyncio.Event().wait())
+    waiting = asyncio.create_task(outcome(work))
+    await asyncio.sleep(0)
+
+    work.cancel()
+
+    assert isinstance(await waiting, asyncio.CancelledError)

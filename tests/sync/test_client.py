@@ -143,6 +143,27 @@ def test_an_abandoned_stream_warns_and_closes_its_socket(server: LoopbackServer)
         server.wait_until(lambda: server.connections.closed_by_client == 1)
 
 
+def test_a_stream_that_was_left_is_dropped_in_silence_while_it_ends(
+    server: LoopbackServer, recwarn: pytest.WarningsRecorder
+) -> None:
+    server.answer_with(Script(["Hello", " world"], faults=[Stall(after=1)]))
+
+    with client_of(server) as client:
+        stream = client.stream_events("Hi", MODEL)
+        while next(stream).type != "delta":
+            pass
+        ending = threading.Event()
+        stream._feed.call(ending.wait)  # the loop is held up, so that it cannot have ended
+        stream._feed.leave("enough", waits=False)
+        is_running = stream._feed.is_running
+        del stream
+        gc.collect()
+        ending.set()
+
+    assert is_running
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_a_stream_that_was_read_to_its_end_is_dropped_in_silence(
     client: SyncSteerLLMClient,
 ) -> None:
