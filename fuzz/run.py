@@ -16,15 +16,11 @@ import time
 from pathlib import Path
 
 FUZZ = Path(__file__).parent
-TARGETS = (
-    "openai-chat",
-    "mistral",
-    "openai-responses",
-    "anthropic",
-    "gemini",
-    "ollama",
-    "errors",
-)
+sys.path.insert(0, str(FUZZ.parent / "tests"))
+
+from support.fuzzed import WIRES  # noqa: E402 - the path above comes first
+
+TARGETS = (*WIRES, "errors")
 
 _COUNTS = re.compile(r"stat::number_of_executed_units: (\d+)")
 _COVERED = re.compile(r"cov: (\d+) ft: (\d+)")

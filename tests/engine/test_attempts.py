@@ -305,12 +305,14 @@ async def test_a_silence_before_the_first_event_is_no_stall(seconds: float) -> N
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "anthropic:m", "gemini:m", "ollama:m"])
-async def test_a_page_in_place_of_a_stream_is_named_in_every_format(model: str) -> None:
-    driven = Driven(HTTPError(200, body="html"), model=model)
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
+async def test_a_page_in_place_of_a_stream_is_named_in_every_format(model: str, end: bytes) -> None:
+    page = b"<html>\n<title>Sign in</title>\n\n</html>" + end
+    driven = Driven(HTTPError(200, body=page), model=model)
 
     error = (await driven.end()).response.error
 
-    assert "expected a stream, found an HTML page" in str(error)
+    assert "expected a stream, found an HTML page: Sign in" in str(error)
 
 
 async def test_no_more_of_an_errors_body_is_told_than_may_be_read() -> None:
