@@ -27,7 +27,6 @@ FOREIGN = (
     "anthropic-completion",
     "bedrock-invoke",
     "cohere-v1",
-    "gemini-interactions",
     "hf-tgi",
     "openai-assistants",
     "openai-completions",

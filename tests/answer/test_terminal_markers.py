@@ -15,6 +15,7 @@ from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
 from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.interactions.decoder import Interactions
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_chat.mistral import Mistral
@@ -33,9 +34,13 @@ WIRES: Mapping[str, type[WireFormat]] = {
     "gemini": Gemini,
     "ollama": Ollama,
     "cohere": Cohere,
+    "gemini-interactions": Interactions,
     "bedrock": Converse,
     "bedrock-anthropic": InvokeAnthropic,
 }
+
+# Where a `[DONE]` stands behind the marker.
+WITH_DONE = frozenset({"cohere", "gemini-interactions"})
 
 # A script's spelling, where it is not called as the wire format is.
 SPELLED = {"openai-chat": "openai", "mistral": "openai"}
@@ -63,7 +68,7 @@ def pieces_of(name: str, script: Script = SCRIPT) -> list[bytes]:
     asked = {"model": "m", "stream_options": {"include_usage": True}}
     request = RecordedRequest("POST", "/", json=asked)
     pieces = [piece.data for piece in FORMATS[SPELLED.get(name, name)].pieces(script, request)]
-    return pieces[:-1] if name == "cohere" else pieces  # without the `[DONE]` behind its marker
+    return pieces[:-1] if name in WITH_DONE else pieces  # without the `[DONE]` behind its marker
 
 
 def body_of(name: str) -> bytes:

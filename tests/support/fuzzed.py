@@ -25,6 +25,7 @@ from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
 from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.interactions.decoder import Interactions
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_chat.mistral import Mistral
@@ -62,6 +63,9 @@ WIRES: dict[str, Fuzzed] = {
     "anthropic": Fuzzed(AnthropicMessages, "anthropic", re.compile(rb"message_stop")),
     "gemini": Fuzzed(Gemini, "gemini", None, re.compile(rb"finishReason|finish_reason")),
     "ollama": Fuzzed(Ollama, "ollama", re.compile(rb'"done"\s*:\s*true')),
+    "gemini-interactions": Fuzzed(
+        Interactions, "gemini-interactions", re.compile(rb"interaction\.completed")
+    ),
     "cohere": Fuzzed(Cohere, "cohere", re.compile(rb"message-end")),
     "bedrock": Fuzzed(
         Converse,

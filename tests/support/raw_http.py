@@ -16,6 +16,7 @@ PATHS = {
     "gemini": "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
     "ollama": "/api/chat",
     "cohere": "/v2/chat",
+    "gemini-interactions": "/v1beta/interactions",
     "bedrock": "/model/amazon.nova-lite-v1%3A0/converse-stream",
     "bedrock-anthropic": "/model/anthropic.claude-sonnet-4-5/invoke-with-response-stream",
 }

@@ -9,6 +9,7 @@ from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.interactions.decoder import Interactions
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_chat.mistral import Mistral
@@ -23,4 +24,5 @@ WIRES: Mapping[str, type[WireFormat]] = {
     "ollama": Ollama,
     "bedrock": Converse,
     "cohere": Cohere,
+    "gemini-interactions": Interactions,
 }

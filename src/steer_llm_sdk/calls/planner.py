@@ -283,7 +283,11 @@ _DEFAULTS = StreamingOptions()
 _UNKNOWN = Endpoint(LOCAL, "http://127.0.0.1")
 
 # Providers that share another's key and endpoint.
-_SHARED = {"azure-responses": "azure", "openai-responses": "openai"}
+_SHARED = {
+    "azure-responses": "azure",
+    "gemini-interactions": "gemini",
+    "openai-responses": "openai",
+}
 
 
 def _read_chat(

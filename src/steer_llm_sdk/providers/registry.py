@@ -151,6 +151,13 @@ PROVIDERS: Mapping[str, ProviderRow] = {
             needs_key=False,
         ),
         ProviderRow(
+            "gemini-interactions",
+            f"{_PACKAGE}.interactions.decoder:Interactions",
+            "https://generativelanguage.googleapis.com",
+            key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+            base_url_env=("GEMINI_BASE_URL",),
+        ),
+        ProviderRow(
             "cohere",
             f"{_PACKAGE}.cohere.decoder:Cohere",
             "https://api.cohere.com",

@@ -17,7 +17,15 @@ from steer_llm_sdk.testing.plan import Plan, RecordedRequest
 from steer_llm_sdk.testing.scripts import Answering
 
 # Where a provider's own base URL ends in something; all others end in `/v1`.
-_AT_ROOT = ("anthropic", "bedrock", "bedrock-anthropic", "cohere", "gemini", "ollama")
+_AT_ROOT = (
+    "anthropic",
+    "bedrock",
+    "bedrock-anthropic",
+    "cohere",
+    "gemini",
+    "gemini-interactions",
+    "ollama",
+)
 _BASE_PATHS = dict.fromkeys(_AT_ROOT, "")
 
 # A client that has just connected is accepted, and its connection made, within three rounds of the

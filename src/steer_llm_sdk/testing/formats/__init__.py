@@ -9,6 +9,7 @@ from steer_llm_sdk.testing.formats.base import Format
 from steer_llm_sdk.testing.formats.bedrock import Bedrock, BedrockAnthropic
 from steer_llm_sdk.testing.formats.cohere import Cohere
 from steer_llm_sdk.testing.formats.gemini import Gemini
+from steer_llm_sdk.testing.formats.interactions import GeminiInteractions
 from steer_llm_sdk.testing.formats.ollama import Ollama
 from steer_llm_sdk.testing.formats.openai_chat import OpenAIChat
 from steer_llm_sdk.testing.formats.openai_responses import OpenAIResponses
@@ -26,6 +27,7 @@ FORMATS: Mapping[str, Format] = {
         Bedrock(),
         BedrockAnthropic(),
         Cohere(),
+        GeminiInteractions(),
     )
 }
 
@@ -39,6 +41,7 @@ _BY_PATH: Mapping[str, str] = {
     ":streamRawPredict": "anthropic",
     "/api/chat": "ollama",
     "/v2/chat": "cohere",
+    "/v1beta/interactions": "gemini-interactions",
     "/converse-stream": "bedrock",
     "/converse": "bedrock",
     "/invoke-with-response-stream": "bedrock-anthropic",

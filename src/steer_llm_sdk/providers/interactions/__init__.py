@@ -1,0 +1,1 @@
+"""Google's Interactions API: Gemini, with a history that the server may keep."""
