@@ -242,3 +242,55 @@ def test_responses_get_their_items_back_in_their_order(stream: Recorded) -> None
     assert [item["id"] for item in sent if "id" in item] == [
         item["id"] for item in items if item.get("id")
     ]
+
+
+@pytest.mark.parametrize("stream", corpus_params("gemini"))
+def test_gemini_gets_its_signatures_and_parts_back_in_their_order(stream: Recorded) -> None:
+    response = road(stream).response
+    if not response.ok:
+        return
+    came = [part for payload in gemini_payloads(stream) for part in gemini_parts(payload)]
+
+    body = sent_back(response, "gemini")
+    sent = [p for turn in body["contents"] if turn["role"] == "model" for p in turn["parts"]]
+
+    assert signatures(sent) == signatures(came)
+    ran = [p for p in came if not {"text", "functionCall"} & p.keys() and p]
+    assert [p for p in sent if not {"text", "functionCall"} & p.keys()] == ran
+    for payload in gemini_payloads(stream):
+        for candidate in payload.get("candidates") or []:
+            told = json.dumps(response.citations)
+            for chunk in (candidate.get("groundingMetadata") or {}).get("groundingChunks") or []:
+                assert json.dumps(chunk) in told
+
+
+def gemini_payloads(stream: Recorded) -> list[dict[str, Any]]:
+    """The response objects, framed as events or as one array."""
+    if not stream.body.lstrip().startswith(b"["):
+        return payloads(stream)
+    found: list[dict[str, Any]] = json.loads(stream.body)
+    return found
+
+
+def gemini_parts(payload: dict[str, Any]) -> list[dict[str, Any]]:
+    candidates = payload.get("candidates") or []
+    return [
+        part
+        for candidate in candidates
+        if not candidate.get("index")
+        for part in (candidate.get("content") or {}).get("parts") or []
+    ]
+
+
+def signatures(parts: list[dict[str, Any]]) -> list[str]:
+    return [part["thoughtSignature"] for part in parts if part.get("thoughtSignature")]
+
+
+@pytest.mark.parametrize("stream", corpus_params("ollama"))
+def test_ollama_gets_its_thinking_back(stream: Recorded) -> None:
+    response = road(stream).response
+
+    said = [m for m in sent_back(response, "ollama")["messages"] if m["role"] == "assistant"]
+
+    assert "".join(message.get("thinking", "") for message in said) == response.reasoning
+    assert "".join(message["content"] for message in said) == response.text

@@ -33,6 +33,7 @@ from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import fold
 from support.framings import frames_of, one_by_one
+from support.part_fragments import without_parts
 
 WIRE = Gemini()
 
@@ -49,7 +50,8 @@ def decode(*payloads: object) -> list[Fragment]:
     """The fragments after an opening frame that says nothing."""
     decoder = WIRE.decoder("gemini")
     decoder.decode(Frame(b"{}"))
-    return [fragment for payload in payloads for fragment in decoder.decode(frame(payload))]
+    found = [fragment for payload in payloads for fragment in decoder.decode(frame(payload))]
+    return without_parts(found)
 
 
 def words(text: str, **more: Any) -> dict[str, Any]:
@@ -207,7 +209,7 @@ def test_arguments_nested_without_end_are_a_protocol_error() -> None:
     [
         {"executableCode": {"language": "PYTHON", "code": "print(1)"}},
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1\n"}},
-        {"inlineData": {"mimeType": "image/png", "data": "aGk="}},
+        {"thought": True, "inlineData": {"mimeType": "image/png", "data": "aGk="}},
         {"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "1"}},
         {"partOfTheFuture": 1},
     ],

@@ -8,6 +8,7 @@ import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import read_messages
+from steer_llm_sdk.models.parts import ReasoningPart, TextPart, ToolCallPart
 from steer_llm_sdk.models.requests import (
     ChatRequest,
     HTTPRequest,
@@ -16,6 +17,7 @@ from steer_llm_sdk.models.requests import (
     Tool,
     ToolChoice,
 )
+from steer_llm_sdk.models.turns import assistant_message
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 
@@ -192,3 +194,19 @@ def test_extra_fields_come_last_and_do_not_undo_the_options() -> None:
 def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="cannot be written as JSON"):
         spell(extra_body={"x": object()})
+
+
+def test_an_earlier_answer_goes_back_with_its_thinking() -> None:
+    call = ToolCallPart("c", "f", "{}", True)
+    thought = ReasoningPart("Hm", provider_data={"wire": "ollama"})
+    other = ReasoningPart("So", provider_data={"wire": "gemini"})
+    question = {"role": "user", "content": "Hi"}
+    answer = assistant_message([thought, other, TextPart("Hello"), call])
+
+    assert body([question, answer])["messages"][1] == {
+        "role": "assistant",
+        "content": "Hello",
+        "thinking": "Hm",
+        "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {}}}],
+    }
+    assert "thinking" not in body([question, assistant_message([TextPart("Hello")])])["messages"][1]

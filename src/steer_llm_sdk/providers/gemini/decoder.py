@@ -25,6 +25,8 @@ from steer_llm_sdk.models.fragments import (
     Identity,
     OtherChoice,
     Reasoning,
+    Text,
+    ToolCallPiece,
     Usage,
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
@@ -37,6 +39,7 @@ from steer_llm_sdk.providers.gemini.errors import (
     read_gemini_error,
 )
 from steer_llm_sdk.providers.gemini.framing import GeminiFraming
+from steer_llm_sdk.providers.gemini.grounding import Grounding
 from steer_llm_sdk.providers.gemini.parts import PartReader
 from steer_llm_sdk.providers.gemini.request import build_count_request, build_request
 from steer_llm_sdk.providers.reading import (
@@ -98,6 +101,8 @@ _READ_OF_RESPONSES = frozenset(
 )
 _READ_OF_CANDIDATES = frozenset({"content", "index", "finishReason"})
 _READ_OF_CONTENTS = frozenset({"parts", "role"})
+
+_OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Finish)
 
 NOTHING: tuple[Fragment, ...] = ()
 
@@ -194,6 +199,7 @@ class GeminiDecoder:
         self._usage: JSONObject = {}
         self._has_unsent_usage = False
         self._choices: dict[int, _Choice] = {0: _Choice(provider)}
+        self._grounding = Grounding(provider)
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one frame.
@@ -288,11 +294,12 @@ class GeminiDecoder:
             if found := found | ({"content": beside} if beside else {}):
                 yield Extras(found)
             yield from self._read_content(self._choices[0], candidate)
+            yield from self._grounding.read(candidate)
             yield from self._fail(candidate)
             return
         choice = self._choices.setdefault(index, _Choice(self._provider))
         for fragment in self._read_content(choice, candidate):
-            if not isinstance(fragment, Extras):
+            if isinstance(fragment, _OF_OTHER_CHOICES):
                 yield OtherChoice(index, fragment)
 
     def _read_content(self, choice: _Choice, candidate: JSONObject) -> Iterator[Any]:

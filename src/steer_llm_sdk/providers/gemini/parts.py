@@ -13,7 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from steer_llm_sdk.models.fragments import Extras, Reasoning, Text, ToolCallPiece
+from steer_llm_sdk.models.fragments import (
+    Extras,
+    File,
+    PartData,
+    PartEnd,
+    ProviderItem,
+    Reasoning,
+    Text,
+    ToolCallPiece,
+)
 from steer_llm_sdk.providers.gemini.arguments import PartialArguments
 from steer_llm_sdk.providers.reading import (
     JSONObject,
@@ -24,7 +33,9 @@ from steer_llm_sdk.providers.reading import (
     object_at,
 )
 
-PartFragment: TypeAlias = str | Text | Reasoning | ToolCallPiece | Extras
+PartFragment: TypeAlias = (
+    str | Text | Reasoning | ToolCallPiece | File | ProviderItem | PartData | PartEnd | Extras
+)
 
 _SIGNATURE = "thoughtSignature"
 
@@ -70,6 +81,7 @@ class PartReader:
             yield from _read_text(text, extra, is_thought=bool(part.get("thought")))
         elif part:
             yield Extras({"parts": [part]})
+            yield _as_part(part, extra)
 
     def _read_call(
         self, call: JSONObject, extra: JSONObject | None
@@ -116,15 +128,29 @@ class PartReader:
         return ToolCallPiece(index, call_id, name, arguments, is_whole=is_whole, extra=extra)
 
 
-def _read_text(
-    text: str, extra: JSONObject | None, *, is_thought: bool
-) -> Iterator[str | Text | Reasoning | Extras]:
+def _read_text(text: str, extra: JSONObject | None, *, is_thought: bool) -> Iterator[PartFragment]:
     if is_thought:
         if text or extra:
             yield Reasoning(text, extra=extra)
+        if extra:
+            yield PartEnd("reasoning")
     elif extra is None:
         if text:
             yield text
     else:
+        # What is signed goes back as it came, not joined with what is not.
+        yield PartEnd("text")
+        yield PartData("text", extra)
         # An empty delta is never emitted: a signature on no words rides on the next event.
         yield Text(text, extra) if text else Extras(extra)
+        yield PartEnd("text")
+
+
+def _as_part(part: JSONObject, extra: JSONObject | None) -> File | ProviderItem:
+    """A part that is neither words nor a call: a file, or what the provider did itself."""
+    inline, link = object_at(part, "inlineData"), object_at(part, "fileData")
+    data, url = as_string(inline.get("data")), as_string(link.get("fileUri"))
+    if part.get("thought") or not (data or url):
+        return ProviderItem(part)
+    media_type = as_string((inline or link).get("mimeType")) or ""
+    return File(media_type, data=data, url=url, extra=extra or {"mimeType": media_type})

@@ -8,8 +8,9 @@ What has no spelling: an image's ``detail``, a speaker's ``name`` and a tool's `
 for other providers, and are left out. Everything else can be said in ``extra_body``, which is
 merged last; what it says in ``generationConfig`` is joined with what is said there already.
 
-A ``thoughtSignature`` has to come back as it was: it is read from a tool call's own keys, and from
-those of an assistant's message for its text.
+A ``thoughtSignature`` has to come back as it was: the message that `StreamingResponse.to_message`
+gives has it; it is read, too, from a tool call's own keys, and from those of an assistant's message
+for its text.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.gemini.schema import format_schema
+from steer_llm_sdk.providers.gemini.turns import SIGNATURE, answer_parts, build_call
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.schemas import unwritable
 from steer_llm_sdk.providers.writing import (
-    arguments_object,
     build_headers,
     encode_body,
     refuse_one_call_alone,
@@ -54,7 +55,6 @@ from steer_llm_sdk.providers.writing import (
 
 _COLLECTIONS = ("models", "tunedModels")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
-_SIGNATURE = "thoughtSignature"
 
 # Models that know no words, and what a word means there in tokens:
 # https://ai.google.dev/gemini-api/docs/openai#thinking.
@@ -127,7 +127,7 @@ def build_body(chat: ChatRequest, provider: str) -> _Object:
     refuse_one_call_alone(chat, provider)
     system, messages = split_system(chat.messages, chat.system)
     fields = {
-        "contents": _build_contents(messages, provider),
+        "contents": _build_contents(messages, chat.model, provider),
         "systemInstruction": {"parts": [{"text": system}]} if system else None,
         "tools": _build_tools(chat.tools, provider) or None,
         "toolConfig": _build_tool_choice(chat.tool_choice),
@@ -212,7 +212,7 @@ def _build_tool_choice(choice: ToolChoice | RawTool | None) -> _Object | None:
     return {"functionCallingConfig": config}
 
 
-def _build_contents(messages: Iterable[Message], provider: str) -> list[_Object]:
+def _build_contents(messages: Iterable[Message], model: str, provider: str) -> list[_Object]:
     contents: list[_Object] = []
     names: dict[str, str] = {}  # of the functions, by the ids of their calls
     answers: list[_Object] | None = None  # the parts of a turn of answers, while it goes on
@@ -225,7 +225,7 @@ def _build_contents(messages: Iterable[Message], provider: str) -> list[_Object]
             answers = parts
         else:
             names |= {call.id: call.name for call in message.tool_calls}
-            parts = list(_build_turn(message, provider))
+            parts = list(_build_turn(message, model, provider))
             answers = None
         if parts:
             contents.append(
@@ -234,16 +234,19 @@ def _build_contents(messages: Iterable[Message], provider: str) -> list[_Object]
     return contents
 
 
-def _build_turn(message: Message, provider: str) -> Iterator[_Object]:
+def _build_turn(message: Message, model: str, provider: str) -> Iterator[_Object]:
     """Words and calls in their order; a signature of the whole turn stands on its last part."""
-    signature = message.extra.get(_SIGNATURE)
+    if message.answer:
+        yield from answer_parts(message.answer, model, provider)
+        return
+    signature = message.extra.get(SIGNATURE)
     signed = message.parts[-1] if message.parts and signature is not None else None
     for block in message.blocks:
         if isinstance(block, ToolCall):
-            yield _build_call(block, provider)
+            yield build_call(block, provider)
             continue
         for part in _build_part(block):
-            yield {**part, _SIGNATURE: signature} if block is signed else part
+            yield {**part, SIGNATURE: signature} if block is signed else part
 
 
 def _build_part(part: InputPart) -> Iterator[_Object]:
@@ -268,13 +271,6 @@ def _build_image(image: InputImage) -> _Object:
     media_type = _MEDIA_TYPES.get(suffix)
     known = {"mimeType": media_type} if media_type else {}
     return {"fileData": {**known, "fileUri": image.url}}
-
-
-def _build_call(call: ToolCall, provider: str) -> _Object:
-    fields = {"id": call.id or None, "name": call.name, "args": arguments_object(call, provider)}
-    part: _Object = {"functionCall": without_none(fields)}
-    signature = (call.extra or {}).get(_SIGNATURE)
-    return part if signature is None else {**part, _SIGNATURE: signature}
 
 
 def _build_answer(message: Message, names: Mapping[str, str], provider: str) -> Iterator[_Object]:

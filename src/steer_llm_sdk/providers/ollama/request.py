@@ -13,11 +13,12 @@ last; what it says in ``options`` is joined with what is said there already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Message, ToolCall
+from steer_llm_sdk.models.parts import Part, ReasoningPart
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest, JSONFormat, RawTool, Tool
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
@@ -125,13 +126,19 @@ def _build_message(message: Message, names: Mapping[str, str], provider: str) ->
     fields = {
         "role": _ROLES.get(message.role, message.role),
         "content": message.text,
-        "thinking": message.extra.get("thinking"),
+        "thinking": _thinking(message.answer) or message.extra.get("thinking"),
         "images": images or None,
         "tool_calls": [_build_call(call, provider) for call in message.tool_calls] or None,
         "tool_name": message.name or names.get(identifier or "") if is_answer else None,
         "tool_call_id": identifier,
     }
     return without_none(fields)
+
+
+def _thinking(answer: Iterable[Part]) -> str:
+    """The reasoning of an earlier answer, where it came by this format."""
+    thoughts = (part for part in answer if isinstance(part, ReasoningPart))
+    return "".join(part.text for part in thoughts if part.data_for("ollama") is not None)
 
 
 def _image_data(part: InputPart, provider: str) -> Iterator[str]:
