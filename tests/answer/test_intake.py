@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk.answer.intake import Intake, OtherChoices
+from steer_llm_sdk.answer.choices import OtherChoices
+from steer_llm_sdk.answer.intake import Intake
 from steer_llm_sdk.errors import OverloadedError, ProtocolError
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.fragments import (

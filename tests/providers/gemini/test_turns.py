@@ -29,7 +29,10 @@ from support.pure_road import travel
 ENDPOINT = Endpoint("gemini", "http://127.0.0.1")
 OWN = {"wire": "gemini"}
 SIGNED = {**OWN, "thoughtSignature": "c2ln"}
-SOURCES = [{"web": {"uri": "https://e.com"}}, {"web": {"uri": "https://f.com"}}]
+SOURCES: list[dict[str, Any]] = [
+    {"web": {"uri": "https://e.com"}},
+    {"web": {"uri": "https://f.com"}},
+]
 
 
 def answer(*parts: dict[str, Any], **candidate: Any) -> StreamingResponse:
@@ -58,7 +61,7 @@ def sent(*parts: Part, model: str = "gemini-2.5-flash") -> list[dict[str, Any]]:
 
 def test_words_thoughts_and_calls_are_parts_in_their_order() -> None:
     call = {"functionCall": {"id": "c", "name": "f", "args": {"a": 1}}}
-    came = [
+    came: list[dict[str, Any]] = [
         {"text": "Hm", "thought": True},
         {"text": ".", "thought": True},
         {"text": "Hi "},
@@ -98,7 +101,7 @@ def test_what_is_signed_is_joined_with_nothing(text: str) -> None:
 
 
 def test_a_signed_thought_keeps_its_signature() -> None:
-    thoughts = [
+    thoughts: list[dict[str, Any]] = [
         {"text": "a", "thought": True, "thoughtSignature": "c2ln"},
         {"text": "b", "thought": True},
     ]
@@ -107,7 +110,7 @@ def test_a_signed_thought_keeps_its_signature() -> None:
 
 
 def test_files_and_what_the_server_ran_come_back_as_they_were() -> None:
-    came = [
+    came: list[dict[str, Any]] = [
         {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "c2ln"},
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
         {"inlineData": {"mimeType": "image/png", "data": "aGk="}, "thoughtSignature": "c2ln"},
@@ -126,7 +129,10 @@ def test_files_and_what_the_server_ran_come_back_as_they_were() -> None:
 
 
 def test_a_citation_is_a_segment_with_its_sources() -> None:
-    support = {"segment": {"endIndex": 2, "text": "Hi"}, "groundingChunkIndices": [0, 9, "x"]}
+    support: dict[str, Any] = {
+        "segment": {"endIndex": 2, "text": "Hi"},
+        "groundingChunkIndices": [0, 9, "x"],
+    }
     grounding = {
         "webSearchQueries": ["q"],
         "groundingChunks": SOURCES,
