@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.errors import SteerError, StreamCancelledError
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.store import Append
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
@@ -47,9 +47,11 @@ class Generation:
         self._next = 0
         self._last: StreamEvent | None = None
         self._is_ended = False
+        self._cancelled: StreamCancelledError | None = None
 
     def cancel(self, reason: str) -> None:
         """End it; its last events are still written."""
+        self._cancelled = self._cancelled or StreamCancelledError(reason)
         self._source.cancel(reason)
 
     async def run(self) -> None:
@@ -69,6 +71,8 @@ class Generation:
     async def _write_all(self) -> None:
         while not self._is_ended:
             events = await self._pull()
+            if self._is_ended:
+                return
             ends = not events or (not self._turns and _is_terminal(events[-1]))
             if not await self._write(events, ends=ends):
                 _log.warning(
@@ -85,16 +89,23 @@ class Generation:
         try:
             events = [await anext(source)]
         except StopAsyncIteration:
+            if self._cancelled is not None and not isinstance(self._last, StreamErrorEvent):
+                return [self._failure(self._cancelled)]  # between two turns
             return []
-        except Exception as error:
-            if _is_terminal(self._last):  # which has told of it
-                return []
-            await self._write([self._failure(error)], ends=True)
-            raise
+        except Exception as error:  # noqa: BLE001 - of the source, or of what it calls
+            if not isinstance(self._last, StreamErrorEvent):  # which would have told of it
+                await self._write_failure(error)
+            return []
         if isinstance(source, Ready):
             while len(events) < _BATCH and (event := source.take_ready()) is not None:
                 events.append(event)
         return events
+
+    async def _write_failure(self, error: Exception) -> None:
+        await self._write([self._failure(error)], ends=True)
+        self._note_begun(error)
+        if not isinstance(error, SteerError):
+            _log.error("stream %s has failed", self._named.stream_id, exc_info=error)
 
     async def _write(self, events: Sequence[StreamEvent], *, ends: bool) -> bool:
         first, self._next = self._next, self._next + len(events)

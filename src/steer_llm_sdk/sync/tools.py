@@ -6,6 +6,7 @@ from typing import Protocol, Unpack
 
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.journal.base import Journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -88,6 +89,32 @@ class ToolRuns:
             messages, model, temperature, max_tokens, streaming_options, **arguments
         )
         return SyncRunStream(run, self._thread, self)
+
+    def start_run(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        journal: Journal,
+        key: str | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> str:
+        """Begin a run apart from the caller: see `SteerLLMClient.start_run`."""
+        return self._thread.run(
+            self._client.start_run(
+                messages,
+                model,
+                temperature,
+                max_tokens,
+                streaming_options,
+                journal=journal,
+                key=key,
+                **arguments,
+            )
+        )
 
 
 class SyncRunStream(SyncStream[StreamEvent]):

@@ -11,6 +11,8 @@ from typing import Any, Unpack
 from steer_llm_sdk.calls import UNKNOWN, CallKeywords, place_in_call
 from steer_llm_sdk.checks import POSITIVE, refuse_unknown
 from steer_llm_sdk.engine.plan import Plan
+from steer_llm_sdk.journal.base import Journal
+from steer_llm_sdk.journal.starting import start
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -142,6 +144,46 @@ class ToolRuns:
         return open_run(
             self, messages, model, temperature, max_tokens, options, arguments, raises=raises
         )
+
+    async def start_run(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        journal: Journal,
+        key: str | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> str:
+        """Begin a run apart from the caller, who may leave, as `SteerLLMClient.start` does.
+
+        The events of all its turns go into the journal, in one stream that ends with the run.
+
+        Args:
+            messages: As in `run`.
+            model: As in `run`.
+            temperature: As in `run`.
+            max_tokens: As in `run`.
+            streaming_options: As in `run`.
+            journal: Where the events go.
+            key: Begins the run once: see `SteerLLMClient.start`.
+            **arguments: As in `run`.
+
+        Returns:
+            The identifier by which the journal has it: that of its first turn's stream.
+
+        Raises:
+            ConfigurationError: It cannot be run as it was asked for; the key has begun another
+                request; or `max_generations` run already.
+            ConnectionLostError: The journal cannot be reached.
+        """
+        options = streaming_options or StreamingOptions()
+        run = open_run(
+            self, messages, model, temperature, max_tokens, options, arguments, raises=True
+        )
+        return await start(run.first_plan, lambda: run, self._here(), journal, key, turns=True)
 
 
 def open_run(

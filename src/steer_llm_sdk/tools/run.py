@@ -99,6 +99,13 @@ class Run:
         """Whether it raises what a turn has failed in."""
         return self._settings.raises
 
+    @property
+    def first_plan(self) -> Plan:
+        """The plan of the first turn; the run has not begun."""
+        if self._first is None:
+            raise AssertionError("the run has begun")
+        return self._first
+
     # --- its turns ----------------------------------------------------------------------------
 
     async def next_turn(self) -> Plan | None:

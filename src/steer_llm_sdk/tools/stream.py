@@ -65,6 +65,11 @@ class RunStream:
         return self._run.result
 
     @property
+    def first_plan(self) -> Plan:
+        """The plan of its first turn; for the library itself, before it begins."""
+        return self._run.first_plan
+
+    @property
     def response(self) -> StreamingResponse:
         """The answer of the turn, as far as it has arrived; of the last one, between turns."""
         return self._response if self._turn is None else self._turn.response
