@@ -253,3 +253,13 @@ def test_leaving_a_blocking_follower_stops_nothing(
         next(following)
 
     assert check_stream(list(blocking.attach(stream_id, journal=journal))).text == "Hello world"
+
+
+@pytest.mark.parametrize("method", ["start", "start_run", "attach", "stop"])
+def test_a_blocking_client_refuses_what_is_no_journal(method: str) -> None:
+    arguments = ("Hi", MODEL) if method.startswith("start") else ("stream",)
+    with (
+        SyncSteerLLMClient("key", transport=ScriptedProvider()) as client,
+        pytest.raises(ConfigurationError, match="journal: expected a journal"),
+    ):
+        getattr(client, method)(*arguments, journal="redis://localhost")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from steer_llm_sdk.checks import NUMBER, POSITIVE, SECONDS, TEXT, WHOLE, Kind
+from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.store import MISSED_BEATS, Keeping, Store
@@ -134,3 +135,16 @@ class Journal(ABC):
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def check_journal(journal: Journal) -> Journal:
+    """Refuse what is no journal.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if not isinstance(journal, Journal):
+        raise ConfigurationError(
+            f"journal: expected a journal, such as MemoryJournal(), found {type(journal).__name__}"
+        )
+    return journal

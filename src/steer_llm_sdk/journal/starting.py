@@ -12,7 +12,7 @@ from typing import Protocol
 from steer_llm_sdk.checks import TEXT
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.journal.base import Journal
+from steer_llm_sdk.journal.base import Journal, check_journal
 from steer_llm_sdk.journal.generation import Generation
 from steer_llm_sdk.journal.store import Claim
 from steer_llm_sdk.models.events import StreamEvent
@@ -62,10 +62,7 @@ async def start(
         ConfigurationError: The call cannot be made, or the key has begun another one.
         ConnectionLostError: The journal cannot be reached.
     """
-    if not isinstance(journal, Journal):
-        raise ConfigurationError(
-            f"journal: expected a journal, such as MemoryJournal(), found {type(journal).__name__}"
-        )
+    check_journal(journal)
     TEXT.or_none().check("key", key)
     desk = journal.here()
     claim = Claim(plan.stream_id, key, _digest(plan))

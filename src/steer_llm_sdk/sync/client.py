@@ -14,7 +14,7 @@ from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.stats import ClientStats
-from steer_llm_sdk.journal.base import Journal
+from steer_llm_sdk.journal.base import Journal, check_journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -84,8 +84,10 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
             max_generations=max_generations,
         )
         self._thread = LoopThread()
+        self._journals: weakref.WeakSet[Journal] = weakref.WeakSet()
         # A client that nobody closes ends with the process, or when it is collected.
-        weakref.finalize(self, self._thread.shut_down, self._client.close)
+        ending = partial(_close_all, self._client, self._journals)
+        weakref.finalize(self, self._thread.shut_down, ending)
 
     @property
     def stats(self) -> ClientStats:
@@ -210,6 +212,7 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
 
         It runs in the client's own thread; `attach` and `stop` are for code without an event loop.
         """
+        self._journals.add(check_journal(journal))
         return self._thread.run(
             self._client.start(
                 messages,
@@ -225,24 +228,26 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
 
     def attach(self, stream_id: str, *, journal: Journal, after: int = -1) -> SyncAttached:
         """Follow a stream that a journal holds, as an iterator of events: see `Journal.attach`."""
+        self._journals.add(check_journal(journal))
         return SyncAttached(journal.attach(stream_id, after), self._thread, self)
 
     def stop(
         self, stream_id: str, *, journal: Journal, reason: str = "the stream was stopped"
     ) -> bool:
         """Stop the generation of a stream, wherever it runs: see `Journal.stop`."""
+        self._journals.add(check_journal(journal))
         return self._thread.run(journal.stop(stream_id, reason))
 
     def close(self, grace: float = 0.0) -> None:
         """End the streams that still run, close the connections, and end the thread.
 
-        The client may be used again after.
+        What journals have open for this client is closed, too. It may be used again after.
 
         Args:
             grace: As in `SteerLLMClient`.
         """
         NUMBER.check("grace", grace)
-        self._thread.shut_down(partial(self._client.close, grace))
+        self._thread.shut_down(partial(_close_all, self._client, self._journals, grace))
 
     def _note_callback_errors(self, response: StreamingResponse, count: int) -> None:
         async def note() -> None:
@@ -261,3 +266,12 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+async def _close_all(
+    client: SteerLLMClient, journals: weakref.WeakSet[Journal], grace: float = 0.0
+) -> None:
+    """Close a client, and what journals have in its loop, which then ends."""
+    await client.close(grace)
+    for journal in tuple(journals):
+        await journal.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Protocol, Unpack
+from weakref import WeakSet
 
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.errors import SteerError
-from steer_llm_sdk.journal.base import Journal
+from steer_llm_sdk.journal.base import Journal, check_journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
     DeltaCallback,
@@ -28,6 +29,7 @@ class Wired(Protocol):
 
     _client: SteerLLMClient
     _thread: LoopThread
+    _journals: WeakSet[Journal]
 
 
 class ToolRuns:
@@ -103,6 +105,7 @@ class ToolRuns:
         **arguments: Unpack[RunKeywords],
     ) -> str:
         """Begin a run apart from the caller: see `SteerLLMClient.start_run`."""
+        self._journals.add(check_journal(journal))
         return self._thread.run(
             self._client.start_run(
                 messages,
