@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from steer_llm_sdk.cli.main import main
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.testing import HTTPError, LoopbackServer, Script
+from steer_llm_sdk.testing import HTTPError, LoopbackServer, Script, ScriptedToolCall
 
 Serve = Callable[..., LoopbackServer]
 Captured = pytest.CaptureFixture[str]
@@ -126,3 +127,40 @@ def test_a_question_that_failed_is_not_kept(serve: Serve, capsys: Captured) -> N
 
     assert main(["-c", "again"]) == 1
     assert "there is no conversation yet" in capsys.readouterr().err
+
+
+def test_functions_are_run_for_the_model(
+    serve: Serve, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weather_of_a_test.py").write_text(
+        'def rain(city: str) -> str:\n    "Whether it rains."\n    return f"sunny in {city}"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    call = ScriptedToolCall("rain", {"city": "Ulm"})
+    server = serve([Script([], tool_calls=[call]), Script(["No rain."]), Script(["Yes."])])
+
+    assert main([*MODEL, "Rain in Ulm?", "--tools", "weather_of_a_test:rain"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "No rain.\n"
+    assert "sunny in Ulm" in err
+    assert server.requests[0].json["tools"][0]["function"]["name"] == "rain"
+    main(["-c", "Sure?"])
+    roles = [message["role"] for message in server.requests[2].json["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("json", "expected module:function, found 'json'"),
+        ("absent_module:f", "'absent_module' cannot be imported"),
+        ("json:dump,nothing", "json has no function 'nothing'; it has JSONDecodeError"),
+    ],
+)
+def test_functions_that_are_not_there_are_named(
+    serve: Serve, capsys: Captured, name: str, reason: str
+) -> None:
+    serve(Script())
+
+    assert main([*MODEL, "hello", "--tools", name]) == 1
+    assert reason in capsys.readouterr().err

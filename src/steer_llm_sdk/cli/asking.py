@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any, NamedTuple
 
+from steer_llm_sdk.cli.functions import load_functions
 from steer_llm_sdk.cli.options import read_options, read_schema
 from steer_llm_sdk.cli.prompt import ModelChoice, choose_model
 
@@ -59,6 +60,16 @@ def add_schema(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_tools(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tools``."""
+    parser.add_argument(
+        "--tools",
+        action="append",
+        metavar="MODULE:FUNCTION",
+        help="a Python function that the model may call; it is run when it is called",
+    )
+
+
 def read_question(parsed: argparse.Namespace) -> Question:
     """Read these options.
 
@@ -71,6 +82,8 @@ def read_question(parsed: argparse.Namespace) -> Question:
             arguments[name] = getattr(parsed, name)
     if (schema := getattr(parsed, "schema", None)) is not None:
         arguments["response_format"] = read_schema(schema)
+    if names := getattr(parsed, "tools", None):
+        arguments["tools"] = load_functions(names)
     choice = choose_model(parsed.model, parsed.model_path, os.environ)
     if choice.provider is not None:  # the file of `--model-path`
         arguments["provider"] = choice.provider

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from steer_llm_sdk.cli.asking import Question, add_options, read_question
+from steer_llm_sdk.cli.asking import Question, add_options, add_tools, read_question
 from steer_llm_sdk.cli.history import Conversation, History
 from steer_llm_sdk.cli.stream import ask, say_figures, text_screen
 from steer_llm_sdk.cli.words import one_line
@@ -38,6 +38,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description="Talk with a model. Ctrl-C stops its answer, Ctrl-D leaves; /help tells more.",
     )
     add_options(parser)
+    add_tools(parser)
     parser.add_argument("-R", "--hide-reasoning", action="store_true", help="leave reasoning out")
     parser.add_argument("-q", "--quiet", action="store_true", help="no figures")
     parser.add_argument(
@@ -110,24 +111,25 @@ class Chat:
         screen = text_screen(hides_reasoning=self._parsed.hide_reasoning)
         begun: list[StreamingResponse] = []
         try:
-            asyncio.run(ask(messages, self._question, screen, begun.append))
+            answer = asyncio.run(ask(messages, self._question, screen, begun.append))
         except KeyboardInterrupt:
             screen.close()
             _say("(stopped)")
+            if begun and begun[-1].get_text():
+                self._keep([*messages, begun[-1].to_message()])
         except SteerError as error:
             screen.close()
             _say(f"Error: {one_line(error)}")
-            return  # the question is not kept: it can be asked again
+            # The question is not kept: it can be asked again.
         else:
             screen.close()
+            self._keep(answer.messages)
             if not self._parsed.quiet:
-                say_figures(screen, begun[0])
-        if begun and begun[0].get_text():
-            model = self._question.choice.model
-            self._conversation = self._conversation.after(messages, begun[0], model)
-            self._keep()
+                say_figures(screen, answer.response)
 
-    def _keep(self) -> None:
+    def _keep(self, messages: list[dict[str, Any]]) -> None:
+        model = self._question.choice.model
+        self._conversation = self._conversation.after(messages, model)
         if self._history is not None:
             self._conversation = self._history.keep(self._conversation)
 

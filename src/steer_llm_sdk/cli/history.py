@@ -12,12 +12,9 @@ import secrets
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from steer_llm_sdk.models.responses import StreamingResponse
 
 _VERSION = 1
 _KEPT = 1000  # conversations; the oldest go
@@ -37,11 +34,9 @@ class Conversation:
     model: str = ""
     name: str = ""
 
-    def after(
-        self, messages: list[dict[str, Any]], response: StreamingResponse, model: str
-    ) -> Conversation:
-        """Give the conversation with these messages, and the answer to them."""
-        return Conversation([*messages, response.to_message()], model, self.name)
+    def after(self, messages: list[dict[str, Any]], model: str) -> Conversation:
+        """Give the conversation when it has come to these messages."""
+        return Conversation(messages, model, self.name)
 
 
 class History:

@@ -29,6 +29,9 @@ def without_controls(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
+_SHOWN = 200  # characters of a tool's result
+
+
 class Screen(ABC):
     """Where a stream is shown: `out` for what was asked for, `aside` for what is about it."""
 
@@ -75,7 +78,9 @@ class TextScreen(Screen):
         self._asides = {"refusal", "commentary"} | (set() if hides_reasoning else {"reasoning"})
 
     def show(self, event: StreamEvent) -> None:
-        """Show the words of a delta; other events say nothing here."""
+        """Show the words of a delta, and what tools have given."""
+        for result in event.metadata.get("tool_results", ()):
+            self._write_aside(f"({result.get('name') or 'tool'}: {_shortened(result)})\n")
         if not isinstance(event, StreamDeltaEvent):
             return
         if isinstance(event.delta, str):
@@ -98,6 +103,12 @@ class TextScreen(Screen):
         if self._last_aside != "\n":
             self._write_aside("\n")
             self._last_aside = "\n"
+
+
+def _shortened(result: Mapping[str, Any]) -> str:
+    """What a tool has given, in one short line."""
+    told = " ".join(str(result.get("content", "")).split())
+    return told if len(told) <= _SHOWN else told[:_SHOWN] + "…"
 
 
 class EventsAsJSON(Screen):

@@ -6,9 +6,9 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_question
+from steer_llm_sdk.cli.asking import Question, add_options, add_schema, add_tools, read_question
 from steer_llm_sdk.cli.history import Conversation, History
 from steer_llm_sdk.cli.markdown import MarkdownScreen, can_render
 from steer_llm_sdk.cli.prompt import read_prompt
@@ -37,6 +37,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="'-' reads standard input")
     add_options(parser)
     add_schema(parser)
+    add_tools(parser)
     parser.add_argument(
         "--events",
         choices=("lines", "json"),
@@ -66,15 +67,16 @@ def _run(parsed: argparse.Namespace) -> int:
     screen = _screen(parsed)
     messages = [*conversation.messages, {"role": "user", "content": prompt}]
     try:
-        response = asyncio.run(ask(messages, question, screen))
+        answer = asyncio.run(ask(messages, question, screen))
     finally:
         screen.close()
+    response = answer.response
     if parsed.json:
         print(response.to_json())
     if not parsed.quiet:
         say_figures(screen, response)
     if not parsed.no_log:
-        history.keep(conversation.after(messages, response, question.choice.model))
+        history.keep(conversation.after(answer.messages, question.choice.model))
     return 0
 
 
@@ -102,13 +104,20 @@ def text_screen(*, hides_reasoning: bool = False, is_json: bool = False) -> Text
     return chosen(sys.stdout, sys.stderr, hides_reasoning=hides_reasoning)
 
 
+class Answer(NamedTuple):
+    """The last answer, and all that has been said with it."""
+
+    response: StreamingResponse
+    messages: list[dict[str, Any]]
+
+
 async def ask(
     messages: list[dict[str, Any]],
     question: Question,
     screen: Screen,
     on_begin: Callable[[StreamingResponse], None] | None = None,
-) -> StreamingResponse:
-    """Ask, and show the answer as it comes.
+) -> Answer:
+    """Ask, and show the answer as it comes; tools that it calls are run, and asked is again.
 
     Args:
         messages: What is said.
@@ -124,10 +133,10 @@ async def ask(
     choice, arguments = question
     async with (
         SteerLLMClient(providers=choice.settings) as client,
-        client.stream_events(messages, choice.model, **arguments) as stream,
+        client.run_events(messages, choice.model, **arguments) as run,
     ):
-        async for event in stream:
-            if event.sequence == 0 and on_begin is not None:
-                on_begin(stream.response)
+        async for event in run:
+            if event.type == "start" and on_begin is not None:
+                on_begin(run.response)
             screen.show(event)
-        return stream.response
+        return Answer(run.result.response, run.result.messages)
