@@ -12,7 +12,7 @@ from steer_llm_sdk.providers.cohere.errors import ERROR_CODES as COHERE
 from steer_llm_sdk.providers.failures import BY_STATUS
 from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GEMINI
 from steer_llm_sdk.providers.gemini.errors import FAILED_FINISHES, REASONS
-from steer_llm_sdk.providers.openai_chat.errors import OPENAI_CODES
+from steer_llm_sdk.providers.openai_chat.codes import OPENAI_CODES
 
 _WORDS: Mapping[str, Mapping[str, type[ProviderError]]] = {
     "OpenAI, and the servers that copy it": OPENAI_CODES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from steer_llm_sdk.answer.said_once import said_once
 from steer_llm_sdk.models.events import StreamDeltaEvent, set_arguments
 from steer_llm_sdk.models.parts import ToolCallPart
 from steer_llm_sdk.models.responses import StreamingResponse, growing_texts
@@ -155,7 +156,10 @@ def _finished(
         return {**done, "arguments": "{}"} if is_closed else None
     value = _parsed(done["arguments"])
     if value is None:
-        return None
+        once = said_once(done["arguments"])
+        return (
+            None if once is None or not (is_closed or has_finished) else done | {"arguments": once}
+        )
     return done if is_closed or (has_finished and isinstance(value, dict)) else None
 
 

@@ -60,7 +60,9 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (
         re.compile(
             r"insufficient[ _](?:quota|balance|credits?|funds)|credit balance is too low|"
-            r"exceeded your current quota|billing|payment required|spending limit",
+            r"exceeded your current quota|billing|payment required|spending limit|"
+            r"balance is insufficient|余额不足|欠费|"
+            r"(?:hourly|daily|weekly|monthly|session) (?:usage )?limit",
             re.IGNORECASE,
         ),
         QuotaExceededError,

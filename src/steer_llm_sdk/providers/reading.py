@@ -8,6 +8,7 @@ else, and never raise for it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -15,12 +16,17 @@ import msgspec
 
 from steer_llm_sdk.errors import ProtocolError
 from steer_llm_sdk.providers.failures import scrub, shorten
+from steer_llm_sdk.wire.frame import Frame
 
 JSONObject: TypeAlias = dict[str, Any]
 
 _SHOWN_CHARS = 80
 _NOTHING: Any = object()
-_KEEP_ALIVES = frozenset({b"", b"ping", b"[ping]", b"keep-alive", b"keepalive", b"heartbeat"})
+_END_NAMES = frozenset({"done", "end", "close"})
+_KEEP_ALIVE = re.compile(
+    rb"|:.*|\W*(?:keep[-_ ]?alive|ping|pong|heartbeat|noop)\W*", re.IGNORECASE | re.DOTALL
+)
+_LONGEST_KEEP_ALIVE = 100
 
 _read = msgspec.json.Decoder().decode
 
@@ -93,12 +99,22 @@ def _not_json(text: str, provider: str) -> ProtocolError:
 
 
 def is_keep_alive(data: bytes) -> bool:
-    """Whether a frame that is no JSON only shows that the connection lives.
+    """Whether a frame only shows that the connection lives, while a model thinks.
 
-    Some gateways send what should be a comment (``: keep-alive``) or a bare ``ping`` as data.
+    Some gateways send what should be a comment (``: keep-alive``), or a bare ``ping``, as data.
     """
-    text = data.strip().lower()
-    return text.startswith(b":") or text in _KEEP_ALIVES
+    return len(data) < _LONGEST_KEEP_ALIVE and _KEEP_ALIVE.fullmatch(data.strip()) is not None
+
+
+def is_end(frame: Frame) -> bool:
+    """Whether this is the end of a stream as chat completions have it, or under another name.
+
+    ``[DONE]``, ``DONE``, ``event: done``: gateways write them behind streams of other formats.
+    """
+    data = frame.data.strip()
+    if data.strip(b'"').upper() in {b"DONE", b"[DONE]"}:  # whole: a marker that is cut is none
+        return True
+    return frame.event in _END_NAMES and data in {b"{}", b"null", b'""'}
 
 
 # --- a value, where it has the type that is expected --------------------------------------------

@@ -19,8 +19,9 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.fragments import End, Extras, Failure, Finish, Fragment, Identity, Usage
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
-from steer_llm_sdk.providers.anthropic.errors import CAUSES, FAILURES
+from steer_llm_sdk.providers.anthropic.errors import CAUSES
 from steer_llm_sdk.providers.base import ErrorAnswer
+from steer_llm_sdk.providers.endings import FAILED_REASONS
 from steer_llm_sdk.wire.frame import Frame
 from support.part_fragments import without_parts
 
@@ -85,7 +86,7 @@ def test_a_paused_turn_keeps_a_call_without_arguments_and_a_cut_one_does_not() -
     assert len(paused) == len(cut) + 1
 
 
-@pytest.mark.parametrize("word", sorted(FAILURES))
+@pytest.mark.parametrize("word", sorted(FAILED_REASONS))
 def test_a_stop_reason_that_is_a_failure_is_one(word: str) -> None:
     failure = frames(stopped(word))[-1]
 

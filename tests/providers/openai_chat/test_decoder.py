@@ -34,7 +34,7 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
     Usage,
 )
-from steer_llm_sdk.providers.openai_chat.choice import FAILED_REASONS
+from steer_llm_sdk.providers.endings import FAILED_REASONS
 from steer_llm_sdk.providers.openai_chat.decoder import ChatDecoder, OpenAIChat
 from steer_llm_sdk.wire.frame import Frame
 from steer_llm_sdk.wire.sse import SSEFraming
@@ -623,7 +623,7 @@ def test_half_of_a_surrogate_pair_that_other_words_follow_is_replaced() -> None:
 
     found = [*decoder.decode(Frame(data)), *decoder.decode(frame(choice({"content": "b"})))]
 
-    assert found == ["a", "\ufffdb"]
+    assert found == ["a", "\ufffd", "b"]
 
 
 def test_a_character_whose_two_escapes_come_in_two_chunks_is_one() -> None:
@@ -753,6 +753,40 @@ def test_a_sign_of_life_that_comes_as_data_says_nothing(data: bytes) -> None:
 )
 def test_the_end_has_other_names(end: Frame) -> None:
     assert opened().decode(end) == (End(),)
+
+
+def test_content_may_be_an_object() -> None:
+    assert decode(choice({"content": {"type": "text", "text": "Hi"}})) == ["Hi"]
+    assert decode(choice({"content": {"type": "image", "url": "u"}})) == [
+        Extras({"content_parts": [{"type": "image", "url": "u"}]})
+    ]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"text": "Hm"},
+        {"content": [{"text": "H"}, "m"], "signature": "s"},
+        [{"summary": "Hm"}],
+        ["Hm"],
+    ],
+)
+@pytest.mark.parametrize("key", ["reasoning", "reasoning_content", "reasoning_text"])
+def test_reasoning_in_a_form_of_its_own_is_read_and_kept(key: str, form: Any) -> None:
+    assert decode(choice({key: form})) == [Reasoning("Hm", extra={key: form})]
+
+
+def test_the_model_that_a_router_chose_is_told_when_it_is_named() -> None:
+    asked = choice({"role": "assistant"}) | {"id": "r", "model": "model-router"}
+    named = choice({}, finish_reason="stop") | {"id": "r", "model": "gpt-5-nano"}
+
+    decoder = ChatDecoder("acme")
+    chunks = [asked, choice({"content": "a"}) | {"model": "gpt-5-nano"}, named]
+
+    found = [fragment for chunk in chunks for fragment in decoder.decode(frame(chunk))]
+
+    identities = [fragment for fragment in found if isinstance(fragment, Identity)]
+    assert identities == [Identity("r", "model-router"), Identity("r", "gpt-5-nano")]
 
 
 def test_stop_with_calls_to_run_is_tool_calls() -> None:

@@ -20,8 +20,9 @@ from steer_llm_sdk.errors import (
     ServerError,
 )
 from steer_llm_sdk.providers.base import ErrorAnswer
+from steer_llm_sdk.providers.openai_chat.codes import OPENAI_CODES
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
-from steer_llm_sdk.providers.openai_chat.errors import OPENAI_CODES, code_of, status_of
+from steer_llm_sdk.providers.openai_chat.errors import code_of, read_failure, status_of
 
 
 def read(status: int, body: object, headers: dict[str, str] | None = None) -> ProviderError:
@@ -162,7 +163,7 @@ def test_no_key_is_shown() -> None:
     [
         ({"code": "insufficient_quota", "type": "insufficient_quota"}, "insufficient_quota"),
         ({"code": "rate_limit_exceeded", "type": "tokens"}, "rate_limit_exceeded"),
-        ({"code": "1302", "type": "overloaded_error"}, "overloaded_error"),
+        ({"code": "7302", "type": "overloaded_error"}, "overloaded_error"),
         ({"code": 400, "type": "invalid_request_error"}, "invalid_request_error"),
         ({"code": "odd", "type": "odder"}, "odd"),
         ({"code": None, "type": "odder"}, "odder"),
@@ -188,6 +189,81 @@ def test_the_most_precise_known_word_is_the_code(error: dict[str, Any], code: st
 )
 def test_a_status_may_stand_where_the_code_does(code: object, status: int | None) -> None:
     assert status_of({"code": code}) == status
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        # Z.ai tells an empty account, a filter and a long prompt with the status of a rate limit.
+        (429, {"code": "1113", "message": "x"}, QuotaExceededError),
+        (429, {"code": "1302", "message": "x"}, RateLimitError),
+        (429, {"code": "1310", "message": "x"}, QuotaExceededError),
+        (400, {"code": "1261", "message": "x"}, ContextLengthError),
+        (400, {"code": "1301", "message": "x"}, ContentFilterError),
+        # DashScope, Volcengine, Copilot: a detail stands behind the word.
+        (403, {"code": "AllocationQuota.FreeTierOnly", "message": "x"}, QuotaExceededError),
+        (429, {"code": "Throttling.RateQuota", "message": "x"}, RateLimitError),
+        (429, {"code": "RateLimitExceeded.EndpointTPMExceeded", "message": "x"}, RateLimitError),
+        (403, {"code": "user_global_rate_limited:pro", "message": "x"}, RateLimitError),
+        (
+            400,
+            {"code": "data_inspection_failed", "type": "data_inspection_failed"},
+            ContentFilterError,
+        ),
+        (400, {"code": "Arrearage", "message": "Access denied"}, QuotaExceededError),
+        # Cerebras: tokens a minute, and not of the context.
+        (
+            200,
+            {
+                "code": "token_quota_exceeded",
+                "type": "too_many_tokens_error",
+                "message": "too many tokens processed",
+            },
+            RateLimitError,
+        ),
+        # LiteLLM, Bedrock's gateways, Anthropic's words.
+        (400, {"type": "ContextWindowExceededError", "code": "400"}, ContextLengthError),
+        (400, {"type": "budget_exceeded", "code": "400"}, QuotaExceededError),
+        (200, {"type": "ThrottlingException", "message": "x"}, RateLimitError),
+        (200, {"type": "billing_error", "message": "x"}, QuotaExceededError),
+        (200, {"type": "api_error", "message": "x"}, ServerError),
+        (401, {"type": "api_error", "message": "x"}, AuthenticationError),
+        # OpenRouter keeps its word apart.
+        (
+            200,
+            {"code": 502, "message": "x", "metadata": {"error_type": "provider_overloaded"}},
+            OverloadedError,
+        ),
+        # SiliconFlow and others, in words alone.
+        (
+            403,
+            {"code": 30001, "message": "Sorry, your account balance is insufficient"},
+            QuotaExceededError,
+        ),
+        (429, {"message": "you have reached your weekly usage limit"}, QuotaExceededError),
+        # Google, in this form.
+        (200, {"code": 400, "status": "UNAUTHENTICATED", "message": "x"}, AuthenticationError),
+    ],
+)
+def test_the_words_of_gateways_and_clouds_are_known(
+    status: int, error: dict[str, Any], expected: type[ProviderError]
+) -> None:
+    in_stream = status == 200
+    found = read_failure("acme", error, None) if in_stream else read(status, {"error": error})
+
+    assert type(found) is expected
+
+
+def test_the_limits_of_google_are_told_apart_by_their_details() -> None:
+    words = "You exceeded your current quota, please check your plan and billing details."
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"}
+    day = {"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}
+    error = {"code": 429, "message": words, "status": "RESOURCE_EXHAUSTED", "details": [delay]}
+
+    minute = read(429, [{"error": error}])
+    assert (type(minute), minute.retry_after) == (RateLimitError, 34)
+    assert type(read(429, [{"error": error | {"details": [day, delay]}}])) is QuotaExceededError
+    assert type(read_failure("acme", error, None)) is RateLimitError
 
 
 def test_a_word_that_means_to_wait_is_retryable_and_an_empty_account_is_not() -> None:

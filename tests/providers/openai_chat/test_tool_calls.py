@@ -71,6 +71,24 @@ def test_a_name_that_is_repeated_without_an_id_continues_the_call_at_its_index()
     assert settled == [(0, None, "f", "{"), (0, None, None, "}")]
 
 
+def test_an_id_that_two_functions_have_is_no_name_for_the_second() -> None:
+    calls = ToolCallIndexes()
+
+    pieces = [
+        calls.settle(0, "a", "f", '{"x"'),
+        calls.settle(1, "a", "g", '{"y"'),
+        calls.settle(0, "a", None, ": 1}"),
+        calls.settle(1, "a", None, ": 2}"),
+    ]
+
+    assert [piece and (piece.index, piece.name) for piece in pieces] == [
+        (0, "f"),
+        (1, "g"),
+        (0, None),
+        (1, None),
+    ]
+
+
 def test_an_id_that_comes_back_is_believed_before_the_index() -> None:
     settled = settle((0, "a", "f", ""), (1, "b", "g", ""), (1, "a", None, "x"), (7, "b", None, "y"))
 

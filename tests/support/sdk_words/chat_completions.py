@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from steer_llm_sdk.providers.openai_chat.choice import FINISH_REASONS
+from steer_llm_sdk.providers.endings import FINISH_REASONS
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from support.sdk_words.measuring import UNKNOWN, Road, Row
 from support.sdk_words.samples import Sample, fields_of, words_of

@@ -33,7 +33,6 @@ from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import added, count_at, usage_counts, with_total
 from steer_llm_sdk.providers.anthropic.blocks import NOTHING, ContentBlocks
 from steer_llm_sdk.providers.anthropic.errors import (
-    FAILURES,
     failure_by_word,
     failure_in_stream,
     read_anthropic_error,
@@ -47,6 +46,8 @@ from steer_llm_sdk.providers.base import (
     TerminalMarkers,
     WireFormat,
 )
+from steer_llm_sdk.providers.endings import FAILED_REASONS, meaning
+from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_list,
@@ -54,6 +55,7 @@ from steer_llm_sdk.providers.reading import (
     as_objects,
     as_string,
     expect_object,
+    is_end,
     is_keep_alive,
     object_at,
     parse_json,
@@ -77,6 +79,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 
 # With these the model may have been stopped inside a block; a paused turn ends between two.
 _CUT_SHORT = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
+_CUTTING = frozenset({"length", "content_filter", "refusal"})
 
 # What has a place of its own; everything else that a frame says is kept in metadata.
 _READ_OF_FRAMES = frozenset(
@@ -172,6 +175,7 @@ class AnthropicDecoder:
         self._blocks = ContentBlocks(provider)
         self._usage: JSONObject = {}
         self._stop_word = ""
+        self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one frame.
@@ -191,17 +195,18 @@ class AnthropicDecoder:
         return self._blocks.add_thinking(event.index, delta.thinking)
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """Nothing: what is held back is only whole when the provider says so."""
-        return NOTHING
+        """Give half of a character. A call that is held back is whole when the provider says so."""
+        return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        if frame.data.strip() == b"[DONE]":  # after `message_stop`, or in its place
+        if is_end(frame):  # after `message_stop`, or in its place
             return self._stop_message({}) if self._stop_word else NOTHING
+        if frame.event == "ping" or is_keep_alive(frame.data):
+            return NOTHING
+        data, before = self._halves.join(frame.data)
         try:
-            payload = parse_json(frame.data, self._provider)
+            payload = parse_json(data, self._provider)
         except ProtocolError:
-            if frame.event == "ping" or is_keep_alive(frame.data):
-                return NOTHING
             if frame.event != "error":
                 raise
             payload = {"error": frame.data.decode("utf-8", "replace")}
@@ -210,9 +215,10 @@ class AnthropicDecoder:
         read = self._readers.get(kind)
         if read is None:
             return NOTHING
-        if kind == "error":
+        if kind in {"error", "message"}:
             return read(self, event)
-        return [*_unread(event, _READ_OF_FRAMES), *read(self, event)]
+        fragments = [*_unread(event, _READ_OF_FRAMES), *read(self, event)]
+        return [before, *fragments] if before else fragments
 
     def _start_message(self, payload: JSONObject) -> Sequence[Fragment]:
         """Who answers, and the usage so far; from some servers the whole answer at once."""
@@ -224,6 +230,10 @@ class AnthropicDecoder:
             fragments += self._blocks.close(index)
         self._see_usage(message)
         return [*fragments, *self._finish(message)]
+
+    def _whole_message(self, payload: JSONObject) -> Sequence[Fragment]:
+        """The answer as one document: the server does not stream."""
+        return [*self._start_message({"message": payload}), *self._stop_message({})]
 
     def _open_block(self, payload: JSONObject) -> Sequence[Fragment]:
         return self._blocks.open(_index(payload), object_at(payload, "content_block"))
@@ -253,6 +263,7 @@ class AnthropicDecoder:
         "content_block_stop": _close_block,
         "message_delta": _change_message,
         "message_stop": _stop_message,
+        "message": _whole_message,
         "error": _fail,
     }
 
@@ -266,14 +277,15 @@ class AnthropicDecoder:
         if not word:
             return fragments
         self._stop_word = word
-        if word in FAILURES:
+        if word.lower() in FAILED_REASONS:
             return [*fragments, failure_by_word(self._provider, word)]
-        held = self._blocks.release(is_cut=word in _CUT_SHORT)
+        is_cut = word in _CUT_SHORT if word in FINISH_REASONS else meaning(word) in _CUTTING
+        held = self._blocks.release(is_cut=is_cut)
         return [*held, *fragments, self._finish_of(word)]
 
     def _finish_of(self, word: str) -> Finish:
         """Why it stopped; where there are calls to run, "stop" is "tool_calls"."""
-        reason = FINISH_REASONS.get(word, "other")
+        reason = FINISH_REASONS.get(word) or meaning(word)
         is_for_calls = reason == "stop" and self._blocks.has_calls
         return Finish("tool_calls" if is_for_calls else reason, word)
 

@@ -19,6 +19,7 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
+from steer_llm_sdk.providers.endings import FAILED_REASONS
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
 from steer_llm_sdk.providers.reading import as_object, as_string, object_at, text_at
 
@@ -67,11 +68,6 @@ CAUSES: Mapping[str, type[ProviderError]] = {
 # Limits of money, where a server says them in words only.
 _SPENT = re.compile(r"spend(?:ing)? limit|specified API usage limits", re.IGNORECASE)
 
-# A stop reason of these is no answer that has ended: gateways put what failed behind them there.
-FAILURES = frozenset(
-    {"error", "api_error", "network_error", "overloaded_error", "server_error", "timeout_error"}
-)
-
 
 def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
     """The error of a response that is not a stream: Anthropic's JSON, or what came instead."""
@@ -107,8 +103,8 @@ def failure_in_stream(provider: str, payload: Mapping[str, Any]) -> Failure:
 
 
 def failure_by_word(provider: str, word: str) -> Failure:
-    """The failure that a stop reason of `FAILURES` is: the answer did not end, it broke."""
-    kind = ERROR_CODES.get(word, ServerError)
+    """The failure that a stop reason is: the answer did not end, it broke."""
+    kind = ERROR_CODES.get(FAILED_REASONS[word.lower()], ServerError)
     said = "the answer broke off with this stop reason"
     return Failure(make_error(provider, word, said, status=200, codes={}, kind=kind))
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     Extras,
     Finish,
@@ -32,6 +32,7 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers, WireFormat
+from steer_llm_sdk.providers.endings import meaning
 from steer_llm_sdk.providers.gemini.errors import (
     blocked_prompt,
     failed_finish,
@@ -42,10 +43,12 @@ from steer_llm_sdk.providers.gemini.framing import GeminiFraming
 from steer_llm_sdk.providers.gemini.grounding import Grounding
 from steer_llm_sdk.providers.gemini.parts import PartReader
 from steer_llm_sdk.providers.gemini.request import build_count_request, build_request
+from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_string,
     expect_object,
+    is_end,
     is_keep_alive,
     object_at,
     objects_at,
@@ -200,6 +203,7 @@ class GeminiDecoder:
         self._has_unsent_usage = False
         self._choices: dict[int, _Choice] = {0: _Choice(provider)}
         self._grounding = Grounding(provider)
+        self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one frame.
@@ -232,21 +236,21 @@ class GeminiDecoder:
 
     def decode_eof(self) -> Sequence[Fragment]:
         """Give the usage as it stands, where no finish reason came to send it with."""
+        half = self._halves.read_eof()
         if not self._has_unsent_usage:
-            return NOTHING
-        return self._send_usage(has_output="candidatesTokenCount" in self._usage)
+            return half
+        return (*half, *self._send_usage(has_output="candidatesTokenCount" in self._usage))
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        try:
-            payload = parse_json(frame.data, self._provider)
-        except ProtocolError:
-            if is_keep_alive(frame.data):
-                return NOTHING
-            raise
+        if is_keep_alive(frame.data) or is_end(frame):  # copies write `[DONE]` behind the end
+            return NOTHING
+        data, before = self._halves.join(frame.data)
+        payload = parse_json(data, self._provider)
         values = payload if isinstance(payload, list) else [payload]
         objects = [expect_object(value, self._provider) for value in values]
         self._is_opening = False
-        return [fragment for found in objects for fragment in self._read(found)]
+        found = [fragment for each in objects for fragment in self._read(each)]
+        return [before, *found] if before else found
 
     def _read(self, payload: JSONObject) -> Iterator[Fragment]:
         if payload.get("error"):
@@ -382,8 +386,7 @@ def _finish_word(given: object) -> str:
 
 
 def _finish(word: str, *, has_calls: bool) -> Finish:
-    if word == "STOP" and has_calls:
-        return Finish("tool_calls", word)
     if word in _NUMBERED_FILTERS:
         return Finish("content_filter", word)
-    return Finish(FINISH_REASONS.get(word, "other"), word)
+    reason = FINISH_REASONS.get(word) or meaning(word)
+    return Finish("tool_calls" if reason == "stop" and has_calls else reason, word)

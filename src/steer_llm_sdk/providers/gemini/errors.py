@@ -26,6 +26,7 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
+from steer_llm_sdk.providers.endings import FAILED_REASONS
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
 from steer_llm_sdk.providers.reading import as_int, as_object, as_string, objects_at
 
@@ -122,9 +123,12 @@ def blocked_prompt(provider: str, feedback: Mapping[str, Any]) -> Failure | None
 
 def failed_finish(provider: str, word: str, message: object) -> Failure | None:
     """The failure that a finish reason is; None where it is the end of an answer."""
-    if word not in FAILED_FINISHES:
+    if word in FAILED_FINISHES:
+        kind, said = FAILED_FINISHES[word]
+    elif word.lower() in FAILED_REASONS:  # of a server behind a gateway
+        kind, said = ServerError, "the answer broke off"
+    else:
         return None
-    kind, said = FAILED_FINISHES[word]
     text = f"{said}: {message}" if isinstance(message, str) and message else said
     return Failure(make_error(provider, word, text, status=200, codes={}, kind=kind))
 
@@ -140,7 +144,6 @@ def _make(
 ) -> ProviderError:
     found: Mapping[str, Any] = error if isinstance(error, dict) else {"message": error}
     details = objects_at(found, "details")
-    delay = next(_delays(details), None)
     code = _code(found, details)
     return make_error(
         provider,
@@ -151,21 +154,19 @@ def _make(
         body=body,
         headers=headers,
         body_status=_status(found.get("code")),
-        kind=_kind_of_limit(details, delay) if code in _LIMITS else None,
-        retry_after=delay,
+        kind=kind_of_limit(details) if code in _LIMITS else None,
+        retry_after=delay_in(details),
     )
 
 
-def _kind_of_limit(
-    details: list[dict[str, Any]], delay: float | None
-) -> type[ProviderError] | None:
+def kind_of_limit(details: list[dict[str, Any]]) -> type[ProviderError] | None:
     """Which limit ran out, as the details say; the prose is the same for each ("check your plan").
 
     A limit a day does not come back while anyone waits, whatever delay is proposed with it.
     """
     if any("PerDay" in str(violation.get("quotaId")) for violation in _violations(details)):
         return QuotaExceededError
-    return RateLimitError if delay is not None else None
+    return RateLimitError if delay_in(details) is not None else None
 
 
 def _violations(details: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -173,11 +174,12 @@ def _violations(details: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield from objects_at(detail, "violations")
 
 
-def _delays(details: list[dict[str, Any]]) -> Iterator[float]:
-    """What a ``RetryInfo`` proposes: ``{"retryDelay": "34.07s"}``."""
+def delay_in(details: list[dict[str, Any]]) -> float | None:
+    """What a ``RetryInfo`` proposes, in seconds: ``{"retryDelay": "34.07s"}``."""
     for detail in details:
         if match := _SECONDS.fullmatch(str(detail.get("retryDelay"))):
-            yield float(match[1])
+            return float(match[1])
+    return None
 
 
 def _code(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str | None:

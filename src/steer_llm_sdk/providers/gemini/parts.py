@@ -95,7 +95,7 @@ class PartReader:
             self._calls += 1
             if is_whole and not call.get("partialArgs"):
                 self._open = None
-                text = arguments_text(call.get("args") or {}, self._provider)
+                text = self._arguments_of(call)
                 yield self._piece(call_id, name, text, extra, is_whole=True)
                 return
             self._open = PartialArguments(self._provider, object_at(call, "args"))
@@ -104,6 +104,11 @@ class PartReader:
             yield self._piece(call_id, None, "", extra) if self._open else Extras(extra)
         if self._open is not None:
             yield from self._continue(self._open, call, is_whole=is_whole)
+
+    def _arguments_of(self, call: JSONObject) -> str:
+        """The arguments of a whole call; copies write them as text."""
+        given = call.get("args") or {}
+        return given if isinstance(given, str) else arguments_text(given, self._provider)
 
     def _continue(
         self, arguments: PartialArguments, call: JSONObject, *, is_whole: bool

@@ -9,7 +9,7 @@ are needed. Whatever it does not accept is read again as plain JSON and with pat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -20,7 +20,6 @@ from steer_llm_sdk.models.fragments import (
     Extras,
     Failure,
     Finish,
-    FinishReason,
     Fragment,
     Identity,
     Reasoning,
@@ -39,26 +38,25 @@ from steer_llm_sdk.providers.base import (
     TerminalMarkers,
     WireFormat,
 )
+from steer_llm_sdk.providers.endings import FAILED_REASONS, meaning
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.ollama.request import build_request
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     arguments_text,
+    as_int,
     as_list,
     as_object,
     as_string,
+    is_end,
+    is_keep_alive,
     object_at,
     parse_object,
     text_at,
 )
 from steer_llm_sdk.wire.frame import Frame, Framing
 from steer_llm_sdk.wire.ndjson import NDJSONFraming
-
-# ``load`` and ``unload`` answer a request without messages: there was nothing to say.
-FINISH_REASONS: Mapping[str, FinishReason] = {"stop": "stop", "length": "length"}
-
-# Words of servers behind a gateway that are no end of an answer.
-FAILURES = frozenset({"error", "network_error", "server_error", "timeout"})
 
 # The figures of the last line; durations are in nanoseconds.
 _FIGURES = (
@@ -161,6 +159,7 @@ class OllamaDecoder:
         self._provider = provider
         self._model: str | None = None
         self._calls = 0
+        self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one line.
@@ -182,14 +181,19 @@ class OllamaDecoder:
         return (Reasoning(message.thinking),)
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """Nothing is ever held back."""
-        return NOTHING
+        """Give half of a character; nothing else is ever held back."""
+        return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        line = parse_object(frame.data, self._provider)
+        text = frame.data.removeprefix(b"data:")  # a gateway may write its lines as events
+        if is_keep_alive(text) or is_end(Frame(text)):
+            return NOTHING
+        data, before = self._halves.join(text)
+        line = parse_object(data, self._provider)
         if line.get("error"):
-            return (_failure(self._provider, line["error"]),)
+            return (_failure(self._provider, line["error"], _status_in(line)),)
         return [
+            *((before,) if before else ()),
             *self._identify(line),
             *_read_beside(line),
             *self._read_message(line),
@@ -236,10 +240,10 @@ class OllamaDecoder:
         if counts := _counts(raw):
             yield Usage(counts, raw)
         if word := as_string(line.get("done_reason")):
-            if word in FAILURES:
+            if word.lower() in FAILED_REASONS:
                 yield _failure(self._provider, f"the answer ended with {word!r}")
                 return
-            reason = FINISH_REASONS.get(word, "other")
+            reason = meaning(word)  # `load` and `unload` answer a request without messages
             yield Finish("tool_calls" if self._calls and reason == "stop" else reason, word)
         yield End()
 
@@ -264,10 +268,16 @@ def _counts(raw: JSONObject) -> dict[str, int]:
     )
 
 
-def _failure(provider: str, error: object) -> Failure:
-    """An error in mid-stream: the model's process failed, unless the words say something else."""
-    message = _error_text(error)
-    return Failure(make_error(provider, None, message, status=200, codes={}, body_status=500))
+def _failure(provider: str, error: object, status: int | None = None) -> Failure:
+    """An error in mid-stream: the model's process failed, unless it says something else."""
+    message, status = _error_text(error), status or 500
+    return Failure(make_error(provider, None, message, status=200, codes={}, body_status=status))
+
+
+def _status_in(line: JSONObject) -> int | None:
+    """The status that Ollama's cloud names: ``{"StatusCode": 429, "error": "…"}``."""
+    found = (as_int(line.get(key)) for key in ("StatusCode", "status_code", "status", "code"))
+    return next((status for status in found if status and 400 <= status < 600), None)
 
 
 def _error_text(error: object) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 from steer_llm_sdk.models.fragments import (
     Finish,
-    FinishReason,
     Fragment,
     PartData,
     PartEnd,
@@ -15,6 +14,7 @@ from steer_llm_sdk.models.fragments import (
     Text,
     ToolCallPiece,
 )
+from steer_llm_sdk.providers.endings import FAILED_REASONS, meaning
 from steer_llm_sdk.providers.openai_chat.content import (
     plain_detail,
     read_content,
@@ -31,56 +31,6 @@ from steer_llm_sdk.providers.reading import (
     objects_at,
     text_at,
 )
-
-FINISH_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "tool_calls": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "refusal": "refusal",
-    "sensitive": "content_filter",
-    "max_output_tokens": "length",
-    "max_completion_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "stop_token": "stop",
-    "complete": "stop",
-    "completed": "stop",
-    "tool_call": "tool_calls",
-    "content_filtered": "content_filter",
-    "recitation": "content_filter",
-    "prohibited_content": "content_filter",
-}
-
-# Reasons that say that the model, or what runs it, failed: no answer ends so.
-FAILED_REASONS: dict[str, str] = {
-    "error": "server_error",
-    "network_error": "server_error",
-    "server_error": "server_error",
-    "internal_error": "server_error",
-    "internal_server_error": "server_error",
-    "engine_error": "server_error",
-    "model_error": "server_error",
-    "inference_error": "server_error",
-    "failed": "server_error",
-    "timeout": "server_error",
-    "abort": "server_error",
-    "aborted": "server_error",
-    "cancelled": "server_error",
-    "malformed_function_call": "server_error",
-    "malformed_response": "server_error",
-    "overloaded": "overloaded_error",
-    "engine_overloaded": "overloaded_error",
-    "insufficient_system_resource": "overloaded_error",
-}
 
 # What is read here, or says nothing: roles, padding, numbers of tokens, the accumulated message.
 _CHOICE_FIELDS = frozenset(
@@ -210,8 +160,10 @@ class ChoiceReader:
         reason = "" if given is None else str(given)
         if reason in {"", self._finish} or reason.lower() in FAILED_REASONS:
             return []
+        meant = meaning(reason)
+        if meant == "stop" and self._finish and meaning(self._finish) != "stop":
+            return []  # a gateway's own last word, behind the reason of the server
         self._finish = reason
-        meant = FINISH_REASONS.get(reason.lower(), "other")
         if meant == "stop" and len(self.calls):
             meant = "tool_calls"  # there are calls to run, whatever the server calls it
         return [Finish(meant, reason)]

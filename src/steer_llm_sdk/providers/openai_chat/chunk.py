@@ -6,7 +6,6 @@ and looks at every field. What it does not know is kept, once for each value, in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
     Usage,
 )
+from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.openai_chat.beside import Beside
 from steer_llm_sdk.providers.openai_chat.choice import ChoiceReader, error_of
 from steer_llm_sdk.providers.openai_chat.errors import error_in_chunk, error_object, read_failure
@@ -34,6 +34,8 @@ from steer_llm_sdk.providers.reading import (
     as_int,
     as_list,
     as_string,
+    is_end,
+    is_keep_alive,
     json_text,
     object_at,
     objects_at,
@@ -65,17 +67,6 @@ _OPENING_CHOICES = 4
 # The names of events that must carry a chunk; one of another name (a ping) may.
 _NAMES = frozenset({"", "message", "data"})
 
-# What servers send as data to show that they are alive, while a model thinks.
-_SIGN_OF_LIFE = re.compile(
-    rb":.*|\W*(?:keep[-_ ]?alive|ping|pong|heartbeat|noop)\W*", re.IGNORECASE | re.DOTALL
-)
-_END_NAMES = frozenset({"done", "end", "close"})
-
-# Half of a character (a surrogate) at the end of a string, and at the beginning of one.
-_HIGH_HALF = re.compile(rb'(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})"')
-_CONTENT = re.compile(rb'"content":\s*"')
-_LOW_HALF = re.compile(rb'"(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
-
 _OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Refusal, Finish, Extras)
 
 
@@ -99,7 +90,7 @@ class ChunkReader:
         self._usage: dict[str, Any] | None = None
         self._counts: dict[str, int] = {}
         self._parts = Beside()
-        self._half = b""  # the first of two escapes that stand for one character
+        self._halves = Halves()
         self.system_fingerprint: Any = None
         self.service_tier: Any = None
         self.upstream: Any = None
@@ -121,17 +112,18 @@ class ChunkReader:
             ProtocolError: The frame is not JSON, or not an object, or nested without end.
         """
         data = frame.data.strip()
-        if data == b"[DONE]" or _is_end(frame.event, data):
+        if is_end(frame):
             # A server that failed before its first word may still say so: that is no answer.
             return (End(),) if self._choices_read else ()
         try:
             if frame.event == "error":
                 return self._read_error_event(data)
-            found = self._read_chunk(parse_object(self._joined(data), self._provider))
-            self.is_opening = self.is_opening or bool(self._half)
-            return found
+            data, before = self._halves.join(data)
+            found = self._read_chunk(parse_object(data, self._provider))
+            self.is_opening = self.is_opening or bool(self._halves)
+            return [before, *found] if before else found
         except ProtocolError:
-            if frame.event in _NAMES and not _is_sign_of_life(data):
+            if frame.event in _NAMES and not (data and is_keep_alive(data)):
                 raise
             return ()
         except RecursionError:
@@ -140,20 +132,7 @@ class ChunkReader:
 
     def read_eof(self) -> Sequence[Fragment]:
         """Give what stands for half of a character that was never completed."""
-        half, self._half = self._half, b""
-        return ("\N{REPLACEMENT CHARACTER}",) if half else ()
-
-    def _joined(self, data: bytes) -> bytes:
-        """Put the two escapes of a character together that came in two chunks."""
-        half, self._half = self._half, b""
-        if half and _LOW_HALF.search(data):
-            data = _LOW_HALF.sub(lambda match: b'"' + half + match[1], data, count=1)
-        elif half:  # it stays alone, and is read as a replacement character
-            data = _CONTENT.sub(lambda match: match[0] + half, data, count=1)
-        if match := _HIGH_HALF.search(data):
-            self._half = match[1]
-            data = data[: match.start(1)] + data[match.end(1) :]
-        return data
+        return self._halves.read_eof()
 
     def _read_error_event(self, data: bytes) -> Sequence[Fragment]:
         """An event that is named an error is one, whatever its data is."""
@@ -204,12 +183,11 @@ class ChunkReader:
         return [OtherChoice(index, f) for f in found if isinstance(f, _OF_OTHER_CHOICES)]
 
     def _identify(self, chunk: dict[str, Any]) -> list[Fragment]:
+        """Who answers. A router names the model that it has chosen in its later chunks."""
         known = self._identity
-        if known.response_id and known.model:
-            return []
         identity = Identity(
             known.response_id or as_string(chunk.get("id")),
-            known.model or as_string(chunk.get("model")),
+            as_string(chunk.get("model")) or known.model,
         )
         if identity == known:
             return []
@@ -248,14 +226,3 @@ def _in_choice(chunk: dict[str, Any]) -> object:
     """Return the usage that stands in the last choice that has one (Moonshot)."""
     found = [choice["usage"] for choice in objects_at(chunk, "choices") if choice.get("usage")]
     return found[-1] if found else None
-
-
-def _is_end(event: str, data: bytes) -> bool:
-    """Whether this is the end under another name: ``event: done``, ``data: DONE``."""
-    if data.strip(b'"').upper() in {b"DONE", b"[DONE]"}:  # whole: a marker that is cut is none
-        return True
-    return event in _END_NAMES and data in {b"{}", b"null", b'""'}
-
-
-def _is_sign_of_life(data: bytes) -> bool:
-    return len(data) < 100 and _SIGN_OF_LIFE.fullmatch(data) is not None

@@ -25,11 +25,12 @@ def read_content(content: object) -> tuple[list[str | Reasoning], list[Any]]:
 
     Mistral and Databricks send a list whose parts hold text or reasoning.
     """
-    if not isinstance(content, list):
-        return ([content] if isinstance(content, str) and content else []), []
+    if isinstance(content, str):
+        return ([content] if content else []), []
     words: list[str | Reasoning] = []
     others: list[Any] = []
-    for part in content:
+    parts = content if isinstance(content, list) else [content] if content else []
+    for part in parts:
         found = _read_part(part)
         if found is None:
             others.append(part)
@@ -86,10 +87,24 @@ def reasoning_field(delta: dict[str, Any]) -> str | None:
 def plain_detail(delta: dict[str, Any]) -> dict[str, Any] | None:
     """The first of OpenRouter's details that only repeats the words: its type, its place."""
     for detail in objects_at(delta, "reasoning_details"):
-        if not any(detail.get(key) for key in _SEALS):
+        if _is_plain(detail):
             words = {"text", "summary", *_SEALS}
             return {key: value for key, value in detail.items() if key not in words}
     return None
+
+
+def _is_plain(detail: dict[str, Any]) -> bool:
+    """Whether a detail only repeats the words."""
+    return not any(detail[key] for key in detail.keys() - _OF_DETAILS)
+
+
+def _thought_of(field: object) -> str:
+    """The words of a field of reasoning: a text, or an object or a list that holds texts."""
+    if isinstance(field, dict):
+        field = field.get("text") or field.get("content") or field.get("summary")
+    if isinstance(field, list):
+        return "".join(_thought_of(each) for each in field)
+    return field if isinstance(field, str) else ""
 
 
 def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
@@ -102,7 +117,8 @@ def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     """
     fields = [delta.get(key) for key in _REASONING]
     has_words = any(isinstance(field, str) for field in fields)
-    text = next((field for field in fields if isinstance(field, str) and field), "")
+    texts = (_thought_of(field) for field in fields)
+    text = next(filter(None, texts), "")
     details = objects_at(delta, "reasoning_details")
     if not text:
         text = "".join(_text_of(d.get("text") or d.get("summary")) for d in details)
@@ -110,10 +126,12 @@ def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     if not text and not has_words:
         text = "".join(_text_of(block.get("thinking")) for block in blocks)
     kept: dict[str, Any] = {
-        "reasoning_details": [d for d in details if any(d[key] for key in d.keys() - _OF_DETAILS)],
+        "reasoning_details": [detail for detail in details if not _is_plain(detail)],
         # A block without its signature only repeats the words.
         "thinking_blocks": [b for b in blocks if any(b.get(key) for key in _SEALS)],
         **{key: delta.get(key) for key in _OPAQUE},
+        # Words in a form of their own are kept in it, too.
+        **{key: delta[key] for key in _REASONING if isinstance(delta.get(key), dict | list)},
     }
     extra = {key: value for key, value in kept.items() if value}
     if not text and not extra:

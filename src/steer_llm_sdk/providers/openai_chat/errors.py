@@ -15,26 +15,18 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from steer_llm_sdk.errors import (
-    AuthenticationError,
-    ContentFilterError,
-    ContextLengthError,
-    InvalidRequestError,
-    NotFoundError,
-    OverloadedError,
-    PermissionDeniedError,
-    ProviderError,
-    QuotaExceededError,
-    RateLimitError,
-    ServerError,
-)
+from steer_llm_sdk.errors import ProviderError, ServerError
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GOOGLE_CODES
+from steer_llm_sdk.providers.gemini.errors import delay_in, kind_of_limit
+from steer_llm_sdk.providers.openai_chat.codes import OPENAI_CODES
 from steer_llm_sdk.providers.reading import as_string, object_at, objects_at, text_at
 
 
@@ -44,30 +36,36 @@ def read_answer(answer: ErrorAnswer) -> ProviderError:
     # Gemini's copy of this format wraps the object in a list.
     first = found[0] if isinstance(found, list) and found else found
     value = (error_object(first) or {}) if isinstance(first, dict) else {}
+    details = objects_at(value, "details")
     return make_error(
         answer.provider,
         code_of(value),
         message_of(value) or describe_body(answer),
         status=answer.status,
         body_status=_status_in(value) if answer.status < 400 else None,
-        codes=OPENAI_CODES,
+        codes=_CODES,
         body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
         request_id=as_string(value.get("request_id")),
+        kind=kind_of_limit(details),  # as Google has them, in this form too
+        retry_after=delay_in(details),
     )
 
 
 def read_failure(provider: str, value: Mapping[str, Any], request_id: str | None) -> ProviderError:
     """The error that a stream carries; `value` is what `error_object` found."""
+    details = objects_at(value, "details")
     return make_error(
         provider,
         code_of(value),
         message_of(value),
         status=200,
         body_status=_status_in(value),
-        codes=OPENAI_CODES,
+        codes=_IN_STREAMS,
         body=msgspec.json.encode(value).decode(),
         request_id=request_id,
+        kind=kind_of_limit(details),
+        retry_after=delay_in(details),
     )
 
 
@@ -146,117 +144,34 @@ def _status_in(error: Mapping[str, Any]) -> int | None:
     return status_of(error) or status_of({"code": status})
 
 
+_CODES = {**GOOGLE_CODES, **OPENAI_CODES}
+
+# Words that say nothing beside a status, which knows better.
+_IN_STREAMS = {**_CODES, "api_error": ServerError}
+
 _BARE = ("message", "detail", "msg", "error_msg", "error_message")
-
-# https://platform.minimax.io/docs/api-reference/errorcode: `base_resp.status_code`, in a 200.
-_MINIMAX: Mapping[str, type[ProviderError]] = {
-    "minimax_1000": ServerError,
-    "minimax_1001": ServerError,
-    "minimax_1002": RateLimitError,
-    "minimax_1004": AuthenticationError,
-    "minimax_1008": QuotaExceededError,
-    "minimax_1013": ServerError,
-    "minimax_1024": ServerError,
-    "minimax_1026": ContentFilterError,
-    "minimax_1027": ContentFilterError,
-    "minimax_1033": ServerError,
-    "minimax_1039": RateLimitError,
-    "minimax_1041": RateLimitError,
-    "minimax_1042": InvalidRequestError,
-    "minimax_2013": InvalidRequestError,
-    "minimax_2049": AuthenticationError,
-    "minimax_2056": QuotaExceededError,
-}
-
-OPENAI_CODES: Mapping[str, type[ProviderError]] = {
-    "account_deactivated": AuthenticationError,
-    "authentication_error": AuthenticationError,
-    "AuthenticationError": AuthenticationError,
-    "BadRequestError": InvalidRequestError,
-    "billing_hard_limit_reached": QuotaExceededError,
-    "billing_not_active": QuotaExceededError,
-    "bio_policy": ContentFilterError,
-    "content_filter": ContentFilterError,
-    "content_policy_violation": ContentFilterError,
-    "context_length_exceeded": ContextLengthError,
-    "cyber_policy": ContentFilterError,
-    "data_residency_mismatch": InvalidRequestError,
-    "deployment_not_found": NotFoundError,
-    "DeploymentNotFound": NotFoundError,
-    "empty_image_file": InvalidRequestError,
-    "engine_overloaded": OverloadedError,
-    "engine_overloaded_error": OverloadedError,
-    "exceed_context_size_error": ContextLengthError,
-    "exceeded_current_quota_error": QuotaExceededError,
-    "failed_to_download_image": InvalidRequestError,
-    "generation": ServerError,
-    "image_content_policy_violation": ContentFilterError,
-    "image_file_not_found": InvalidRequestError,
-    "image_file_too_large": InvalidRequestError,
-    "image_parse_error": InvalidRequestError,
-    "image_too_large": InvalidRequestError,
-    "image_too_small": InvalidRequestError,
-    "insufficient_balance": QuotaExceededError,
-    "insufficient_quota": QuotaExceededError,
-    "internal_error": ServerError,
-    "internal_server_error": ServerError,
-    "InternalServerError": ServerError,
-    "invalid_api_key": AuthenticationError,
-    "invalid_authentication": AuthenticationError,
-    "invalid_authentication_error": AuthenticationError,
-    "invalid_base64_image": InvalidRequestError,
-    "invalid_image": InvalidRequestError,
-    "invalid_image_format": InvalidRequestError,
-    "invalid_image_mode": InvalidRequestError,
-    "invalid_image_url": InvalidRequestError,
-    "invalid_prompt": InvalidRequestError,
-    "invalid_request_error": InvalidRequestError,
-    "json_validate_failed": InvalidRequestError,
-    "misalignment_policy_violation": ContentFilterError,
-    "model_not_found": NotFoundError,
-    "not_found_error": NotFoundError,
-    "NotFoundError": NotFoundError,
-    "overloaded": OverloadedError,
-    "overloaded_error": OverloadedError,
-    "permission_denied": PermissionDeniedError,
-    "permission_error": PermissionDeniedError,
-    "PermissionDeniedError": PermissionDeniedError,
-    "previous_response_not_found": NotFoundError,
-    "rate_limit_error": RateLimitError,
-    "rate_limit_exceeded": RateLimitError,
-    "rate_limit_reached_error": RateLimitError,
-    "RateLimitError": RateLimitError,
-    "requests": RateLimitError,
-    "ResponsibleAIPolicyViolation": ContentFilterError,
-    "server_error": ServerError,
-    "server_is_overloaded": OverloadedError,
-    "service_unavailable": OverloadedError,
-    "service_unavailable_error": OverloadedError,
-    "ServiceUnavailableError": OverloadedError,
-    "slow_down": OverloadedError,
-    "string_above_max_length": InvalidRequestError,
-    "tokens": RateLimitError,
-    "too_many_requests_error": RateLimitError,
-    "tool_use_failed": InvalidRequestError,
-    "unavailable_error": OverloadedError,
-    "unsupported_country_region_territory": PermissionDeniedError,
-    "unsupported_image_media_type": InvalidRequestError,
-    "usage_limit_reached": QuotaExceededError,
-    "validation": InvalidRequestError,
-    "vector_store_timeout": ServerError,
-    "wrong_api_key": AuthenticationError,
-    **_MINIMAX,
-}
 
 
 def code_of(error: Mapping[str, Any]) -> str | None:
     """The most precise word of an error object that is in the table, else the first that is there.
 
-    ``code`` is looked at before ``type``. A number is no word: see `status_of`.
+    ``code`` is looked at before the ``error_type`` that OpenRouter keeps apart, ``type`` and
+    Google's ``status``. A number is no word: see `status_of`.
     """
-    words = [w for w in (error.get("code"), error.get("type")) if isinstance(w, str) and w]
-    known = (word for word in words if word in OPENAI_CODES)
+    kind = object_at(error, "metadata").get("error_type")
+    candidates = (error.get("code"), kind, error.get("type"), error.get("status"))
+    words = [word for word in candidates if isinstance(word, str) and word]
+    known = (found for word in words if (found := _known(word)) is not None)
     return next(known, words[0] if words else None)
+
+
+def _known(word: str) -> str | None:
+    """The word, or what stands before its detail: ``RateLimitExceeded.EndpointTPMExceeded``."""
+    beginning = _DETAIL.split(word, maxsplit=1)[0]
+    return next((each for each in (word, beginning) if each in _CODES), None)
+
+
+_DETAIL = re.compile(r"[.:]")
 
 
 def status_of(error: Mapping[str, Any]) -> int | None:

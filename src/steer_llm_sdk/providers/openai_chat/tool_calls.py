@@ -81,7 +81,12 @@ class ToolCallIndexes:
         """The call that a piece with an id or a name continues; None when it begins another."""
         at_index = self._last if index is None else self._by_index.get(index)
         if id:
-            return self._by_id.get(id) or self._of_new_id(at_index, index, name)
+            has_id = at_index is not None and at_index.id == id
+            known = at_index if has_id else self._by_id.get(id)
+            if known is None:
+                return self._of_new_id(at_index, index, name)
+            # An id that another function's call has is no name for this one.
+            return known if not name or known.name in {None, name} else None
         if index is None or at_index is None:
             # A name without an id and without a known place begins a call.
             return None

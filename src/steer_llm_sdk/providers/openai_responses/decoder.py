@@ -38,6 +38,7 @@ from steer_llm_sdk.providers.base import (
     TerminalMarkers,
     WireFormat,
 )
+from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.openai_chat.errors import (
     error_in_chunk,
     error_object,
@@ -60,6 +61,7 @@ from steer_llm_sdk.providers.openai_responses.said import ItemKey
 from steer_llm_sdk.providers.openai_responses.unknown import PASSING, about_event
 from steer_llm_sdk.providers.reading import (
     as_string,
+    is_end,
     is_keep_alive,
     object_at,
     parse_object,
@@ -154,6 +156,7 @@ class ResponsesDecoder:
         self._content_index: int | None = -1
         self._pieces: list[str] = []
         self._thought: tuple[ItemKey, str, int | None] | None = None  # whose part goes on
+        self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one event.
@@ -181,8 +184,8 @@ class ResponsesDecoder:
         return (text,) if text else ()
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """Nothing is ever held back."""
-        return ()
+        """Give half of a character; nothing else is ever held back."""
+        return self._halves.read_eof()
 
     # --- deltas -------------------------------------------------------------------------------
 
@@ -231,11 +234,16 @@ class ResponsesDecoder:
     # --- every other event --------------------------------------------------------------------
 
     def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
-        data = frame.data.strip()
-        if data == b"[DONE]" or is_keep_alive(data):
+        if is_end(frame) or is_keep_alive(frame.data):
             return ()
-        event = parse_object(data, self._provider)
-        kind = text_at(event, "type") or frame.event or ("error" if event.get("error") else "")
+        data, before = self._halves.join(frame.data)
+        found = self._read_event(parse_object(data, self._provider), frame.event)
+        return (before, *found) if before else found
+
+    def _read_event(self, event: dict[str, Any], name: str) -> Sequence[Fragment]:
+        kind = text_at(event, "type") or name or ("error" if event.get("error") else "")
+        if not kind and event.get("object") == "response":
+            kind = "response.done"  # the answer as one document: the server does not stream
         event["type"] = kind
         number = count_at(event, "sequence_number")
         self.last_sequence_number = self.last_sequence_number if number is None else number

@@ -1,0 +1,314 @@
+"""What gateways carry from one wire format into another: words, marks of the end, documents.
+
+Each is tried in every format, on the whole road from bytes to events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
+from steer_llm_sdk.providers.base import WireFormat
+from steer_llm_sdk.providers.endings import FAILED_REASONS, FINISH_REASONS, meaning
+from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.halves import Halves
+from steer_llm_sdk.providers.ollama.decoder import Ollama
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
+from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
+from support.pure_road import Travelled, travel
+
+
+def sse(*payloads: Any) -> bytes:
+    texts = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
+    return b"".join(b"data: %b\n\n" % text for text in texts)
+
+
+def lines(*payloads: Any) -> bytes:
+    texts = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
+    return b"".join(b"%b\n" % text for text in texts)
+
+
+def _chat(text: str) -> dict[str, Any]:
+    return {"id": "r", "model": "m", "choices": [{"index": 0, "delta": {"content": text}}]}
+
+
+def _chat_end(word: str) -> list[Any]:
+    return [{"choices": [{"index": 0, "delta": {}, "finish_reason": word}]}]
+
+
+def _anthropic(text: str) -> dict[str, Any]:
+    delta = {"type": "text_delta", "text": text}
+    return {"type": "content_block_delta", "index": 0, "delta": delta}
+
+
+def _anthropic_end(word: str) -> list[Any]:
+    stop = {"type": "message_delta", "delta": {"stop_reason": word}}
+    return [stop, {"type": "message_stop"}]
+
+
+def _gemini(text: str, **candidate: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": text}]}, "index": 0, **candidate}]}
+
+
+def _gemini_end(word: str) -> list[Any]:
+    return [_gemini("", finishReason=word)]
+
+
+def _ollama(text: str, **line: Any) -> dict[str, Any]:
+    return {"model": "m", "message": {"role": "assistant", "content": text}, "done": False, **line}
+
+
+def _ollama_end(word: str) -> list[Any]:
+    return [_ollama("", done=True, done_reason=word)]
+
+
+def _responses(text: str) -> dict[str, Any]:
+    place = {"output_index": 0, "content_index": 0}
+    return {"type": "response.output_text.delta", "delta": text, **place}
+
+
+def _responses_end(_word: str) -> list[Any]:
+    return [{"type": "response.completed", "response": {"status": "completed", "output": []}}]
+
+
+Framing = Callable[..., bytes]
+Ending = Callable[[str], list[Any]]
+
+# Of each format: itself, how frames are written, words in it, its end.
+FORMATS: dict[str, tuple[WireFormat, Framing, Callable[[str], dict[str, Any]], Ending]] = {
+    "openai-chat": (OpenAIChat(), sse, _chat, _chat_end),
+    "anthropic": (AnthropicMessages(), sse, _anthropic, _anthropic_end),
+    "gemini": (Gemini(), sse, _gemini, _gemini_end),
+    "ollama": (Ollama(), lines, _ollama, _ollama_end),
+    "openai-responses": (OpenAIResponses(), sse, _responses, _responses_end),
+}
+WITH_WORDS = [name for name in FORMATS if name != "openai-responses"]
+
+
+def read(name: str, *between: Any, end: Sequence[Any] | None = None) -> Travelled:
+    """Read words, what stands between, and the end of an answer."""
+    wire, frame, words, ending = FORMATS[name]
+    return travel(wire, [frame(words("Hi"), *between, *(ending("stop") if end is None else end))])
+
+
+# --- why it stopped --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WITH_WORDS)
+@pytest.mark.parametrize("word", FINISH_REASONS)
+def test_a_word_of_another_format_means_what_it_means_there(name: str, word: str) -> None:
+    for spelled in (word, word.upper()):
+        travelled = read(name, end=FORMATS[name][3](spelled))
+
+        assert travelled.outcome == "complete"
+        assert travelled.response.finish_reason == meaning(word)
+
+
+@pytest.mark.parametrize("name", WITH_WORDS)
+@pytest.mark.parametrize("word", FAILED_REASONS)
+def test_a_word_for_a_failure_is_one_in_every_format(name: str, word: str) -> None:
+    for spelled in (word, word.upper()):
+        travelled = read(name, end=FORMATS[name][3](spelled))
+
+        assert travelled.outcome in {"ServerError", "OverloadedError"}
+        assert travelled.response.get_text() == "Hi"
+
+
+def test_no_word_is_both_an_end_and_a_failure() -> None:
+    assert not FINISH_REASONS.keys() & FAILED_REASONS.keys()
+
+
+@pytest.mark.parametrize("last", ["stop", "STOP", "end_turn"])
+def test_a_gateways_own_stop_replaces_no_other_reason(last: str) -> None:
+    travelled = read("openai-chat", *_chat_end("length"), end=_chat_end(last))
+
+    assert travelled.response.finish_reason == "length"
+
+
+def test_a_stop_in_every_chunk_gives_way_to_the_last_reason() -> None:
+    each = _chat(" there")
+    each["choices"][0]["finish_reason"] = "stop"
+
+    travelled = read("openai-chat", each, end=_chat_end("content_filter"))
+
+    assert travelled.response.get_text() == "Hi there"
+    assert travelled.response.finish_reason == "content_filter"
+
+
+# --- the end, and signs of life --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("mark", [b"[DONE]", b"DONE", b'"[DONE]"', b"[done]"])
+def test_a_mark_of_the_end_behind_the_end_says_nothing(name: str, mark: bytes) -> None:
+    travelled = read(name, end=[*FORMATS[name][3]("stop"), mark])
+
+    assert travelled.outcome == "complete"
+    assert travelled.response.get_text() == "Hi"
+
+
+@pytest.mark.parametrize("name", ["anthropic", "gemini", "ollama", "openai-responses"])
+def test_a_mark_of_the_end_alone_completes_nothing(name: str) -> None:
+    assert read(name, end=[b"[DONE]"]).outcome == "IncompleteStreamError"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "sign",
+    [
+        b": keep-alive",
+        b"ping",
+        b'"ping"',
+        b'{"ping"}',
+        b"[PING]",
+        b"keep_alive",
+        b"heartbeat",
+        b"pong",
+    ],
+)
+def test_a_sign_of_life_in_the_midst_of_an_answer_says_nothing(name: str, sign: bytes) -> None:
+    travelled = read(name, sign)
+
+    assert travelled.outcome == "complete"
+    assert travelled.response.get_text() == "Hi"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_sentence_in_the_midst_of_an_answer_is_no_sign_of_life(name: str) -> None:
+    assert read(name, b"the ping failed").outcome == ProtocolError.__name__
+
+
+# --- the answer as one document --------------------------------------------------------------
+
+USAGE = {"input_tokens": 3, "output_tokens": 4}
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "openai-chat": {
+        "object": "chat.completion",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hi"},
+                "finish_reason": "length",
+            }
+        ],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+    },
+    "anthropic": {
+        "type": "message",
+        "id": "m",
+        "model": "c",
+        "content": [{"type": "text", "text": "Hi"}],
+        "stop_reason": "max_tokens",
+        "usage": USAGE,
+    },
+    "gemini": _gemini("Hi", finishReason="MAX_TOKENS")
+    | {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4}},
+    "ollama": _ollama("Hi", done=True, done_reason="length", prompt_eval_count=3, eval_count=4),
+    "openai-responses": {
+        "object": "response",
+        "id": "r",
+        "status": "incomplete",
+        "incomplete_details": {"reason": "max_output_tokens"},
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
+        "usage": USAGE,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "indent"),
+    # Of Ollama's format a line is a frame.
+    [*((name, None) for name in DOCUMENTS), *((name, 2) for name in DOCUMENTS if name != "ollama")],
+)
+def test_a_server_that_does_not_stream_is_understood(name: str, indent: int | None) -> None:
+    body = json.dumps(DOCUMENTS[name], indent=indent).encode()
+
+    response = travel(FORMATS[name][0], [body]).response
+
+    assert response.error is None
+    assert (response.get_text(), response.finish_reason) == ("Hi", "length")
+    assert response.usage is not None
+    assert response.usage["total_tokens"] == 7
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_that_was_cut_is_none(name: str) -> None:
+    body = json.dumps(DOCUMENTS[name]).encode()
+
+    for end in range(0, len(body), 7):
+        assert travel(FORMATS[name][0], [body[:end]]).outcome != "complete"
+
+
+# --- half of a character ---------------------------------------------------------------------
+
+
+def cut_pair(name: str) -> tuple[bytes, bytes]:
+    """Two frames, each with half of an emoji."""
+    words = FORMATS[name][2]
+    first, second = (
+        json.dumps(words("a\N{GRINNING FACE}b")),
+        json.dumps(words("\N{GRINNING FACE}b")),
+    )
+    return (
+        first.replace("\\ude00b", "").encode(),
+        second.replace("\\ud83d", "").encode(),
+    )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_character_that_was_cut_in_two_is_one(name: str) -> None:
+    travelled = read(name, *cut_pair(name))
+
+    assert travelled.response.get_text() == "Hia\N{GRINNING FACE}b"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_half_of_a_character_is_replaced(name: str) -> None:
+    first, second = cut_pair(name)
+
+    cut = read(name, first, end=())
+    alone = read(name, second)
+    twice = read(name, first, first, second)
+
+    assert cut.response.get_text() == "Hia\N{REPLACEMENT CHARACTER}"
+    assert alone.response.get_text() == "Hi\N{REPLACEMENT CHARACTER}b"
+    assert twice.response.get_text() == "Hia\N{REPLACEMENT CHARACTER}a\N{GRINNING FACE}b"
+
+
+def test_an_escaped_backslash_begins_no_half() -> None:
+    halves = Halves()
+
+    for data in (rb'{"a": "\\ud83d"}', rb'{"a": "\\\\ud83d"}', rb'{"a": "\ud83d\ude00"}'):
+        assert halves.join(data) == (data, "")
+        assert not halves
+
+
+# --- lines that a gateway writes as events ---------------------------------------------------
+
+
+def test_lines_of_ollama_may_be_written_as_events() -> None:
+    body = sse(_ollama("Hi"), *_ollama_end("stop"))
+
+    assert travel(Ollama(), [body]).response.get_text() == "Hi"
+
+
+@pytest.mark.parametrize("key", ["StatusCode", "status_code", "code"])
+def test_the_status_in_an_error_of_ollamas_cloud_decides(key: str) -> None:
+    error = {key: 401, "error": "unauthorized"}
+
+    assert read("ollama", error).outcome == "AuthenticationError"
+    assert read("ollama", {"error": "it broke", key: 7}).outcome == "ServerError"
+
+
+def test_arguments_of_gemini_may_be_a_text() -> None:
+    call = {"functionCall": {"name": "f", "args": '{"a": 1}'}}
+    candidate = {"content": {"parts": [call]}, "finishReason": "STOP"}
+
+    travelled = travel(Gemini(), [sse({"candidates": [candidate]})])
+
+    assert travelled.response.tool_calls[0]["arguments"] == '{"a": 1}'
