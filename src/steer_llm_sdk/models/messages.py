@@ -6,13 +6,23 @@ What a caller passes (a string, mappings in the spelling of OpenAI or of Anthrop
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from pathlib import PurePath
+from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.foreign import as_messages
+from steer_llm_sdk.models.inputs import (
+    TEXT_KINDS,
+    InputFile,
+    InputImage,
+    InputPart,
+    InputRaw,
+    InputText,
+    read_bare,
+    read_input,
+)
 from steer_llm_sdk.models.parts import (
     CommentaryPart,
     Part,
@@ -20,59 +30,26 @@ from steer_llm_sdk.models.parts import (
     TextPart,
     ToolCallPart,
 )
-from steer_llm_sdk.models.plain_json import plain_mapping
+from steer_llm_sdk.models.plain_json import plain_json, plain_mapping
 from steer_llm_sdk.models.turns import read_parts, read_version
 
-_DATA_URL = re.compile(
-    r"data:(?P<media_type>[\w.+-]+/[\w.+-]+)?(?:;[^,;]*)*;base64,(?P<data>.*)", re.DOTALL
-)
-
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+__all__ = [
+    "ROLES",
+    "InputFile",
+    "InputImage",
+    "InputPart",
+    "InputRaw",
+    "InputText",
+    "Message",
+    "ToolCall",
+    "read_messages",
+    "split_system",
+]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 _SYSTEM_ROLES = frozenset({"system", "developer"})
-_TEXT_KINDS = frozenset({"text", "input_text"})
-
-# What an image is read from; a block that says more passes in its own spelling.
-_IMAGE_KEYS: Mapping[str, frozenset[str]] = {
-    "image_url": frozenset({"type", "image_url"}),
-    "input_image": frozenset({"type", "image_url", "detail"}),
-    "image": frozenset({"type", "source", "data", "media_type", "url"}),
-}
 _RESULT_KEYS = frozenset({"type", "tool_use_id", "tool_call_id", "content", "is_error"})
-
-
-@dataclass(frozen=True, slots=True)
-class InputText:
-    """Words."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class InputImage:
-    """An image: by `url`, or as base64 `data` with its `media_type`."""
-
-    url: str | None = None
-    data: str | None = None
-    media_type: str = "image/png"
-    detail: str | None = None
-
-    @property
-    def as_url(self) -> str:
-        """A URL in either case: its own, or a ``data:`` one."""
-        return self.url or f"data:{self.media_type};base64,{self.data}"
-
-
-@dataclass(frozen=True, slots=True)
-class InputRaw:
-    """A part in the provider's own spelling, passed to it unchanged."""
-
-    value: Mapping[str, Any]
-
-
-InputPart: TypeAlias = InputText | InputImage | InputRaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +120,25 @@ def read_messages(messages: object) -> tuple[Message, ...]:
         )
     read = tuple(
         message
-        for position, item in enumerate(messages)
-        for message in _read_message(item, f"messages[{position}]")
+        for where, item in as_messages(_plain_items(messages))
+        for message in _read_message(item, where)
     )
     if not read:
         raise ConfigurationError("messages: expected at least one message, found none")
     return read
+
+
+def _plain_items(messages: Iterable[object]) -> Iterator[tuple[str, object]]:
+    """Each item with its place; what has no role and no content of its own as plain JSON."""
+    for position, item in enumerate(messages):
+        where = f"messages[{position}]"
+        is_message = isinstance(item, Message) or (
+            hasattr(item, "role")
+            and hasattr(item, "content")
+            and not hasattr(item, "parts")
+            and getattr(item, "type", None) != "message"  # what an API answered, whole
+        )
+        yield where, item if is_message else plain_json(item, where)
 
 
 def split_system(messages: Sequence[Message], system: str | None) -> tuple[str, list[Message]]:
@@ -176,7 +166,7 @@ def _words_of(part: InputPart, role: str) -> str:
     text = part.value.get("text") if isinstance(part, InputRaw) else None
     if (
         isinstance(part, InputRaw)
-        and part.value.get("type") in _TEXT_KINDS
+        and part.value.get("type") in TEXT_KINDS
         and isinstance(text, str)
     ):
         return text
@@ -266,12 +256,18 @@ def _plain_blocks(parts: Iterable[Part]) -> Iterator[InputText | ToolCall]:
             yield InputText("\n\n" + part.text if is_apart else part.text)
 
 
+# What is read of an object; the last of them is what some models want back with their calls.
+_KNOWN = (
+    "role", "content", "tool_calls", "tool_call_id", "name", "is_error", "phase",
+    "reasoning_content", "reasoning_details", "thinking_blocks",
+)  # fmt: skip
+
+
 def _fields_of(item: object, where: str) -> dict[str, Any]:
-    if isinstance(item, Mapping):
-        return plain_mapping(item, where)
+    if isinstance(item, Mapping):  # copied already
+        return dict(item)
     if hasattr(item, "role") and hasattr(item, "content"):
-        known = ("role", "content", "tool_calls", "tool_call_id", "name")
-        found = {key: getattr(item, key) for key in known if getattr(item, key, None) is not None}
+        found = {key: getattr(item, key) for key in _KNOWN if getattr(item, key, None) is not None}
         return plain_mapping(found, where)
     raise ConfigurationError(
         f"{where}: expected a mapping with role and content, found {type(item).__name__}"
@@ -281,7 +277,7 @@ def _fields_of(item: object, where: str) -> dict[str, Any]:
 def _blocks_of(content: object, where: str) -> Iterable[object]:
     if content is None:
         return ()
-    if isinstance(content, str):
+    if isinstance(content, str | bytes | bytearray | memoryview | PurePath):
         return (content,)
     if isinstance(content, Iterable) and not isinstance(content, Mapping):
         return content
@@ -295,13 +291,15 @@ def _read_block(block: object, where: str) -> InputPart | ToolCall | Message:
     """Read one content block: a part, a call, or an answer to a call."""
     if isinstance(block, str):
         return InputText(block)
+    if isinstance(block, InputText | InputImage | InputFile | ToolCall):
+        return block
     if isinstance(block, InputRaw):
         return InputRaw(plain_mapping(block.value, where))
-    if isinstance(block, InputText | InputImage | ToolCall):
-        return block
+    if (bare := read_bare(block, where)) is not None:
+        return bare
     if not isinstance(block, Mapping):
         raise ConfigurationError(
-            f"{where}: expected a content part to be a string or a mapping, "
+            f"{where}: expected a content part to be a string, a mapping, bytes or a Path, "
             f"found {type(block).__name__}"
         )
     kind = block.get("type", "text" if "text" in block else None)
@@ -309,53 +307,7 @@ def _read_block(block: object, where: str) -> InputPart | ToolCall | Message:
         return _read_tool_call(block, where)
     if kind == "tool_result":
         return _read_tool_result(block, where)
-    return _read_part(block, kind)
-
-
-def _read_part(block: Mapping[str, Any], kind: object) -> InputPart:
-    if not isinstance(kind, str):
-        return InputRaw(block)
-    if kind in _TEXT_KINDS and isinstance(block.get("text"), str):
-        return InputText(block["text"]) if set(block) <= {"type", "text"} else InputRaw(block)
-    if not set(block) <= _IMAGE_KEYS.get(kind, frozenset()):
-        return InputRaw(block)
-    if kind in {"image_url", "input_image"}:
-        given = block.get("image_url")
-        source = given if isinstance(given, Mapping) else {**block, "url": given}
-        return _image(source.get("url"), source.get("detail")) or InputRaw(block)
-    return _read_image(block) or InputRaw(block)
-
-
-def _read_image(block: Mapping[str, Any]) -> InputImage | None:
-    source = block.get("source", block)
-    if not isinstance(source, Mapping):
-        return None
-    data = source.get("data")
-    if isinstance(data, bytes | bytearray | memoryview):
-        data = base64.b64encode(data).decode()
-    if isinstance(data, str):
-        return InputImage(data=data, media_type=source.get("media_type", "image/png"))
-    return _image(source.get("url"), None)
-
-
-def read_data_url(url: str) -> tuple[str, str] | None:
-    """Read a ``data:`` URL: its media type and its base64; None where it is none."""
-    match = _DATA_URL.fullmatch(url)
-    return (match["media_type"] or "image/png", match["data"]) if match else None
-
-
-def _image(url: object, detail: object) -> InputImage | None:
-    if not isinstance(url, str):
-        return None
-    wanted = detail if isinstance(detail, str) else None
-    if (read := read_data_url(url)) is not None:
-        return InputImage(data=read[1], media_type=read[0], detail=wanted)
-    if not _SCHEME.match(url):
-        raise ConfigurationError(
-            f"messages: expected the URL of an image, found {url!r:.80}; for a file of this "
-            'machine: {"type": "image", "data": path.read_bytes(), "media_type": "image/png"}'
-        )
-    return InputImage(url=url, detail=wanted)
+    return read_input(block, kind, where)
 
 
 def _read_tool_call(call: object, where: str) -> ToolCall:

@@ -8,19 +8,23 @@ every JSON library takes; so a change that the caller makes meanwhile changes no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+# The library's own parts and tools are read as they are.
+_OWN = "steer_llm_sdk."
+
 _TEXT = (str, bytes, bytearray, memoryview)
 
 
 def plain_json(value: object, where: str) -> Any:
-    """Copy a value, with dicts for mappings and pydantic's objects, and lists for sequences.
+    """Copy a value, with dicts for mappings and objects with fields, and lists for sequences.
 
-    Others are left as they are.
+    Objects with fields are pydantic's, dataclasses and msgspec's; a field that is None was not
+    said. Others, and the library's own, are left as they are.
 
     Args:
         value: What the caller passed.
@@ -48,8 +52,20 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, _TEXT):
         return [_plain(inner) for inner in value]
+    if value.__class__.__module__.startswith(_OWN):
+        return value
     # The official SDKs' objects are pydantic's: a field that is None was not said.
     dump = getattr(value, "model_dump", None)
     if callable(dump) and not isinstance(value, type):
         return _plain(dump(mode="json", by_alias=True, exclude_none=True))
-    return value
+    if (names := _fields_of(value)) is None or isinstance(value, type):
+        return value
+    found = ((name, getattr(value, name)) for name in names)
+    return {name: _plain(inner) for name, inner in found if inner is not None}
+
+
+def _fields_of(value: Any) -> Iterable[str] | None:
+    """The names of the fields of a dataclass or a msgspec Struct; None where it is neither."""
+    fields = getattr(value, "__dataclass_fields__", None)
+    found: Iterable[str] | None = getattr(value, "__struct_fields__", fields)
+    return found

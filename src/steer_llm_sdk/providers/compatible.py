@@ -21,6 +21,9 @@ _WIRE = "steer_llm_sdk.providers.openai_chat.decoder:OpenAIChat"
 # What templates of models are told that think only when they are to.
 _NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 
+# Servers that hand audio on to whatever reads it.
+_MANY_SOUNDS = ("wav", "mp3", "aac", "aiff", "flac", "m4a", "ogg")
+
 COMMON = Dialect()
 OPENAI = Dialect(
     max_tokens_field="max_completion_tokens",
@@ -29,6 +32,8 @@ OPENAI = Dialect(
 )
 # https://console.groq.com/docs/reasoning and https://inference-docs.cerebras.ai/capabilities/reasoning
 GROQ = Dialect(
+    documents=None,
+    audio_formats=(),
     max_tokens_field="max_completion_tokens",
     reasoning=effort_at("reasoning_effort", minimal="low"),
 )
@@ -36,6 +41,8 @@ CEREBRAS = GROQ
 XAI = Dialect(reasoning=effort_at("reasoning_effort", minimal="low"))
 # https://api-docs.deepseek.com/guides/thinking_mode: a switch, and a word beside it.
 DEEPSEEK = Dialect(
+    documents=None,
+    audio_formats=(),
     takes_json_schema=False,
     reasoning=ReasoningSpelling(
         {
@@ -50,7 +57,9 @@ DEEPSEEK = Dialect(
 )
 # https://openrouter.ai/docs/use-cases/reasoning-tokens
 OPENROUTER = Dialect(
-    reasoning=replace(effort_at("reasoning", "effort"), budget=("reasoning", "max_tokens"))
+    documents="file_by_url",
+    audio_formats=_MANY_SOUNDS,
+    reasoning=replace(effort_at("reasoning", "effort"), budget=("reasoning", "max_tokens")),
 )
 # https://docs.together.ai/docs/inference/chat/reasoning
 TOGETHER = Dialect(
@@ -76,6 +85,7 @@ MOONSHOT = Dialect(
 # model's own template is told whether and how much to think:
 # https://github.com/ggml-org/llama.cpp/tree/master/tools/server
 LLAMACPP = Dialect(
+    documents=None,
     knows_limits=True,
     prefill=Prefill(is_echoed=True),
     reasoning=replace(
@@ -83,10 +93,12 @@ LLAMACPP = Dialect(
         budget=("thinking_budget_tokens",),
     ),
 )
-LMSTUDIO = Dialect(knows_limits=True)  # llama.cpp inside
+LMSTUDIO = Dialect(knows_limits=True, documents=None, audio_formats=())  # llama.cpp inside
 # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#chat-api
 # and https://docs.vllm.ai/en/latest/features/reasoning_outputs.html
 VLLM = Dialect(
+    documents=None,
+    audio_formats=_MANY_SOUNDS,
     knows_limits=True,
     prefill=Prefill(body={"add_generation_prompt": False, "continue_final_message": True}),
     reasoning=replace(

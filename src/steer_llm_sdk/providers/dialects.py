@@ -41,6 +41,9 @@ class Dialect:
         takes_json_schema: ``response_format`` may carry a schema.
         knows_limits: Its schemas may have lengths, defaults and the like, which OpenAI's strict
             mode refuses.
+        documents: How a document is spelled: as a ``file``, as one that may be a URL, or Mistral's
+            way; None where there is no such thing.
+        audio_formats: The formats of audio that it takes; none where it takes no audio.
         reasoning: How it is told how much to reason.
         prefill: How an answer that was cut is taken up again; None where it cannot be.
         home: The domains where this dialect is spoken; at any other host the common one is. Empty:
@@ -55,6 +58,8 @@ class Dialect:
     knows_developer_role: bool = False
     takes_json_schema: bool = True
     knows_limits: bool = False
+    documents: Literal["file", "file_by_url", "document_url"] | None = "file"
+    audio_formats: tuple[str, ...] = ("wav", "mp3")
     reasoning: ReasoningSpelling = _BY_WORDS
     prefill: Prefill | None = None
     home: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steer_llm_sdk.errors import InvalidJSONError, SchemaError
+from steer_llm_sdk.models.plain_json import plain_mapping
 from steer_llm_sdk.structured.finder import JSONFinder
 from steer_llm_sdk.structured.parser import (
     IncrementalJSONParser,
@@ -61,6 +62,7 @@ def read_item_type(item_type: object, *, validate_schema: bool = True) -> Respon
         ConfigurationError: The type is not known, or the schema is not valid or has no validator.
     """
     if isinstance(item_type, Mapping):
+        item_type = plain_mapping(item_type, "item_type")
         item = SchemaValidator(item_type, "item_type") if validate_schema else None
         return ResponseFormat(_items_of(item_type, "item"), ItemsValidator(item))
     schema, validator = describe_type(item_type, "item_type")

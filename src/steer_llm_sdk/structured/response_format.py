@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.plain_json import plain_mapping
 from steer_llm_sdk.models.requests import JSONFormat, RawTool
 from steer_llm_sdk.providers.schemas import with_object_at_root
 from steer_llm_sdk.structured.validators import (
@@ -75,7 +76,8 @@ def read_response_format(
     if isinstance(response_format, JSONFormat):
         return _checked(response_format, validate_schema=validate_schema)
     if isinstance(response_format, Mapping):
-        return _read_mapping(response_format, validate_schema=validate_schema)
+        given = plain_mapping(response_format, "response_format")
+        return _read_mapping(given, validate_schema=validate_schema)
     if isinstance(response_format, str | bytes | int | float | list | tuple):
         raise ConfigurationError(f"response_format: {_WANTED}, found {response_format!r}")
     return _read_type(response_format)

@@ -17,6 +17,7 @@ API: nothing is sent for it, and the library checks what arrives. Everything els
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +33,9 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.bedrock.files import spell_file
 from steer_llm_sdk.providers.bedrock.reasoning import build_reasoning
+from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.writing import (
     arguments_object,
@@ -69,6 +72,10 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         ConfigurationError: Something is asked for that the API has no way to say, the arguments of
             an earlier tool call are no JSON object, or something cannot be written as JSON.
     """
+    messages = spell_files(
+        chat.messages, "bedrock", lambda file: spell_file(file, endpoint.provider)
+    )
+    chat = replace(chat, messages=messages)
     body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     url = model_url(endpoint, chat.model, "converse-stream")
     headers = build_headers(endpoint, chat.extra_headers, bearer(endpoint), accept="*/*")

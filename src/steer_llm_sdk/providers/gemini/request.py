@@ -15,15 +15,16 @@ for its text.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.inputs import InputFile
+from steer_llm_sdk.models.media import media_type_of
 from steer_llm_sdk.models.messages import (
     InputImage,
     InputPart,
@@ -42,6 +43,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.gemini.schema import format_schema
 from steer_llm_sdk.providers.gemini.turns import SIGNATURE, answer_parts, build_call
 from steer_llm_sdk.providers.reasoning import join_fields
@@ -60,19 +62,6 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
 # https://ai.google.dev/gemini-api/docs/openai#thinking.
 _BEFORE_LEVELS = re.compile(r"gemini-[12]\b|robotics-er-1")
 _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
-
-# https://ai.google.dev/gemini-api/docs/image-understanding#supported-formats. A file's type is told
-# where its name gives it away; the server looks for itself otherwise.
-_MEDIA_TYPES = {
-    ".gif": "image/gif",
-    ".heic": "image/heic",
-    ".heif": "image/heif",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".pdf": "application/pdf",
-    ".png": "image/png",
-    ".webp": "image/webp",
-}
 
 _Object = dict[str, Any]
 
@@ -125,7 +114,8 @@ def build_body(chat: ChatRequest, provider: str) -> _Object:
         ConfigurationError: As for `build_request`.
     """
     refuse_one_call_alone(chat, provider)
-    system, messages = split_system(chat.messages, chat.system)
+    spelled = spell_files(chat.messages, "gemini", _spell_file)
+    system, messages = split_system(spelled, chat.system)
     fields = {
         "contents": _build_contents(messages, chat.model, provider),
         "systemInstruction": {"parts": [{"text": system}]} if system else None,
@@ -267,10 +257,20 @@ def _without_type(part: InputRaw) -> _Object:
 def _build_image(image: InputImage) -> _Object:
     if image.url is None:
         return {"inlineData": {"mimeType": image.media_type, "data": image.data}}
-    suffix = posixpath.splitext(urlsplit(image.url).path)[1].lower()
-    media_type = _MEDIA_TYPES.get(suffix)
-    known = {"mimeType": media_type} if media_type else {}
-    return {"fileData": {**known, "fileUri": image.url}}
+    return _file_at(image.url)
+
+
+def _spell_file(file: InputFile) -> _Object:
+    """Audio and documents go as images do: https://ai.google.dev/gemini-api/docs/audio."""
+    if file.data is None:
+        return _file_at(file.url or "", file.media_type)
+    return {"inlineData": {"mimeType": file.media_type, "data": file.data}}
+
+
+def _file_at(url: str, media_type: str = "") -> _Object:
+    """A file's type is told where it is known; the server looks for itself otherwise."""
+    known = media_type or media_type_of(url)
+    return {"fileData": {**({"mimeType": known} if known else {}), "fileUri": url}}
 
 
 def _build_answer(message: Message, names: Mapping[str, str], provider: str) -> Iterator[_Object]:

@@ -14,13 +14,16 @@ last; what it says in ``options`` is joined with what is said there already.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.inputs import InputFile
 from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Message, ToolCall
 from steer_llm_sdk.models.parts import Part, ReasoningPart
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest, JSONFormat, RawTool, Tool
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.files import refused, spell_files
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format
 from steer_llm_sdk.providers.writing import (
@@ -49,6 +52,8 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
             an image, a tool is to be chosen, several calls are forbidden, the arguments of an
             earlier call are no JSON object, or something in the request cannot be written as JSON.
     """
+    messages = spell_files(chat.messages, "ollama", lambda file: _no_file(file, endpoint.provider))
+    chat = replace(chat, messages=messages)
     body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     url = f"{endpoint.base_url.rstrip('/')}/api/chat"
     headers = build_headers(
@@ -139,6 +144,10 @@ def _thinking(answer: Iterable[Part]) -> str:
     """The reasoning of an earlier answer, where it came by this format."""
     thoughts = (part for part in answer if isinstance(part, ReasoningPart))
     return "".join(part.text for part in thoughts if part.data_for("ollama") is not None)
+
+
+def _no_file(file: InputFile, provider: str) -> NoReturn:
+    raise refused(file, provider, "words or an image")
 
 
 def _image_data(part: InputPart, provider: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from steer_llm_sdk.models.fragments import File, PartData, ProviderItem
-from steer_llm_sdk.models.messages import read_data_url
+from steer_llm_sdk.models.inputs import read_data_url
 from steer_llm_sdk.providers.reading import (
     as_list,
     as_object,

@@ -17,6 +17,7 @@ MISTRAL = Dialect(
     asks_for_usage=False,
     seed_field="random_seed",
     required_tool_choice="any",
+    documents="document_url",  # https://docs.mistral.ai/capabilities/document_ai
     # https://docs.mistral.ai/capabilities/reasoning
     reasoning=effort_at("reasoning_effort", minimal="low"),
     # https://docs.mistral.ai/guides/prefix/: the prefix comes back before its continuation.

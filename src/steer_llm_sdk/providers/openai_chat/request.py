@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,6 +22,8 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.dialects import Dialect
+from steer_llm_sdk.providers.files import spell_files
+from steer_llm_sdk.providers.openai_chat.files import spell_file
 from steer_llm_sdk.providers.openai_chat.turns import answer_calls, answer_fields
 from steer_llm_sdk.providers.reasoning import join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
@@ -44,6 +47,10 @@ def build_request(
     """
     dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
     reasoning = spell_reasoning(chat.reasoning, dialect.reasoning, endpoint.provider)
+    messages = spell_files(
+        chat.messages, "openai", lambda file: spell_file(file, endpoint.provider, dialect)
+    )
+    chat = replace(chat, messages=messages)
     body = _build_body(chat, endpoint.provider, dialect, wire) | reasoning
     body = join_fields(body, chat.extra_body, *reasoning)
     encoded = encode_body(body, endpoint.provider)

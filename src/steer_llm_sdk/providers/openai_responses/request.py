@@ -17,6 +17,7 @@ A part in this API's own spelling is passed unchanged: inside its message when i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -24,6 +25,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.inputs import InputFile
 from steer_llm_sdk.models.messages import (
     InputPart,
     InputRaw,
@@ -41,6 +43,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.files import audio_format, file_name, spell_files
 from steer_llm_sdk.providers.openai_responses.turns import answer_items
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
@@ -102,7 +105,11 @@ def _build_whole(chat: ChatRequest, provider: str) -> dict[str, Any]:
 
     ``text`` holds more than the format, and ``reasoning`` more than the effort.
     """
-    return join_fields(_build_body(chat, provider), chat.extra_body, "text", "reasoning")
+    messages = spell_files(
+        chat.messages, "openai-responses", lambda file: _spell_file(file, provider)
+    )
+    body = _build_body(replace(chat, messages=messages), provider)
+    return join_fields(body, chat.extra_body, "text", "reasoning")
 
 
 def resume_request(
@@ -219,6 +226,16 @@ def _build_part(part: InputPart, role: str) -> _Item:
         return _build_raw(part.value, role)
     # The official types require `detail`, and some copies check it.
     return {"type": "input_image", "image_url": part.as_url, "detail": part.detail or "auto"}
+
+
+def _spell_file(file: InputFile, provider: str) -> _Item:
+    """https://platform.openai.com/docs/guides/pdf-files, and audio in its two formats."""
+    if file.is_audio:
+        name = audio_format(file, ("wav", "mp3"), provider)
+        return {"type": "input_audio", "input_audio": {"data": file.data, "format": name}}
+    if file.data is None:
+        return {"type": "input_file", "file_url": file.url}
+    return {"type": "input_file", "filename": file_name(file), "file_data": file.as_url}
 
 
 def _build_raw(value: Mapping[str, Any], role: str) -> _Item:
