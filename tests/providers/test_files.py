@@ -44,7 +44,7 @@ def sent(provider: str, *content: Any) -> list[dict[str, Any]]:
     found = body(provider, [{"role": "user", "content": list(content)}])
     if provider == "gemini":
         parts: list[dict[str, Any]] = found["contents"][0]["parts"]
-    elif provider == "openai-responses":
+    elif "input" in found:
         parts = found["input"][0]["content"]
     else:
         parts = found["messages"][0]["content"]
@@ -105,6 +105,18 @@ SPELLED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("gemini", AUDIO, {"inlineData": {"mimeType": "audio/wav", "data": WAV}}),
     ("gemini", VIDEO, {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}),
     (
+        "gemini-interactions",
+        DISTANT,
+        {"type": "document", "uri": THERE, "mime_type": "application/pdf"},
+    ),
+    ("gemini-interactions", AUDIO, {"type": "audio", "data": WAV, "mime_type": "audio/wav"}),
+    (
+        "gemini-interactions",
+        {"type": "document", "url": "gs://x/a"},
+        {"type": "document", "uri": "gs://x/a"},
+    ),
+    ("gemini-interactions", VIDEO, {"type": "video", "data": "AAAA", "mime_type": "video/mp4"}),
+    (
         "bedrock",
         DOCUMENT,
         {"document": {"format": "pdf", "name": "a", "source": {"bytes": PDF}}},
@@ -146,6 +158,7 @@ REFUSED = [
     ("anthropic", VIDEO, "a document of application/pdf or text; found a document of the type 'vi"),
     ("ollama", DOCUMENT, "words or an image; found a document of the type 'application/pdf'"),
     ("ollama", AUDIO, "words or an image; found audio of the type 'audio/wav'"),
+    ("cohere", DOCUMENT, "words or images; found a document of the type 'application/pdf'"),
     ("bedrock", DISTANT, "bytes, base64, a path, or at s3://…; found a document by URL"),
     ("bedrock", VIDEO, "a document as pdf, csv, html, md, txt, docx, xlsx; found"),
     (

@@ -20,6 +20,9 @@ _HOMES: Mapping[str, frozenset[str]] = {
     "redacted_thinking": frozenset({"anthropic", "bedrock"}),
 }
 
+# Formats in which a conversation is a list of items, with calls among them.
+_HOMES_OF_ITEMS = frozenset({"interactions", "openai-responses"})
+
 _NOT_IN_NAMES = re.compile(r"[^\w\s().\[\]-]+")
 
 
@@ -69,7 +72,7 @@ def _spell_part(
 def _belongs_elsewhere(value: Mapping[str, Any], wire: str) -> bool:
     kind = value.get("type")
     if is_item_type(kind):
-        return wire != "openai-responses"
+        return wire not in _HOMES_OF_ITEMS
     homes = _HOMES.get(str(kind))
     if homes is None or wire in homes:
         return False

@@ -10,8 +10,9 @@ is merged last.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from steer_llm_sdk.models.inputs import InputFile
 from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Message, ToolCall
 from steer_llm_sdk.models.requests import (
     ChatRequest,
@@ -22,6 +23,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.files import refused, spell_files
 from steer_llm_sdk.providers.reasoning import ReasoningSpelling, join_fields, spell_reasoning
 from steer_llm_sdk.providers.writing import (
     bearer,
@@ -63,10 +65,11 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
 
 def _build_body(chat: ChatRequest, provider: str) -> _Object:
     tools = _chosen(chat)
+    messages = spell_files(chat.messages, "cohere", lambda file: _no_file(file, provider))
     system = [{"role": "system", "content": chat.system}] if chat.system else []
     fields = {
         "model": chat.model,
-        "messages": [*system, *(_build_message(message) for message in chat.messages)],
+        "messages": [*system, *(_build_message(message) for message in messages)],
         "stream": True,
         "temperature": chat.temperature,
         "max_tokens": chat.max_tokens,
@@ -108,6 +111,10 @@ def _build_content(message: Message) -> str | list[_Object] | None:
         return None
     words = message.only_text
     return words if words is not None else [_build_part(part) for part in message.parts]
+
+
+def _no_file(file: InputFile, provider: str) -> NoReturn:
+    raise refused(file, provider, "words or images")
 
 
 def _build_part(part: InputPart) -> _Object:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from steer_llm_sdk.models.inputs import InputFile
 from steer_llm_sdk.models.messages import (
     InputImage,
     InputPart,
@@ -33,6 +34,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.reasoning import (
     effort_at,
     join_fields,
@@ -73,7 +75,8 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
 
 
 def _build_body(chat: ChatRequest, provider: str) -> _Object:
-    system, messages = split_system(chat.messages, chat.system)
+    spelled = spell_files(chat.messages, "interactions", _spell_file)
+    system, messages = split_system(spelled, chat.system)
     fields = {
         "model": chat.model,
         "input": [step for message in messages for step in _build_steps(message, provider)],
@@ -129,6 +132,14 @@ def _spoken(kind: str, words: list[_Object]) -> Iterator[_Object]:
 
 def _is_content(part: InputPart) -> bool:
     return not isinstance(part, InputRaw) or part.value.get("type") in _CONTENT
+
+
+def _spell_file(file: InputFile) -> _Object:
+    """Audio, video and documents: https://ai.google.dev/api/interactions-api."""
+    kind = file.media_type.partition("/")[0]
+    where = {"uri": file.url} if file.data is None else {"data": file.data}
+    known = {"mime_type": file.media_type} if file.media_type else {}
+    return {"type": kind if kind in {"audio", "video"} else "document", **where, **known}
 
 
 def _build_part(part: InputPart) -> _Object:
