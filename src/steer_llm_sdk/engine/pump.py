@@ -47,6 +47,9 @@ _log = logging.getLogger("steer_llm_sdk")
 
 Events: TypeAlias = Iterable[StreamEvent]
 
+# In which providers name the request that they answer.
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid")
+
 
 class Step(Enum):
     """Where a stream stands: what is to be done next."""
@@ -442,8 +445,9 @@ class Pump:
             self._supervisor.arm()
 
     def _note_headers(self, body: Body) -> None:
-        request_id = body.headers.get("x-request-id") or body.headers.get("request-id")
-        self._intake.metadata["provider_request_id"] = request_id
+        headers = body.headers
+        found = (headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name))
+        self._intake.metadata["provider_request_id"] = next(found, None)
 
     def _note_counts(self) -> None:
         attempts = self._attempts

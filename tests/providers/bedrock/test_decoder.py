@@ -19,9 +19,13 @@ from steer_llm_sdk.models.fragments import (
     End,
     Extras,
     Failure,
+    File,
     Finish,
     Fragment,
     Identity,
+    PartData,
+    PartEnd,
+    ProviderItem,
     Reasoning,
     ToolCallPiece,
     Usage,
@@ -56,10 +60,15 @@ def finish(reason: str = "end_turn", **fields: Any) -> EventMessage:
     return event("messageStop", stopReason=reason, **fields)
 
 
+# What belongs to the parts alone: tests/answer reads recorded streams as parts.
+BESIDE = (PartData, PartEnd, ProviderItem)
+
+
 def read(*messages: EventMessage) -> list[Fragment]:
     decoder = ConverseDecoder("bedrock")
     found = [fragment for message in messages for fragment in decoder.decode(message)]
-    return [*found, *decoder.decode_eof()]
+    found += decoder.decode_eof()
+    return [fragment for fragment in found if not isinstance(fragment, BESIDE)]
 
 
 USE = start(1, toolUse={"toolUseId": "t1", "name": "find"})
@@ -244,6 +253,7 @@ def test_an_image_whose_bytes_come_in_pieces_is_put_together() -> None:
 
     whole = base64.b64encode(b"123456789").decode()
     assert blocks_of(found) == [{"image": {"format": "png", "source": {"bytes": whole}}}]
+    assert found[0] == File("image/png", whole)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from steer_llm_sdk.models.fragments import (
     Finish,
     Fragment,
     Identity,
+    PartData,
     Reasoning,
     Text,
     ToolCallPiece,
@@ -55,7 +56,8 @@ def end(reason: str = "COMPLETE", **fields: Any) -> Frame:
 def read(*frames: Frame) -> list[Fragment]:
     decoder = CohereDecoder("cohere")
     found = [fragment for frame in frames for fragment in decoder.decode(frame)]
-    return [*found, *decoder.decode_eof()]
+    found += decoder.decode_eof()
+    return [fragment for fragment in found if not isinstance(fragment, PartData)]
 
 
 OPEN = call("start", id="t1", type="function", function={"name": "find", "arguments": ""})

@@ -15,6 +15,8 @@ from steer_llm_sdk.models.fragments import (
     Finish,
     Fragment,
     Identity,
+    PartData,
+    ProviderItem,
     Reasoning,
     ToolCallPiece,
     Usage,
@@ -52,7 +54,8 @@ def end(status: str = "completed", **fields: Any) -> Frame:
 def read(*frames: Frame) -> list[Fragment]:
     decoder = InteractionsDecoder("gemini-interactions")
     found = [fragment for frame in frames for fragment in decoder.decode(frame)]
-    return [*found, *decoder.decode_eof()]
+    found += decoder.decode_eof()
+    return [fragment for fragment in found if not isinstance(fragment, PartData | ProviderItem)]
 
 
 CALL = start(1, type="function_call", id="c1", name="find", arguments={}, signature="")

@@ -14,7 +14,16 @@ from typing import Any
 
 import msgspec
 
-from steer_llm_sdk.models.fragments import Extras, Fragment, Reasoning, ToolCallPiece
+from steer_llm_sdk.models.fragments import (
+    Extras,
+    File,
+    Fragment,
+    PartData,
+    PartEnd,
+    ProviderItem,
+    Reasoning,
+    ToolCallPiece,
+)
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_list,
@@ -96,7 +105,7 @@ class ContentBlocks:
             elif kind == "reasoningContent":
                 fragments += _reasoning(index, as_object(value))
             elif kind == "citation":
-                fragments += [Extras({"citations": [value]})] if value else NOTHING
+                fragments += _cite(value)
             elif kind == "toolUse":
                 fragments += self._change_input(index, as_object(value))
             elif index in self._others or kind in _GATHERED:
@@ -126,9 +135,11 @@ class ContentBlocks:
             if call.has_arguments:
                 return (ToolCallPiece(call.number, is_whole=True),)
             self.held = ToolCallPiece(call.number, arguments="{}", is_whole=True)
-        elif block := self._others.pop(index, None):
-            return (Extras({"content_blocks": [block.whole()]}),)
-        return NOTHING
+            return NOTHING
+        if block := self._others.pop(index, None):
+            whole = block.whole()
+            return (*_as_file(whole), ProviderItem(whole), Extras({"content_blocks": [whole]}))
+        return (PartEnd("text"),)
 
     def release(self, *, is_cut: bool = False) -> list[Fragment]:
         """The end of a call that was held; none where the message was cut: it is not whole."""
@@ -146,6 +157,19 @@ class ContentBlocks:
     def _gather(self, index: int, kind: str, value: Any) -> None:
         block = self._others.setdefault(index, _OpenBlock(kind, {}, []))
         block.deltas.append(value)
+
+
+def _cite(citation: Any) -> list[Fragment]:
+    if not isinstance(citation, dict) or not citation:
+        return []
+    return [PartData("text", {}, [citation]), Extras({"citations": [citation]})]
+
+
+def _as_file(block: JSONObject) -> list[Fragment]:
+    """The image that a block is, whole; none where it is something else."""
+    image = object_at(block, "image")
+    data = text_at(object_at(image, "source"), "bytes")
+    return [File(f"image/{text_at(image, 'format') or 'png'}", data)] if data else []
 
 
 def _reasoning(index: int, delta: JSONObject) -> list[Fragment]:

@@ -82,6 +82,7 @@ _READ = frozenset({"p", "role", "contentBlockIndex", "start", "delta", "stopReas
 class Converse(WireFormat):
     """The wire format ``bedrock``: any model, by ``ConverseStream``."""
 
+    name = "bedrock"
     markers = TerminalMarkers(end=True, finish=True)
 
     def framing(self, max_frame_bytes: int) -> EventStreamFraming:

@@ -35,10 +35,10 @@ from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.bedrock.files import spell_file
 from steer_llm_sdk.providers.bedrock.reasoning import build_reasoning
+from steer_llm_sdk.providers.bedrock.turns import answer_blocks, call_block
 from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.writing import (
-    arguments_object,
     bearer,
     build_headers,
     encode_body,
@@ -145,10 +145,12 @@ def _build_message(message: Message, provider: str) -> list[_Block]:
         return [_build_answer(message, provider)]
     if message.role != "assistant":
         return _build_parts(message.parts, provider)
+    if message.answer:
+        return answer_blocks(message.answer, provider)
     blocks: list[_Block] = []
     for block in message.blocks:
         if isinstance(block, ToolCall):
-            blocks.append(_build_call(block, provider))
+            blocks.append(call_block(block, provider))
         else:
             blocks += _build_parts([block], provider)
     return blocks
@@ -162,12 +164,6 @@ def _build_answer(message: Message, provider: str) -> _Block:
     if message.is_error:
         answer["status"] = "error"
     return {"toolResult": answer}
-
-
-def _build_call(call: ToolCall, provider: str) -> _Block:
-    arguments = arguments_object(call, provider)
-    use = {"toolUseId": call.id, "name": call.name, "input": arguments}
-    return {"toolUse": {**(call.extra or {}), **use}}
 
 
 def _build_parts(parts: Sequence[InputPart], provider: str) -> list[_Block]:

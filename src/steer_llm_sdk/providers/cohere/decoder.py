@@ -24,6 +24,7 @@ from steer_llm_sdk.models.fragments import (
     FinishReason,
     Fragment,
     Identity,
+    PartData,
     Reasoning,
     Text,
     ToolCallPiece,
@@ -37,6 +38,7 @@ from steer_llm_sdk.providers.cohere.request import build_request
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
+    as_objects,
     as_string,
     expect_object,
     is_keep_alive,
@@ -67,6 +69,7 @@ _READ_OF_CALLS = frozenset({"id", "type", "function"})
 class Cohere(WireFormat):
     """The wire format ``cohere``. Only ``message-end`` completes a stream."""
 
+    name = "cohere"
     markers = TerminalMarkers(end=True, finish=False)
 
     def decoder(self, provider: str) -> CohereDecoder:
@@ -188,7 +191,10 @@ class CohereDecoder:
         del event
         found = message.get("citations")
         cited = found if isinstance(found, list) else [found]
-        return (Extras({"citations": cited}),) if found else NOTHING
+        if not found:
+            return NOTHING
+        read = as_objects(cited)  # they come behind the words that they belong to
+        return (PartData("text", {}, read, is_earlier=True), Extras({"citations": cited}))
 
     def _open_call(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
         call = object_at(message, "tool_calls")

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from steer_llm_sdk.models.inputs import InputFile
 from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Message, ToolCall
+from steer_llm_sdk.models.parts import CommentaryPart, RefusalPart, TextPart
 from steer_llm_sdk.models.requests import (
     ChatRequest,
     HTTPRequest,
@@ -45,6 +46,8 @@ _REASONING = ReasoningSpelling(
     },
     budget=("thinking", "token_budget"),
 )
+
+_WORDS = (TextPart, RefusalPart)
 
 _Object = dict[str, Any]
 
@@ -96,6 +99,8 @@ def _build_thinking(chat: ChatRequest, provider: str) -> _Object:
 
 
 def _build_message(message: Message) -> _Object:
+    if message.answer:
+        return _build_answer(message)
     role = "system" if message.role == "developer" else message.role
     fields = {
         "role": role,
@@ -104,6 +109,19 @@ def _build_message(message: Message) -> _Object:
         "tool_call_id": message.tool_call_id,
     }
     return {**without_none(fields), **message.extra}
+
+
+def _build_answer(message: Message) -> _Object:
+    """An earlier answer: its words, its calls, and the plan that it said before them."""
+    plan = "".join(part.text for part in message.answer if isinstance(part, CommentaryPart))
+    words = "".join(part.text for part in message.answer if isinstance(part, _WORDS))
+    fields = {
+        "role": "assistant",
+        "content": words or None,
+        "tool_plan": plan or None,
+        "tool_calls": [_build_call(call) for call in message.tool_calls] or None,
+    }
+    return without_none(fields)
 
 
 def _build_content(message: Message) -> str | list[_Object] | None:

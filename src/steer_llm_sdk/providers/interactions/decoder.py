@@ -24,6 +24,8 @@ from steer_llm_sdk.models.fragments import (
     FinishReason,
     Fragment,
     Identity,
+    PartData,
+    ProviderItem,
     Reasoning,
     ToolCallPiece,
     Usage,
@@ -73,6 +75,7 @@ _READ_OF_CALLS = frozenset({"type", "id", "name", "arguments"})
 class Interactions(WireFormat):
     """The wire format ``gemini-interactions``. Only ``interaction.completed`` completes it."""
 
+    name = "gemini-interactions"
     markers = TerminalMarkers(end=True, finish=False)
 
     def decoder(self, provider: str) -> InteractionsDecoder:
@@ -208,7 +211,9 @@ class InteractionsDecoder:
             return _thought(index, delta)
         if kind == "text_annotation_delta":
             found = objects_at(delta, "annotations")
-            return (Extras({"citations": found}),) if found else NOTHING
+            if not found:
+                return NOTHING
+            return (PartData("text", {}, found), Extras({"citations": found}))
         step = self._steps.get(index)
         if step is None:
             return (Extras({"steps": [delta]}),) if delta else NOTHING
@@ -232,7 +237,7 @@ class InteractionsDecoder:
                 return (ToolCallPiece(call.number, arguments=rest, is_whole=True),)
             self._held = ToolCallPiece(call.number, arguments="{}", is_whole=True)
         elif step := self._steps.pop(index, None):
-            return (Extras({"steps": [step]}),)
+            return (ProviderItem(step), Extras({"steps": [step]}))
         return NOTHING
 
     def _end(self, event: JSONObject) -> Sequence[Fragment]:

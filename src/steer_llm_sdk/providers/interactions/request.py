@@ -25,6 +25,15 @@ from steer_llm_sdk.models.messages import (
     ToolCall,
     split_system,
 )
+from steer_llm_sdk.models.parts import (
+    CommentaryPart,
+    Part,
+    ProviderPart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
 from steer_llm_sdk.models.requests import (
     ChatRequest,
     HTTPRequest,
@@ -55,6 +64,11 @@ _MODES = {"auto": "auto", "none": "none", "required": "any"}
 
 # What stands inside a step of words; whatever else comes as a part is a step of its own.
 _CONTENT = frozenset({"text", "image", "audio", "document", "video"})
+
+_WORDS = (TextPart, CommentaryPart, RefusalPart)
+
+# What stored answers call this format.
+WIRE = "gemini-interactions"
 
 _Object = dict[str, Any]
 
@@ -113,6 +127,9 @@ def _build_steps(message: Message, provider: str) -> Iterator[_Object]:
     if message.role == "tool":
         yield _build_answer(message)
         return
+    if message.answer:
+        yield from _build_turn(message.answer, provider)
+        return
     kind = "model_output" if message.role == "assistant" else "user_input"
     words: list[_Object] = []
     for block in message.blocks:
@@ -123,6 +140,24 @@ def _build_steps(message: Message, provider: str) -> Iterator[_Object]:
         words = []
         yield _build_call(block, provider) if isinstance(block, ToolCall) else _build_part(block)
     yield from _spoken(kind, words)
+
+
+def _build_turn(parts: Sequence[Part], provider: str) -> Iterator[_Object]:
+    """An earlier answer: what this API has said itself comes back as it was, in its order."""
+    for part in parts:
+        data = part.data_for(WIRE)
+        if isinstance(part, ReasoningPart):
+            if data:
+                summary = [{"type": "text", "text": part.text}] if part.text else None
+                yield {"type": "thought", **without_none({"summary": summary}), **data}
+        elif isinstance(part, ToolCallPart):
+            call = ToolCall(part.id, part.name, part.arguments, part.call_type, data)
+            yield _build_call(call, provider)
+        elif isinstance(part, ProviderPart):
+            if data is not None:
+                yield dict(part.item)
+        elif isinstance(part, _WORDS) and part.text:
+            yield from _spoken("model_output", [{"type": "text", "text": part.text}])
 
 
 def _spoken(kind: str, words: list[_Object]) -> Iterator[_Object]:
