@@ -29,8 +29,9 @@ SMALL_BYTES = 12_000
 # The oracle lists the provider's own tools among the calls: they are not the caller's to run.
 SERVER_TOOLS = frozenset({"nova_grounding", "nova_code_interpreter"})
 
-# The SDK drops this field of the usage, which it does not know.
-DROPPED = "serverToolUsage"
+# The SDK drops these fields of the usage, which it does not know (it has the last two by other
+# names), but not within Anthropic's bodies.
+DROPPED = frozenset({"serverToolUsage", "cacheReadInputTokenCount", "cacheWriteInputTokenCount"})
 
 
 def wire_of(stream: Recorded) -> WireFormat:
@@ -60,7 +61,7 @@ def found(folded: Folded) -> dict[str, Any]:
         "reasoning": folded.reasoning,
         "tool_calls": folded.calls,
         "finish_reason": folded.finish.provider_reason if folded.finish else None,
-        "usage": raw and {key: value for key, value in raw.items() if key != DROPPED},
+        "usage": raw and {key: value for key, value in raw.items() if key not in DROPPED},
     }
 
 
