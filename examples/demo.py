@@ -71,7 +71,9 @@ async def main() -> int:
         )
     if not response.ok:
         return 1
-    metrics, usage = response.metrics, response.usage or {}
+    metrics, usage = response.metrics, response.usage
+    if metrics["ttft_ms"] is None or usage is None:
+        return 1
     print(
         f"\ntime to first token {metrics['ttft_ms'] / 1000:.2f} s · "
         f"{metrics['tokens_per_second']:.1f} tokens/s · "

@@ -5,6 +5,7 @@ The answers are scripted here, so that it needs no key; with a real model, leave
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from steer_llm_sdk import SteerLLMClient
@@ -49,7 +50,7 @@ async def answer(client: SteerLLMClient, question: str) -> str:
     raise RuntimeError(f"no answer in {MOST_TURNS} turns")
 
 
-def result_of(call: dict[str, Any]) -> dict[str, Any]:
+def result_of(call: Mapping[str, Any]) -> dict[str, Any]:
     print(f"calling {call['name']}({call['arguments']})")
     result = FUNCTIONS[call["name"]](**json.loads(call["arguments"]))
     return {"role": "tool", "tool_call_id": call["id"], "content": json.dumps(result)}

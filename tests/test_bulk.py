@@ -246,7 +246,7 @@ async def test_keywords_that_are_not_what_they_should_be_are_refused(
         with pytest.raises(ConfigurationError, match=words):
             client.map(["a"], MODEL, **keywords)
         with pytest.raises(TypeError, match="did you mean 'temperature'"):
-            client.map(["a"], MODEL, temprature=1.0)  # type: ignore[call-arg]
+            client.map(["a"], MODEL, temprature=1.0)  # type: ignore[call-overload]
 
 
 # --- leaving ---
@@ -373,8 +373,9 @@ async def test_progress_tells_of_each_prompt_and_adds_up_what_they_took() -> Non
 
 
 def test_what_a_failed_answer_took_counts_too_and_an_unknown_price_is_none() -> None:
+    usage: Any = {"prompt_tokens": 5}
     error = SteerError("cut")
-    error.partial_response = StreamingResponse(usage={"prompt_tokens": 5})
+    error.partial_response = StreamingResponse(usage=usage)
 
     after = Progress(total=1).after(PromptResult(0, error=error))
 

@@ -15,15 +15,16 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from contextlib import suppress
 from operator import length_hint
 from types import TracebackType
-from typing import Any, Self, TypeAlias, Unpack
+from typing import Any, Generic, Self, TypeAlias, Unpack, overload
 
-from steer_llm_sdk.calls import CallKeywords
+from steer_llm_sdk.calls import CallKeywords, ItemKeywords
 from steer_llm_sdk.checks import POSITIVE
 from steer_llm_sdk.engine.counting import count_exactly
 from steer_llm_sdk.engine.encodings import estimate_prompt
 from steer_llm_sdk.errors import ConfigurationError, SteerError, StreamCancelledError
 from steer_llm_sdk.models.bulk import OnProgress, Progress, PromptResult, TokenCount
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
 from steer_llm_sdk.pools import Pool
@@ -42,6 +43,35 @@ _END: Any = object()
 
 class ManyPrompts:
     """The methods of a client for many prompts."""
+
+    @overload
+    def map(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> ResultStream[Answer]: ...
+
+    @overload
+    def map(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> ResultStream: ...
 
     def map(
         self: Wired,
@@ -85,6 +115,35 @@ class ManyPrompts:
         # What is wrong with every call is refused now; what is wrong with one prompt is its result.
         self._plan("any", model, temperature, max_tokens, streaming_options, arguments)
         return ResultStream(_Work(prompts, ask, concurrency, on_progress), self._here)
+
+    @overload
+    async def gather(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> list[PromptResult[Answer]]: ...
+
+    @overload
+    async def gather(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> list[PromptResult]: ...
 
     async def gather(
         self: Wired,
@@ -259,7 +318,7 @@ class _Work:
                 self._faults.report("callback", self._on_progress, "the prompts go on", raised)
 
 
-class ResultStream:
+class ResultStream(Generic[Answer]):
     """The results of many prompts, as they finish.
 
     ::
@@ -327,7 +386,7 @@ class ResultStream:
             self._owner.take()
         return self
 
-    async def __anext__(self) -> PromptResult:
+    async def __anext__(self) -> PromptResult[Answer]:
         if self._task is None:
             if self._work.is_left:
                 raise StopAsyncIteration

@@ -7,7 +7,7 @@ import random
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, overload
 
 from steer_llm_sdk.bulk import ManyPrompts
 from steer_llm_sdk.calls import (
@@ -36,6 +36,7 @@ from steer_llm_sdk.models.callbacks import (
     UsageCallback,
 )
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS, Pool, Pools
 from steer_llm_sdk.sinks.base import Sink
@@ -103,6 +104,40 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
 
     # --- streaming ----------------------------------------------------------------------------
 
+    @overload
+    async def stream_with_usage(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> StreamingResponse[Answer]: ...
+
+    @overload
+    async def stream_with_usage(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> StreamingResponse: ...
+
     async def stream_with_usage(
         self,
         messages: object,
@@ -157,6 +192,30 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
         raises = on_error is None if options.raise_on_error is None else options.raise_on_error
         return await self._stream(plan, manager, raises=raises).run()
 
+    @overload
+    def stream_events(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> EventStream[Answer]: ...
+
+    @overload
+    def stream_events(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> EventStream: ...
+
     def stream_events(
         self,
         messages: object,
@@ -206,6 +265,30 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
         )
         return TextStream(events)
 
+    @overload
+    def stream_items(
+        self,
+        messages: object,
+        item_type: type[Item],
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[ItemKeywords],
+    ) -> ItemsStream[Item]: ...
+
+    @overload
+    def stream_items(
+        self,
+        messages: object,
+        item_type: Any,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[ItemKeywords],
+    ) -> ItemsStream: ...
+
     def stream_items(
         self,
         messages: object,
@@ -240,6 +323,30 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
             messages, model, temperature, max_tokens, options, response_format=wanted, **arguments
         )
         return ItemsStream(events, ItemStream(wanted, json_extract=options.json_extract))
+
+    @overload
+    async def generate(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> StreamingResponse[Answer]: ...
+
+    @overload
+    async def generate(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> StreamingResponse: ...
 
     async def generate(
         self,

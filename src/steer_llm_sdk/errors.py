@@ -47,11 +47,9 @@ class PartialResponse(Protocol):
     provider: str
     model: str
     reasoning: str
-    tool_calls: list[dict[str, Any]]
-    incomplete_tool_calls: list[dict[str, Any]]
-    usage: dict[str, Any] | None
+    tool_calls: list[Any]
+    incomplete_tool_calls: list[Any]
     usage_is_estimated: bool
-    finish_reason: str | None
     metadata: dict[str, Any]
 
     @property
@@ -64,7 +62,17 @@ class PartialResponse(Protocol):
         ...
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def usage(self) -> Mapping[str, Any] | None:
+        """The tokens that it took."""
+        ...
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped, if it did."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
         """How fast the stream was."""
         ...
 

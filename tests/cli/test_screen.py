@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,14 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.models.responses import StreamingResponse, set_measure
+from steer_llm_sdk.models.shapes import TokenUsage
 from steer_llm_sdk.testing import HTTPError, LoopbackServer
+
+USAGE: TokenUsage = {"prompt_tokens": 36, "completion_tokens": 80, "total_tokens": 116}
+
+
+def usage_of(counts: Any, **fields: Any) -> StreamUsageEvent:
+    return StreamUsageEvent(usage=counts, **fields)
 
 
 class Terminal(io.StringIO):
@@ -106,11 +114,11 @@ def test_a_pipe_gets_the_text_as_it_is() -> None:
             "   0  delta     kind='reasoning' text='hm'\n",
         ),
         (
-            StreamUsageEvent(usage={"prompt_tokens": 3, "cached_tokens": None}),
+            usage_of({"prompt_tokens": 3, "cached_tokens": None}),
             "   0  usage     prompt_tokens=3\n",
         ),
         (
-            StreamUsageEvent(usage={"prompt_tokens": 3}, is_estimated=True, confidence=0.9),
+            usage_of({"prompt_tokens": 3}, is_estimated=True, confidence=0.9),
             "   0  usage     prompt_tokens=3 (estimated, confidence 0.90)\n",
         ),
         (
@@ -130,7 +138,7 @@ def test_every_event_is_one_line(event: StreamEvent, expected: str) -> None:
 
 
 def test_the_figures_say_what_was_measured() -> None:
-    response = StreamingResponse(usage={"prompt_tokens": 36, "completion_tokens": 80})
+    response = StreamingResponse(usage=USAGE)
     set_measure(response, lambda: {"ttft_ms": 187.4, "tokens_per_second": 104.56})
 
     assert figures(response) == (
@@ -139,9 +147,7 @@ def test_the_figures_say_what_was_measured() -> None:
 
 
 def test_figures_that_are_estimated_are_marked() -> None:
-    response = StreamingResponse(
-        usage={"prompt_tokens": 36, "completion_tokens": 80}, usage_is_estimated=True
-    )
+    response = StreamingResponse(usage=USAGE, usage_is_estimated=True)
 
     assert figures(response) == "≈36 tokens in · ≈80 tokens out"
 

@@ -104,7 +104,7 @@ async def test_several_calls_can_be_forbidden() -> None:
     async with client_of(provider) as client:
         await client.generate("Rain?", "openai:m", tools=[get_weather], parallel_tool_calls=False)
         with pytest.raises(ConfigurationError, match="parallel_tool_calls: expected True or False"):
-            await client.generate("Rain?", "openai:m", parallel_tool_calls="no")  # type: ignore[arg-type]
+            await client.generate("Rain?", "openai:m", parallel_tool_calls="no")  # type: ignore[call-overload]
 
     assert provider.requests[0].json["parallel_tool_calls"] is False
 

@@ -125,7 +125,7 @@ async def test_a_hundred_streams_at_once_have_their_own_figures() -> None:
 
         async def one() -> None:
             async with client.stream_events("Hi", "gpt-4o", streaming_options=options) as stream:
-                events = [event async for event in stream]
+                events: list[StreamEvent] = [event async for event in stream]
             seen[int(stream.response.get_text().split()[0])] = events
             first = next(event for event in events if isinstance(event, StreamDeltaEvent))
             assert first.metadata["ttft"] * 1000 == pytest.approx(

@@ -29,6 +29,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.models.responses import StreamingResponse, set_json
+from steer_llm_sdk.models.shapes import TokenUsage
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.stored import plain
 from steer_llm_sdk.testing import (
@@ -53,11 +54,11 @@ async def told(script: Script) -> tuple[list[StreamEvent], StreamingResponse]:
         listeners = dict.fromkeys(
             ("on_start", "on_delta", "on_usage", "on_complete", "on_error"), found.append
         )
-        response = await client.stream_with_usage(
+        response = await client.stream_with_usage(  # type: ignore[call-overload]
             "Hi",
             "gpt-4o",
             streaming_options=StreamingOptions(max_retries=0),
-            **listeners,  # type: ignore[arg-type]
+            **listeners,
         )
     return found, response
 
@@ -74,6 +75,7 @@ def by_dict(value: Any) -> Any:
     return type(value).from_dict(value.to_dict())
 
 
+USAGE: TokenUsage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 WAYS = [copy.copy, copy.deepcopy, by_pickle, by_json, by_dict]
 
 
@@ -183,7 +185,7 @@ def test_what_was_stored_without_a_field_has_its_default_and_what_is_unknown_is_
 
 
 def test_a_stored_event_comes_back_as_its_class_and_no_other() -> None:
-    stored = StreamUsageEvent(usage={"total_tokens": 3}).to_dict()
+    stored = StreamUsageEvent(usage=USAGE).to_dict()
 
     assert isinstance(StreamEvent.from_dict(stored), StreamUsageEvent)
     with pytest.raises(ValueError, match="expected that of a StreamDeltaEvent, found 'usage'"):
@@ -215,7 +217,7 @@ def test_events_are_equal_when_their_dicts_are(kind: type[StreamEvent]) -> None:
 def test_a_response_that_was_stored_early_reads_as_far_as_it_goes() -> None:
     back = StreamingResponse.from_dict({"text": "Hi", "new": 1})
 
-    assert (back.text, back.error, back.metrics) == ("Hi", None, {})
+    assert (back.text, back.error, dict(back.metrics)) == ("Hi", None, {})
 
 
 # --- plain data -------------------------------------------------------------------------------
@@ -325,9 +327,7 @@ def test_pydantic_refuses_what_is_no_such_event() -> None:
 def test_pydantic_reads_any_event_as_its_class() -> None:
     read = TypeAdapter(StreamEvent).validate_python
 
-    assert read({"type": "usage", "usage": {"total_tokens": 3}}) == StreamUsageEvent(
-        usage={"total_tokens": 3}
-    )
+    assert read({"type": "usage", "usage": USAGE}) == StreamUsageEvent(usage=USAGE)
 
 
 def _giving(value: Any) -> Callable[[], Any]:

@@ -79,7 +79,7 @@ def test_the_parts_come_back_as_they_were() -> None:
 
 
 def test_a_response_that_was_made_by_hand_has_its_words_and_calls() -> None:
-    call = {"id": "call_1", "name": "sh", "arguments": "ls", "type": "custom"}
+    call: Any = {"id": "call_1", "name": "sh", "arguments": "ls", "type": "custom"}
     response = StreamingResponse(text="Hi", tool_calls=[call], is_finished=True)
 
     assert read(response.to_message()).answer == (

@@ -51,7 +51,8 @@ async def test_a_stream_that_completed_is_told_with_all_that_is_known_of_it() ->
     assert (told.stream_id, told.request_id) == (response.stream_id, "r-7")
     assert (told.outcome, told.finish_reason, told.error_type) == ("completed", "stop", None)
     assert told.usage == response.usage
-    assert dict(told.usage or {})["total_tokens"] == 8
+    counts: Any = told.usage
+    assert counts["total_tokens"] == 8
     assert told.metrics == response.metrics
     assert told.cost_usd == response.cost_usd
     assert told.parameters == {"temperature": 0.5, "max_tokens": 9}

@@ -65,7 +65,7 @@ def test_what_is_scraped_is_what_the_streams_came_to() -> None:
     assert found[key("time_per_output_token_seconds_count")] == 2
     cost = sum(response.cost_usd or 0 for response in responses)
     assert found[key("cost_usd_total")] == pytest.approx(cost)
-    total = sum(response.metrics["ttft_ms"] / 1000 for response in responses)
+    total = sum((response.metrics["ttft_ms"] or 0) / 1000 for response in responses)
     assert found[key("time_to_first_token_seconds_sum")] == pytest.approx(total)
 
 

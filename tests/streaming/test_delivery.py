@@ -54,7 +54,7 @@ async def test_a_delta_during_which_a_transformer_stops_the_stream_is_not_delive
 
     async with client.stream_events("?", "gpt-4o", streaming_options=options) as stream:
         stopper.stream = stream
-        events = [event async for event in stream]
+        events: list[StreamEvent] = [event async for event in stream]
 
     assert texts(events) == ["a"]
     assert [event.type for event in events] == ["start", "delta", "usage", "error"]

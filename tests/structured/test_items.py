@@ -150,7 +150,7 @@ def test_an_array_that_comes_twice_is_an_error() -> None:
     ],
 )
 def test_an_array_that_is_not_whole_is_its_own_error(
-    text: str, finish_reason: str, refusal: str, kind: type[InvalidJSONError]
+    text: str, finish_reason: Any, refusal: str, kind: type[InvalidJSONError]
 ) -> None:
     response = StreamingResponse(text=text, finish_reason=finish_reason, refusal=refusal)
 

@@ -38,7 +38,7 @@ _WEATHER = Tool(
 )
 
 
-def _response(text: str = "", finish_reason: str = "stop", **fields: Any) -> StreamingResponse:
+def _response(text: str = "", finish_reason: Any = "stop", **fields: Any) -> StreamingResponse:
     return StreamingResponse(text=text, finish_reason=finish_reason, **fields)
 
 

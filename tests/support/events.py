@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
     StreamDeltaEvent,
@@ -10,6 +12,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
+from steer_llm_sdk.models.shapes import TokenUsage
 from steer_llm_sdk.pipeline.transformers import EventTransformer
 
 BEGAN = 1_700_000_000.0
@@ -28,8 +31,14 @@ def start(stream_id: str = "s") -> StreamStartEvent:
     return StreamStartEvent(timestamp=BEGAN, stream_id=stream_id, provider="openai")
 
 
+def counts(tokens: int) -> TokenUsage:
+    said: Any = {"completion_tokens": tokens}
+    found: TokenUsage = said
+    return found
+
+
 def usage(tokens: int = 10, stream_id: str = "s") -> StreamUsageEvent:
-    return StreamUsageEvent(usage={"completion_tokens": tokens}, stream_id=stream_id)
+    return StreamUsageEvent(usage=counts(tokens), stream_id=stream_id)
 
 
 def complete(
@@ -38,7 +47,7 @@ def complete(
     return StreamCompleteEvent(
         timestamp=BEGAN + at,
         duration_ms=at * 1000,
-        final_usage=None if tokens is None else {"completion_tokens": tokens},
+        final_usage=None if tokens is None else counts(tokens),
         stream_id=stream_id,
         provider="openai",
     )

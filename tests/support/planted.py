@@ -186,7 +186,7 @@ async def read(
             async for event in stream:
                 events.append(event)
                 seen += everything_in(event)
-    return Read(events, stream.response, seen + everything_in(stream.response))
+    return Read([*events], stream.response, seen + everything_in(stream.response))
 
 
 def everything_in(value: object, seen: set[int] | None = None) -> str:

@@ -55,9 +55,11 @@ def turn(
         StreamStartEvent(**named, timestamp=1_700_000_000.0, metadata=metadata or {})
     ]
     events += [StreamDeltaEvent(**named, delta=delta) for delta in deltas]
-    events.append(StreamUsageEvent(**named, usage=dict(USAGE)))
+    counts: Any = dict(USAGE)
+    events.append(StreamUsageEvent(**named, usage=counts))
     if isinstance(end, str):
-        events.append(StreamCompleteEvent(**named, finish_reason=end, final_usage=dict(USAGE)))
+        reason: Any = end
+        events.append(StreamCompleteEvent(**named, finish_reason=reason, final_usage=counts))
     else:
         events.append(StreamErrorEvent(**named, error=end, is_retryable=end.is_retryable))
     for sequence, event in enumerate(events, first):

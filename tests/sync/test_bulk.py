@@ -135,7 +135,7 @@ def test_a_bar_is_drawn_and_left(
 
 def test_what_cannot_be_called_is_refused(client: SyncSteerLLMClient) -> None:
     with pytest.raises(ConfigurationError, match="on_progress"):
-        client.map(["a"], MODEL, on_progress="yes")  # type: ignore[arg-type]
+        client.map(["a"], MODEL, on_progress="yes")  # type: ignore[call-overload]
 
 
 def test_tokens_are_counted(client: SyncSteerLLMClient) -> None:

@@ -236,7 +236,7 @@ def test_a_call_that_cannot_be_made_raises_before_any_event(
         with pytest.raises(ConfigurationError, match="StreamingOptions"):
             client.stream_with_usage("Hi", MODEL, streaming_options=NO_OPTIONS)
         with pytest.raises(TypeError, match="temperature"):
-            client.generate("Hi", MODEL, temprature=0)  # type: ignore[call-arg]  # a slip of the pen
+            client.generate("Hi", MODEL, temprature=0)  # type: ignore[call-overload]  # a slip of the pen
 
     assert events == []
     assert loop_threads() == []

@@ -14,9 +14,10 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
+from steer_llm_sdk.models.shapes import TokenUsage
 from steer_llm_sdk.testing import check_stream
 
-USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+USAGE: TokenUsage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
 def numbered(*events: StreamEvent) -> list[StreamEvent]:

@@ -352,7 +352,7 @@ async def test_a_stalled_stream_runs_into_its_limit_when_the_clock_is_moved() ->
     async with SteerLLMClient("test", transport=scripted, clock=clock) as client:
         answering = asyncio.create_task(client.generate("hi", "gpt-4o", streaming_options=options))
         await clock.advance(6)
-        (error,) = await asyncio.gather(answering, return_exceptions=True)
+        error = (await asyncio.gather(answering, return_exceptions=True))[0]
 
     assert isinstance(error, SteerError)
     assert getattr(error, "limit", None) == "idle_timeout"

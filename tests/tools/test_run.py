@@ -902,6 +902,6 @@ async def test_what_cannot_be_run_is_refused_before_anything_is_sent() -> None:
         with pytest.raises(ConfigurationError):
             client.run_events("?", "no-such-model", tools=[add])
         with pytest.raises(TypeError, match="did you mean 'max_turns'"):
-            await client.run("?", MODEL, max_turn=1)  # type: ignore[call-arg]
+            await client.run("?", MODEL, max_turn=1)  # type: ignore[call-overload]
 
     assert provider.requests == []

@@ -15,6 +15,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
+from steer_llm_sdk.models.shapes import TokenUsage
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.processor import (
@@ -33,7 +34,7 @@ async def on_delta(event: StreamDeltaEvent) -> None:
     print(event.get_text().upper(), event.chunk_index + 1)
 
 
-def on_usage(event: StreamUsageEvent) -> dict[str, Any]:
+def on_usage(event: StreamUsageEvent) -> TokenUsage:
     return event.usage
 
 

@@ -105,7 +105,8 @@ class Collector:
         self._has_finished = has_finished
         self._was_cut = was_cut
         incomplete = self._list_finished()
-        self.response.incomplete_tool_calls = [call.as_dict() for call in incomplete]
+        calls: list[Any] = [call.as_dict() for call in incomplete]
+        self.response.incomplete_tool_calls = calls
 
     def part(self, index: int) -> ToolCallPart:
         """Make the part of a call as it stands."""
@@ -119,7 +120,7 @@ class Collector:
     def _list_finished(self) -> list[CallInProgress]:
         """Write the finished calls into the response, in order; return the others."""
         incomplete: list[CallInProgress] = []
-        finished: list[dict[str, Any]] = []
+        finished: list[Any] = []
         for index in sorted(self.calls):
             done = self._finished(index)
             if done is None:

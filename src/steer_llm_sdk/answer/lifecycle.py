@@ -204,7 +204,8 @@ class Lifecycle:
         if not known:
             return None
         event = self._make(StreamUsageEvent, now, {"provider_usage": usage.raw} if usage else {})
-        event.usage = added(each.counts for each in known)
+        counts: Any = added(each.counts for each in known)
+        event.usage = counts
         estimated = [each for each in known if each.confidence < 1.0]
         if estimated or len(known) < len(requests):
             event.is_estimated = True

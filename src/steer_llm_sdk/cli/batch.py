@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ class Totals:
             self.errors[name] = self.errors.get(name, 0) + 1
             return
         self.answered += 1
-        usage = result.response.usage or {}
+        usage: Mapping[str, Any] = result.response.usage or {}
         self.prompt_tokens += usage.get("prompt_tokens") or 0
         self.completion_tokens += usage.get("completion_tokens") or 0
         if (cost := result.response.cost_usd) is not None:

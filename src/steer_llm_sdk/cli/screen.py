@@ -175,7 +175,7 @@ def _estimate(event: StreamUsageEvent) -> str:
 def figures(response: StreamingResponse) -> str:
     """One line: time to first token, tokens a second, tokens in and out; ≈ where estimated."""
     about = "≈" if response.usage_is_estimated else ""
-    usage = response.usage or {}
+    usage: Mapping[str, Any] = response.usage or {}
     metrics = response.metrics
     parts = (
         _figure("time to first token {} s", metrics.get("ttft_ms"), lambda ms: f"{ms / 1000:.2f}"),
@@ -191,7 +191,7 @@ def cut_notice(response: StreamingResponse) -> str:
     """Say that the answer was cut for its length; nothing where it was not."""
     if response.finish_reason != "length":
         return ""
-    count = (response.usage or {}).get("completion_tokens")
+    count = response.usage and response.usage["completion_tokens"]
     told = f", after {count} tokens" if count else ""
     return f"The answer was cut{told}: it was longer than it may be (-o max_tokens=…)"
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Generic, Literal, Protocol, TypeAlias
 
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT
 
 
 @dataclass(frozen=True, slots=True)
-class PromptResult:
+class PromptResult(Generic[Answer]):
     """What became of one prompt of many.
 
     Attributes:
@@ -22,7 +23,7 @@ class PromptResult:
     """
 
     index: int
-    response: StreamingResponse | None = None
+    response: StreamingResponse[Answer] | None = None
     error: SteerError | None = None
 
     @property
@@ -30,7 +31,7 @@ class PromptResult:
         """Whether there is an answer."""
         return self.error is None
 
-    def unwrap(self) -> StreamingResponse:
+    def unwrap(self) -> StreamingResponse[Answer]:
         """The answer.
 
         Raises:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.errors import AnyError, SteerError, error_as_dict
+from steer_llm_sdk.models.shapes import FinishReason, TokenUsage, plain_hints
 from steer_llm_sdk.stored import plain, pydantic_schema, to_json
 
 __all__ = [
@@ -124,7 +125,7 @@ class StreamEvent(_Hidden):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
-        hints = get_type_hints(cls)
+        hints = plain_hints(get_type_hints(cls))
         kind: Any = str if cls is StreamEvent else Literal[cls.type]
         named = {"type": kind} | {f.name: hints[f.name] for f in fields(cls)}
         if "error" in named:
@@ -138,7 +139,7 @@ class StreamEvent(_Hidden):
 class StreamStartEvent(StreamEvent):
     """The call begins. Retries and fallbacks happen after it, and do not repeat it."""
 
-    type: ClassVar[str] = "start"
+    type: ClassVar[Literal["start"]] = "start"
 
 
 @dataclass(slots=True, eq=False)
@@ -154,7 +155,7 @@ class StreamDeltaEvent(StreamEvent):
             them, and on an event that was made by hand.
     """
 
-    type: ClassVar[str] = "delta"
+    type: ClassVar[Literal["delta"]] = "delta"
 
     delta: str | dict[str, Any] = ""
     chunk_index: int = 0
@@ -212,6 +213,12 @@ class StreamDeltaEvent(StreamEvent):
         return next(found, "")
 
 
+def _no_usage() -> TokenUsage:
+    nothing: Any = {}
+    found: TokenUsage = nothing
+    return found
+
+
 @dataclass(slots=True, eq=False)
 class StreamUsageEvent(StreamEvent):
     """The tokens that the request took.
@@ -224,9 +231,9 @@ class StreamUsageEvent(StreamEvent):
         confidence: 1.0 when the provider reported them, less when they are estimated.
     """
 
-    type: ClassVar[str] = "usage"
+    type: ClassVar[Literal["usage"]] = "usage"
 
-    usage: dict[str, Any] = field(default_factory=dict)
+    usage: TokenUsage = field(default_factory=_no_usage)
     is_estimated: bool = False
     confidence: float = 1.0
 
@@ -243,12 +250,12 @@ class StreamCompleteEvent(StreamEvent):
             ``"refusal"`` or ``"other"``.
     """
 
-    type: ClassVar[str] = "complete"
+    type: ClassVar[Literal["complete"]] = "complete"
 
     total_chunks: int = 0
     duration_ms: float = 0.0
-    final_usage: dict[str, Any] | None = None
-    finish_reason: str | None = None
+    final_usage: TokenUsage | None = None
+    finish_reason: FinishReason | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -261,7 +268,7 @@ class StreamErrorEvent(StreamEvent):
         is_retryable: Whether sending the request again may help; agrees with the error's own.
     """
 
-    type: ClassVar[str] = "error"
+    type: ClassVar[Literal["error"]] = "error"
 
     error: Exception = field(default_factory=lambda: Exception("unknown error"))
     error_type: str = ""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, Self, TypeAlias, get_type_hints
+from typing import Any, Generic, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd, stated_usd
@@ -23,6 +23,14 @@ from steer_llm_sdk.models.parts import (
     TextPart,
     ToolCallPart,
     part_from_dict,
+)
+from steer_llm_sdk.models.shapes import (
+    Answer,
+    FinishReason,
+    MetricsDict,
+    TokenUsage,
+    ToolCallDict,
+    plain_hints,
 )
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
@@ -84,7 +92,7 @@ class _Hidden:
 
 
 @dataclass(eq=False, repr=False)
-class StreamingResponse(_Hidden):
+class StreamingResponse(_Hidden, Generic[Answer]):
     """The answer, as far as it has arrived; whole when `ok`.
 
     ``str(response)`` is its text, so that it can be printed. It can be copied, pickled and stored;
@@ -122,11 +130,11 @@ class StreamingResponse(_Hidden):
     refusal: _Words = _Words()
     commentary: _Words = _Words()
     parts: _Parts = _Parts()
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    incomplete_tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    usage: dict[str, Any] | None = None
+    tool_calls: list[ToolCallDict] = field(default_factory=list)
+    incomplete_tool_calls: list[ToolCallDict] = field(default_factory=list)
+    usage: TokenUsage | None = None
     usage_is_estimated: bool = False
-    finish_reason: str | None = None
+    finish_reason: FinishReason | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     error: SteerError | None = None
     is_finished: bool = False
@@ -187,7 +195,7 @@ class StreamingResponse(_Hidden):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
-        hints = get_type_hints(cls)
+        hints = plain_hints(get_type_hints(cls))
         named = {f.name: hints[f.name] for f in fields(cls)} | dict.fromkeys(_WORDS, str)
         named |= {"parts": list, "metrics": dict}
         return pydantic_schema(
@@ -204,13 +212,15 @@ class StreamingResponse(_Hidden):
         return f"{type(self).__name__}({', '.join(shown)}, {sizes})"
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> MetricsDict:
         """How fast the stream was: computed when it is read.
 
         ``ttft_ms``, ``duration_ms``, ``chunks``, ``tokens_per_second`` and more, by the formulas of
         `steer_llm_sdk.answer.metrics`. Values that are not known, or not yet, are None.
         """
-        return self._measure()
+        measured: Any = self._measure()
+        found: MetricsDict = measured
+        return found
 
     @property
     def ok(self) -> bool:
@@ -257,7 +267,7 @@ class StreamingResponse(_Hidden):
         return self._value
 
     @property
-    def parsed(self) -> Any:
+    def parsed(self) -> Answer:
         """The typed object, when ``response_format`` was a type; else what `get_json` gives.
 
         Raises:
@@ -265,7 +275,8 @@ class StreamingResponse(_Hidden):
             InvalidJSONError: The text is not JSON.
         """
         self.raise_for_error()
-        return self.get_json() if self._parsed is _UNSET else self._parsed
+        found: Answer = self.get_json() if self._parsed is _UNSET else self._parsed
+        return found
 
     @property
     def cost_usd(self) -> float | None:

@@ -155,10 +155,11 @@ class Account:
     ) -> None:
         """Have the sinks told that the stream has ended."""
         clock = self._feed.clock
+        usage: Any = response.usage
         ending = Ending(
             response=response,
             error=response.error,
-            usage=None if response.usage is None else dict(response.usage),
+            usage=None if usage is None else dict(usage),
             metadata=dict(response.metadata),
             ended_at=self._begun.started_at + clock.monotonic() - self._begun_monotonic,
             attempts=attempts,

@@ -302,7 +302,8 @@ class EventManager:
 
     def create_usage_event(self, usage: Mapping[str, Any], **fields: Any) -> StreamUsageEvent:
         """A usage event; `fields` are those of the event."""
-        return StreamUsageEvent(usage=dict(usage), **self._filled(fields))
+        counts: Any = dict(usage)
+        return StreamUsageEvent(usage=counts, **self._filled(fields))
 
     def create_complete_event(self, **fields: Any) -> StreamCompleteEvent:
         """A complete event; `fields` are those of the event."""

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Generic, Self, TypeAlias
 
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
@@ -33,9 +33,10 @@ from steer_llm_sdk.errors import (
     StreamCancelledError,
     StreamInUseError,
 )
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.ports import ProcessorStream
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
@@ -75,7 +76,7 @@ _FOLLOWS: Mapping[State, frozenset[State]] = {
 _RUNNING = State.RUNNING  # looked up for each event: an enum's own attribute is slow on 3.11
 
 
-class EventStream:
+class EventStream(Generic[Answer]):
     """The events of one stream.
 
     ::
@@ -139,7 +140,7 @@ class EventStream:
     # --- the consumer's side ------------------------------------------------------------------
 
     @property
-    def response(self) -> StreamingResponse:
+    def response(self) -> StreamingResponse[Answer]:
         """What has arrived so far; whole when the stream has ended well."""
         if self._response is None:
             self._response = StreamingResponse()
@@ -238,12 +239,12 @@ class EventStream:
             self._owner.take()
         return self
 
-    async def __anext__(self) -> StreamEvent:
-        event: StreamEvent | None
+    async def __anext__(self) -> AnyEvent:
+        event: Any  # one of the five: nobody makes another
         if self._fanout is None and self._state is _RUNNING:
             event = next(self._ready, None)  # nearly always: no further coroutine is made for it
             if event is not None:
-                return event
+                return event  # type: ignore[no-any-return]
         if self._fanout is not None:
             event = await self._read_own(self._fanout)
         elif self._state is State.LEAVING:
@@ -251,7 +252,7 @@ class EventStream:
         else:
             event = await self._next()
         if event is not None:
-            return event
+            return event  # type: ignore[no-any-return]
         if self._error is not None and self._raises and self._cancelled is None:
             error, self._error = self._error, None
             raise error
@@ -266,7 +267,7 @@ class EventStream:
             return next(self._ready, None)
         return None
 
-    async def run(self) -> StreamingResponse:
+    async def run(self) -> StreamingResponse[Answer]:
         """Run the stream to its end, for its callbacks and its response.
 
         Raises:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self
 
 from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.structured import ItemStream
 
 
-class _View:
+class _View(Generic[Answer]):
     """What is made of a stream's events for one purpose."""
 
-    def __init__(self, events: EventStream) -> None:
+    def __init__(self, events: EventStream[Answer]) -> None:
         self._events = events
 
     @property
-    def response(self) -> StreamingResponse:
+    def response(self) -> StreamingResponse[Answer]:
         """What has arrived so far; whole when the stream has ended well."""
         return self._events.response
 
@@ -49,7 +50,7 @@ class _View:
         return self
 
 
-class TextStream(_View):
+class TextStream(_View[Answer]):
     """The words of one stream.
 
     Raises its error when the stream fails. Use it in an ``async with`` when you may leave it early:
@@ -63,7 +64,7 @@ class TextStream(_View):
                 return text
 
 
-class ItemsStream(_View):
+class ItemsStream(_View[Any], Generic[Item]):
     """The elements of a streamed list, each as soon as it is complete and valid.
 
     Raises its error when the stream fails, or when an element does not fit; the stream is then
@@ -77,9 +78,9 @@ class ItemsStream(_View):
     def __init__(self, events: EventStream, items: ItemStream) -> None:
         super().__init__(events)
         self._items = items
-        self._ready: Iterator[Any] = iter(())
+        self._ready: Iterator[Item] = iter(())
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Item:
         while True:
             try:
                 for item in self._ready:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self, Unpack
+from typing import Any, Generic, Protocol, Self, Unpack, overload
 
 from steer_llm_sdk.bulk import DEFAULT_CONCURRENCY, Prompts, ResultStream
-from steer_llm_sdk.calls import CallKeywords
+from steer_llm_sdk.calls import CallKeywords, ItemKeywords
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.bulk import OnProgress, Progress, PromptResult, TokenCount
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog
 from steer_llm_sdk.progress import ProgressBar
@@ -29,6 +30,35 @@ class Wired(Protocol):
 
 class ManyPrompts:
     """The methods of a blocking client for many prompts."""
+
+    @overload
+    def map(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> SyncResultStream[Answer]: ...
+
+    @overload
+    def map(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> SyncResultStream: ...
 
     def map(
         self: Wired,
@@ -57,6 +87,35 @@ class ManyPrompts:
             **arguments,
         )
         return SyncResultStream(results, self._thread, on_progress, self)
+
+    @overload
+    def gather(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> list[PromptResult[Answer]]: ...
+
+    @overload
+    def gather(
+        self: Wired,
+        prompts: Prompts,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        on_progress: OnProgress | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> list[PromptResult]: ...
 
     def gather(
         self: Wired,
@@ -100,7 +159,7 @@ class ManyPrompts:
         )
 
 
-class SyncResultStream:
+class SyncResultStream(Generic[Answer]):
     """The results of many prompts, as they finish, for a plain ``for`` loop. Use it in a ``with``.
 
     Args:
@@ -112,7 +171,7 @@ class SyncResultStream:
 
     def __init__(
         self,
-        results: ResultStream,
+        results: ResultStream[Answer],
         thread: LoopThread,
         on_progress: OnProgress | None = None,
         owner: object = None,
@@ -122,7 +181,7 @@ class SyncResultStream:
         self._thread = thread
         self._is_closed = False
         self._leave = results.leave
-        self._feed: Feed[PromptResult] = Feed(results, thread, reads_ahead=False)
+        self._feed: Feed[PromptResult[Answer]] = Feed(results, thread, reads_ahead=False)
         self._faults = UserErrorLog()
         self._bar = ProgressBar(self.progress.total) if on_progress == "bar" else None
         self._on_progress: Any = self._bar or on_progress
@@ -153,10 +212,10 @@ class SyncResultStream:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[PromptResult]:
+    def __iter__(self) -> Iterator[PromptResult[Answer]]:
         return self
 
-    def __next__(self) -> PromptResult:
+    def __next__(self) -> PromptResult[Answer]:
         if self._is_closed:
             raise StopIteration
         try:

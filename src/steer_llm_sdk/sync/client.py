@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, overload
 
 from steer_llm_sdk.calls import CallKeywords, ItemKeywords, place_in_client
 from steer_llm_sdk.checks import NUMBER, with_advice
@@ -23,6 +23,7 @@ from steer_llm_sdk.models.callbacks import (
     UsageCallback,
 )
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS
 from steer_llm_sdk.sinks.base import Sink
@@ -94,6 +95,40 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
         """What became of its streams, in numbers."""
         return self._client.stats
 
+    @overload
+    def stream_with_usage(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> StreamingResponse[Answer]: ...
+
+    @overload
+    def stream_with_usage(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> StreamingResponse: ...
+
     def stream_with_usage(
         self,
         messages: object,
@@ -134,6 +169,30 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
             raise error
         return events.response
 
+    @overload
+    def stream_events(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> SyncEventStream[Answer]: ...
+
+    @overload
+    def stream_events(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> SyncEventStream: ...
+
     def stream_events(
         self,
         messages: object,
@@ -164,6 +223,30 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
         )
         return SyncTextStream(texts, self._thread, self)
 
+    @overload
+    def stream_items(
+        self,
+        messages: object,
+        item_type: type[Item],
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[ItemKeywords],
+    ) -> SyncItemsStream[Item]: ...
+
+    @overload
+    def stream_items(
+        self,
+        messages: object,
+        item_type: Any,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[ItemKeywords],
+    ) -> SyncItemsStream: ...
+
     def stream_items(
         self,
         messages: object,
@@ -179,6 +262,30 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
             messages, item_type, model, temperature, max_tokens, streaming_options, **arguments
         )
         return SyncItemsStream(items, self._thread, self)
+
+    @overload
+    def generate(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[ItemKeywords],
+    ) -> StreamingResponse[Answer]: ...
+
+    @overload
+    def generate(
+        self,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[CallKeywords],
+    ) -> StreamingResponse: ...
 
     def generate(
         self,

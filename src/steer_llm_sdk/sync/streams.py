@@ -9,8 +9,9 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.journal.attached import Attached
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.structured.parser import JSONEvent
 from steer_llm_sdk.sync.feed import Feed, Source
@@ -110,12 +111,12 @@ class SyncStream(SyncIterator[_Item]):
         self._feed.call(self._source.cancel, reason)
 
 
-class SyncEventStream(SyncStream[StreamEvent]):
+class SyncEventStream(SyncStream[AnyEvent], Generic[Answer]):
     """The events of one stream, for a plain ``for`` loop. Use it in a ``with``."""
 
     def __init__(
         self,
-        stream: EventStream,
+        stream: EventStream[Answer],
         thread: LoopThread,
         owner: object = None,
         *,
@@ -152,7 +153,7 @@ class SyncTextStream(SyncStream[str]):
     """The words of one stream, for a plain ``for`` loop. Use it in a ``with``."""
 
 
-class SyncItemsStream(SyncStream[Any]):
+class SyncItemsStream(SyncStream[Item]):
     """The elements of a streamed list, each as soon as it is complete and valid.
 
     Raises the stream's error when it fails, or when an element does not fit; the stream is then

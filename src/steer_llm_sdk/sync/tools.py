@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Unpack
+from typing import Generic, Protocol, Unpack, overload
 from weakref import WeakSet
 
 from steer_llm_sdk.client import SteerLLMClient
@@ -15,13 +15,14 @@ from steer_llm_sdk.models.callbacks import (
     StartCallback,
     UsageCallback,
 )
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.events import AnyEvent
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.sync.callbacks import BlockingManager, call_back
 from steer_llm_sdk.sync.streams import SyncStream
 from steer_llm_sdk.sync.thread import LoopThread
 from steer_llm_sdk.tools import RunResult, RunStream
-from steer_llm_sdk.tools.client import RunKeywords
+from steer_llm_sdk.tools.client import RunKeywords, TypedRunKeywords
 
 
 class Wired(Protocol):
@@ -34,6 +35,40 @@ class Wired(Protocol):
 
 class ToolRuns:
     """The methods of a blocking client that run tools."""
+
+    @overload
+    def run(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[TypedRunKeywords],
+    ) -> RunResult[Answer]: ...
+
+    @overload
+    def run(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> RunResult: ...
 
     def run(
         self: Wired,
@@ -76,6 +111,30 @@ class ToolRuns:
             if raises:
                 raise error
         return result
+
+    @overload
+    def run_events(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[TypedRunKeywords],
+    ) -> SyncRunStream[Answer]: ...
+
+    @overload
+    def run_events(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> SyncRunStream: ...
 
     def run_events(
         self: Wired,
@@ -120,12 +179,12 @@ class ToolRuns:
         )
 
 
-class SyncRunStream(SyncStream[StreamEvent]):
+class SyncRunStream(SyncStream[AnyEvent], Generic[Answer]):
     """The events of a run, for a plain ``for`` loop. Use it in a ``with``."""
 
     def __init__(
         self,
-        run: RunStream,
+        run: RunStream[Answer],
         thread: LoopThread,
         owner: object = None,
         *,
@@ -135,7 +194,7 @@ class SyncRunStream(SyncStream[StreamEvent]):
         self._run = run
 
     @property
-    def result(self) -> RunResult:
+    def result(self) -> RunResult[Answer]:
         """What the run has come to so far; whole when it has ended."""
         return self._run.result
 

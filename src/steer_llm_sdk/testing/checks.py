@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import (
@@ -16,6 +16,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
+from steer_llm_sdk.models.shapes import TokenUsage
 
 _KINDS = {"text", "commentary", "reasoning", "tool_call", "refusal", "file", "notice"}
 _FINISH_REASONS = {"stop", "length", "tool_calls", "content_filter", "refusal", "other", None}
@@ -41,7 +42,7 @@ class StreamSummary:
     text: str
     kinds: tuple[str, ...]
     deltas: int
-    usage: dict[str, Any] | None
+    usage: TokenUsage | None
     error: Exception | None
     finish_reason: str | None
 
@@ -224,7 +225,7 @@ _RULES: tuple[Callable[[_Stream], _Violations], ...] = (
 )
 
 
-def _usage(stream: _Stream) -> dict[str, Any] | None:
+def _usage(stream: _Stream) -> TokenUsage | None:
     found = (event for event in stream.events if isinstance(event, StreamUsageEvent))
     return next((event.usage for event in found), None)
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
-from steer_llm_sdk.calls import UNKNOWN, CallKeywords, place_in_call
+from steer_llm_sdk.calls import UNKNOWN, CallKeywords, ItemKeywords, place_in_call
 from steer_llm_sdk.checks import POSITIVE, refuse_unknown
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.journal.base import Journal
@@ -21,6 +21,7 @@ from steer_llm_sdk.models.callbacks import (
     UsageCallback,
 )
 from steer_llm_sdk.models.requests import RawTool, ToolChoice, read_tool_choice
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.stream import EventStream
@@ -35,8 +36,8 @@ from steer_llm_sdk.wiring import Wired
 DEFAULT_MAX_TURNS = 10
 
 
-class RunKeywords(CallKeywords, total=False):
-    """The keywords of a run.
+class TypedRunKeywords(ItemKeywords, total=False):
+    """The keywords of a run whose `response_format` is a type.
 
     Attributes:
         max_turns: How often the model may be asked: 10, unless it is said.
@@ -48,8 +49,52 @@ class RunKeywords(CallKeywords, total=False):
     approved: Collection[str]
 
 
+class RunKeywords(TypedRunKeywords, total=False):
+    """The keywords of a run: those of every call, and its own.
+
+    Attributes:
+        response_format: The JSON that is asked for: a type, or a mapping.
+    """
+
+    response_format: Any
+
+
 class ToolRuns:
     """The methods of a client that run tools."""
+
+    @overload
+    async def run(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[TypedRunKeywords],
+    ) -> RunResult[Answer]: ...
+
+    @overload
+    async def run(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        on_start: StartCallback | None = None,
+        on_delta: DeltaCallback | None = None,
+        on_usage: UsageCallback | None = None,
+        on_complete: CompleteCallback | None = None,
+        on_error: ErrorCallback | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> RunResult: ...
 
     async def run(
         self: Wired,
@@ -119,6 +164,30 @@ class ToolRuns:
             )
 
         return await stream.run(manager)
+
+    @overload
+    def run_events(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        response_format: type[Answer],
+        **arguments: Unpack[TypedRunKeywords],
+    ) -> RunStream[Answer]: ...
+
+    @overload
+    def run_events(
+        self: Wired,
+        messages: object,
+        model: str,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        streaming_options: StreamingOptions | None = None,
+        **arguments: Unpack[RunKeywords],
+    ) -> RunStream: ...
 
     def run_events(
         self: Wired,

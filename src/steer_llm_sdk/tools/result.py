@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 from steer_llm_sdk.errors import ConfigurationError, SteerError
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.usage import added
 
 
 @dataclass(slots=True)
-class RunResult:
+class RunResult(Generic[Answer]):
     """What a run has come to, or has come to so far.
 
     Attributes:
@@ -25,7 +26,7 @@ class RunResult:
         error: What the run failed in; None when it did not.
     """
 
-    responses: list[StreamingResponse] = field(default_factory=list)
+    responses: list[StreamingResponse[Answer]] = field(default_factory=list)
     messages: list[Any] = field(default_factory=list)
     pending_calls: list[dict[str, Any]] = field(default_factory=list)
     value: Any = None
@@ -38,7 +39,7 @@ class RunResult:
         return self.error is None
 
     @property
-    def response(self) -> StreamingResponse:
+    def response(self) -> StreamingResponse[Answer]:
         """The last answer.
 
         Raises:
@@ -58,7 +59,8 @@ class RunResult:
     @property
     def usage(self) -> dict[str, int]:
         """The tokens of all turns together."""
-        return added(each.usage for each in self.responses if each.usage is not None)
+        counted: list[Any] = [each.usage for each in self.responses if each.usage is not None]
+        return added(counted)
 
     @property
     def cost_usd(self) -> float | None:

@@ -152,7 +152,7 @@ class Run:
         message = response.to_message()
         if message["content"]:
             self.result.messages.append(message)
-        self._owed = list(response.tool_calls)
+        self._owed = [dict(call) for call in response.tool_calls]
 
     def cancel(self, reason: str) -> None:
         """Cancel the functions that run, and ask nothing more."""

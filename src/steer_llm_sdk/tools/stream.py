@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Generic, Self, TypeAlias
 
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.errors import SteerError, StreamCancelledError, StreamInUseError
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.streaming.manager import EventManager, Stoppable
 from steer_llm_sdk.streaming.ownership import Owner
@@ -23,7 +24,7 @@ from steer_llm_sdk.tools.run import Run
 OpenTurn: TypeAlias = Callable[[Plan, EventManager | None], EventStream]
 
 
-class RunStream:
+class RunStream(Generic[Answer]):
     """The events of a run: of each turn its start, its deltas, its usage and its terminal event.
 
     ::
@@ -60,7 +61,7 @@ class RunStream:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
-    def result(self) -> RunResult:
+    def result(self) -> RunResult[Answer]:
         """What the run has come to so far; whole when it has ended."""
         return self._run.result
 
@@ -70,7 +71,7 @@ class RunStream:
         return self._run.first_plan
 
     @property
-    def response(self) -> StreamingResponse:
+    def response(self) -> StreamingResponse[Answer]:
         """The answer of the turn, as far as it has arrived; of the last one, between turns."""
         return self._response if self._turn is None else self._turn.response
 
@@ -126,7 +127,7 @@ class RunStream:
             self._owner.take()
         return self
 
-    async def __anext__(self) -> StreamEvent:
+    async def __anext__(self) -> AnyEvent:
         while not self._is_closed:
             if self._turn is None and not await self._begin_turn():
                 break
@@ -135,12 +136,13 @@ class RunStream:
                 break
             event = await anext(turn, None)
             if event is not None:
-                return self.note(event)
+                self.note(event)
+                return event
             self._end_turn()
         self._owner.release()
         raise StopAsyncIteration
 
-    async def run(self, manager: Callable[[], EventManager]) -> RunResult:
+    async def run(self, manager: Callable[[], EventManager]) -> RunResult[Answer]:
         """Run to the end, for the callbacks.
 
         Args:
