@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from steer_llm_sdk.errors import InvalidJSONError
+from steer_llm_sdk.errors import InvalidJSONError, RefusalError
+from steer_llm_sdk.models.parts import Part, TextPart
 from steer_llm_sdk.models.responses import StreamingResponse, growing_text, set_json
 from steer_llm_sdk.structured.final import FinalText, check_value, read_answer
 from steer_llm_sdk.structured.parser import JSONEvent
@@ -70,10 +72,40 @@ class StructuredOutput:
                 raise
 
     def _read_value(self, response: StreamingResponse) -> None:
-        answer = FinalText(response.get_text(), response.finish_reason, response.refusal)
+        """Read the value: the whole text, or else the words that came last."""
+        try:
+            self._read_text(response, response.get_text())
+        except InvalidJSONError as error:
+            last = _last_words(response.parts)
+            if not last or isinstance(error, RefusalError):
+                raise
+            try:
+                self._read_text(response, last)
+            except InvalidJSONError:
+                raise error from None
+
+    def _read_text(self, response: StreamingResponse, text: str) -> None:
+        answer = FinalText(text, response.finish_reason, response.refusal)
         value = read_answer(answer, find=self._find)
-        parsed = check_value(value, self._format.validator, answer.text)
+        parsed = check_value(value, self._format.validator, text)
         set_json(response, value, parsed)
+
+
+def _last_words(parts: Sequence[Part]) -> str:
+    """The words of the last message; empty where all words are of one.
+
+    What a model says before it searches or goes on in another message is no part of the JSON.
+    """
+    runs: list[list[str]] = []
+    before: object = None
+    for part in parts:
+        message = part.provider_data.get("item", "") if isinstance(part, TextPart) else None
+        if isinstance(part, TextPart) and part.text:
+            if before is None or before != message:
+                runs.append([])
+            runs[-1].append(part.text)
+        before = message
+    return "".join(runs[-1]) if len(runs) > 1 else ""
 
 
 def _check_calls(response: StreamingResponse, arguments: ToolArguments) -> None:
