@@ -417,7 +417,16 @@ def test_a_file_that_a_transformer_dropped_is_not_shown() -> None:
     intake = intake_of(is_rewritten=True)
     kept, _dropped = taken(intake, File("image/png", "aGk="), File("image/png", "c2Vj"))
 
-    assert rewritten(intake, [kept]) == [FilePart("image/png", "aGk="), FilePart("image/png")]
+    assert rewritten(intake, [kept]) == [FilePart("image/png", "aGk="), FilePart()]
+
+
+def test_a_file_is_what_a_transformer_made_of_it() -> None:
+    intake = intake_of(is_rewritten=True)
+    (event,) = taken(intake, File("image/png", "c2Vj"))
+    assert isinstance(event.delta, dict)
+    event.delta = {**event.delta, "data": "eHh4"}
+
+    assert rewritten(intake, [event]) == [FilePart("image/png", "eHh4")]
 
 
 def test_what_redacting_transformers_cannot_check_is_left_out() -> None:

@@ -137,6 +137,7 @@ class Parts:
         """Add a file; return the number of its part."""
         record = self._begin("file", is_open=False)
         record.item = file
+        record.data = dict(file.extra or {})
         return record.number
 
     def add_item(self, item: ProviderItem) -> None:
@@ -184,8 +185,11 @@ class Parts:
         return True
 
     def _show_file(self, event: StreamDeltaEvent) -> None:
-        if event.kind == "file" and event.part is not None:
-            self._records[event.part].start = 0
+        """Keep what a file's delta says, which a transformer may have changed."""
+        if event.kind == "file" and event.part is not None and isinstance(event.delta, dict):
+            record, told = self._records[event.part], event.delta
+            record.start = 0
+            record.item = File(str(told.get("media_type", "")), told.get("data"), told.get("url"))
 
     def _fill(self, record: _Record) -> None:
         if record is self._filling.get(record.kind):
@@ -245,11 +249,10 @@ class Parts:
             part: Part = ProviderPart(item=item.item)
             part.provider_data = {WIRE: self.wire, **(item.data or {})}
             return part
-        if self._is_rewritten and record.start is None:  # a transformer dropped it
-            return FilePart(media_type=item.media_type)
+        if record.start is None:  # a transformer dropped it
+            return FilePart()
         file = FilePart(media_type=item.media_type, data=item.data, url=item.url)
-        if item.extra and self._is_checked:
-            file.provider_data = {WIRE: self.wire, **item.extra}
+        file.provider_data = self._data(record, "")
         return file
 
     def _words(self, record: _Record) -> str:
