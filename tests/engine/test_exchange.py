@@ -11,6 +11,7 @@ import pytest
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.engine.exchange import Overlap, is_stream_type, not_a_stream
 from steer_llm_sdk.errors import (
+    IncompleteStreamError,
     NotFoundError,
     OverloadedError,
     ProviderError,
@@ -22,6 +23,8 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
 from steer_llm_sdk.testing import HTTPError, LoopbackServer
+from support.planted import Playing
+from support.planted import read as read_planted
 
 FORMATS = (
     "openai",
@@ -118,6 +121,57 @@ def test_a_long_document_is_shown_in_its_beginning() -> None:
 def test_a_stream_is_known_by_its_content_type(content_type: str, is_stream: bool) -> None:
     assert is_stream_type({"content-type": content_type}) == is_stream
     assert not is_stream_type({})
+
+
+STREAM_TYPES = {
+    "openai": "text/event-stream",
+    "openai-responses": "text/event-stream",
+    "anthropic": "text/event-stream; charset=utf-8",
+    "gemini": "text/event-stream",
+    "mistral": "text/event-stream",
+    "ollama": "application/x-ndjson",
+}
+PAGE = (
+    b"<!DOCTYPE html>\n<html>\n<head><title>Sign in</title></head>\n\n<body>data: no</body></html>"
+)
+
+
+@pytest.mark.parametrize("name", STREAM_TYPES)
+@pytest.mark.parametrize("announced", [None, "text/html", "text/plain", "application/json", ""])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (PAGE, "an HTML page: Sign in"),
+        (b"upstream connect error or disconnect/reset before headers", "upstream connect error"),
+        (b"identity provider is not available", "identity provider is not"),
+        (b"event loop is closed", "event loop is closed"),
+        (b"retry later\n\nor never", "retry later or never"),
+    ],
+)
+async def test_a_page_or_a_sentence_is_named_under_whatever_type(
+    name: str, announced: str | None, body: bytes, said: str
+) -> None:
+    content_type = STREAM_TYPES[name] if announced is None else announced
+    # Where a frame is a line, the first that is none ends the stream: what came by then is known.
+    chunks = [body] if name == "ollama" else [body[:20], body[20:]]
+    transport = Playing(chunks, content_type=content_type)
+
+    result = await read_planted(transport, name, StreamingOptions(max_retries=0))
+
+    error = result.response.error
+    assert type(error) is ProviderError
+    assert not error.is_retryable
+    assert "expected a stream, found" in str(error)
+    assert said in str(error)
+
+
+@pytest.mark.parametrize("body", [b"d", b"data", b"event: mess", b"da", b": comment"])
+async def test_a_stream_that_was_cut_in_its_first_line_is_a_cut_stream(body: bytes) -> None:
+    transport = Playing([body])
+
+    result = await read_planted(transport, "openai", StreamingOptions(max_retries=0))
+
+    assert type(result.response.error) is IncompleteStreamError
 
 
 def passed(overlap: Overlap, *fragments: Fragment) -> list[Fragment]:

@@ -244,6 +244,40 @@ def test_a_document_that_was_cut_is_none(name: str) -> None:
         assert travel(FORMATS[name][0], [body[:end]]).outcome != "complete"
 
 
+# --- an error that was written into an event ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "anthropic", "gemini", "openai-responses"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "read failed", "type": "overloaded_error", "code": 529}},
+        {"type": "error", "error": {"type": "overloaded_error", "message": "read failed"}},
+    ],
+)
+def test_an_error_in_an_event_that_broke_off_is_that_error(
+    name: str, error: dict[str, Any]
+) -> None:
+    begun = json.dumps(FORMATS[name][2](" and more")).encode()[:-9]
+    body = sse(FORMATS[name][2]("Hi")) + b"data: %b\ndata: %b\n\n" % (
+        begun,
+        json.dumps(error).encode(),
+    )
+
+    travelled = travel(FORMATS[name][0], [body])
+
+    assert travelled.outcome in {"OverloadedError", "ProviderError"}
+    assert "read failed" in str(travelled.response.error)
+    assert travelled.response.get_text() == "Hi"
+
+
+@pytest.mark.parametrize("last", [b'{"more": 1}', b"{", b"[1]", b'{"error": null}'])
+def test_what_else_stands_behind_a_broken_event_makes_it_no_better(last: bytes) -> None:
+    body = sse(_chat("Hi")) + b'data: {"choices": [{"del\ndata: %b\n\n' % last
+
+    assert travel(OpenAIChat(), [body]).outcome == ProtocolError.__name__
+
+
 # --- half of a character ---------------------------------------------------------------------
 
 

@@ -201,11 +201,18 @@ class Body:
     def _is_document(self) -> bool:
         """Whether something came that is no stream, whatever its headers say."""
         head = bytes(self._document).lstrip()
-        return bool(head) and not (self._is_announced and head.startswith(_STREAM_BEGINNINGS))
+        return bool(head) and not (self._is_announced and _begins_a_stream(head))
 
     def discard(self) -> None:
         """Close a response that came after nobody wanted it."""
         self.abort(IncompleteStreamError("the stream was stopped while its connection was made"))
+
+
+def _begins_a_stream(head: bytes) -> bool:
+    """Whether these bytes are the beginning of a stream, or were cut before that can be told."""
+    return head.startswith(_STREAM_BEGINNINGS) or any(
+        beginning.startswith(head) for beginning in _STREAM_BEGINNINGS
+    )
 
 
 def _failing(error: ProtocolError) -> Iterator[Fragment]:
@@ -223,10 +230,10 @@ STREAMING_STATUSES = frozenset({200, 201, 202, 203})
 # How streams begin; a gateway may send its page of HTML, or a sentence, under their content type.
 # (Amazon's event messages begin with their length, of which the first byte is none.)
 _STREAM_BEGINNINGS = (
-    b"data",
-    b"event",
-    b"id",
-    b"retry",
+    b"data:",
+    b"event:",
+    b"id:",
+    b"retry:",
     b":",
     b"{",
     b"[",
@@ -302,6 +309,7 @@ def not_a_stream(wire: WireFormat, answer: ErrorAnswer) -> ProviderError:
         return error
     is_json = answer.body.lstrip()[:1] in {b"{", b"["}
     what = "a JSON document" if is_json else describe_body(answer)
+    what = " ".join(what.split())  # a message is one line
     what = what if len(what) <= _SHOWN_CHARS else what[:_SHOWN_CHARS] + "…"
     failure = ProviderError(
         f"{answer.provider} ({answer.status}): expected a stream, found {what}; check the base URL",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from steer_llm_sdk.models.usage import CACHE_WRITE, CACHED, COMPLETION, PROMPT, count_at
@@ -26,8 +26,12 @@ _PRICE_LIST_NAMES: Mapping[str, str] = {
 }
 
 # What a provider's usage says of how it served a request, as the price list names it.
-_TIERS = ("speed", "service_tier")
-
+_TIERS: Mapping[str, tuple[str, ...]] = {
+    "speed": ("speed",),
+    "service_tier": ("service_tier", "serviceTier"),
+}
+# https://cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo: Vertex says it so.
+_TRAFFIC: Mapping[object, str] = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_FLEX": "flex"}
 
 # xAI counts in these: https://docs.x.ai/docs/models
 _TICKS_PER_USD = 1e10
@@ -36,17 +40,28 @@ _TICKS_PER_USD = 1e10
 def stated_usd(provider_usage: object) -> float | None:
     """Return what the provider itself says that the request cost; None where it does not say.
 
-    ``cost`` is a number (OpenRouter) or an object with a ``total_cost`` (Perplexity).
+    ``cost`` is a number (OpenRouter) or an object with a ``total_cost`` (Perplexity);
+    ``estimated_cost`` is DeepInfra's. Where OpenRouter asks with a key of the caller's, ``cost`` is
+    its own fee, and what the provider behind it takes stands in ``cost_details``.
     """
     if not isinstance(provider_usage, Mapping):
         return None
-    cost = provider_usage.get("cost")
+    cost = provider_usage.get("cost", provider_usage.get("estimated_cost"))
     if isinstance(cost, Mapping):
         cost = cost.get("total_cost")
     if _is_amount(cost):
-        return float(cost)
+        return float(cost) + _upstream_usd(provider_usage)
     ticks = provider_usage.get("cost_in_usd_ticks")
     return float(ticks) / _TICKS_PER_USD if _is_amount(ticks) else None
+
+
+def _upstream_usd(provider_usage: Mapping[str, Any]) -> float:
+    """What the caller's own account at the provider behind a router is charged."""
+    details = provider_usage.get("cost_details")
+    if provider_usage.get("is_byok") is not True or not isinstance(details, Mapping):
+        return 0.0
+    cost = details.get("upstream_inference_cost")
+    return float(cost) if _is_amount(cost) else 0.0
 
 
 def _is_amount(value: object) -> TypeGuard[int | float]:
@@ -62,30 +77,61 @@ def price_usd(
 ) -> float | None:
     """The price in US dollars, or None where it is not known.
 
-    The model that answered counts, then the one that was asked for. What the provider's own usage
-    says of tiers counts too: what it wrote into an hour's cache, and how fast it was to answer.
+    The model that answered counts, then the one that was asked for; of several passes each by its
+    own model. What the provider's own usage says of tiers counts too: what it wrote into an hour's
+    cache, and how fast it was to answer.
     """
     if not usage or PROMPT not in usage or COMPLETION not in usage:
         return None
+    told = provider_usage if isinstance(provider_usage, Mapping) else {}
+    names = (response_model, model)
+    if len({each.get("model") for each in _passes(told)}) > 1:
+        prices = [_price_of_pass(provider, each, names, _tier(told)) for each in _passes(told)]
+        known = [price for price in prices if price is not None]
+        return sum(known) if len(known) == len(prices) else None
+    counts = {
+        "input_tokens": usage[PROMPT],
+        "output_tokens": usage[COMPLETION],
+        "cache_read_tokens": usage.get(CACHED),
+        "cache_write_tokens": usage.get(CACHE_WRITE),
+        **_hour_of_cache(_passes(told)),
+    }
+    return _price(provider, names, counts, _tier(told))
+
+
+def _price_of_pass(
+    provider: str, each: Mapping[str, Any], names: tuple[str | None, ...], tier: dict[str, str]
+) -> float | None:
+    """The price of one of several passes (Anthropic), such as that of a model which declined."""
+    cached = count_at(each, "cache_read_input_tokens") or 0
+    written = count_at(each, "cache_creation_input_tokens") or 0
+    counts = {
+        "input_tokens": (count_at(each, "input_tokens") or 0) + cached + written,
+        "output_tokens": count_at(each, "output_tokens") or 0,
+        "cache_read_tokens": cached,
+        "cache_write_tokens": written,
+        **_hour_of_cache([each]),
+    }
+    own = each.get("model")
+    return _price(provider, (own if isinstance(own, str) else None, *names), counts, tier)
+
+
+def _price(
+    provider: str,
+    names: tuple[str | None, ...],
+    counts: Mapping[str, int | None],
+    tier: dict[str, str],
+) -> float | None:
+    """The price of these counts, by the first model whose prices are known."""
     try:
         from genai_prices import Usage, calc_price
     except ImportError:
         return None
-    tokens = Usage(
-        input_tokens=usage[PROMPT],
-        output_tokens=usage[COMPLETION],
-        cache_read_tokens=usage.get(CACHED),
-        cache_write_tokens=usage.get(CACHE_WRITE),
-        **_hour_of_cache(provider_usage),
-    )
-    tier = _tier(provider_usage)
     provider_id = _PRICE_LIST_NAMES.get(provider, provider)
-    for name in (response_model, model):
-        if not name:
-            continue
+    for name in filter(None, names):
         try:
             price = calc_price(
-                tokens, model_ref=name, provider_id=provider_id, price_context=tier or None
+                Usage(**counts), model_ref=name, provider_id=provider_id, price_context=tier or None
             )
         except (LookupError, ValueError):
             continue
@@ -93,26 +139,25 @@ def price_usd(
     return None
 
 
-def _hour_of_cache(provider_usage: object) -> dict[str, int]:
+def _hour_of_cache(passes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """The tokens that were written for an hour: dearer than those for five minutes (Anthropic)."""
-    passes = _passes(provider_usage)
     counts = [count_at(each, "cache_creation", "ephemeral_1h_input_tokens") for each in passes]
     tokens = sum(count for count in counts if count)
     return {"cache_write_1h_tokens": tokens} if tokens else {}
 
 
-def _passes(provider_usage: object) -> list[Mapping[str, Any]]:
+def _passes(told: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The passes that an answer took, each with counts of its own; or the usage as the only one."""
-    if not isinstance(provider_usage, Mapping):
-        return []
-    passes = provider_usage.get("iterations")
+    passes = told.get("iterations")
     listed = passes if isinstance(passes, list) else []
     found = [each for each in listed if isinstance(each, Mapping)]
-    return found if len(found) > 1 else [provider_usage]
+    return found if len(found) > 1 else [told]
 
 
-def _tier(provider_usage: object) -> dict[str, str]:
-    if not isinstance(provider_usage, Mapping):
-        return {}
-    named = {key: provider_usage.get(key) for key in _TIERS}
-    return {key: value for key, value in named.items() if isinstance(value, str)}
+def _tier(told: Mapping[str, Any]) -> dict[str, str]:
+    """How the request was served, as the price list names it."""
+    found = {name: told.get(key) for name, keys in _TIERS.items() for key in keys if key in told}
+    traffic = told.get("trafficType")
+    if isinstance(traffic, str) and traffic in _TRAFFIC:
+        found["service_tier"] = _TRAFFIC[traffic]
+    return {name: word for name, word in found.items() if isinstance(word, str)}

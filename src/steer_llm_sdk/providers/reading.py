@@ -40,6 +40,9 @@ def parse_json(data: bytes, provider: str) -> Any:
     Bytes that are not UTF-8 and lone surrogates become U+FFFD, as the WHATWG decodes
     (https://encoding.spec.whatwg.org/#utf-8-decode).
 
+    Where an event broke off and an error was written into it, on a line of its own, the error is
+    what is given.
+
     Raises:
         ProtocolError: `data` is not JSON, or is nested too deeply; says what was found.
     """
@@ -54,8 +57,18 @@ def parse_json(data: bytes, provider: str) -> Any:
     text = data.decode("utf-8", "replace")
     found = _NOTHING if is_too_deep else _parse_leniently(text)
     if found is _NOTHING:
+        found = _error_behind(text)
+    if found is _NOTHING:
         raise _not_json(text, provider)
     return found
+
+
+def _error_behind(text: str) -> Any:
+    """The error that a gateway wrote into an event which it had begun and could not finish."""
+    _, line_end, last = text.rpartition("\n")
+    found = _parse_leniently(last) if line_end and last.startswith("{") else _NOTHING
+    is_error = isinstance(found, dict) and (found.get("error") or found.get("type") == "error")
+    return found if is_error else _NOTHING
 
 
 def parse_object(data: bytes, provider: str) -> JSONObject:

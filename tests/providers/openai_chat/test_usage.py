@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from steer_llm_sdk.providers.openai_chat.usage import read_usage
+from steer_llm_sdk.models.fragments import Usage
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
+from steer_llm_sdk.providers.openai_chat.usage import read_usage, with_tier
+from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
+from steer_llm_sdk.wire.frame import Frame
 
 
 @pytest.mark.parametrize(
@@ -46,6 +51,28 @@ from steer_llm_sdk.providers.openai_chat.usage import read_usage
 )
 def test_counts_are_found_in_all_spellings(raw: dict[str, Any], counts: dict[str, int]) -> None:
     assert read_usage(raw) == counts
+
+
+def test_the_tier_that_served_is_part_of_what_was_used() -> None:
+    raw = {"prompt_tokens": 1}
+
+    for plain in (None, "", "auto", "default", "standard", 7):
+        assert with_tier(raw, plain) is raw
+    assert with_tier(raw, "priority") == {"service_tier": "priority", **raw}
+    assert with_tier({"service_tier": "flex"}, "priority") == {"service_tier": "flex"}
+
+
+@pytest.mark.parametrize("tier", ["priority", "flex"])
+def test_openai_says_the_tier_beside_the_usage(tier: str) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2}
+    chunk = {"choices": [], "usage": usage, "service_tier": tier}
+    response = {"output": [], "usage": {"input_tokens": 1}, "service_tier": tier}
+    completed = {"type": "response.completed", "response": response}
+
+    for wire, payload in ((OpenAIChat(), chunk), (OpenAIResponses(), completed)):
+        found = wire.decoder("openai").decode(Frame(json.dumps(payload).encode()))
+        (counted,) = (fragment for fragment in found if isinstance(fragment, Usage))
+        assert counted.raw["service_tier"] == tier
 
 
 def test_reasoning_that_is_counted_beside_the_completion_becomes_part_of_it() -> None:

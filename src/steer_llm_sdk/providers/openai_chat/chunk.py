@@ -29,7 +29,7 @@ from steer_llm_sdk.providers.openai_chat.beside import Beside
 from steer_llm_sdk.providers.openai_chat.choice import ChoiceReader, error_of
 from steer_llm_sdk.providers.openai_chat.errors import error_in_chunk, error_object, read_failure
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
-from steer_llm_sdk.providers.openai_chat.usage import read_usage
+from steer_llm_sdk.providers.openai_chat.usage import read_usage, with_tier
 from steer_llm_sdk.providers.reading import (
     as_int,
     as_list,
@@ -205,7 +205,7 @@ class ChunkReader:
             return []
         self._usage = raw
         self._counts |= counts
-        return [Usage(counts, raw)]
+        return [Usage(counts, with_tier(raw, self.service_tier))]
 
     def _failure(self, error: dict[str, Any]) -> Failure:
         return Failure(read_failure(self._provider, error, self._identity.response_id))

@@ -6,6 +6,8 @@ from typing import Any
 
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, REASONING, TOTAL, count_at, usage_counts
 
+_PLAIN_TIERS = frozenset({"", "auto", "default", "standard", "on_demand"})
+
 # For each count the places where it has been seen; the first that holds a number counts.
 _PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
     "prompt": (("prompt_tokens",), ("input_tokens",)),
@@ -21,6 +23,8 @@ _PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "cache_write": (
         ("prompt_tokens_details", "cache_write_tokens"),  # OpenRouter
+        ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
+        ("prompt_tokens_details", "cache_creation_input_tokens"),  # DashScope
         ("cache_creation_input_tokens",),
     ),
     "reasoning": (
@@ -35,6 +39,16 @@ def read_usage(raw: dict[str, Any]) -> dict[str, int]:
     """The counts under the library's keys; empty where the object has none."""
     counts = usage_counts(**{name: _first(raw, paths) for name, paths in _PATHS.items()})
     return _with_reasoning_inside(counts)
+
+
+def with_tier(raw: dict[str, Any], tier: object) -> dict[str, Any]:
+    """The usage, with the tier that served the request where it has a price of its own.
+
+    OpenAI says it beside the usage: https://platform.openai.com/docs/guides/priority-processing.
+    """
+    if not isinstance(tier, str) or tier in _PLAIN_TIERS:
+        return raw
+    return {"service_tier": tier, **raw}
 
 
 def _first(raw: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any
 from steer_llm_sdk.models.fragments import Failure, Finish, FinishReason, Usage
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
+from steer_llm_sdk.providers.openai_chat.usage import with_tier
 from steer_llm_sdk.providers.openai_responses.items import Items
 from steer_llm_sdk.providers.reading import object_at, text_at
 
@@ -71,4 +72,4 @@ def read_usage(response: Mapping[str, Any]) -> Iterator[Usage]:
         cache_write=count_at(usage, "input_tokens_details", "cache_write_tokens"),
         reasoning=count_at(usage, "output_tokens_details", "reasoning_tokens"),
     )
-    yield Usage(with_total(counts), usage)
+    yield Usage(with_total(counts), with_tier(usage, response.get("service_tier")))
