@@ -13,10 +13,11 @@ PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk
 PEERS := $(basename $(notdir $(wildcard benchmarks/requirements/*.txt)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test readers check soak fuzz bench bench-quick docs weights clean
+.PHONY: help demo chat test readers check soak fuzz bench bench-quick docs weights clean
 
 help:
 	@echo 'make demo         stream from the embedded model: installs, fetches it (90 MB), needs no key'
+	@echo 'make chat         a chat in the browser, with the embedded model: PORT=8080'
 	@echo 'make test         all tests, and the coverage that must be whole'
 	@echo 'make readers      the official readers in JavaScript, for the tests of what browsers get'
 	@echo 'make check        ruff, mypy --strict, import contracts'
@@ -29,6 +30,9 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/steer local pull
 	@$(BIN)/python examples/demo.py
+
+chat: $(VENV)/.chat weights
+	@$(BIN)/python examples/chat $(PORT)
 
 test: $(VENV)/.tests weights
 	$(BIN)/python -m pytest --numprocesses=$(JOBS) --cov --cov-report= $(ARGS)
@@ -87,7 +91,7 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml
 	@$(PIP) install --quiet --editable '.[all]'
 	@touch $@
 
-$(VENV)/.tests $(VENV)/.check $(VENV)/.fuzz $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
+$(VENV)/.tests $(VENV)/.check $(VENV)/.fuzz $(VENV)/.docs $(VENV)/.chat: $(VENV)/.%: $(VENV)/.installed
 	@echo 'Installing what `make $(GROUP)` needs …'
 	@$(PIP) install --quiet --group $(GROUP)
 	@touch $@
@@ -101,6 +105,7 @@ $(VENV)/.tests: GROUP := test
 $(VENV)/.check: GROUP := check
 $(VENV)/.fuzz: GROUP := fuzz
 $(VENV)/.docs: GROUP := docs
+$(VENV)/.chat: GROUP := chat
 
 # Each peer by itself, so that none holds another back at an old version.
 .venv-peers/%/.installed: benchmarks/requirements/%.txt

@@ -65,7 +65,8 @@ class Site:
     async def wait_for_end(self, tab: Tab | None = None) -> None:
         """Wait until the answer has ended, and says what it took."""
         await (tab or self.tab).until(
-            "!document.querySelector('.is-running') && document.querySelector('.retry')"
+            "[...document.querySelectorAll('.answer')].at(-1)"
+            ".matches(':not(.is-running):has(.retry)')"
         )
 
     async def words(self, tab: Tab | None = None) -> str:
