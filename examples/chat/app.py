@@ -99,7 +99,8 @@ class Chat:
                 one = StreamingResponse(event.provider, event.model, usage=event.usage)
                 cost = None if cost is None or one.cost_usd is None else cost + one.cost_usd
                 for name, count in event.usage.items():
-                    usage[name] = usage.get(name, 0) + count
+                    if isinstance(count, int):
+                        usage[name] = usage.get(name, 0) + count
             elif isinstance(event, StreamErrorEvent):
                 summary.metadata["error"] = f"{event.error}"
             elif isinstance(event, StreamCompleteEvent):
