@@ -129,6 +129,15 @@ PAGES = {
         "The guide: [to the browser](../guides/web.md).",
         (Part("web", ("encode", "headers", "respond")),),
     ),
+    "recording": Page(
+        "Recordings",
+        "What went over the wire, and when. The page on them: [recordings](../recordings.md).",
+        (
+            Part("recording", ("ReplayTransport", "RecordingTransport", "timeline")),
+            Part("recording", ("read_recording",)),
+            Part("recording", ("Exchange",), is_made_for_users=False),
+        ),
+    ),
     "streaming": Page(
         "Clients, options, streams and responses",
         "How a stream is asked for, run and read. Errors: [a page of their own](../errors.md).",

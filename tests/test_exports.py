@@ -95,6 +95,13 @@ PUBLIC = {
         "create_event_processor",
     },
     "steer_llm_sdk.streaming.manager": {"EventManager"},
+    "steer_llm_sdk.recording": {
+        "Exchange",
+        "RecordingTransport",
+        "ReplayTransport",
+        "read_recording",
+        "timeline",
+    },
     "steer_llm_sdk.sinks": {
         "JSONLinesSink",
         "LoggingSink",

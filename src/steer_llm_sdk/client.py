@@ -472,7 +472,12 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
             await find_allowances(plan)
             plan.account = self._sinks.account(plan)
             attempts = Attempts(plan, random.random, self._without_usage)
-            return make_pump(plan, await here.transport(), self._clock, attempts, self.stats)
+            transport = await here.transport()
+            if plan.options.record is not None:
+                from steer_llm_sdk.recording.recorder import recorded
+
+                transport = recorded(transport, self._clock, plan.options, plan.stream_id)
+            return make_pump(plan, transport, self._clock, attempts, self.stats)
 
         structured = plan.structured if plan.is_json else None
         events = EventStream(

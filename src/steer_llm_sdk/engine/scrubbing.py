@@ -40,7 +40,7 @@ class Secrets:
 
     def conceal(self, text: str) -> str:
         """The text without any of them, and without the beginning of one where it was cut."""
-        for secret in sorted(set(self._spellings()), key=len, reverse=True):
+        for secret in sorted(set(self.spellings()), key=len, reverse=True):
             text = _without_cut(text.replace(secret, _HIDDEN), secret)
         return text
 
@@ -55,7 +55,8 @@ class Secrets:
                 if isinstance(value, str):
                     setattr(error, name, self.conceal(value))
 
-    def _spellings(self) -> Iterator[str]:
+    def spellings(self) -> Iterator[str]:
+        """Every spelling of every secret."""
         for value in self._values():
             quoted = (quote(value, safe=""), json.dumps(value)[1:-1], repr(value)[1:-1])
             for spelling in (value, *quoted):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from os import PathLike
 from typing import Any
 
 from steer_llm_sdk.checks import (
@@ -11,6 +12,7 @@ from steer_llm_sdk.checks import (
     FLAG,
     NAMES,
     NUMBER,
+    PATH,
     POSITIVE,
     SECONDS,
     Kind,
@@ -50,6 +52,9 @@ _KINDS: Mapping[str, Kind] = {
     "live_usage": SECONDS.or_none(),
     "budget_usd": Kind("a number of US dollars above 0", SECONDS.accepts).or_none(),
     "budget_tokens": POSITIVE.or_none(),
+    "record": PATH.or_none(),
+    "record_raw": FLAG,
+    "record_body": FLAG,
     "max_frame_bytes": COUNT,
     "max_error_body_bytes": COUNT,
 }
@@ -129,6 +134,10 @@ class StreamingOptions:
         live_usage: How often a notice tells what the stream has taken so far, as estimated.
         budget_usd: End the stream in a `BudgetExceededError` when it is estimated to cost more.
         budget_tokens: … or when prompt and answer are estimated to be more tokens.
+        record: Where what goes over the wire is recorded, without keys (`steer_llm_sdk.recording`):
+            a file, or a folder in which each stream gets one.
+        record_raw: Record although there are `text_transformers`: what they redact is in it.
+        record_body: Whether what is sent, and with it the prompt, is part of the recording.
         max_frame_bytes: The most bytes that one frame of the stream may take.
         max_error_body_bytes: The most bytes that are read of an error's body.
     """
@@ -157,11 +166,19 @@ class StreamingOptions:
     live_usage: float | None = None
     budget_usd: float | None = None
     budget_tokens: int | None = None
+    record: str | PathLike[str] | None = None
+    record_raw: bool = False
+    record_body: bool = True
     max_frame_bytes: int = DEFAULT_MAX_FRAME_BYTES
     max_error_body_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
         check_values(_KINDS, self)
+        if self.record is not None and self.text_transformers and not self.record_raw:
+            raise ConfigurationError(
+                "record: a recording has what comes over the wire, before text_transformers have "
+                "redacted it; record_raw=True says that this is meant"
+            )
         if self.live_usage is not None and not self.notices:
             raise ConfigurationError("live_usage: it is told in notices: add notices=True")
         _check_processor(self.event_processor)

@@ -1,0 +1,386 @@
+"""What was recorded is played back: the same events, the same failures, and no key in any file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk import (
+    ConfigurationError,
+    ProviderSettings,
+    SteerError,
+    SteerLLMClient,
+    SyncSteerLLMClient,
+)
+from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.recording import RecordingTransport, ReplayTransport, read_recording
+from steer_llm_sdk.streaming.processor import RedactTransformer
+from steer_llm_sdk.testing import (
+    ErrorInStream,
+    HTTPError,
+    ManualClock,
+    Pace,
+    Script,
+    ScriptedProvider,
+    Stall,
+    check_stream,
+)
+from support.canary import KEY, assert_nothing_tells
+from support.fault_table import MODELS, ROWS, Row
+
+MODEL = "gpt-4o"
+QUIET = StreamingOptions(max_retries=0, raise_on_error=False)
+HELLO = Script(["Hello", " wörld"], reasoning=["Hm."], usage=(3, 5))
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def told(events: list[StreamEvent]) -> list[dict[str, Any]]:
+    """What events say, but for times and names that differ from stream to stream."""
+    return [_told(event.to_dict()) for event in events]
+
+
+def _told(data: dict[str, Any]) -> dict[str, Any]:
+    gone = {"timestamp", "request_id", "stream_id", "duration_ms", "metadata"}
+    if isinstance(delta := data.get("delta"), dict) and "id" in delta:
+        data["delta"] = delta | {"id": None}  # made of the stream's own, where none came
+    return {key: value for key, value in data.items() if key not in gone}
+
+
+async def events_of(client: SteerLLMClient, options: StreamingOptions, model: str = MODEL) -> Any:
+    events: list[StreamEvent] = []
+    async with client, client.stream_events("Hi", model, streaming_options=options) as stream:
+        try:
+            async for event in stream:
+                events.append(event)  # noqa: PERF401 - what came before an error is kept
+        except SteerError:
+            pass
+    return events
+
+
+def replaying(path: Path, speed: float = 0, cut: Any = None, **more: Any) -> SteerLLMClient:
+    return SteerLLMClient(
+        "other", anthropic_api_key="other", transport=ReplayTransport(path, speed, cut), **more
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "stream.jsonl"
+
+
+@pytest.fixture
+async def recorded(path: Path) -> list[StreamEvent]:
+    client = SteerLLMClient("key", transport=ScriptedProvider(HELLO))
+    events: list[StreamEvent] = await events_of(client, QUIET.replace(record=path))
+    return events
+
+
+# Without the one that takes four minutes by the real clock.
+QUICK_ROWS = [row for row in ROWS if row.name != "keep-alives, then the answer"]
+
+CUTS = [None, 1, 7, [3, 50, 51]]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+async def test_a_recording_gives_the_same_events(
+    recorded: list[StreamEvent], path: Path, cut: Any
+) -> None:
+    events = await events_of(replaying(path, cut=cut), QUIET)
+
+    assert check_stream(recorded).text == check_stream(events).text == "Hello wörld"
+    assert told(events) == told(recorded)
+
+
+async def test_it_is_played_at_the_speed_that_was_asked_for(path: Path) -> None:
+    clock = ManualClock()
+    script = Script(["a", "b", "c"], faults=[Pace(10.0)])
+    provider = ScriptedProvider(script, clock=clock)
+    client = SteerLLMClient("key", transport=provider, clock=clock)
+    recording = asyncio.create_task(events_of(client, QUIET.replace(record=path)))
+    await clock.advance(60)
+    before = await recording
+
+    for speed, seconds in ((1.0, 30.0), (2.0, 15.0)):
+        transport = ReplayTransport(path, speed, clock=clock)
+        replay = SteerLLMClient("other", transport=transport, clock=clock)
+        task = asyncio.create_task(events_of(replay, QUIET))
+        await clock.advance(60)
+        events = await task
+        assert told(events) == told(before)
+        stamps = [event.timestamp - events[0].timestamp for event in events]
+        assert stamps[-1] == pytest.approx(seconds, abs=0.01)
+
+
+async def test_it_can_be_played_again_and_left_and_given_up(
+    recorded: list[StreamEvent], path: Path
+) -> None:
+    clock = ManualClock()
+    client = replaying(path)
+    async with client:
+        assert (await client.generate("Hi", MODEL)).ok
+        assert (await client.generate("Hi", MODEL)).ok
+    script = Script(["a", "b"], faults=[Pace(10.0)])
+    provider = ScriptedProvider(script, clock=clock)
+    recording = asyncio.create_task(
+        events_of(
+            SteerLLMClient("key", transport=provider, clock=clock), QUIET.replace(record=path)
+        )
+    )
+    await clock.advance(60)
+    await recording
+
+    transport = ReplayTransport(path, clock=clock)
+    slow = SteerLLMClient("other", transport=transport, clock=clock)
+    stream = slow.stream_events("Hi", MODEL)
+    assert (await anext(stream)).type == "start"
+    for _ in range(3):  # heartbeats: what is waited for is not lost
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    task = asyncio.ensure_future(anext(stream))
+    await clock.advance(60)
+    event: Any = await task
+    assert event.get_text() == "a"
+    await stream.aclose()
+    assert stream.response.error is not None
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "bedrock"])
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in QUICK_ROWS])
+async def test_every_fault_of_the_kit_is_replayed_as_it_was(
+    row: Row, provider: str, path: Path
+) -> None:
+    """… and the canary is in no file."""
+    limits = {"idle_timeout": 0.02, "first_event_timeout": 0.02, "stall_timeout": 0.02}
+    options = QUIET.replace(**limits if row.stalls_with is not None else {}, **row.options)
+    model = f"{provider}:{MODELS[provider]}"
+    recording = ScriptedProvider(*row.answers())
+    before = await events_of(client_of(recording), options.replace(record=path), model)
+
+    assert_nothing_tells([text_of(path)])
+    after = await events_of(client_of(ReplayTransport(path, speed=0)), options, model)
+    assert [event["type"] for event in told(after)] == [event["type"] for event in told(before)]
+    assert getattr(after[-1], "error_type", None) == getattr(before[-1], "error_type", None)
+    assert (check_stream(after).text, check_stream(after).deltas) == (
+        check_stream(before).text,
+        check_stream(before).deltas,
+    )
+
+
+def client_of(transport: Any) -> SteerLLMClient:
+    settings = {name: ProviderSettings(api_key=KEY) for name in ("openai", "anthropic")}
+    settings["bedrock"] = ProviderSettings(api_key=KEY, base_url="https://bedrock.invalid")
+    return SteerLLMClient(providers=settings, transport=transport)
+
+
+# --- what is written --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", [None, 1])
+async def test_a_key_that_the_provider_quotes_is_in_no_recording(path: Path, cut: Any) -> None:
+    quoting = HTTPError(401, message=f"Incorrect API key provided: {KEY}. Find yours.")
+    provider = ScriptedProvider(quoting, ErrorInStream(1, message=f"key {KEY} is wrong"))
+    client = SteerLLMClient(KEY, transport=provider)
+    async with client:
+        for _ in range(2):
+            await client.generate("Hi", MODEL, streaming_options=QUIET.replace(record=path))
+            text = text_of(path)
+            assert_nothing_tells([text])
+            assert "Incorrect" in text or "is wrong" in text
+
+
+async def test_a_prompt_can_be_left_out(path: Path) -> None:
+    client = SteerLLMClient("key", transport=ScriptedProvider(HELLO))
+    async with client:
+        options = QUIET.replace(record=path, record_body=False)
+        await client.generate("prompt-word", MODEL, streaming_options=options)
+
+    assert "prompt-word" not in text_of(path)
+    assert read_recording(path)[0].body is None
+    assert (await replaying(path).generate("anything", MODEL)).ok
+
+
+async def test_each_attempt_is_an_exchange(path: Path) -> None:
+    provider = ScriptedProvider(HTTPError(503, headers={"retry-after": "0"}), HELLO)
+    options = StreamingOptions(max_retries=1, record=path)
+    async with SteerLLMClient("key", transport=provider) as client:
+        await client.generate("Hi", MODEL, streaming_options=options)
+
+    assert [exchange.status for exchange in read_recording(path)] == [503, 200]
+    response = await replaying(path).generate("Hi", MODEL)
+    assert response.metadata["attempt"] == 2
+
+
+async def test_a_folder_gets_a_file_for_each_stream(tmp_path: Path) -> None:
+    client = SteerLLMClient("key", transport=ScriptedProvider(HELLO, HELLO))
+    async with client:
+        options = QUIET.replace(record=tmp_path)
+        names = [
+            (await client.generate("Hi", MODEL, streaming_options=options)).stream_id
+            for _ in range(2)
+        ]
+
+    assert set(os.listdir(tmp_path)) == {f"{name}.jsonl" for name in names}  # noqa: PTH208
+
+
+async def test_a_file_is_its_owners_alone_and_has_a_version(
+    recorded: list[StreamEvent], path: Path
+) -> None:
+    assert os.stat(path).st_mode & 0o777 == 0o600  # noqa: PTH116
+    head = json.loads(text_of(path).splitlines()[0])
+    assert (head["type"], head["version"]) == ("recording", 1)
+
+
+async def test_a_stream_that_was_left_is_told_as_that(path: Path) -> None:
+    provider = ScriptedProvider(Script(["a", "b"], faults=[Stall(after=1)]))
+    client = SteerLLMClient("key", transport=provider)
+    options = QUIET.replace(record=path)
+    async with client, client.stream_events("Hi", MODEL, streaming_options=options) as stream:
+        async for event in stream:
+            if event.type == "delta":
+                break
+
+    assert read_recording(path)[0].was_left
+
+
+def test_the_blocking_client_records_too(path: Path) -> None:
+    with SyncSteerLLMClient("key", transport=ScriptedProvider(HELLO)) as client:
+        client.generate("Hi", MODEL, streaming_options=QUIET.replace(record=path))
+    with SyncSteerLLMClient("other", transport=ReplayTransport(path, speed=0)) as client:
+        assert client.generate("Hi", MODEL).get_text() == "Hello wörld"
+
+
+async def test_several_streams_at_once_share_a_transport_that_records(path: Path) -> None:
+    provider = ScriptedProvider(*[HELLO] * 5)
+    transport = RecordingTransport(path, provider)
+    async with SteerLLMClient("key", transport=transport) as client:
+        await asyncio.gather(*(client.generate(f"Hi {n}", MODEL) for n in range(5)))
+    await transport.close()
+
+    assert len(read_recording(path)) == 5
+    async with replaying(path) as client:
+        responses = await asyncio.gather(*(client.generate(f"Hi {n}", MODEL) for n in range(5)))
+    assert [response.get_text() for response in responses] == ["Hello wörld"] * 5
+
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+def test_recording_before_redaction_has_to_be_meant() -> None:
+    transformers = [RedactTransformer(["secret"])]
+
+    with pytest.raises(ConfigurationError, match="record_raw=True says that this is meant"):
+        StreamingOptions(record="x", text_transformers=transformers)
+    StreamingOptions(record="x", text_transformers=transformers, record_raw=True)
+
+
+async def test_a_recording_that_cannot_be_made_is_refused_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    provider = ScriptedProvider(HELLO)
+    client = SteerLLMClient("key", transport=provider)
+    (tmp_path / "file").write_text("")
+    options = QUIET.replace(record=tmp_path / "file" / "stream.jsonl")
+
+    with pytest.raises(ConfigurationError, match="record: the file cannot be written"):
+        await client.generate("Hi", MODEL, streaming_options=options)
+    assert provider.requests == []
+
+
+async def test_a_disk_that_is_full_ends_the_recording_and_not_the_stream(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> Any:
+        raise OSError(28, "No space left on device")
+
+    client = SteerLLMClient("key", transport=ScriptedProvider(HELLO))
+    async with client.stream_events(
+        "Hi", MODEL, streaming_options=QUIET.replace(record=path)
+    ) as stream:
+        await anext(stream)
+        monkeypatch.setattr(Path, "open", refuse)
+        with caplog.at_level(logging.WARNING):
+            async for _ in stream:
+                pass
+
+    assert stream.response.ok
+    assert "a recording ends here" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [("", ProtocolError), ("{}\n", ProtocolError), (None, ConfigurationError)]
+)
+def test_what_is_no_recording_is_not_played(path: Path, text: str | None, error: Any) -> None:
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(error):
+        ReplayTransport(path)
+
+
+@pytest.mark.parametrize("arguments", [{"speed": -1}, {"cut": 0}, {"cut": "x"}, {"cut": True}])
+def test_arguments_of_a_replay_are_checked(path: Path, arguments: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        ReplayTransport(path, **arguments)
+
+
+# --- the fixture ------------------------------------------------------------------------------
+
+_TEST = """
+import pytest
+from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk.testing import LoopbackServer, Script
+
+pytest_plugins = ["steer_llm_sdk.testing.plugin"]
+
+
+def test_hello(steer_recording, steer_server):
+    steer_server.answer_with(Script(["Hello"]))
+    settings = {"openai": ProviderSettings(api_key="k", base_url=steer_server.base_url("openai"))}
+    import asyncio
+
+    async def ask():
+        async with SteerLLMClient(providers=settings, transport=steer_recording) as client:
+            response = await client.generate("Hi", "gpt-4o")
+        await steer_recording.close()
+        return response
+
+    assert asyncio.run(ask()).get_text() == "Hello"
+    print("requests:", len(steer_server.requests))
+"""
+
+
+def run_pytest(folder: Path, mode: str) -> str:
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-s", "-rs", "-p", "no:cacheprovider", str(folder)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"STEER_RECORD": mode},
+        check=False,
+    )
+    return done.stdout
+
+
+def test_the_fixture_records_once_and_replays_after(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(_TEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope=function\n")
+
+    assert "1 skipped" in run_pytest(tmp_path, "none")
+    assert "requests: 1" in run_pytest(tmp_path, "once")
+    assert (tmp_path / "recordings" / "test_it" / "test_hello.jsonl").exists()
+    assert "requests: 0" in run_pytest(tmp_path, "none")
