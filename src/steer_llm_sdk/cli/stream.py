@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steer_llm_sdk.cli.asking import Question, add_options, add_schema, add_tools, read_question
+from steer_llm_sdk.cli.attachments import content_of
 from steer_llm_sdk.cli.history import Conversation, History
 from steer_llm_sdk.cli.markdown import MarkdownScreen, can_render
 from steer_llm_sdk.cli.prompt import read_prompt
@@ -39,6 +40,14 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add_schema(parser)
     add_tools(parser)
     parser.add_argument(
+        "-a",
+        "--attach",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an image, audio, a document or text: a file or a URL; may be given again",
+    )
+    parser.add_argument(
         "--events",
         choices=("lines", "json"),
         help="print each event as a line; --events=json for programs",
@@ -65,7 +74,8 @@ def _run(parsed: argparse.Namespace) -> int:
     if question.choice.is_default and not parsed.quiet:
         print(question.choice.notice, file=sys.stderr)
     screen = _screen(parsed)
-    messages = [*conversation.messages, {"role": "user", "content": prompt}]
+    content = content_of(prompt, parsed.attach)
+    messages = [*conversation.messages, {"role": "user", "content": content}]
     try:
         answer = asyncio.run(ask(messages, question, screen))
     finally:
