@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import re
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -23,19 +24,9 @@ RUNS = 20
 Run = Callable[[], Awaitable[str]]
 
 
-def add(a: int, b: int) -> int:
-    """Add two numbers.
-
-    Args:
-        a: One.
-        b: The other.
-    """
-    return a + b
-
-
-async def add_async(a: int, b: int) -> int:
+async def add(a: int, b: int) -> str:
     """Add two numbers."""
-    return a + b
+    return str(a + b)
 
 
 # --- the model ------------------------------------------------------------------------------------
@@ -46,11 +37,13 @@ def serve(addresses: Any) -> None:
     from steer_llm_sdk.testing import LoopbackServer, RecordedRequest, Script, ScriptedToolCall
 
     def answer(request: RecordedRequest) -> Script:
-        results = request.body.count(b"tool_call_id") + request.body.count(b"tool_use_id")
+        # By the last id: Anthropic's runner sends the results without the calls before them.
+        ids = re.findall(rb'"(?:tool_call_id|tool_use_id)": ?"call_(\d+)"', request.body)
+        results = int(ids[-1]) + 1 if ids else 0
         if results >= TURNS - 1:
-            return Script(["It is", " done."])
+            return Script(["It is", " done."], response_id="msg_last")
         call = ScriptedToolCall("add", ['{"a": ', f'{results}, "b": 1}}'], id=f"call_{results}")
-        return Script([], tool_calls=[call])
+        return Script([], tool_calls=[call], response_id=f"msg_{results}")
 
     async def run() -> None:
         async with LoopbackServer(answer) as server:
@@ -65,14 +58,14 @@ def serve(addresses: Any) -> None:
 
 def ours(openai: str, anthropic: str) -> dict[str, Run]:
     """This library, by both formats."""
-    from steer_llm_sdk import ProviderSettings, SteerLLMClient, Tool
+    from steer_llm_sdk import ProviderSettings, SteerLLMClient
 
     settings = {
         "openai": ProviderSettings(api_key="k", base_url=openai),
         "anthropic": ProviderSettings(api_key="k", base_url=anthropic),
     }
     client = SteerLLMClient(providers=settings)
-    tools = [Tool(add_async, "add")]
+    tools = [add]
 
     def of(model: str) -> Run:
         async def run() -> str:
@@ -92,7 +85,7 @@ def pydantic_ai(openai: str, _anthropic: str) -> dict[str, Run]:
 
     model = OpenAIChatModel("m", provider=OpenAIProvider(base_url=openai, api_key="k"))
     agent = Agent(model)
-    agent.tool_plain(name="add")(add_async)
+    agent.tool_plain(add)
 
     async def whole() -> str:
         return str((await agent.run("Count.")).output)
@@ -112,7 +105,7 @@ def tool_runner(_openai: str, anthropic: str) -> dict[str, Run]:
     from anthropic import AsyncAnthropic, beta_async_tool
 
     client = AsyncAnthropic(api_key="k", base_url=anthropic)
-    tool = beta_async_tool(add_async, name="add")
+    tool = beta_async_tool(add)
 
     async def run() -> str:
         runner = client.beta.messages.tool_runner(
