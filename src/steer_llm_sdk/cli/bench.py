@@ -13,13 +13,12 @@ from typing import Any
 
 from steer_llm_sdk.cli.asking import Question, add_options, read_question
 from steer_llm_sdk.cli.bar import Bar
-from steer_llm_sdk.cli.counts import positive
+from steer_llm_sdk.cli.counts import objective, positive
 from steer_llm_sdk.cli.load import SHARES, Load
 from steer_llm_sdk.cli.prompt import read_prompt
 from steer_llm_sdk.cli.streams import is_piped
 
 _PROMPT = "Write a short poem about the sea."
-_OBJECTIVES = ("ttft", "itl", "tpot", "e2e")
 _BAR_WIDTH = 40
 _BINS = 12
 
@@ -38,7 +37,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("-c", "--concurrency", type=positive, default=8, metavar="N")
     parser.add_argument(
         "--slo",
-        type=_objective,
+        type=objective,
         default={},
         metavar="ttft=S,tpot=S",
         help="an objective in seconds (ttft, itl, tpot, e2e): tells the goodput",
@@ -129,19 +128,3 @@ def histogram(name: str, times: list[float]) -> list[str]:
         bar = "█" * round(count / tallest * _BAR_WIDTH)
         rows.append(f"{low + at * width:>10.1f}  {bar} {count or ''}".rstrip())
     return rows
-
-
-def _objective(text: str) -> dict[str, float]:
-    """Read an objective such as ``ttft=1.0,tpot=0.05``."""
-    found: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, value = part.strip().partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            name = ""
-        if name not in _OBJECTIVES:
-            raise argparse.ArgumentTypeError(
-                f"expected {', '.join(f'{each}=SECONDS' for each in _OBJECTIVES)}, found {part!r}"
-            )
-    return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+OBJECTIVES = ("ttft", "itl", "tpot", "e2e")
+
 
 def positive(text: str) -> int:
     """Read a number of at least 1."""
@@ -19,3 +21,19 @@ def port(text: str) -> int:
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
     return number
+
+
+def objective(text: str) -> dict[str, float]:
+    """Read an objective such as ``ttft=1.0,tpot=0.05``."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if name not in OBJECTIVES:
+            raise argparse.ArgumentTypeError(
+                f"expected {', '.join(f'{each}=SECONDS' for each in OBJECTIVES)}, found {part!r}"
+            )
+    return found
