@@ -61,6 +61,28 @@ PAGES = {
             ),
         ),
     ),
+    "parts": Page(
+        "The parts of an answer",
+        "What an answer consists of, and the next turn. "
+        "The guide: [conversations](../guides/conversations.md).",
+        (
+            Part(
+                "models.parts",
+                (
+                    "AnswerPart",
+                    "TextPart",
+                    "CommentaryPart",
+                    "ReasoningPart",
+                    "RefusalPart",
+                    "ToolCallPart",
+                    "FilePart",
+                    "ProviderPart",
+                    "part_from_dict",
+                ),
+            ),
+            Part("", ("tool_result",)),
+        ),
+    ),
     "processor": Page(
         "The event processor",
         "Filters, transformers and batches. "

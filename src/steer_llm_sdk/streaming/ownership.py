@@ -10,13 +10,24 @@ A bare ``anext`` owns nothing: `asyncio.wait_for` makes a task for each one on P
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from functools import partial
 from typing import Any, Protocol
 
+_log = logging.getLogger("steer_llm_sdk.streaming")
+
 # How long after its owner's end another task may be found reading, in seconds: one that reads by a
 # task for each event has none in between.
 GRACE = 0.03
+
+
+def tell_exhausted() -> None:
+    """Log that a stream is iterated once more after its end: the loop will be given nothing."""
+    _log.warning(
+        "a stream is iterated after its end: it gives each event once, and has no more; what came "
+        "is in its response"
+    )
 
 
 class Owned(Protocol):

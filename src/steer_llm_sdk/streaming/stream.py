@@ -42,7 +42,7 @@ from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.leaving import Leaving
 from steer_llm_sdk.streaming.manager import EventManager
-from steer_llm_sdk.streaming.ownership import Owner
+from steer_llm_sdk.streaming.ownership import Owner, tell_exhausted
 from steer_llm_sdk.structured.output import StructuredOutput
 from steer_llm_sdk.structured.parser import JSONEvent
 
@@ -235,7 +235,9 @@ class EventStream(Generic[Answer]):
         await self.aclose()
 
     def __aiter__(self) -> Self:
-        if not self._is_entered and self._state is not State.CLOSED:
+        if self._state is State.CLOSED:
+            tell_exhausted()
+        elif not self._is_entered:
             self._owner.take()
         return self
 

@@ -57,6 +57,7 @@ class Feed(Generic[_Item]):
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._error: BaseException | None = None  # what the stream failed in, until it is raised
         self._is_left = False  # nobody wants more
+        self.has_ended = False  # everything has been taken
         self._lock = threading.Lock()  # of what follows: several threads may use one stream
         self._process_id = 0
         self._runtime: Runtime | None = None
@@ -100,6 +101,7 @@ class Feed(Generic[_Item]):
         item: _Item = self._items.get()
         if item is not _END:
             return item
+        self.has_ended = True
         self._items.put(_END)
         error, self._error = self._error, None
         raise StopIteration if error is None else error

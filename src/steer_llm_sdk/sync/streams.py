@@ -12,6 +12,7 @@ from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
+from steer_llm_sdk.streaming.ownership import tell_exhausted
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.structured.parser import JSONEvent
 from steer_llm_sdk.sync.feed import Feed, Source
@@ -62,6 +63,8 @@ class SyncIterator(Generic[_Item]):
         self.close()
 
     def __iter__(self) -> Iterator[_Item]:
+        if self._feed.has_ended:
+            tell_exhausted()
         return self
 
     def __next__(self) -> _Item:
