@@ -12,7 +12,17 @@ from steer_llm_sdk.answer.metrics import StreamMetrics
 from steer_llm_sdk.models.streaming import StreamingOptions
 
 API = Path(__file__).parent.parent.parent / "docs" / "api"
-NAMES = ("events", "processor", "manager", "recording", "sinks", "journal", "web", "streaming")
+NAMES = (
+    "events",
+    "parts",
+    "processor",
+    "manager",
+    "recording",
+    "sinks",
+    "journal",
+    "web",
+    "streaming",
+)
 
 
 def load_generator() -> ModuleType:
