@@ -42,6 +42,16 @@ async def test_a_stream_is_followed_from_its_beginning_to_its_end(journal: Journ
     assert [event.type for event in events] == ["start", "delta", "delta", "complete"]
 
 
+async def test_half_a_character_is_held_as_it_is(place: Place) -> None:
+    journal, elsewhere = place.open(), place.open()
+    async with Producing(journal) as producing:
+        producing.source.say("a\ud83d", "\ude00b")
+        producing.source.complete()
+        await producing.finished()
+
+        assert said(await read(elsewhere)) == "a\ud83d\ude00b"
+
+
 async def test_what_is_past_is_read_after_the_end(place: Place) -> None:
     journal = place.open()
     async with Producing(journal) as producing:
@@ -245,6 +255,25 @@ async def test_what_has_expired_is_a_gap_and_frees_its_key(place: Place) -> None
 
     other = Claim("stream-2", "k", "another request")
     assert await journal.here().claim(other) == other
+
+
+async def test_a_journal_that_is_closed_leaves_nobody_waiting(place: Place) -> None:
+    journal = place.open()
+    async with Producing(journal) as producing:
+        producing.source.say()
+        following = journal.attach(STREAM)
+        await anext(following)
+        waiting = asyncio.create_task(anext(following))
+        await until(lambda: bool(journal.here()._tails))
+
+        await journal.close()
+
+        with pytest.raises(ConfigurationError, match="was closed"):
+            await waiting
+        producing.source.complete()
+        await producing.finished()
+
+    assert producing.source.was_left
 
 
 # --- stopping -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from steer_llm_sdk.errors import JournalGapError, ProducerLostError
+from steer_llm_sdk.errors import ConfigurationError, JournalGapError, ProducerLostError
 from steer_llm_sdk.journal.store import Append, Claim, Page, Store, StoreUnreachableError
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
@@ -51,6 +51,7 @@ class Desk:
         self._written: dict[str, int] = {}  # the next sequence of what is produced here
         self._pending: deque[tuple[Append, asyncio.Future[bool]]] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._is_closed = False
 
     # --- producing ----------------------------------------------------------------------------
 
@@ -160,10 +161,14 @@ class Desk:
 
     async def close(self) -> None:
         """End the tasks, and close the store."""
+        self._is_closed = True
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for tail in self._tails.values():
+            tail.fail(_closed())
+        _fail_all([*self._pending], _closed())
         await self._store.close()
 
     # --- what runs ----------------------------------------------------------------------------
@@ -174,6 +179,8 @@ class Desk:
         self._start("beats", self._send_beats)
 
     def _start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._is_closed:
+            raise _closed()
         task = self._tasks.get(name)
         if task is None or task.done():
             self._tasks[name] = task = asyncio.get_running_loop().create_task(work())
@@ -270,9 +277,12 @@ class Desk:
 
         Raises:
             StoreUnreachableError: It could not be reached for too long.
+            ConfigurationError: The journal was closed.
         """
         pause = Pauses(self._patience)
         while True:
+            if self._is_closed:
+                raise _closed()
             try:
                 return await question()
             except StoreUnreachableError:
@@ -305,6 +315,10 @@ def _fail_all(batch: list[tuple[Append, asyncio.Future[bool]]], error: Exception
     for _, future in batch:
         if not future.done():
             future.set_exception(error)
+
+
+def _closed() -> ConfigurationError:
+    return ConfigurationError("the journal was closed in this event loop: attach anew")
 
 
 def _lost_event(stream_id: str, last: StreamEvent | None, sequence: int) -> StreamErrorEvent:

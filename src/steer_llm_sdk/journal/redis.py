@@ -113,6 +113,8 @@ class RedisStore:
         self._prefix = prefix
         self._keeping = keeping
         self._connections = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._beginning = asyncio.Lock()
+        self._is_new = True
         self._kept_ms = int(1000 * (keeping.ttl + keeping.lost_after))
         self._ttl_ms = int(1000 * keeping.ttl)
         self._lost_ms = int(1000 * keeping.lost_after)
@@ -256,9 +258,13 @@ class RedisStore:
         """Wait until something has come: see `Store`."""
         asked = {self._key(id, "events"): f"{after + 1}-0" for id, after in followed.items()}  # noqa: A001
         asked |= dict.fromkeys((self._key(id, "control") for id in produced), "0-0")  # noqa: A001
-        await asyncio.sleep(len(asked) * _PAUSE_PER_STREAM)
-        async with _telling():
-            found = await self._reader.read(asked)
+        self._reader.begin()
+        try:
+            await asyncio.sleep(len(asked) * _PAUSE_PER_STREAM)
+            async with _telling():
+                found = await self._reader.read(asked)
+        finally:
+            self._reader.end()
         news = News()
         for stream_id, after in followed.items():
             if entries := found.get(self._key(stream_id, "events")):
@@ -286,7 +292,16 @@ class RedisStore:
     async def _reaching(self) -> AsyncIterator[None]:
         """Hold one of the few connections, and tell what goes wrong."""
         async with self._connections, _telling():
+            if self._is_new:
+                await self._know_cluster()
             yield
+
+    async def _know_cluster(self) -> None:
+        """Learn a Cluster's slots once, before many commands would at the same time."""
+        async with self._beginning:
+            if self._is_new and _is_cluster(self._redis):
+                await self._redis.initialize()
+            self._is_new = False
 
     def _key(self, stream_id: str, kind: str) -> str:
         return f"{self._prefix}{{{stream_id}}}:{kind}"
@@ -322,16 +337,23 @@ class _Reader:
         self._interrupting: asyncio.Task[None] | None = None
         self._waits: dict[tuple[str, str], asyncio.Task[dict[str, _Entries]]] = {}
 
-    async def read(self, asked: Mapping[str, str]) -> dict[str, _Entries]:
-        """Wait for entries after these identifiers; there may be none when it returns."""
+    def begin(self) -> None:
+        """What is to be read is known: from now on an interruption tells that it has changed."""
         self._interrupted.clear()
         self._is_reading = True
-        try:
-            if _is_cluster(self._redis):
-                return await self._read_each(asked)
-            found = await self._read_all({**asked, self._wake: self._woken})
-        finally:
-            self._is_reading = False
+
+    def end(self) -> None:
+        """Nobody reads: there is nothing to interrupt."""
+        self._is_reading = False
+
+    async def read(self, asked: Mapping[str, str]) -> dict[str, _Entries]:
+        """Wait for entries after these identifiers; there may be none when it returns."""
+        if self._interrupted.is_set():
+            return {}
+        if _is_cluster(self._redis):
+            await self._redis.initialize()
+            return await self._read_each(asked)
+        found = await self._read_all({**asked, self._wake: self._woken})
         if (woken := found.pop(self._wake, None)) is not None:
             self._woken = _text(woken[-1][0])
         return found
@@ -426,8 +448,10 @@ async def _telling() -> AsyncIterator[None]:
         yield
     except raised.AuthenticationError as error:
         raise ConfigurationError(f"the journal in Redis: {error}") from None
-    except (raised.ConnectionError, raised.TimeoutError, raised.ResponseError) as error:
+    except raised.RedisError as error:
         raise StoreUnreachableError(f"the journal in Redis: {error}") from None
+    except AttributeError:  # of a Cluster's connection that another command has just closed
+        raise StoreUnreachableError("the journal in Redis: the connection was closed") from None
     except (OSError, TimeoutError) as error:
         raise StoreUnreachableError(f"the journal in Redis: {type(error).__name__}") from None
 

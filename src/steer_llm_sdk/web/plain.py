@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.journal.codec import delta_as_dict
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.web.base import ErrorText
 from steer_llm_sdk.web.frames import COMMENT, json_bytes
@@ -28,8 +27,8 @@ class _PlainEncoder:
         """Write an event: see `Encoder`."""
         self._next = event.sequence + 1
         self._named = event
-        if event.__class__ is StreamDeltaEvent and not event.metadata:
-            return self.frame(event.sequence, json_bytes(_delta_dict(event)))
+        if isinstance(event, StreamDeltaEvent) and not event.metadata:
+            return self.frame(event.sequence, json_bytes(delta_as_dict(event)))
         data = event.to_dict()
         if isinstance(event, StreamErrorEvent):
             data["error"]["message"] = self._error_text(event.error)
@@ -78,14 +77,3 @@ class LinesEncoder(_PlainEncoder):
     def frame(self, sequence: int, data: bytes) -> bytes:  # noqa: ARG002 - it is in the data
         """Frame the JSON of one event."""
         return data + b"\n"
-
-
-_FIELDS = tuple(name for name in StreamDeltaEvent.__dataclass_fields__ if name != "metadata")
-
-
-def _delta_dict(event: StreamEvent) -> dict[str, Any]:
-    """As `to_dict`, for what has no metadata: its delta is plain already."""
-    data: dict[str, Any] = {"type": StreamDeltaEvent.type, "metadata": {}}
-    for name in _FIELDS:
-        data[name] = getattr(event, name)
-    return data
