@@ -71,6 +71,8 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
         clock: What time it is, in place of the real one (`steer_llm_sdk.testing`).
         sinks: Who is told of every stream (`steer_llm_sdk.sinks`).
         max_generations: How many of `start` may run at once, in each event loop.
+        max_streams: How many streams may run at once, in each event loop; others wait for their
+            turn.
 
     Attributes:
         stats: What became of its streams, in numbers.
@@ -91,14 +93,16 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
         clock: Clock | None = None,
         sinks: Sequence[Sink] = (),
         max_generations: int = DEFAULT_MAX_GENERATIONS,
+        max_streams: int | None = None,
     ) -> None:
         POSITIVE.check("max_generations", max_generations)
+        POSITIVE.or_none().check("max_streams", max_streams)
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
         self.stats = ClientStats()
         self._planner = Planner(keys, {} if providers is None else providers)
         self._clock = clock or SystemClock()
         self._sinks = SinkFeed(sinks, self.stats, self._clock)
-        self._pools = Pools(transport, self.stats, max_generations)
+        self._pools = Pools(transport, self.stats, max_generations, max_streams)
         self._without_usage: set[str] = set()
         self._tool_threads = ToolThreads()
 
@@ -477,7 +481,7 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
                 from steer_llm_sdk.recording.recorder import recorded
 
                 transport = recorded(transport, self._clock, plan.options, plan.stream_id)
-            return make_pump(plan, transport, self._clock, attempts, self.stats)
+            return make_pump(plan, transport, self._clock, attempts, self.stats, here.admission)
 
         structured = plan.structured if plan.is_json else None
         events = EventStream(

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from steer_llm_sdk.checks import (
     FLAG,
     PATH,
+    POSITIVE,
     SECRET,
     TEXT,
     Kind,
@@ -39,8 +40,13 @@ _KINDS: Mapping[str, Kind] = {
     "kind": TEXT.or_none(),
     "proxy": SECRET.or_none(),
     "verify": FLAG,
+    "max_streams": POSITIVE.or_none(),
+    "requests_per_minute": POSITIVE.or_none(),
+    "tokens_per_minute": POSITIVE.or_none(),
     "model_path": PATH.or_none(),
 }
+
+_LIMITS = ("max_streams", "requests_per_minute", "tokens_per_minute")
 
 # What a setting is called here and elsewhere.
 SETTINGS: Mapping[str, str] = {
@@ -55,7 +61,12 @@ SETTINGS: Mapping[str, str] = {
     "host": "base_url",
     "key": "api_key",
     "kind": "kind",
+    "max_streams": "max_streams",
     "model_path": "model_path",
+    "requests_per_minute": "requests_per_minute",
+    "rpm": "requests_per_minute",
+    "tokens_per_minute": "tokens_per_minute",
+    "tpm": "tokens_per_minute",
     "proxies": "proxy",
     "proxy": "proxy",
     "ssl": "verify",
@@ -91,6 +102,9 @@ class ProviderSettings:
         proxy: The URL of an HTTP proxy.
         verify: Whether the server's certificate is verified. Only turn it off for a test.
         model_path: The ``.gguf`` file of the embedded model.
+        max_streams: How many streams may run there at once; others wait for their turn.
+        requests_per_minute: How many requests may be sent there in any minute.
+        tokens_per_minute: How many tokens they may be, prompts (as estimated) and answers.
     """
 
     api_key: str | None = None
@@ -100,6 +114,9 @@ class ProviderSettings:
     proxy: str | None = None
     verify: bool = True
     model_path: str | None = None
+    max_streams: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
     def __repr__(self) -> str:
         shown = {
@@ -107,6 +124,7 @@ class ProviderSettings:
             "kind": self.kind,
             "verify": self.verify,
             "model_path": self.model_path,
+            **{name: getattr(self, name) for name in _LIMITS if getattr(self, name) is not None},
         }
         fields = ", ".join(f"{name}={value!r}" for name, value in shown.items())
         return f"{type(self).__name__}({fields})"

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
 
+from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.underway import start_task
 from steer_llm_sdk.errors import ConfigurationError
@@ -63,16 +64,23 @@ class Pool:
         transport: What sends requests; None for connections of the loop's own.
         stats: Where undelivered streams are counted.
         max_generations: How many generations may run apart from their callers.
+        max_streams: How many streams may run at once; None for no limit.
 
     Attributes:
+        admission: Lets streams begin when it is their turn.
         streams: The streams that were begun in the loop.
         tasks: What was left to be done, mostly the last events of streams that were cancelled.
         generations: What was begun apart from its caller, and the tasks that run it.
     """
 
     def __init__(
-        self, transport: Transport | None, stats: ClientStats, max_generations: int
+        self,
+        transport: Transport | None,
+        stats: ClientStats,
+        max_generations: int,
+        max_streams: int | None = None,
     ) -> None:
+        self.admission = Admission(max_streams)
         self.streams: weakref.WeakSet[Cancellable] = weakref.WeakSet()
         self._transport = transport
         self._stats = stats
@@ -188,6 +196,7 @@ class Pools:
         transport: What sends requests; None for connections of each loop's own.
         stats: Where undelivered streams are counted.
         max_generations: How many generations may run apart from their callers, in each loop.
+        max_streams: How many streams may run at once, in each loop; None for no limit.
     """
 
     def __init__(
@@ -195,10 +204,12 @@ class Pools:
         transport: Transport | None,
         stats: ClientStats,
         max_generations: int = DEFAULT_MAX_GENERATIONS,
+        max_streams: int | None = None,
     ) -> None:
         self._transport = transport
         self._stats = stats
         self._max_generations = max_generations
+        self._max_streams = max_streams
         # A dictionary rather than one of them that is replaced: to add to it needs no lock, which
         # could have been taken by a thread that the child process does not have.
         self._by_process: dict[int, _ProcessPools] = {}
@@ -221,7 +232,9 @@ class Pools:
     def _add(self, process: _ProcessPools, loop: asyncio.AbstractEventLoop) -> Pool:
         process.give_up(lambda other: other.is_closed())
         with process.lock:
-            pool = process.by_loop[loop] = Pool(self._transport, self._stats, self._max_generations)
+            pool = process.by_loop[loop] = Pool(
+                self._transport, self._stats, self._max_generations, self._max_streams
+            )
         return pool
 
 

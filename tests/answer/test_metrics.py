@@ -80,6 +80,7 @@ def test_what_is_not_known_is_none() -> None:
     nothing = StreamMetrics().summary()
 
     assert nothing.pop("chunks") == nothing.pop("stalls") == nothing.pop("stall_ms") == 0
+    assert nothing.pop("queued_ms") == 0
     assert set(nothing.values()) == {None}
 
 

@@ -56,14 +56,25 @@ class StreamMetrics:
     Attributes:
         start: The timestamp of the start event, in seconds; None before it.
         first: The timestamp of the first delta, in seconds; None before it.
+        queued: How long attempts have waited for their turn, in seconds.
         stamps: The timestamps of the latest deltas, at most `EXACT_GAPS`; always the same list.
     """
 
-    __slots__ = ("_end", "_firsts", "_gaps", "_stall_threshold", "first", "stamps", "start")
+    __slots__ = (
+        "_end",
+        "_firsts",
+        "_gaps",
+        "_stall_threshold",
+        "first",
+        "queued",
+        "stamps",
+        "start",
+    )
 
     def __init__(self, stall_threshold_ms: float = 1000.0) -> None:
         self.start: float | None = None
         self.first: float | None = None
+        self.queued = 0.0
         self._end: float | None = None
         self._firsts: dict[str, float] = {}
         self.stamps: list[float] = []
@@ -135,6 +146,7 @@ class StreamMetrics:
             "stalls": gaps.stalls,
             "stall_ms": gaps.stall_seconds * 1000,
             "chunks": self.chunks,
+            "queued_ms": self.queued * 1000,
         }
 
     def gaps(self) -> Gaps:
@@ -298,6 +310,10 @@ class Measuring:
         self._has_text = False  # … and that there was text among them
         self._metrics.on_start(begun)
         set_measure(response, self._measure, self._metrics.gaps)
+
+    def note_queued(self, seconds: float) -> None:
+        """An attempt has waited for its turn."""
+        self._metrics.queued += seconds
 
     def note_response(self, now: float) -> None:
         """The headers of a response have come."""

@@ -72,7 +72,9 @@ _OF_CALL = frozenset({
 })  # fmt: skip
 
 # What belongs to the client as it is, by the names that other libraries have for it too.
-_OF_CLIENT = frozenset({"clock", "max_generations", "providers", "sinks", "transport"})
+_OF_CLIENT = frozenset(
+    {"clock", "max_generations", "max_streams", "providers", "sinks", "transport"}
+)
 _HTTP_CLIENTS = frozenset({"aiohttp_session", "http_client", "http_options", "session"})
 
 _KEY_OF_PROVIDER = re.compile(r"(\w+?)_?(?:api)?_?key")

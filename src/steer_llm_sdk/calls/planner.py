@@ -19,7 +19,7 @@ from steer_llm_sdk.config import (
     first_set,
     split_credentials,
 )
-from steer_llm_sdk.engine.plan import Plan, Target
+from steer_llm_sdk.engine.plan import Limits, Plan, Target
 from steer_llm_sdk.errors import ConfigurationError, MissingAPIKeyError, UnknownProviderError
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.plain_json import plain_mapping
@@ -60,6 +60,7 @@ class _Service:
     login: str | None = field(default=None, repr=False)
     needs_key: bool = False
     access: Access | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def endpoint_with(self, key: str | None) -> Endpoint | None:
         """The endpoint, as whoever holds `key`; as whom the client was made for, without one."""
@@ -154,6 +155,7 @@ class Planner:
             find_endpoint=find,
             proxy=service.proxy,
             verify=service.verify,
+            limits=service.limits,
         )
 
     def _check(self, target: Target) -> None:
@@ -171,7 +173,12 @@ class Planner:
     def _service(self, provider: str) -> _Service:
         service = self._services.get(provider)
         if service is None:
-            service = self._services[provider] = self._read_service(provider)
+            setting = self._setting(provider)
+            limits = Limits(
+                setting.max_streams, setting.requests_per_minute, setting.tokens_per_minute
+            )
+            service = replace(self._read_service(provider), limits=limits)
+            self._services[provider] = service
         return service
 
     def _setting(self, provider: str) -> ProviderSettings:

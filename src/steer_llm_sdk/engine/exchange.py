@@ -152,6 +152,12 @@ class Body:
         if resumption.echo or resumption.trimmed:
             self._overlap = Overlap(resumption.echo, resumption.trimmed)
 
+    @property
+    def request_id(self) -> str | None:
+        """How the provider calls the request that it answers; None where it does not say."""
+        found = (self.headers.get(name) for name in _REQUEST_ID_HEADERS)
+        return next((value for value in found if value), None)
+
     def fragments(self, chunk: bytes) -> Iterable[Fragment]:
         """What these bytes complete; decoded as it is asked for.
 
@@ -220,6 +226,9 @@ def _failing(error: ProtocolError) -> Iterator[Fragment]:
     raise error
     yield  # makes it a generator
 
+
+# In which providers name the request that they answer.
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid")
 
 # How long the body of an error is waited for: its status alone is worth telling.
 _BODY_SECONDS = 10.0

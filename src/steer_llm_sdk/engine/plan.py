@@ -15,6 +15,29 @@ from steer_llm_sdk.providers.base import Decoder, Endpoint, Resumption, WireForm
 from steer_llm_sdk.structured.output import StructuredOutput
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a provider is asked for, at the most. None: there is no limit.
+
+    Attributes:
+        max_streams: How many streams run at once.
+        requests_per_minute: How many requests are sent in any minute.
+        tokens_per_minute: How many tokens they are, prompts and answers.
+    """
+
+    max_streams: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+    @property
+    def are_set(self) -> bool:
+        """Whether there is any."""
+        return self != _UNLIMITED
+
+
+_UNLIMITED = Limits()
+
+
 @dataclass(slots=True)
 class Target:
     """One model at one provider.
@@ -29,6 +52,7 @@ class Target:
     proxy: str | None = field(default=None, repr=False)
     verify: bool = True
     endpoint: Endpoint | None = None
+    limits: Limits = _UNLIMITED
     allowances: tuple[Allowance, ...] = ()  # what the call's budgets leave for an answer
     _spelled: HTTPRequest | None = field(default=None, repr=False)  # and not yet sent
 

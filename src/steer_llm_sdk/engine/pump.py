@@ -29,12 +29,14 @@ from typing import Any, TypeAlias
 from steer_llm_sdk.answer.lifecycle import Lifecycle
 from steer_llm_sdk.answer.metrics import Measuring
 from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.encodings import estimate_usage
 from steer_llm_sdk.engine.exchange import Body, open_body
 from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.retrying import Attempts, Recovery
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.timeouts import Deadlines, Supervisor
+from steer_llm_sdk.engine.turn import Turn
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.errors import IncompleteStreamError, SteerError, StreamCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
@@ -46,9 +48,6 @@ from steer_llm_sdk.transport.base import Transport
 _log = logging.getLogger("steer_llm_sdk")
 
 Events: TypeAlias = Iterable[StreamEvent]
-
-# In which providers name the request that they answer.
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid")
 
 
 class Step(Enum):
@@ -85,6 +84,7 @@ class Pump:
         clock: What time it is.
         attempts: How often, and whom, to ask.
         stats: Where the stream's end is counted.
+        admission: Lets it begin when it is its turn; at once, where that is None.
 
     Attributes:
         response: The answer, as far as it has arrived.
@@ -100,6 +100,7 @@ class Pump:
         clock: Clock,
         attempts: Attempts,
         stats: ClientStats,
+        admission: Admission | None = None,
     ) -> None:
         first = plan.targets[0]
         self.response = StreamingResponse(
@@ -135,6 +136,8 @@ class Pump:
         self._measuring = Measuring(self._intake, self.response, self._lifecycle.begun)
         if plan.structured is not None:
             plan.structured.watch(self.response)
+        wait = plan.options.queue_timeout, self._measuring.note_queued
+        self._turn = Turn(admission or Admission(), clock, self._deadlines, self._supervisor, *wait)
         self.step = Step.BEGIN
         self._take: _Take = Pump._begin  # looked up once a step, since one is taken once a read
         self.is_stopped = False
@@ -177,6 +180,7 @@ class Pump:
         self._supervisor.interrupt(error)
         self._supervisor.close()
         self._close_body(error)
+        self._turn.leave()
         if self.step in {Step.READ, Step.TAIL}:
             self._underway.cancel()  # what text transformers make of deltas nobody gets
         if self.step is not Step.BEGIN:
@@ -216,6 +220,7 @@ class Pump:
         return [self._lifecycle.begin(dict(self._plan.metadata))]
 
     def _open(self) -> Awaitable[Events]:
+        self._turn.begin(self._attempts.target)
         return self._aside(self._send_request())
 
     async def _send_request(self) -> Events:
@@ -229,10 +234,11 @@ class Pump:
         if resumption is None:
             self._lifecycle.begin_attempt(target.provider, target.chat.model, target.wire)
             self._text_stage.begin_attempt()
-        self._deadlines.begin_attempt()
         self._lost = None
-        opening = open_body(target, self._transport, self._options, self._clock, resumption)
         try:
+            await self._turn.wait(target)
+            self._deadlines.begin_attempt()
+            opening = open_body(target, self._transport, self._options, self._clock, resumption)
             body = await self._supervisor.run(opening, Body.discard)
         except SteerError as error:
             return await self._try_again(error)
@@ -240,7 +246,7 @@ class Pump:
         self._is_open = True
         self._is_flowing = False
         self._measuring.note_response(self._clock.monotonic())
-        self._note_headers(body)
+        self._intake.metadata["provider_request_id"] = body.request_id
         self._progress = self._intake.chunks + self._intake.fragments
         self._supervisor.watch(body.abort)
         self._deadlines.begin_body()
@@ -297,6 +303,7 @@ class Pump:
 
     async def _try_again(self, error: SteerError) -> Events:
         """After a failed attempt: another one, or the end."""
+        self._turn.fail(self._attempts.target, error)
         await self._text_stage.clean_error(error)
         if self._stop_error is not None:
             return ()
@@ -369,6 +376,7 @@ class Pump:
         self.is_stopped = False  # what comes now is delivered
         now = self._clock.monotonic()
         usage = self._lifecycle.usage_event(now, estimate)
+        self._turn.leave(self.response.usage)
         terminal = self._lifecycle.terminal_event(now, ending)
         self._measuring.end(now)
         last: list[StreamEvent] = [terminal] if usage is None else [usage, terminal]
@@ -443,11 +451,6 @@ class Pump:
             self._recovery.note_progress()
             self._is_flowing = self._recovery.cut is None
             self._supervisor.arm()
-
-    def _note_headers(self, body: Body) -> None:
-        headers = body.headers
-        found = (headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name))
-        self._intake.metadata["provider_request_id"] = next(found, None)
 
     def _note_counts(self) -> None:
         attempts = self._attempts

@@ -15,6 +15,7 @@ from typing import Any
 
 from steer_llm_sdk.answer.budget import RunningCount, count_prompt
 from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.pump import Events, Pump, Step
 from steer_llm_sdk.engine.retrying import Attempts
@@ -34,13 +35,18 @@ _LEAST_DELAY = 0.001
 
 
 def make_pump(
-    plan: Plan, transport: Transport, clock: Clock, attempts: Attempts, stats: ClientStats
+    plan: Plan,
+    transport: Transport,
+    clock: Clock,
+    attempts: Attempts,
+    stats: ClientStats,
+    admission: Admission | None = None,
 ) -> Pump:
     """Make what drives a stream, with as much watching as was asked for."""
     options = plan.options
     has_budget = options.budget_tokens is not None or options.budget_usd is not None
     kind = WatchedPump if options.notices or has_budget else Pump
-    return kind(plan, transport, clock, attempts, stats)
+    return kind(plan, transport, clock, attempts, stats, admission)
 
 
 class WatchedPump(Pump):
@@ -53,8 +59,9 @@ class WatchedPump(Pump):
         clock: Clock,
         attempts: Attempts,
         stats: ClientStats,
+        admission: Admission | None = None,
     ) -> None:
-        super().__init__(plan, transport, clock, attempts, stats)
+        super().__init__(plan, transport, clock, attempts, stats, admission)
         self._count = RunningCount(count_prompt(plan.targets[0].chat))
         self._notices = _Notices(plan.options, clock.monotonic())
 

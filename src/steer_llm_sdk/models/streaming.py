@@ -37,6 +37,7 @@ _KINDS: Mapping[str, Kind] = {
     "idle_timeout": SECONDS.or_none(),
     "stall_timeout": SECONDS.or_none(),
     "total_timeout": SECONDS.or_none(),
+    "queue_timeout": SECONDS.or_none(),
     "max_retries": COUNT,
     "max_retry_wait": NUMBER,
     "retry_budget": SECONDS.or_none(),
@@ -116,6 +117,7 @@ class StreamingOptions:
         idle_timeout: Between any two bytes of the body.
         stall_timeout: Bytes come (keep-alive comments), but nothing of the answer does.
         total_timeout: For everything, retries included. The time spent in callbacks never counts.
+        queue_timeout: For the stream's turn, where streams or requests are limited on this side.
         max_retries: How often the request is sent again, before the first delta only.
         max_retry_wait: A ``Retry-After`` above this is not waited for: the error is raised.
         retry_budget: All the time that may be spent waiting between attempts.
@@ -151,6 +153,7 @@ class StreamingOptions:
     idle_timeout: float | None = 300.0
     stall_timeout: float | None = 600.0
     total_timeout: float | None = None
+    queue_timeout: float | None = 60.0
     max_retries: int = 2
     max_retry_wait: float = 60.0
     retry_budget: float | None = 120.0

@@ -60,6 +60,7 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
         clock: As in `SteerLLMClient`.
         sinks: As in `SteerLLMClient`.
         max_generations: As in `SteerLLMClient`.
+        max_streams: As in `SteerLLMClient`.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
         clock: Clock | None = None,
         sinks: Sequence[Sink] = (),
         max_generations: int = DEFAULT_MAX_GENERATIONS,
+        max_streams: int | None = None,
     ) -> None:
         self._client = SteerLLMClient(
             openai_api_key,
@@ -83,6 +85,7 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
             clock=clock,
             sinks=sinks,
             max_generations=max_generations,
+            max_streams=max_streams,
         )
         self._thread = LoopThread()
         self._journals: weakref.WeakSet[Journal] = weakref.WeakSet()
