@@ -84,6 +84,7 @@ class MetricsDict(TypedDict):
     stalls: int
     stall_ms: float
     chunks: int
+    queued_ms: float
 
 
 def plain_hints(hints: Mapping[str, Any]) -> dict[str, Any]:
