@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from steer_llm_sdk import (
+    BudgetExceededError,
     CallbackError,
     ConfigurationError,
     OverloadedError,
@@ -684,6 +685,52 @@ async def test_json_is_asked_for_beside_tools() -> None:
 
     assert result.response.parsed == City("Ulm")
     assert all("response_format" in request.json for request in provider.requests)
+
+
+@pytest.mark.parametrize(
+    ("usage", "words", "requests"),
+    [
+        ((100, 30), "130 of 120 are spent by the turns so far: nothing more is asked", 1),
+        ((80, 30), "budget_tokens: about .* tokens of 10 are spent, by the prompt alone", 1),
+        ((20, 10), None, 2),
+    ],
+)
+async def test_a_budget_is_one_for_all_turns(
+    usage: tuple[int, int], words: str | None, requests: int
+) -> None:
+    options = StreamingOptions(budget_tokens=120)
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2}), usage=usage), Script(["3"]))
+
+    async with client_of(provider) as client:
+        running = client.run("?", MODEL, tools=[add], streaming_options=options)
+        if words is None:
+            assert (await running).text == "3"
+        else:
+            with pytest.raises(BudgetExceededError, match=words) as caught:
+                await running
+            assert [m["role"] for m in caught.value.run.messages[:3]] == [
+                "user",
+                "assistant",
+                "tool",
+            ]
+
+    assert len(provider.requests) == requests
+
+
+async def test_a_budget_of_money_is_one_for_all_turns() -> None:
+    provider = ScriptedProvider(
+        calls(("add", {"a": 1, "b": 2}), usage=(1_000_000, 1_000)), Script(["3"])
+    )
+    async with client_of(provider) as client:
+        with pytest.raises(
+            BudgetExceededError, match=r"budget_usd: .* of 0\.5 are spent"
+        ) as caught:
+            await client.run(
+                "?", MODEL, tools=[add], streaming_options=StreamingOptions(budget_usd=0.5)
+            )
+
+    assert caught.value.spent == caught.value.run.cost_usd
+    assert len(provider.requests) == 1
 
 
 # --- failures and leaving ---

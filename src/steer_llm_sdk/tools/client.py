@@ -26,6 +26,7 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.structured import Toolbox, read_response_format, read_toolbox
+from steer_llm_sdk.tools.budget import what_is_left
 from steer_llm_sdk.tools.calling import Calls
 from steer_llm_sdk.tools.history import read_history
 from steer_llm_sdk.tools.result import RunResult
@@ -127,7 +128,8 @@ class ToolRuns:
             model: As in `stream_with_usage`.
             temperature: As in `stream_with_usage`.
             max_tokens: As in `stream_with_usage`; of each answer.
-            streaming_options: As in `stream_with_usage`; the limits are those of each turn.
+            streaming_options: As in `stream_with_usage`; the limits are those of each turn, and a
+                budget is that of the whole run.
             on_start: Called with the `StreamStartEvent` of each turn.
             on_delta: Called with each `StreamDeltaEvent`.
             on_usage: Called with the `StreamUsageEvent` of each turn.
@@ -284,11 +286,12 @@ def open_run(
         )
     later = {**given, "tool_choice": _later_choice(given.get("tool_choice"))}
 
-    def make_plan(history: list[Any], turn: int, metadata: Mapping[str, Any]) -> Plan:
+    def make_plan(so_far: RunResult, turn: int, metadata: Mapping[str, Any]) -> Plan:
         told = dict(given if turn == 1 else later)
         told["metadata"] = {**(told.get("metadata") or {}), **metadata}
         keywords: CallKeywords = told  # type: ignore[assignment]
-        return client._plan(history, model, temperature, max_tokens, options, keywords)
+        left = what_is_left(options, so_far)
+        return client._plan(so_far.messages, model, temperature, max_tokens, left, keywords)
 
     def make_calls() -> Calls:
         return Calls(toolbox.functions, client._tool_threads, client._clock)

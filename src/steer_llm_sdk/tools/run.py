@@ -19,7 +19,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from steer_llm_sdk.engine.plan import Plan
-from steer_llm_sdk.errors import ConfigurationError, SteerError, StreamCancelledError, ToolError
+from steer_llm_sdk.errors import (
+    BudgetExceededError,
+    ConfigurationError,
+    SteerError,
+    StreamCancelledError,
+    ToolError,
+)
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.parts import ToolCallPart
 from steer_llm_sdk.models.responses import StreamingResponse
@@ -29,8 +35,9 @@ from steer_llm_sdk.tools.calling import Answer, Calls
 from steer_llm_sdk.tools.history import check_approved, unanswered_calls
 from steer_llm_sdk.tools.result import RunResult
 
-# Makes the plan of a turn: of the messages, its number from 1, and the metadata of its start event.
-MakePlan: TypeAlias = Callable[[list[Any], int, Mapping[str, Any]], Plan]
+# Makes the plan of a turn: of what the run has come to, the turn's number from 1, and the metadata
+# of its start event. Raises `BudgetExceededError` where nothing is left of the run's budget.
+MakePlan: TypeAlias = Callable[[RunResult, int, Mapping[str, Any]], Plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ class Run:
         self._approved = check_approved(settings.approved, waiting)
         self._owed = waiting  # calls that are to be answered before the next turn
         # What can be refused is refused before anything is run.
-        self._first: Plan | None = make_plan(history, 1, self._metadata(1))
+        self._first: Plan | None = make_plan(self.result, 1, self._metadata(1))
 
     @property
     def raises(self) -> bool:
@@ -229,8 +236,8 @@ class Run:
         plan, self._first = self._first, None
         if plan is None or self._told:
             try:
-                plan = self._make_plan(self.result.messages, self._turn, self._metadata(self._turn))
-            except ConfigurationError as error:
+                plan = self._make_plan(self.result, self._turn, self._metadata(self._turn))
+            except (ConfigurationError, BudgetExceededError) as error:
                 raise self._end_in(error) from None
         self._told = []
         return plan
