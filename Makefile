@@ -57,6 +57,7 @@ fuzz: $(VENV)/.fuzz
 bench: $(VENV)/.tests $(PEERS:%=.venv-peers/%/.installed)
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 	$(BIN)/python benchmarks/json_parser.py
+	$(BIN)/python benchmarks/relay.py
 
 bench-quick: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench.py --quick $(ARGS)
