@@ -298,10 +298,14 @@ def test_headers_of_a_call_are_in_no_repr() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "complaint"),
     [
-        ("api_key", 123, "openai: api_key: expected a str, or None, found int"),
+        (
+            "api_key",
+            123,
+            "openai: api_key: expected a str, or a function that gives one, or None, found int",
+        ),
         ("base_url", 5, "openai: base_url: expected a str, or None, found 5"),
         ("proxy", 5, "openai: proxy: expected a str, or None, found int"),
-        ("verify", "no", "openai: verify: expected True or False, found 'no'"),
+        ("verify", "no", "found 'no': No such file or directory"),
         ("model_path", 5, "openai: model_path: expected a path, or None, found 5"),
         ("proxy", "http://[::1", "openai: expected proxy to be a URL such as"),
         ("proxy", "ftp://me:secret@x", "found another text, which is not shown"),

@@ -173,8 +173,8 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
             on_complete: Called with the `StreamCompleteEvent`.
             on_error: Called with the `StreamErrorEvent`.
             **arguments: `response_format`, `tools`, `tool_choice`, `system`, `stop`, `seed`,
-                `top_p`, `reasoning`, `provider`, `request_id`, `metadata`, `extra_body` and
-                `extra_headers`: see `CallKeywords`.
+                `top_p`, `reasoning`, `provider`, `request_id`, `metadata`, `extra_body`,
+                `extra_headers` and `api_key`: see `CallKeywords`.
 
         Returns:
             The response; with `on_error`, also that of a failed stream: see its `error`.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from os import PathLike
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from steer_llm_sdk.checks import (
-    FLAG,
     PATH,
     POSITIVE,
     SECRET,
@@ -32,17 +35,45 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # The body's length is the transport's to say: another would cut the body or let it wait for ever.
 _HEADERS_OF_TRANSPORT = frozenset({"content-length", "transfer-encoding"})
 
-_PROXY_SCHEMES = frozenset({"http", "https"})
+SOCKS_SCHEMES = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
+_PROXY_SCHEMES = frozenset({"http", "https"}) | SOCKS_SCHEMES
+
+
+def _is_verify(value: object) -> bool:
+    if isinstance(value, bool | str | PathLike):
+        return value != ""
+    # A context can only be there where its module has been loaded.
+    module = sys.modules.get("ssl")
+    return module is not None and isinstance(value, module.SSLContext)
+
+
+def _is_client_cert(value: object) -> bool:
+    if isinstance(value, str | PathLike):
+        return value != ""
+    if not isinstance(value, tuple | list) or not 1 <= len(value) <= 3:
+        return False
+    return all(isinstance(each, str | PathLike) for each in value)
+
+
+# A key, or what gives one.
+KEY = Kind(
+    "a str, or a function that gives one",
+    lambda value: isinstance(value, str) or (callable(value) and not isinstance(value, type)),
+    hides_value=True,
+)
 
 _KINDS: Mapping[str, Kind] = {
-    "api_key": SECRET.or_none(),
+    "api_key": KEY.or_none(),
     "base_url": TEXT.or_none(),
     "kind": TEXT.or_none(),
     "proxy": SECRET.or_none(),
-    "verify": FLAG,
     "max_streams": POSITIVE.or_none(),
     "requests_per_minute": POSITIVE.or_none(),
     "tokens_per_minute": POSITIVE.or_none(),
+    "verify": Kind("True, False, a path or an ssl.SSLContext", _is_verify),
+    "client_cert": Kind(
+        "a path, or (certificate, key) as paths", _is_client_cert, hides_value=True
+    ).or_none(),
     "model_path": PATH.or_none(),
 }
 
@@ -54,6 +85,9 @@ SETTINGS: Mapping[str, str] = {
     "api_key": "api_key",
     "apikey": "api_key",
     "base_url": "base_url",
+    "ca_bundle": "verify",
+    "cert": "client_cert",
+    "client_cert": "client_cert",
     "default_headers": "headers",
     "endpoint": "base_url",
     "extra_headers": "headers",
@@ -94,25 +128,31 @@ class ProviderSettings:
     What it holds is checked by the first call that uses it, before anything is sent.
 
     Attributes:
-        api_key: The key; else the provider's environment variable is read.
+        api_key: The key; else the provider's environment variable is read. Or a function that gives
+            it, plain (run in a thread) or async, for tokens that expire: it is asked before each
+            request, and once more after a 401.
         base_url: The endpoint; else the provider's environment variable, else its own.
         kind: The provider whose ways it has: adds a provider under a new name
             (``providers={"mine": ProviderSettings(kind="vllm", base_url=…)}``).
         headers: Headers for every request.
-        proxy: The URL of an HTTP proxy.
-        verify: Whether the server's certificate is verified. Only turn it off for a test.
+        proxy: The URL of an HTTP proxy, or of a SOCKS one (``socks5://…``, the extra ``socks``).
+        verify: Whether the server's certificate is verified (only turn it off for a test); or the
+            file or folder of the certificates to trust, or an `ssl.SSLContext`.
+        client_cert: The file of this side's certificate with its key; or the two files, and the
+            key's password as a third.
         model_path: The ``.gguf`` file of the embedded model.
         max_streams: How many streams may run there at once; others wait for their turn.
         requests_per_minute: How many requests may be sent there in any minute.
         tokens_per_minute: How many tokens they may be, prompts (as estimated) and answers.
     """
 
-    api_key: str | None = None
+    api_key: str | Callable[[], Any] | None = None
     base_url: str | None = None
     kind: str | None = None
     headers: Mapping[str, str] | None = None
     proxy: str | None = None
-    verify: bool = True
+    verify: Any = True
+    client_cert: Any = None
     model_path: str | None = None
     max_streams: int | None = None
     requests_per_minute: int | None = None
@@ -123,6 +163,7 @@ class ProviderSettings:
             "base_url": self.base_url and shown_url(self.base_url),
             "kind": self.kind,
             "verify": self.verify,
+            "client_cert": None if self.client_cert is None else "…",
             "model_path": self.model_path,
             **{name: getattr(self, name) for name in _LIMITS if getattr(self, name) is not None},
         }
@@ -192,6 +233,11 @@ def clean_proxy(proxy: str, provider: str) -> str:
         raise ConfigurationError(
             f"{provider}: expected proxy to be a URL such as 'http://proxy.example:3128', found "
             "another text, which is not shown, since it may hold a password"
+        )
+    if parts.scheme in SOCKS_SCHEMES and find_spec("aiohttp_socks") is None:
+        raise ConfigurationError(
+            f"{provider}: a {parts.scheme} proxy needs the extra 'socks' "
+            '(pip install "steer-llm-sdk[socks]")'
         )
     return url
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from steer_llm_sdk.calls.places import place_in_call
+from steer_llm_sdk.calls.places import place_in_call, place_of_key
 from steer_llm_sdk.checks import (
     COUNT,
     FLAG,
@@ -21,7 +21,7 @@ from steer_llm_sdk.checks import (
     check_values,
     refuse_unknown,
 )
-from steer_llm_sdk.config import check_headers
+from steer_llm_sdk.config import KEY, check_headers
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.reasoning import EFFORTS
 from steer_llm_sdk.structured import Toolbox
@@ -77,8 +77,14 @@ class CallArguments:
     metadata: Mapping[str, Any] | None = None
     extra_body: Mapping[str, Any] | None = None
     extra_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    api_key: str | Callable[[], Any] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.api_key is not None and not KEY.accepts(self.api_key):
+            raise TypeError(
+                f"api_key: expected {KEY.expected}, found {type(self.api_key).__name__}; "
+                f"{place_of_key('api_key')}"
+            )
         check_values(_KINDS, self)
         check_headers("extra_headers", self.extra_headers)
 
@@ -87,7 +93,8 @@ class CallArguments:
         """Take the arguments of a call.
 
         Raises:
-            TypeError: One is not known; says where it belongs, or the nearest name.
+            TypeError: One is not known, and says where it belongs, or the nearest name; or the key
+                is no key.
             ConfigurationError: One is not what it has to be.
         """
         refuse_unknown(given, cls.__slots__, place_in_call, UNKNOWN)

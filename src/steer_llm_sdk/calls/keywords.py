@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 
@@ -26,6 +26,8 @@ class ItemKeywords(TypedDict, total=False):
         metadata: Goes into the metadata of the start event.
         extra_body: Goes into the request's body, unchanged.
         extra_headers: Go into the request's headers.
+        api_key: The key of this call, or a function that gives it; it goes to the provider that is
+            asked, and to fallbacks of that provider alone.
     """
 
     tools: Sequence[Any] | None
@@ -41,6 +43,7 @@ class ItemKeywords(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
+    api_key: str | Callable[[], Any] | None
 
 
 class CallKeywords(ItemKeywords, total=False):

@@ -93,12 +93,18 @@ def place_in_call(name: str) -> str | None:
         return f"it belongs to client.{_OF_METHODS[name]}(…, {name}=…)"
     if name == "stream":
         return "every method streams; generate(…) waits for the whole answer"
-    return _option(name) or _setting(name) or _of_client(name) or _key(name)
+    return _option(name) or _setting(name) or _of_client(name) or place_of_key(name)
 
 
 def place_in_client(name: str) -> str | None:
     """Where a keyword belongs that a client does not take; None where nothing is known of it."""
-    return _option(name) or _setting(name) or _key(name) or _http_client(name) or _of_call(name)
+    return (
+        _option(name)
+        or _setting(name)
+        or place_of_key(name)
+        or _http_client(name)
+        or _of_call(name)
+    )
 
 
 def _option(name: str) -> str | None:
@@ -135,7 +141,7 @@ def _of_call(name: str) -> str | None:
     return f"it belongs to each call: client.generate(…, {keyword}=…)"
 
 
-def _key(name: str) -> str | None:
+def place_of_key(name: str) -> str | None:
     """Where a key belongs: with its provider, in the client, and nowhere else."""
     if not is_name_of_secret(name):
         return None

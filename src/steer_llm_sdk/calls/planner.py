@@ -6,9 +6,12 @@ import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlencode
 
 from steer_llm_sdk.calls.arguments import CallArguments
+from steer_llm_sdk.calls.certificates import make_verify
+from steer_llm_sdk.calls.keys import KeySource, asking_finder
 from steer_llm_sdk.checks import NAME, SECRET
 from steer_llm_sdk.config import (
     ProviderSettings,
@@ -55,18 +58,19 @@ class _Service:
     wire: WireFormat
     endpoint: Endpoint | None
     proxy: str | None
-    verify: bool
+    verify: Any
     model_path: str | None = None
     login: str | None = field(default=None, repr=False)
     needs_key: bool = False
     access: Access | None = None
     limits: Limits = field(default_factory=Limits)
+    source: KeySource | None = None
+    access_with: Callable[[str], Access] | None = None  # as whoever holds a key
 
-    def endpoint_with(self, key: str | None) -> Endpoint | None:
+    def endpoint_with(self, key: str | None) -> Endpoint:
         """The endpoint, as whoever holds `key`; as whom the client was made for, without one."""
         endpoint = self.endpoint
-        if endpoint is None:
-            return None
+        assert endpoint is not None  # noqa: S101 - the others are found otherwise
         key = endpoint.api_key if key is None else check_key(key, endpoint.provider)
         headers = endpoint.headers
         if self.login is not None and key is None:  # where there is a key, it is the key that goes
@@ -115,9 +119,11 @@ class Planner:
         if arguments.response_format is not None or chat.tools:
             wanted, structured = _read_structure(arguments.response_format, tools, options)
             chat, is_json = replace(chat, response_format=wanted.request), wanted.is_json
-        first = self._target(provider, name, chat)
+        given = _Given(provider, self._service(provider), arguments.api_key)
+        first = self._target(provider, name, chat, given)
+        fallbacks = (self._fallback(each, chat, given) for each in options.fallback_models)
         return Plan(
-            targets=[first, *(self._fallback(each, chat) for each in options.fallback_models)],
+            targets=[first, *fallbacks],
             options=options,
             request_id=arguments.request_id or uuid.uuid4().hex,
             stream_id=uuid.uuid4().hex,
@@ -126,10 +132,11 @@ class Planner:
             structured=structured,
         )
 
-    def _fallback(self, model: str, chat: ChatRequest) -> Target:
+    def _fallback(self, model: str, chat: ChatRequest, given: _Given) -> Target:
         """A target that is asked later: all that can be wrong with its request is found now."""
         try:
-            target = self._target(*resolve_model(model, None, self._names), chat)
+            provider, name = resolve_model(model, None, self._names)
+            target = self._target(provider, name, chat, given, is_later=True)
             self._check(target)
         except ConfigurationError as error:
             refusal = type(error)(f"fallback_models: {model!r}: {error}")
@@ -137,17 +144,18 @@ class Planner:
             return target
         raise refusal
 
-    def _target(self, provider: str, model: str, chat: ChatRequest) -> Target:
+    def _target(
+        self,
+        provider: str,
+        model: str,
+        chat: ChatRequest,
+        given: _Given,
+        *,
+        is_later: bool = False,
+    ) -> Target:
         service = self._service(provider)
-        endpoint = service.endpoint_with(None)
-        if service.access is not None:
-            find = _access_finder(service.access, model)
-        elif endpoint is None:
-            find = _local_finder(provider, model, service.model_path)
-        elif endpoint.api_key is None and service.needs_key:
-            raise self._missing_key(provider)
-        else:
-            find = _finder(endpoint)
+        key = given.key_for(provider, service)
+        find = self._finder(provider, model, service, key, is_later=is_later)
         return Target(
             provider=provider,
             chat=chat if chat.model == model else replace(chat, model=model),
@@ -158,6 +166,30 @@ class Planner:
             limits=service.limits,
         )
 
+    def _finder(
+        self,
+        provider: str,
+        model: str,
+        service: _Service,
+        key: str | KeySource | None,
+        *,
+        is_later: bool,
+    ) -> Callable[[], Awaitable[Endpoint]]:
+        """What finds the endpoint; `key` is that of the call, where it has one of its own."""
+        if service.access is not None:
+            return _access_finder(_access_of(service, provider, key), model)
+        if service.endpoint is None:
+            if key is not None:
+                raise ConfigurationError(f"{provider}: the embedded model takes no api_key")
+            return _local_finder(provider, model, service.model_path)
+        source = key or service.source
+        if isinstance(source, KeySource):
+            return asking_finder(service.endpoint_with, source, is_later=is_later)
+        endpoint = service.endpoint_with(source)
+        if endpoint.api_key is None and service.needs_key:
+            raise self._missing_key(provider)
+        return _finder(endpoint)
+
     def _check(self, target: Target) -> None:
         """Build a target's request once, without keeping it.
 
@@ -165,10 +197,10 @@ class Planner:
             ConfigurationError: It cannot be built, or the embedded model cannot be loaded.
         """
         service = self._service(target.provider)
-        endpoint = service.endpoint_with(None)
-        if endpoint is None and service.access is None:
+        if service.endpoint is None and service.access is None:
             _check_embedded(target.provider, target.chat.model, service.model_path)
-        target.wire.request(target.chat, endpoint or _UNKNOWN)
+        known = _UNKNOWN if service.endpoint is None else service.endpoint_with(None)
+        target.wire.request(target.chat, known)
 
     def _service(self, provider: str) -> _Service:
         service = self._services.get(provider)
@@ -191,18 +223,38 @@ class Planner:
         row = provider_row(settings.kind or provider)
         proxy = None if settings.proxy is None else clean_proxy(settings.proxy, provider)
         wire = wire_format(row)
+        verify = make_verify(settings.verify, settings.client_cert, provider)
         if row.name == LOCAL and settings.base_url is None:
             path = None if settings.model_path is None else os.fspath(settings.model_path)
-            return _Service(wire, None, proxy, settings.verify, path)
+            return _Service(wire, None, proxy, verify, path)
         if row.access is not None:
-            access = make_access(row.access, self._access_settings(provider, row, settings))
-            return _Service(wire, None, proxy, settings.verify, access=access)
+            return self._accessed(provider, row, settings, _Service(wire, None, proxy, verify))
         base_url, login = split_credentials(self._base_url(provider, row, settings))
-        endpoint = Endpoint(
-            provider, base_url, self._key(provider, row, settings), dict(settings.headers or {})
-        )
+        asked = settings.api_key
+        is_told = asked is None or isinstance(asked, str)
+        source = None if asked is None or isinstance(asked, str) else KeySource(asked, provider)
+        key = self._key(provider, row, settings) if is_told else None
+        endpoint = Endpoint(provider, base_url, key, dict(settings.headers or {}))
         needs_key = row.needs_key and base_url == row.base_url
-        return _Service(wire, endpoint, proxy, settings.verify, login=login, needs_key=needs_key)
+        return _Service(
+            wire, endpoint, proxy, verify, login=login, needs_key=needs_key, source=source
+        )
+
+    def _accessed(
+        self, provider: str, row: ProviderRow, settings: ProviderSettings, service: _Service
+    ) -> _Service:
+        """The service, its address and its proof yet to be found."""
+        if settings.api_key is not None and not isinstance(settings.api_key, str):
+            raise ConfigurationError(f"{provider}: expected api_key to be a str: {_OWN_TOKENS}")
+        place = row.access or ""
+        found = self._access_settings(provider, row, settings)
+        return replace(
+            service,
+            access=make_access(place, found),
+            access_with=lambda key: make_access(
+                place, replace(found, api_key=check_key(key, provider))
+            ),
+        )
 
     def _access_settings(
         self, provider: str, row: ProviderRow, settings: ProviderSettings
@@ -234,7 +286,8 @@ class Planner:
         return f"{url}?{query}" if query and "?" not in url else url
 
     def _key(self, provider: str, row: ProviderRow, settings: ProviderSettings) -> str | None:
-        key = settings.api_key or self._keys.get(_SHARED.get(provider, provider))
+        given = settings.api_key if isinstance(settings.api_key, str) else None
+        key = given or self._keys.get(_SHARED.get(provider, provider))
         if key is None and not self._is_new(provider):
             key = first_set(self._environment, row.key_env)
         return None if key is None else check_key(key, provider)
@@ -250,6 +303,44 @@ class Planner:
             f"{provider}: no API key: {variable}pass "
             f"providers={{{provider!r}: ProviderSettings(api_key=…)}}"
         )
+
+
+# What is told of a function where tokens that expire are found without one.
+_OWN_TOKENS = "tokens that expire are found by the provider's own means"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The key of one call, and whose it is."""
+
+    provider: str
+    service: _Service
+    key: str | Callable[[], Any] | None = field(default=None, repr=False)
+
+    def key_for(self, provider: str, service: _Service) -> str | KeySource | None:
+        """The key, for the provider that it was given for, at the same address; else None."""
+        if self.key is None or not self._is_same(provider, service):
+            return None
+        return self.key if isinstance(self.key, str) else KeySource(self.key, provider)
+
+    def _is_same(self, provider: str, service: _Service) -> bool:
+        if provider == self.provider:
+            return True
+        mine, other = _address(self.service), _address(service)
+        is_shared = _SHARED.get(provider, provider) == _SHARED.get(self.provider, self.provider)
+        return is_shared and mine is not None and mine == other
+
+
+def _address(service: _Service) -> str | None:
+    return None if service.endpoint is None else service.endpoint.base_url
+
+
+def _access_of(service: _Service, provider: str, key: str | KeySource | None) -> Access:
+    """What finds the endpoint, as whoever holds `key`."""
+    assert service.access is not None and service.access_with is not None  # noqa: S101, PT018
+    if isinstance(key, KeySource):
+        raise ConfigurationError(f"{provider}: expected api_key to be a str: {_OWN_TOKENS}")
+    return service.access if key is None else service.access_with(key)
 
 
 def _read_keys(keys: Mapping[str, str | None]) -> dict[str, str]:

@@ -63,7 +63,7 @@ async def _send(
 ) -> Body:
     request = target.request() if resumption is None else resumption.request
     request = await target.authorize(request, clock)
-    secrets = Secrets(request)
+    secrets = Secrets(request, target.known_keys())
     try:
         response = await transport.open(request, connect_timeout=options.connect_timeout)
         if response.status not in STREAMING_STATUSES:

@@ -50,7 +50,7 @@ class Target:
     wire: WireFormat
     find_endpoint: Callable[[], Awaitable[Endpoint]]
     proxy: str | None = field(default=None, repr=False)
-    verify: bool = True
+    verify: Any = True  # False, or an `ssl.SSLContext`
     endpoint: Endpoint | None = None
     limits: Limits = _UNLIMITED
     allowances: tuple[Allowance, ...] = ()  # what the call's budgets leave for an answer
@@ -97,6 +97,10 @@ class Target:
             return request
         return await endpoint.authorize(request, clock.time())
 
+    def known_keys(self) -> tuple[str, ...]:
+        """The keys that a function gave for it, earlier ones too: no error may quote one."""
+        return getattr(self.endpoint and self.endpoint.credentials, "given", ())
+
     def forget_credentials(self) -> bool:
         """Forget what was refused; returns whether to ask once more: see `Credentials.forget`."""
         credentials = None if self.endpoint is None else self.endpoint.credentials
@@ -112,7 +116,7 @@ class Target:
 
     def by_its_way(self, request: HTTPRequest) -> HTTPRequest:
         """The request, by the proxy and with the checks of its provider."""
-        if self.proxy is None and self.verify:
+        if self.proxy is None and self.verify is True:
             return request
         return replace(request, proxy=self.proxy, verify=self.verify)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from steer_llm_sdk.errors import ProviderError, SteerError
@@ -30,12 +30,14 @@ class Secrets:
 
     Args:
         request: What was sent.
+        keys: Keys that went out earlier.
     """
 
-    __slots__ = ("_headers", "_urls")
+    __slots__ = ("_headers", "_keys", "_urls")
 
-    def __init__(self, request: HTTPRequest) -> None:
+    def __init__(self, request: HTTPRequest, keys: Iterable[str] = ()) -> None:
         self._headers = request.headers
+        self._keys = keys
         self._urls = (request.url, request.proxy or "")
 
     def conceal(self, text: str) -> str:
@@ -64,6 +66,7 @@ class Secrets:
                     yield spelling
 
     def _values(self) -> Iterator[str]:
+        yield from self._keys
         for name, value in self._headers.items():
             if _SECRET_HEADERS.search(name):
                 yield value

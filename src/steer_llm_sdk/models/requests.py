@@ -86,7 +86,8 @@ class ChatRequest:
 class HTTPRequest:
     """What goes over the wire. `headers` hold the key, so they are not part of the repr.
 
-    `proxy` is the URL of an HTTP proxy; `verify` says whether the server's certificate is checked.
+    `proxy` is the URL of a proxy; `verify` says whether the server's certificate is checked, or is
+    the `ssl.SSLContext` by which it is.
     """
 
     url: str
@@ -94,7 +95,7 @@ class HTTPRequest:
     headers: Mapping[str, str] = field(repr=False)
     method: str = "POST"
     proxy: str | None = field(default=None, repr=False)
-    verify: bool = True
+    verify: Any = True
 
 
 _FUNCTION_KEYS = frozenset(

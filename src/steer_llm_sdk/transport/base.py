@@ -12,6 +12,10 @@ from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.requests import HTTPRequest
 
 
+class SOCKSFailure(Exception):  # noqa: N818 - it never leaves the transport
+    """A SOCKS proxy that is not there, or made no connection."""
+
+
 class TransportResponse(Protocol):
     """A response whose headers have arrived."""
 

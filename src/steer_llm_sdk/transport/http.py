@@ -25,6 +25,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
+from steer_llm_sdk.config import SOCKS_SCHEMES
 from steer_llm_sdk.errors import (
     ConnectError,
     ConnectionLostError,
@@ -33,6 +34,7 @@ from steer_llm_sdk.errors import (
     SteerError,
 )
 from steer_llm_sdk.models.requests import HTTPRequest
+from steer_llm_sdk.transport.base import SOCKSFailure
 from steer_llm_sdk.transport.decompress import BodyDecoder, body_decoder
 
 # How much of a body, and for how long, is read after the provider's terminal marker to keep the
@@ -72,8 +74,9 @@ class HTTPTransport:
 
     def __init__(self, *, keepalive_seconds: float = 60.0) -> None:
         self._keepalive_seconds = keepalive_seconds
-        self._session: aiohttp.ClientSession | None = None
-        self._guard: AsyncGenerator[None, None] | None = None
+        # By the SOCKS proxy through which all of a session's connections go; "" for none.
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._guards: dict[str, AsyncGenerator[None, None]] = {}
         self._open: set[HTTPResponse] = set()
 
     async def open(self, request: HTTPRequest, *, connect_timeout: float | None) -> HTTPResponse:
@@ -83,11 +86,14 @@ class HTTPTransport:
         the response is no failure: the request goes out again at once, on another connection. Once
         a byte has come, it is a failure like any other.
         """
-        session = await self._live_session()
+        proxy = request.proxy or _proxy_of_environment(request.url)
+        is_socks = proxy is not None and urlsplit(proxy).scheme in SOCKS_SCHEMES
+        session = await self._live_session(proxy if proxy is not None and is_socks else "")
+        through = None if is_socks else proxy
         while True:
             trace = SimpleNamespace(was_reused=False)
             try:
-                response = await self._send(session, request, connect_timeout, trace)
+                response = await self._send(session, request, through, connect_timeout, trace)
             except (
                 aiohttp.ServerDisconnectedError,
                 aiohttp.ClientOSError,
@@ -96,7 +102,7 @@ class HTTPTransport:
                 failure = _failure(error, request.url, connect_timeout)
                 if trace.was_reused and not isinstance(failure, ConnectError):
                     continue
-            except (*_LOST, TimeoutError, ValueError) as error:
+            except (*_LOST, SOCKSFailure, TimeoutError, ValueError) as error:
                 failure = _failure(error, request.url, connect_timeout)
             else:
                 opened = HTTPResponse(response, self._open)
@@ -108,18 +114,17 @@ class HTTPTransport:
         """Close all connections; streams under way end in `ConnectionLostError`."""
         for response in tuple(self._open):
             response.abort(ConnectionLostError("the client was closed while the stream ran"))
-        guard, self._guard, self._session = self._guard, None, None
-        if guard is not None:
+        guards, self._guards, self._sessions = self._guards, {}, {}
+        for guard in guards.values():
             await guard.aclose()
 
     def give_up(self) -> None:
         """Close what can be closed without the event loop, which does not run any more."""
-        session, self._session, self._guard = self._session, None, None
-        if session is None:
-            return
-        connector = session.connector
-        assert isinstance(connector, _Connector)  # noqa: S101 - made in `_make_session`
-        connector.give_up()
+        sessions, self._sessions, self._guards = self._sessions, {}, {}
+        for session in sessions.values():
+            connector = session.connector
+            assert isinstance(connector, _Connector)  # noqa: S101 - made in `_make_session`
+            connector.give_up()
         for response in tuple(self._open):
             response.give_up()
 
@@ -127,6 +132,7 @@ class HTTPTransport:
         self,
         session: aiohttp.ClientSession,
         request: HTTPRequest,
+        proxy: str | None,
         connect_timeout: float | None,
         trace: SimpleNamespace,
     ) -> aiohttp.ClientResponse:
@@ -136,7 +142,7 @@ class HTTPTransport:
             data=_body(request.body),
             headers=request.headers,
             allow_redirects=False,  # a redirect would carry the key to another place
-            proxy=request.proxy or _proxy_of_environment(request.url),
+            proxy=proxy,
             ssl=request.verify,
             timeout=aiohttp.ClientTimeout(
                 total=None, connect=connect_timeout, sock_connect=connect_timeout
@@ -144,18 +150,19 @@ class HTTPTransport:
             trace_request_ctx=trace,
         )
 
-    async def _live_session(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            self._session = session = self._make_session()
-            self._guard = _guard_session(session, weakref.ref(self))
-            await anext(self._guard)
-        return self._session
+    async def _live_session(self, socks: str) -> aiohttp.ClientSession:
+        session = self._sessions.get(socks)
+        if session is None or session.closed:
+            session = self._sessions[socks] = self._make_session(socks)
+            guard = self._guards[socks] = _guard_session(session, weakref.ref(self))
+            await anext(guard)
+        return session
 
-    def _make_session(self) -> aiohttp.ClientSession:
+    def _make_session(self, socks: str) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
         return aiohttp.ClientSession(
-            connector=_Connector(asyncio.get_running_loop(), self._keepalive_seconds),
+            connector=_make_connector(self._keepalive_seconds, socks),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # decompressed here, a bounded piece at a time
             trust_env=False,  # it would read ~/.netrc too; the proxies are read here
@@ -167,8 +174,9 @@ class HTTPTransport:
 
     def forget(self, session: aiohttp.ClientSession) -> None:
         """The session has been closed: what knows its loop goes, so that the loop can go."""
-        if self._session is session:
-            self._session = self._guard = None
+        for socks in [each for each, known in self._sessions.items() if known is session]:
+            del self._sessions[socks]
+            self._guards.pop(socks, None)
 
 
 async def _guard_session(
@@ -197,15 +205,18 @@ class _Connector(aiohttp.TCPConnector):
     Args:
         loop: The running loop.
         keepalive_seconds: How long an idle connection is kept.
+        more: What another class of connectors is made with.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, keepalive_seconds: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, keepalive_seconds: float, **more: Any
+    ) -> None:
         self._home = loop
         self._process_id = os.getpid()
         self._is_given_up = False
         # The only way to the sockets of a loop that is closed.
         self._sockets: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
-        super().__init__(limit=0, keepalive_timeout=keepalive_seconds)
+        super().__init__(limit=0, keepalive_timeout=keepalive_seconds, **more)
         protocol: Callable[..., ResponseHandler] = _Protocol
         self._factory = partial(protocol, loop=loop)
 
@@ -237,6 +248,30 @@ class _Connector(aiohttp.TCPConnector):
     def __del__(self, *_: object) -> None:
         if not self.closed:
             super().__del__()
+
+
+def _make_connector(keepalive_seconds: float, socks: str) -> _Connector:
+    """Make what opens connections: straight, or through a SOCKS proxy.
+
+    Raises:
+        ConnectError: The environment names a SOCKS proxy, and what speaks to it is not installed.
+    """
+    loop = asyncio.get_running_loop()
+    if not socks:
+        return _Connector(loop, keepalive_seconds)
+    try:
+        from steer_llm_sdk.transport.socks import proxy_arguments, through_socks
+    except ImportError:
+        failure = ConnectError(
+            "a SOCKS proxy needs the extra 'socks' (pip install \"steer-llm-sdk[socks]\")",
+            is_retryable=False,
+        )
+    else:
+        made: _Connector = through_socks(_Connector)(
+            loop, keepalive_seconds, **proxy_arguments(socks)
+        )
+        return made
+    raise failure
 
 
 class _Protocol(ResponseHandler):
@@ -378,6 +413,8 @@ def _failure(error: BaseException, url: str, connect_timeout: float | None) -> S
     """The library's error for one of aiohttp's, which is not kept."""
     host = _host_of(url)
     name = type(error).__name__
+    if isinstance(error, SOCKSFailure):
+        return ConnectError(f"no connection to {host} through the SOCKS proxy: {error}")
     if isinstance(error, asyncio.TimeoutError) and connect_timeout is not None:
         return RequestTimeoutError(
             f"no connection to {host} within {connect_timeout:g} s (connect_timeout)",
