@@ -389,6 +389,13 @@ def test_words_that_a_transformer_made_itself_go_where_the_latest_of_their_kind_
     assert [event.part for event in own] == [1, 1]
 
 
+def test_words_that_a_transformer_made_behind_a_separator_go_on_with_the_part_before() -> None:
+    intake = intake_of(is_rewritten=True)
+    events = taken(intake, "Hi", MessageBreak())
+
+    assert rewritten(intake, [*events, StreamDeltaEvent(delta="!")]) == [TextPart("Hi\n\n!")]
+
+
 def test_words_that_a_transformer_made_before_any_came_are_a_part() -> None:
     intake = intake_of(is_rewritten=True)
 
@@ -457,6 +464,7 @@ def test_what_the_provider_wants_back_can_be_checked_and_left_out() -> None:
         intake,
         Reasoning("Hm", 0, {"signature": "c2ln"}),
         Reasoning("So", 1, {"signature": "secret"}),
+        "Hi",
     )
     found = rewritten(intake, events)
 
@@ -468,7 +476,7 @@ def test_what_the_provider_wants_back_can_be_checked_and_left_out() -> None:
     intake.parts.note_checked()
     found = intake.response.parts
 
-    assert [part.provider_data for part in found] == [{**THOUGHT, "signature": "c2ln"}, {}]
+    assert [part.provider_data for part in found] == [{**THOUGHT, "signature": "c2ln"}, {}, {}]
 
 
 @pytest.mark.parametrize("kind", ["text", "reasoning"])

@@ -201,6 +201,13 @@ def test_calls_of_another_model_say_that_they_have_no_signature(model: str) -> N
     assert "thoughtSignature" not in second
 
 
+def test_words_that_somebody_emptied_are_no_part() -> None:
+    message = assistant_message([TextPart("Hi"), TextPart("Ho")])
+    message["content"][0]["text"] = ""
+
+    assert spelled(message) == [{"text": "Ho"}]
+
+
 def test_calls_that_are_signed_say_nothing_more() -> None:
     calls = (
         ToolCallPart("c", "f", "{}", True, provider_data=SIGNED),

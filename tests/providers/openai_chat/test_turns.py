@@ -158,6 +158,15 @@ def test_mistrals_thinking_goes_back_among_the_words() -> None:
     }
 
 
+def test_mistrals_calls_stand_beside_its_thinking() -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+
+    found = sent({"content": [thinking]}, {"tool_calls": [CALL]}, wire=Mistral())
+
+    assert found["content"] == [thinking]
+    assert [call["id"] for call in found["tool_calls"]] == ["c"]
+
+
 def test_databricks_reasoning_goes_back_with_its_signature() -> None:
     summary = {"type": "summary_text", "text": "Hm", "signature": "c2ln"}
     reasoning = {"type": "reasoning", "summary": [summary]}

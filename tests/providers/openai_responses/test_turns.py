@@ -145,7 +145,12 @@ def test_the_parts_of_one_message_become_one_message_again() -> None:
     whole = message(words("a"), words("b"), refusal, status="completed")
 
     response = answer(
-        added(0, whole), said(0, "a"), said(0, "b", 1), said(0, "No.", 2, "refusal"), done(0, whole)
+        added(0, whole),
+        said(0, "a"),
+        said(0, "b", 1),
+        said(0, "N", 2, "refusal"),
+        said(0, "o.", 2, "refusal"),
+        done(0, whole),
     )
 
     assert [part.type for part in response.parts] == ["text", "text", "refusal"]
@@ -284,6 +289,23 @@ def test_where_the_server_keeps_nothing_reasoning_needs_its_content() -> None:
             "content": [words("Hi", annotations=[])],
         },
     ]
+
+
+def test_what_the_server_ran_is_named_even_there() -> None:
+    search = {"type": "web_search_call", "id": "ws"}
+    parts = (
+        ReasoningPart("Hm", provider_data=own(0, id="rs_1")),
+        ProviderPart(search, provider_data={"wire": WIRE}),
+    )
+
+    assert sent(*parts, store=False) == [search]
+
+
+def test_words_that_somebody_emptied_are_no_message() -> None:
+    message = assistant_message([TextPart("Hi"), ToolCallPart("c", "f", "{}", True)])
+    message["content"][0]["text"] = ""
+
+    assert [item["type"] for item in spelled(message)] == ["function_call"]
 
 
 def test_sealed_reasoning_goes_where_nothing_is_kept() -> None:
