@@ -145,7 +145,7 @@ def _processors(rounds: int) -> list[MakeOptions]:
     ]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     answers=ANSWERS,
     make_options=st.integers(0, 30).flatmap(lambda rounds: st.sampled_from(_processors(rounds))),

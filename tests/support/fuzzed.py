@@ -52,15 +52,20 @@ class Fuzzed:
     finish: re.Pattern[bytes] | None = None
 
 
+# The end in all its spellings; gateways write it behind streams of other formats, too.
+_DONE = re.compile(rb"(?i)done")
+
 WIRES: dict[str, Fuzzed] = {
-    "openai-chat": Fuzzed(
-        OpenAIChat, "openai", re.compile(rb"\[DONE\]"), re.compile(rb"finish_reason")
-    ),
-    "mistral": Fuzzed(Mistral, "openai", re.compile(rb"\[DONE\]"), re.compile(rb"finish_reason")),
+    "openai-chat": Fuzzed(OpenAIChat, "openai", _DONE, re.compile(rb"finish_reason")),
+    "mistral": Fuzzed(Mistral, "openai", _DONE, re.compile(rb"finish_reason")),
     "openai-responses": Fuzzed(
         OpenAIResponses, "openai-responses", re.compile(rb"response\.(completed|incomplete)")
     ),
-    "anthropic": Fuzzed(AnthropicMessages, "anthropic", re.compile(rb"message_stop")),
+    "anthropic": Fuzzed(
+        AnthropicMessages,
+        "anthropic",
+        re.compile(rb"(?is)message_stop|stop_reason.*done|done.*stop_reason"),
+    ),
     "gemini": Fuzzed(Gemini, "gemini", None, re.compile(rb"finishReason|finish_reason")),
     "ollama": Fuzzed(Ollama, "ollama", re.compile(rb'"done"\s*:\s*true')),
     "gemini-interactions": Fuzzed(

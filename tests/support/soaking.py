@@ -110,7 +110,8 @@ SCENES: Mapping[str, Scene] = {
     "its task cancelled": Scene(((Stall(1),),), "CancelledError", DELTAS[0], leaves="task"),
 }
 
-_OPTIONS = StreamingOptions(idle_timeout=0.5, max_frame_bytes=64 * 1024)
+# A machine that does much else may be silent for a while, too.
+_OPTIONS = StreamingOptions(idle_timeout=2.0, max_frame_bytes=64 * 1024)
 _MODELS = {
     "openai": "gpt-4o",
     "openai-responses": "openai-responses:gpt-5",
