@@ -135,6 +135,7 @@ def _delta_as_dict(event: StreamDeltaEvent) -> dict[str, Any]:
         "delta": delta,
         "chunk_index": event.chunk_index,
         "is_json": event.is_json,
+        "part": event.part,
     }
     text = delta if delta.__class__ is str else event.get_text()
     if text:
