@@ -47,6 +47,7 @@ def test_what_is_repeated_is_dropped(text: str) -> None:
         '{"a": 1}' * 2 + '{"a": 2',
         '{"a": NaN}' * 2,
         "{" * 100_000,
+        '{"a": "' + "b" * 1_000_000 + '{"a": "b"}',
         '{"a":' * 100_000,
     ],
 )

@@ -213,6 +213,24 @@ class TestNothingIsLost:
 
         assert streamed.text == "One "
 
+    def test_log_probabilities_of_each_delta_are_kept(self) -> None:
+        token = [{"token": "a", "logprob": -0.1}]
+        found = fragments(*(delta("output_text", text) | {"logprobs": token} for text in "ab"))
+
+        assert found == [Text("a", {"logprobs": token}), Text("b", {"logprobs": token})]
+
+    def test_a_call_that_only_the_response_has_is_given_beside_words(self) -> None:
+        streamed = told(delta("output_text", "Hi"), completed(message("Hi"), call("{}")))
+
+        assert streamed.text == "Hi"
+        assert [each["arguments"] for each in streamed.calls] == ["{}"]
+
+    def test_a_part_of_an_unknown_type_is_kept_whole(self) -> None:
+        part = {"type": "output_audio", "data": "QQ=="}
+        found = fragments(event("content_part.done", part=part, output_index=0, content_index=0))
+
+        assert Extras({"content_parts": [part]}) in found
+
     def test_log_probabilities_of_words_without_deltas_are_kept(self) -> None:
         logprobs = [{"token": "Hi", "logprob": -0.5}]
         item = message() | {"content": [words("Hi", logprobs=logprobs)]}
