@@ -123,7 +123,7 @@ PAGES = {
         "The guide: [seeing what streams do](../guides/observability.md).",
         (
             Part("sinks", ("Sink",)),
-            Part("sinks", ("StreamRecord",), is_made_for_users=False),
+            Part("sinks", ("StreamRecord", "RunRecord", "ToolRecord"), is_made_for_users=False),
             Part(
                 "sinks",
                 (

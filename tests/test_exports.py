@@ -107,9 +107,11 @@ PUBLIC = {
         "LoggingSink",
         "OpenTelemetrySink",
         "PrometheusSink",
+        "RunRecord",
         "SQLiteSink",
         "Sink",
         "StreamRecord",
+        "ToolRecord",
     },
     "steer_llm_sdk.web": {"Protocol", "encode", "headers", "respond"},
     "steer_llm_sdk.journal": {

@@ -10,6 +10,7 @@ from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.threads import ToolThreads
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import Pool
+from steer_llm_sdk.sinks.feed import SinkFeed
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.stream import EventStream
 
@@ -19,6 +20,7 @@ class Wired(Protocol):
 
     _clock: Clock
     _tool_threads: ToolThreads
+    _sinks: SinkFeed
 
     def _plan(
         self,

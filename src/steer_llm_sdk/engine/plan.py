@@ -134,6 +134,7 @@ class Plan:
         is_json: Whether text is JSON that was asked for.
         structured: Reads and checks the JSON that was asked for, and the tools' arguments.
         account: Keeps the stream's account for the client's sinks; None where there are none.
+        run_id: The run around tools that it is a turn of, where sinks are told of it.
     """
 
     targets: list[Target]
@@ -144,3 +145,4 @@ class Plan:
     is_json: bool = False
     structured: StructuredOutput | None = None
     account: StreamAccount | None = None
+    run_id: str | None = None

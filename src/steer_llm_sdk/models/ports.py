@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 
@@ -127,4 +128,28 @@ class Ready(Protocol):
 
     def take_ready(self) -> StreamEvent | None:
         """Take the next event if that needs no waiting; None otherwise."""
+        ...
+
+
+class RunOutcome(Protocol):
+    """What a run has come to."""
+
+    @property
+    def error(self) -> SteerError | None:
+        """What it failed in."""
+        ...
+
+    @property
+    def responses(self) -> Sequence[object]:
+        """The answers of its turns."""
+        ...
+
+    @property
+    def usage(self) -> Mapping[str, int]:
+        """The tokens of all turns."""
+        ...
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What they cost."""
         ...

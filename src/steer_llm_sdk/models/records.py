@@ -52,6 +52,8 @@ class StreamRecord:
         gaps: The times between neighbouring deltas in seconds, each with how often it came; those
             of a very long stream are rounded.
         metadata: The caller's metadata of the call.
+        run_id: The run around tools that it is a turn of; None where it is none.
+        turn: Which one, from 1.
         content: The prompt and the answer, for those who asked for words: ``system``,
             ``messages``, ``tools``, ``text``, ``reasoning``, ``refusal``, ``tool_calls``.
     """
@@ -85,6 +87,8 @@ class StreamRecord:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     gaps: tuple[tuple[float, int], ...] = field(default=(), repr=False)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str | None = None
+    turn: int | None = None
     content: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -118,3 +122,65 @@ class StreamRecord:
                     tuple(each) if isinstance(each, list) else each for each in known[name]
                 )
         return cls(**known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run around tools (``client.run``), with all its turns.
+
+    Attributes:
+        run_id: The identifier of the run, as in the records of its turns.
+        provider: The provider that was asked.
+        model: The model that was asked for.
+        started_at: When it began, in Unix seconds.
+        ended_at: When it ended; None while it runs.
+        outcome: As in `StreamRecord`.
+        error_type: The class of the error that it ended in.
+        turns: How many answers there were.
+        tool_calls: How many functions were called.
+        usage: The tokens of all turns together.
+        cost_usd: What they cost; None when that is not known of one of them.
+    """
+
+    run_id: str = ""
+    provider: str = ""
+    model: str = ""
+    started_at: float = 0.0
+    ended_at: float | None = None
+    outcome: Outcome = "running"
+    error_type: str | None = None
+    turns: int = 0
+    tool_calls: int = 0
+    usage: Mapping[str, int] = field(default_factory=dict)
+    cost_usd: float | None = None
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRecord:
+    """One call of a function, in a run.
+
+    Attributes:
+        run_id: The run.
+        call_id: The identifier of the call.
+        name: The function's name, as the model has it.
+        started_at: When it was called, in Unix seconds.
+        ended_at: When it had answered; None before.
+        error_type: What it failed in, or ``"cancelled"``; None where it did not.
+        content: ``arguments`` and ``result``, for those who asked for words.
+    """
+
+    run_id: str = ""
+    call_id: str = ""
+    name: str = ""
+    started_at: float = 0.0
+    ended_at: float | None = None
+    error_type: str | None = None
+    content: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from steer_llm_sdk.models.records import StreamRecord
+    from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
     from steer_llm_sdk.sinks.base import Sink
     from steer_llm_sdk.sinks.json_lines import JSONLinesSink
     from steer_llm_sdk.sinks.logs import LoggingSink
@@ -21,9 +21,11 @@ __all__ = [
     "LoggingSink",
     "OpenTelemetrySink",
     "PrometheusSink",
+    "RunRecord",
     "SQLiteSink",
     "Sink",
     "StreamRecord",
+    "ToolRecord",
 ]
 
 _HOMES = {
@@ -33,7 +35,9 @@ _HOMES = {
     "PrometheusSink": "sinks.prometheus",
     "SQLiteSink": "sinks.sqlite",
     "Sink": "sinks.base",
+    "RunRecord": "models.records",
     "StreamRecord": "models.records",
+    "ToolRecord": "models.records",
 }
 
 

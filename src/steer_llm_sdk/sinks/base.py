@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.models.records import StreamRecord
+from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
 
 
 class Sink:
@@ -14,7 +14,8 @@ class Sink:
     as well. Nothing that a sink does can touch a stream: what it raises is
     logged and counted, and when it cannot keep up, what it is not told of is counted.
 
-    `stream_started` is called at once, in the context of whoever asked for the stream. All else is
+    `stream_started`, `run_started` and `tool_started` are called at once, in the context of whoever
+    asked for the stream or the run, and in the tool's own. All else is
     called in one thread a client, off the streams' path, one call at a time. A sink that is given
     to several clients is called by several threads.
 
@@ -36,6 +37,18 @@ class Sink:
 
     def stream_ended(self, record: StreamRecord) -> None:
         """Note that a stream has ended, and what it came to."""
+
+    def run_started(self, record: RunRecord) -> None:
+        """Note that a run around tools begins: its turns are streams of their own."""
+
+    def tool_started(self, record: ToolRecord) -> None:
+        """Note that a function is about to be called, in the task in which it is."""
+
+    def tool_ended(self, record: ToolRecord) -> None:
+        """Note what became of a call."""
+
+    def run_ended(self, record: RunRecord) -> None:
+        """Note that a run has ended, and what it came to."""
 
     def flush(self) -> None:
         """Write down what was noted: called when nothing more waits to be told, and at the end."""

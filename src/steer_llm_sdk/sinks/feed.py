@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import uuid
 import weakref
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -37,6 +38,7 @@ from steer_llm_sdk.sinks.records import (
     message_without_quotes,
     with_words,
 )
+from steer_llm_sdk.sinks.runs import RunAccount
 from steer_llm_sdk.sinks.worker import MAX_WAITING, Worker, tell
 
 _log = logging.getLogger("steer_llm_sdk.sinks")
@@ -70,6 +72,10 @@ class SinkFeed:
     def account(self, plan: Plan) -> Account | None:
         """The account of one more stream; None where nobody is to be told."""
         return Account(self, plan) if self.sinks else None
+
+    def run_account(self) -> RunAccount | None:
+        """The account of one more run; None where nobody is to be told."""
+        return RunAccount(self, uuid.uuid4().hex) if self.sinks else None
 
     @property
     def worker(self) -> Worker:
@@ -204,7 +210,9 @@ def _without_words(event: StreamEvent) -> StreamEvent:
     if isinstance(copied, StreamDeltaEvent):
         copied.delta = {"type": copied.kind} if isinstance(copied.delta, dict) else ""
         copied.metadata = {}
-    elif not isinstance(copied, StreamStartEvent):  # whose metadata is the caller's own
+    elif isinstance(copied, StreamStartEvent):  # whose metadata is the caller's own
+        copied.metadata.pop("tool_results", None)
+    else:
         copied.metadata = {k: v for k, v in copied.metadata.items() if k in _WORDLESS}
     if isinstance(copied, StreamErrorEvent):
         copied.error = _error_without_words(copied.error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from steer_llm_sdk._version import __version__
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.records import StreamRecord
+from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.messages import input_messages, output_messages, system_instructions
 from steer_llm_sdk.sinks.semconv import (
@@ -80,6 +80,7 @@ class OpenTelemetrySink(Sink):
         meter = metrics.get_meter(_NAME, __version__, meter_provider, schema)
         self._instruments = _Instruments(meter, self._names)
         self._spans: dict[str, Span] = {}
+        self._runs: dict[str, Span] = {}
 
     def stream_started(self, record: StreamRecord) -> None:
         """Begin the span, beneath the one that is current."""
@@ -88,6 +89,7 @@ class OpenTelemetrySink(Sink):
         attributes: Any = self._names.attributes(_asked(record))
         self._spans[record.stream_id] = self._tracer.start_span(
             f"{operation_name(record.provider)} {record.model}",
+            self._beneath(record.run_id),
             kind=SpanKind.CLIENT,
             attributes=attributes,
             start_time=_nanoseconds(record.started_at),
@@ -104,6 +106,79 @@ class OpenTelemetrySink(Sink):
             self._tell(span, record)
         if span is not None:
             span.end(_nanoseconds(record.ended_at or record.started_at))
+
+    def run_started(self, record: RunRecord) -> None:
+        """Begin the span of a run, which those of its turns and functions stand beneath."""
+        told = self._names.attributes({
+            "operation": "invoke_agent",
+            "provider": provider_name(record.provider),
+            "request_model": record.model,
+        })  # fmt: skip
+        attributes: Any = told
+        self._runs[record.run_id] = self._tracer.start_span(
+            "invoke_agent", attributes=attributes, start_time=_nanoseconds(record.started_at)
+        )
+
+    def tool_started(self, record: ToolRecord) -> None:
+        """Begin the span of a function; it is current in the function's own task."""
+        from opentelemetry import context, trace
+
+        told: Any = self._names.attributes({
+            "operation": "execute_tool",
+            "tool_name": record.name,
+            "tool_call_id": record.call_id,
+            "tool_type": "function",
+        })  # fmt: skip
+        span = self._tracer.start_span(
+            f"execute_tool {record.name}",
+            self._beneath(record.run_id),
+            attributes=told,
+            start_time=_nanoseconds(record.started_at),
+        )
+        self._spans[_key(record)] = span
+        # Nothing detaches it: the task's context is its own, and ends with it.
+        context.attach(trace.set_span_in_context(span))
+
+    def tool_ended(self, record: ToolRecord) -> None:
+        """End the span of a function."""
+        span = self._spans.pop(_key(record), None)
+        self._end(span, record.error_type, record.ended_at, _tool_words(record))
+        seconds = (record.ended_at or record.started_at) - record.started_at
+        told = {"tool_name": record.name, "error_type": record.error_type}
+        self._instruments.observe("tool_duration", seconds, told)
+
+    def run_ended(self, record: RunRecord) -> None:
+        """End the span of a run."""
+        span = self._runs.pop(record.run_id, None)
+        usage = {key: record.usage.get(key) for key in ("prompt_tokens", "completion_tokens")}
+        self._end(span, record.error_type, record.ended_at, usage)
+        seconds = (record.ended_at or record.started_at) - record.started_at
+        told = {"request_model": record.model, "error_type": record.error_type}
+        self._instruments.observe("run_duration", seconds, told)
+
+    def _beneath(self, run_id: str | None) -> Context | None:
+        """The context in which a span of a run begins; None where it is whichever is current."""
+        from opentelemetry import trace
+
+        span = None if run_id is None else self._runs.get(run_id)
+        return None if span is None else trace.set_span_in_context(span)
+
+    def _end(
+        self,
+        span: Span | None,
+        error_type: str | None,
+        ended_at: float | None,
+        told: Mapping[str, object],
+    ) -> None:
+        from opentelemetry.trace import Status, StatusCode
+
+        if span is None:
+            return
+        attributes: Any = self._names.attributes({**told, "error_type": error_type})
+        span.set_attributes(attributes)
+        if error_type is not None:
+            span.set_status(Status(StatusCode.ERROR, error_type))
+        span.end(_nanoseconds(ended_at or 0.0))
 
     def _tell(self, span: Span, record: StreamRecord) -> None:
         from opentelemetry.trace import Status, StatusCode
@@ -123,6 +198,18 @@ class OpenTelemetrySink(Sink):
         if record.error_type is not None:
             description = record.error_message or record.error_type
             span.set_status(Status(StatusCode.ERROR, description))
+
+
+def _key(record: ToolRecord) -> str:
+    return f"{record.run_id} {record.call_id}"
+
+
+def _tool_words(record: ToolRecord) -> dict[str, object]:
+    content = record.content or {}
+    return {
+        "tool_arguments": _text(content.get("arguments")),
+        "tool_result": _text(content.get("result")),
+    }
 
 
 def _nanoseconds(seconds: float) -> int:
@@ -234,6 +321,10 @@ class _Instruments:
         of_modality: Any = attributes | name({"modality": "unknown"})
         for key, counter in self._counters.items():
             counter.add(usage.get(key, 0), of_modality, context)
+
+    def observe(self, key: str, value: float, told: Mapping[str, object]) -> None:
+        """Record one value, where this generation has the metric."""
+        self._observe(key, value, self._names.attributes(told), None)
 
     def _observe(
         self, key: str, value: float | None, attributes: dict[str, Any], context: Context | None

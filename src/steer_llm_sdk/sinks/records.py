@@ -21,6 +21,7 @@ from steer_llm_sdk.models.messages import InputImage, InputText, Message
 from steer_llm_sdk.models.records import Outcome, StreamRecord
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.responses import StreamingResponse, gaps_of
+from steer_llm_sdk.sinks.runs import OF_RUN
 from steer_llm_sdk.stored import plain
 
 # Their messages are the library's own, and quote nothing of a prompt or an answer.
@@ -65,7 +66,9 @@ def begun_record(plan: Plan, response: StreamingResponse, now: float) -> StreamR
         started_at=now,
         is_json=plan.is_json,
         parameters=_parameters(plan.targets[0].chat),
-        metadata=dict(plan.metadata),
+        metadata={key: value for key, value in plan.metadata.items() if key not in OF_RUN},
+        run_id=plan.run_id,
+        turn=plan.metadata.get("turn"),
     )
 
 

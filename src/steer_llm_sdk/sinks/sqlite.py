@@ -77,6 +77,8 @@ COLUMNS: Mapping[str, _Column] = {
     **{key: ("REAL", _in("metrics", key)) for key in _METRICS},
     "metadata": ("TEXT", lambda record: _json(record.to_dict()["metadata"])),
     "content": ("TEXT", lambda record: _json(record.content)),
+    "run_id": ("TEXT", _field("run_id")),
+    "turn": ("INTEGER", _field("turn")),
 }
 
 _TABLE = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())

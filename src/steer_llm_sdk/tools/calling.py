@@ -15,6 +15,7 @@ from steer_llm_sdk.engine.threads import Outcome, ToolThreads
 from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.models.turns import tool_result
 from steer_llm_sdk.pipeline.user_errors import await_user_code
+from steer_llm_sdk.sinks.runs import RunAccount
 from steer_llm_sdk.structured import Tool
 
 _log = logging.getLogger("steer_llm_sdk.tools")
@@ -46,11 +47,13 @@ class Answer:
         call: The call.
         message: The message that answers it.
         stop: What the function raised to end the run.
+        error_type: What it failed in, by its class's name; empty where it did not.
     """
 
     call: Mapping[str, Any]
     message: dict[str, Any]
     stop: StopRun | None = None
+    error_type: str = ""
 
     def as_metadata(self) -> dict[str, Any]:
         """How the next turn's start event tells of it."""
@@ -70,9 +73,17 @@ class Calls:
         functions: The functions by their names.
         threads: Where plain ones run.
         clock: By which their time is limited.
+        account: Keeps the run's account for the client's sinks; None where there are none.
     """
 
-    def __init__(self, functions: Mapping[str, Tool], threads: ToolThreads, clock: Clock) -> None:
+    def __init__(
+        self,
+        functions: Mapping[str, Tool],
+        threads: ToolThreads,
+        clock: Clock,
+        account: RunAccount | None = None,
+    ) -> None:
+        self._account = account
         self._functions = functions
         self._threads = threads
         self._clock = clock
@@ -110,24 +121,38 @@ class Calls:
             _log.warning("a tool goes on although it was cancelled")
 
     async def _answer(self, call: Mapping[str, Any]) -> Answer:
+        account = self._account
+        if account is None:
+            return await self._call_tool(call)
+        begun, error_type, content = account.begin_tool(call), "cancelled", None
+        try:
+            answer = await self._call_tool(call)
+            error_type, content = answer.error_type, answer.message["content"]
+        finally:
+            account.end_tool(begun, error_type or None, content)
+        return answer
+
+    async def _call_tool(self, call: Mapping[str, Any]) -> Answer:
         tool = self._functions.get(call["name"])
         if tool is None or tool.function is None:
             known = ", ".join(map(repr, self._functions)) or "none"
-            return _failed(call, f"there is no tool {call['name']!r}; there are: {known}")
+            said = f"there is no tool {call['name']!r}; there are: {known}"
+            return _failed(call, said, "UnknownTool")
         try:
             places, names = tool.read_arguments(call["arguments"])
         except InvalidJSONError as error:
             _log.warning("%s", error)
-            return _failed(call, str(error))
+            return _failed(call, str(error), type(error).__name__)
         value, raised = await self._run(tool, partial(tool.function, *places, **names))
         if isinstance(raised, StopRun):
             return Answer(call, tool_result(call["id"], raised.value), raised)
         if isinstance(raised, _LateError):
             _log.warning("%s", raised)
-            return _failed(call, str(raised))
+            return _failed(call, str(raised), "timeout")
         if raised is not None:
             _log.warning("the tool %s raised; the model is told", tool.name, exc_info=raised)
-            return _failed(call, f"{type(raised).__name__}: {raised}")
+            kind = type(raised).__name__
+            return _failed(call, f"{kind}: {raised}", kind)
         return Answer(call, tool_result(call["id"], value))
 
     async def _run(self, tool: Tool, function: partial[Any]) -> Outcome:
@@ -178,6 +203,6 @@ def _is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
 
-def _failed(call: Mapping[str, Any], message: str) -> Answer:
+def _failed(call: Mapping[str, Any], message: str, error_type: str) -> Answer:
     shown = message if len(message) <= _LONGEST_ERROR else message[:_LONGEST_ERROR] + "…"
-    return Answer(call, tool_result(call["id"], shown, is_error=True))
+    return Answer(call, tool_result(call["id"], shown, is_error=True), error_type=error_type)

@@ -286,15 +286,19 @@ def open_run(
         )
     later = {**given, "tool_choice": _later_choice(given.get("tool_choice"))}
 
+    account = client._sinks.run_account()
+
     def make_plan(so_far: RunResult, turn: int, metadata: Mapping[str, Any]) -> Plan:
         told = dict(given if turn == 1 else later)
         told["metadata"] = {**(told.get("metadata") or {}), **metadata}
         keywords: CallKeywords = told  # type: ignore[assignment]
         left = what_is_left(options, so_far)
-        return client._plan(so_far.messages, model, temperature, max_tokens, left, keywords)
+        plan = client._plan(so_far.messages, model, temperature, max_tokens, left, keywords)
+        plan.run_id = None if account is None else account.run_id
+        return plan
 
     def make_calls() -> Calls:
-        return Calls(toolbox.functions, client._tool_threads, client._clock)
+        return Calls(toolbox.functions, client._tool_threads, client._clock, account)
 
     def open_turn(plan: Plan, manager: EventManager | None) -> EventStream:
         return client._stream(plan, manager, raises=False)
@@ -308,7 +312,7 @@ def open_run(
         raises=raises,
     )
     run = Run(read_history(messages), settings, make_plan, make_calls)
-    return RunStream(run, open_turn, client._here, options.exit_grace)
+    return RunStream(run, open_turn, client._here, options.exit_grace, account)
 
 
 def _later_choice(choice: object) -> object:

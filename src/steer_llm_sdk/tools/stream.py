@@ -14,6 +14,7 @@ from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.pools import Pool
+from steer_llm_sdk.sinks.runs import RunAccount
 from steer_llm_sdk.streaming.manager import EventManager, Stoppable
 from steer_llm_sdk.streaming.ownership import Owner
 from steer_llm_sdk.streaming.stream import EventStream
@@ -43,11 +44,18 @@ class RunStream(Generic[Answer]):
         open_turn: Makes the stream of a turn.
         here: What the client has in the running loop.
         grace: How long leaving waits for functions that were cancelled, in seconds.
+        account: Keeps the run's account for the client's sinks; None where there are none.
     """
 
     def __init__(
-        self, run: Run, open_turn: OpenTurn, here: Callable[[], Pool], grace: float
+        self,
+        run: Run,
+        open_turn: OpenTurn,
+        here: Callable[[], Pool],
+        grace: float,
+        account: RunAccount | None = None,
     ) -> None:
+        self._account = account
         self._run = run
         self._open_turn = open_turn
         self._here = here
@@ -58,6 +66,7 @@ class RunStream(Generic[Answer]):
         self._is_entered = False
         self._is_pulled = False  # somebody waits for the next turn
         self._is_closed = False
+        self._has_begun = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -102,6 +111,7 @@ class RunStream(Generic[Answer]):
             await turn.aclose()
             self._run.end_turn(turn.response)
         await self._run.leave(self._grace)
+        self._tell_end()
 
     def disown(self, task: asyncio.Task[Any]) -> None:
         """The task that iterated the run has ended."""
@@ -171,17 +181,33 @@ class RunStream(Generic[Answer]):
             )
         self._loop = asyncio.get_running_loop()
         self._here().streams.add(self)
+        self._tell_begin()
         self._is_pulled = True
         try:
             plan = await self._run.next_turn()
         except StreamCancelledError:
+            self._tell_end()
             return False
+        except SteerError:
+            self._tell_end()
+            raise
         finally:
             self._is_pulled = False
         if plan is None or self._is_closed:
+            self._tell_end()
             return False
         self._turn = self._open_turn(plan, None if manager is None else manager())
         return True
+
+    def _tell_begin(self) -> None:
+        if self._account is not None and not self._has_begun:
+            self._has_begun = True
+            first = self._run.first_plan.targets[0]
+            self._account.begin(first.provider, first.chat.model)
+
+    def _tell_end(self) -> None:
+        if self._account is not None:
+            self._account.end(self.result)
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
@@ -194,6 +220,8 @@ class RunStream(Generic[Answer]):
             return
         with suppress(RuntimeError):  # it is closed in this moment
             self._loop.call_soon_threadsafe(self._run.cancel, "the run was abandoned")
+            if self._account is not None:
+                self._loop.call_soon_threadsafe(self._account.end, self.result)
 
 
 class TurnManager(EventManager):
