@@ -8,7 +8,17 @@ import sys
 from collections.abc import Sequence
 
 from steer_llm_sdk._version import __version__
-from steer_llm_sdk.cli import batch, bench, chat, compare, local, providers, stats, stream
+from steer_llm_sdk.cli import (
+    batch,
+    bench,
+    chat,
+    compare,
+    local,
+    providers,
+    recordings,
+    stats,
+    stream,
+)
 from steer_llm_sdk.cli.streams import discard_output, is_piped, prepare_output
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import SteerError
@@ -60,6 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (stream, chat, compare, batch, bench):
         command.add_command(commands)
+    recordings.add_commands(commands)
     local.add_commands(commands)
     stats.add_command(commands)
     providers.add_command(commands)
