@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import subprocess
+import sys
 from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, Literal, TypedDict
@@ -195,6 +197,20 @@ def test_schemas_are_valid_and_take_what_the_function_takes() -> None:
 
     assert validator.is_valid({"person": {"name": "Ada"}, "place": {"city": "Ulm"}, "days": 1})
     assert not validator.is_valid({"person": {"name": "Ada"}, "place": {"city": "Ulm"}, "x": 1})
+
+
+def test_functions_are_read_where_pydantic_is_loaded_and_not_used() -> None:
+    program = (
+        "import pydantic; from typing import Annotated; from steer_llm_sdk import Tool\n"
+        "def add(a: int, b: Annotated[int, 'Two.'] = 2) -> int: ...\n"
+        "print(list(Tool(add).parameters['properties']))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "['a', 'b']"
 
 
 # --- what may be a tool ---

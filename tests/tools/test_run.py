@@ -952,3 +952,44 @@ async def test_what_cannot_be_run_is_refused_before_anything_is_sent() -> None:
             await client.run("?", MODEL, max_turn=1)  # type: ignore[call-overload]
 
     assert provider.requests == []
+
+
+# --- reasoning that was changed ---
+
+
+@pytest.mark.parametrize("pattern", [None, "nothing of it", "secret"])
+async def test_reasoning_goes_back_as_it_was_or_the_run_says_why_it_cannot(
+    pattern: str | None,
+) -> None:
+    provider = ScriptedProvider(
+        calls(("add", {"a": 1, "b": 2}), reasoning=["the secret", " plan"]), Script(["It is 3."])
+    )
+    redact = [] if pattern is None else [RedactTransformer([pattern])]
+    options = StreamingOptions(text_transformers=redact)
+
+    async with client_of(provider) as client:
+        running = client.run("?", "anthropic:m", tools=[add], streaming_options=options)
+        if pattern == "secret":
+            with pytest.raises(ConfigurationError, match="they changed the reasoning") as caught:
+                await running
+            assert [m["role"] for m in caught.value.run.messages] == ["user", "assistant", "tool"]
+            assert len(provider.requests) == 1
+            return
+        assert (await running).text == "It is 3."
+
+    (_, answer, _) = provider.requests[1].json["messages"]
+    thought = answer["content"][0]
+    assert (thought["type"], thought["thinking"]) == ("thinking", "the secret plan")
+    assert thought["signature"]
+
+
+async def test_where_nobody_wants_reasoning_back_it_may_be_changed() -> None:
+    provider = ScriptedProvider(
+        calls(("add", {"a": 1, "b": 2}), reasoning=["the secret plan"]), Script(["It is 3."])
+    )
+    options = StreamingOptions(text_transformers=[RedactTransformer(["secret"])])
+
+    async with client_of(provider) as client:
+        result = await client.run("?", "ollama:m", tools=[add], streaming_options=options)
+
+    assert result.text == "It is 3."

@@ -119,6 +119,8 @@ class WireFormat(ABC):
         markers: What makes a stream of this format complete.
         name: What stored answers call the format: `steer_llm_sdk.models.parts` says with it for
             whom a part's ``provider_data`` is. It never changes; without one, nothing is sent back.
+        wants_reasoning: Whether a provider refuses the results of calls without the reasoning that
+            led to them, as it was.
         has_ordered_parts: Whether the parts of an answer stand in an order, so that one ends where
             one of another kind begins. Where each kind has one field instead, words and reasoning
             are one part each.
@@ -126,6 +128,7 @@ class WireFormat(ABC):
 
     markers: TerminalMarkers
     name: str = ""
+    wants_reasoning: bool = False
     has_ordered_parts: bool = True
 
     def framing(self, max_frame_bytes: int) -> Framing:

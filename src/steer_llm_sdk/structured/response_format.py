@@ -187,7 +187,8 @@ def is_of_pydantic(wanted: Any) -> bool:
         return False
     if arguments := get_args(wanted):
         return any(map(is_of_pydantic, arguments))
-    if isinstance(wanted, pydantic.fields.FieldInfo):  # of an `Annotated`
+    fields = sys.modules.get("pydantic.fields")  # not loaded, unless something has used it
+    if fields is not None and isinstance(wanted, fields.FieldInfo):  # of an `Annotated`
         return True
     if not isinstance(wanted, type):
         return False

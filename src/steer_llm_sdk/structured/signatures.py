@@ -257,6 +257,7 @@ class _MsgspecGroup:
 class _PydanticGroup:
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         import pydantic
+        from pydantic.errors import PydanticUserError
 
         self._names = [each.name for each in parameters]
         # Under names of their own: `json` or `copy` would hide a method of the model.
@@ -270,7 +271,7 @@ class _PydanticGroup:
         try:
             self._model: Any = pydantic.create_model("arguments", **fields)
             self._schema: Schema = self._model.model_json_schema()
-        except (pydantic.errors.PydanticUserError, NameError, TypeError) as error:
+        except (PydanticUserError, NameError, TypeError) as error:
             fault = str(error).partition("\n")[0]
         else:
             return

@@ -27,7 +27,7 @@ from steer_llm_sdk.errors import (
     ToolError,
 )
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.models.parts import ToolCallPart
+from steer_llm_sdk.models.parts import ReasoningPart, ToolCallPart
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.structured import Tool
@@ -38,6 +38,11 @@ from steer_llm_sdk.tools.result import RunResult
 # Makes the plan of a turn: of what the run has come to, the turn's number from 1, and the metadata
 # of its start event. Raises `BudgetExceededError` where nothing is left of the run's budget.
 MakePlan: TypeAlias = Callable[[RunResult, int, Mapping[str, Any]], Plan]
+
+_LOST = (
+    "text_transformers: they changed the reasoning that led to a call, and the provider takes the "
+    "call's result only with the reasoning as it was: leave reasoning as it is, or switch it off"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,8 @@ class Run:
         self._turn = 0
         self._is_over = False
         self._has_failed = False
+        self._plan: Plan | None = None  # of the turn
+        self._has_lost_reasoning = False  # that the provider wants back with the results
         self._is_cut_short = False  # there are calls to run, and no turn to tell of them
         self._cancelled: StreamCancelledError | None = None
         waiting = unanswered_calls(history)
@@ -138,6 +145,8 @@ class Run:
         if self._is_cut_short:
             raise self._end_in(self._too_many_turns())
         is_done = self._turn > 0 and not self._told
+        if self._told and self._has_lost_reasoning:
+            raise self._end_in(ConfigurationError(_LOST))
         if is_done or result.pending_calls or result.is_stopped:
             self._is_over = True
             return None
@@ -160,6 +169,7 @@ class Run:
         if message["content"]:
             self.result.messages.append(message)
         self._owed = [dict(call) for call in response.tool_calls]
+        self._has_lost_reasoning = bool(self._owed) and self._lost_reasoning(response)
 
     def cancel(self, reason: str) -> None:
         """Cancel the functions that run, and ask nothing more."""
@@ -240,7 +250,24 @@ class Run:
             except (ConfigurationError, BudgetExceededError) as error:
                 raise self._end_in(error) from None
         self._told = []
+        self._plan = plan
         return plan
+
+    def _lost_reasoning(self, response: StreamingResponse) -> bool:
+        """Whether text transformers have changed reasoning that the provider wants back as it was.
+
+        What was changed has lost its signature.
+        """
+        targets = self._plan.targets if self._plan is not None else ()
+        is_wanted = any(
+            target.wire.wants_reasoning
+            for target in targets
+            if target.provider == response.provider
+        )
+        if self._settings.begins_early or not is_wanted:
+            return False
+        thoughts = (part for part in response.parts if isinstance(part, ReasoningPart))
+        return any(part.text and not part.provider_data for part in thoughts)
 
     def _metadata(self, turn: int) -> dict[str, Any]:
         return {"turn": turn, "tool_results": self._told}

@@ -99,6 +99,7 @@ class AnthropicMessages(WireFormat):
 
     markers = TerminalMarkers(end=True, finish=False)
     name = "anthropic"
+    wants_reasoning = True
 
     def decoder(self, provider: str) -> AnthropicDecoder:
         """Make the decoder of one stream."""

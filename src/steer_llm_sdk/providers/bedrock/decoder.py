@@ -83,6 +83,7 @@ class Converse(WireFormat):
     """The wire format ``bedrock``: any model, by ``ConverseStream``."""
 
     name = "bedrock"
+    wants_reasoning = True
     markers = TerminalMarkers(end=True, finish=True)
 
     def framing(self, max_frame_bytes: int) -> EventStreamFraming:
