@@ -21,7 +21,7 @@ from steer_llm_sdk.models.parts import (
 )
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.models.turns import assistant_message
+from steer_llm_sdk.models.turns import assistant_message, tool_result
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 from support.pure_road import travel
@@ -340,3 +340,73 @@ def test_words_of_no_message_stand_for_themselves(text: str) -> None:
     items = sent(TextPart(text), ToolCallPart("c", "f", "{}", True))
 
     assert [item["type"] for item in items] == ["message", "function_call"][not text :]
+
+
+# --- answers to calls that are no functions -------------------------------------------------------
+
+SHOT = {"type": "image", "data": b"hi", "media_type": "image/png"}
+
+
+def answered(item: Event, content: object, **more: Any) -> dict[str, Any]:
+    """The item that answers a call, in a conversation that shows the call."""
+    message = answer(done(0, item)).to_message()
+    (call,) = (part for part in message["content"] if part["type"] == "tool_call")
+    history = read_messages(
+        [{"role": "user", "content": "Hi"}, message, tool_result(call["id"], content, **more)]
+    )
+    body = json.loads(OpenAIResponses().request(ChatRequest("m", history), ENDPOINT).body)
+    found: dict[str, Any] = body["input"][-1]
+    return found
+
+
+def test_a_screenshot_answers_a_computer_call() -> None:
+    call = {"type": "computer_call", "id": "cu", "call_id": "c", "action": {"type": "screenshot"}}
+    url = "data:image/png;base64,aGk="
+    shown = {"type": "computer_screenshot", "image_url": url}
+
+    assert answered(call, [SHOT]) == {
+        "type": "computer_call_output",
+        "call_id": "c",
+        "output": shown,
+    }
+    assert answered(call, shown)["output"] == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "expected"),
+    [
+        (True, False, {"approve": True}),
+        ({"approve": True}, False, {"approve": True}),
+        (False, False, {"approve": False}),
+        ("not today", False, {"approve": False, "reason": "not today"}),
+        ({"approve": False, "reason": "no"}, False, {"approve": False, "reason": "no"}),
+        ({"approve": "yes"}, False, {"approve": False}),
+        ({"approve": True}, True, {"approve": False}),
+    ],
+)
+def test_only_a_plain_yes_approves_a_call(
+    content: object, error: bool, expected: dict[str, Any]
+) -> None:
+    request = {
+        "type": "mcp_approval_request",
+        "id": "mcpr_1",
+        "name": "f",
+        "arguments": "{}",
+        "server_label": "s",
+    }
+
+    assert answered(request, content, is_error=error) == {
+        "type": "mcp_approval_response",
+        "approval_request_id": "mcpr_1",
+        **expected,
+    }
+
+
+@pytest.mark.parametrize(("content", "tools"), [([{"name": "f"}], [{"name": "f"}]), ("none", [])])
+def test_found_tools_answer_a_search(content: object, tools: list[Any]) -> None:
+    call = {"type": "tool_search_call", "call_id": "c", "arguments": {}, "execution": "client"}
+
+    found = answered(call, content)
+
+    assert (found["type"], found["call_id"]) == ("tool_search_output", "c")
+    assert found["tools"] == tools

@@ -44,6 +44,7 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.files import audio_format, file_name, spell_files
+from steer_llm_sdk.providers.openai_responses.outputs import OUTPUTS
 from steer_llm_sdk.providers.openai_responses.turns import answer_items
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
@@ -283,6 +284,8 @@ def _build_action(call: ToolCall, provider: str) -> _Item:
 def _build_answer(message: Message, call: ToolCall | None) -> _Item:
     """An answer to `call`; to a function, when the conversation does not show the call."""
     kind = call.type if call is not None else "function"
+    if (build := OUTPUTS.get(kind)) is not None:
+        return build(message)
     answered = {"call_id": message.tool_call_id}
     if kind == "custom":
         return {"type": "custom_tool_call_output", **answered, "output": _output(message)}
