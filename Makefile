@@ -58,6 +58,7 @@ bench: $(VENV)/.tests $(PEERS:%=.venv-peers/%/.installed)
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 	$(BIN)/python benchmarks/json_parser.py
 	$(BIN)/python benchmarks/relay.py
+	$(BIN)/python benchmarks/journals.py
 
 bench-quick: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench.py --quick $(ARGS)
