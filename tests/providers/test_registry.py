@@ -98,7 +98,7 @@ def test_a_name_without_a_model_is_none() -> None:
 def test_an_unknown_provider_is_told_the_nearest() -> None:
     with pytest.raises(UnknownProviderError, match="did you mean 'anthropic'"):
         resolve_model("claude-x", "antropic")
-    with pytest.raises(UnknownProviderError, match=r"'zzz': Known are anthropic, azure"):
+    with pytest.raises(UnknownProviderError, match=r"'zzz': Known are alibaba, anthropic, azure"):
         provider_row("zzz")
 
 

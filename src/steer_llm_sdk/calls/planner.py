@@ -234,7 +234,7 @@ class Planner:
         is_told = asked is None or isinstance(asked, str)
         source = None if asked is None or isinstance(asked, str) else KeySource(asked, provider)
         key = self._key(provider, row, settings) if is_told else None
-        endpoint = Endpoint(provider, base_url, key, dict(settings.headers or {}))
+        endpoint = Endpoint(provider, base_url, key, {**row.headers, **(settings.headers or {})})
         needs_key = row.needs_key and base_url == row.base_url
         return _Service(
             wire, endpoint, proxy, verify, login=login, needs_key=needs_key, source=source
@@ -266,7 +266,7 @@ class Planner:
             row.base_url or "",
             None if given is None else clean_base_url(given, provider),
             self._key(provider, row, settings),
-            dict(settings.headers or {}),
+            {**row.headers, **(settings.headers or {})},
             self._environment,
         )
 

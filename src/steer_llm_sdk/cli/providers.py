@@ -37,7 +37,9 @@ def table(environment: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """A row a provider: its name, its key variables, and what is there."""
     for name, row in sorted(PROVIDERS.items()):
         if name != "local":
-            yield name, " or ".join(row.key_env), _state(row, environment)
+            state = _state(row, environment)
+            shown = state if row.is_tried else f"{state}, not tried live"
+            yield name, " or ".join(row.key_env), shown
     pulled = "weights are here" if weights_path().is_file() else "run `steer local pull`"
     yield f"local:{EMBEDDED_MODEL}", "needs none", pulled
 

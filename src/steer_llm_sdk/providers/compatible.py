@@ -19,7 +19,7 @@ from steer_llm_sdk.providers.reasoning import (
 _WIRE = "steer_llm_sdk.providers.openai_chat.decoder:OpenAIChat"
 
 # What templates of models are told that think only when they are to.
-_NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
+NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
 
 # Servers that hand audio on to whatever reads it.
 _MANY_SOUNDS = ("wav", "mp3", "aac", "aiff", "flac", "m4a", "ogg")
@@ -89,7 +89,7 @@ LLAMACPP = Dialect(
     knows_limits=True,
     prefill=Prefill(is_echoed=True),
     reasoning=replace(
-        effort_at("chat_template_kwargs", "reasoning_effort", none=_NO_THINKING, minimal="low"),
+        effort_at("chat_template_kwargs", "reasoning_effort", none=NO_THINKING, minimal="low"),
         budget=("thinking_budget_tokens",),
     ),
 )
@@ -102,13 +102,13 @@ VLLM = Dialect(
     knows_limits=True,
     prefill=Prefill(body={"add_generation_prompt": False, "continue_final_message": True}),
     reasoning=replace(
-        effort_at("reasoning_effort", none=_NO_THINKING, minimal="low"),
+        effort_at("reasoning_effort", none=NO_THINKING, minimal="low"),
         budget=("thinking_token_budget",),
     ),
 )
 
 
-def _row(
+def row(
     name: str,
     base_url: str | None,
     dialect: Dialect = COMMON,
@@ -118,7 +118,8 @@ def _row(
     needs_key: bool = True,
     prefixes: tuple[str, ...] = (),
 ) -> ProviderRow:
-    variable = name.upper()
+    """Make the row of a server; its variables are called after it, where they have no others."""
+    variable = name.upper().replace("-", "_")
     return ProviderRow(
         name=name,
         wire=_WIRE,
@@ -132,31 +133,31 @@ def _row(
 
 
 ROWS: tuple[ProviderRow, ...] = (
-    _row(
+    row(
         "openai",
         "https://api.openai.com/v1",
         OPENAI,
         prefixes=(r"gpt-(?!oss)", "chatgpt-", r"o\d", "ft:gpt-"),
     ),
-    _row("xai", "https://api.x.ai/v1", XAI, prefixes=("grok-",)),
-    _row("groq", "https://api.groq.com/openai/v1", GROQ),
-    _row("deepseek", "https://api.deepseek.com/v1", DEEPSEEK),
-    _row("openrouter", "https://openrouter.ai/api/v1", OPENROUTER),
-    _row("together", "https://api.together.ai/v1", TOGETHER),
-    _row("fireworks", "https://api.fireworks.ai/inference/v1", FIREWORKS),
-    _row("cerebras", "https://api.cerebras.ai/v1", CEREBRAS),
-    _row(
+    row("xai", "https://api.x.ai/v1", XAI, prefixes=("grok-",)),
+    row("groq", "https://api.groq.com/openai/v1", GROQ),
+    row("deepseek", "https://api.deepseek.com/v1", DEEPSEEK),
+    row("openrouter", "https://openrouter.ai/api/v1", OPENROUTER),
+    row("together", "https://api.together.ai/v1", TOGETHER),
+    row("fireworks", "https://api.fireworks.ai/inference/v1", FIREWORKS),
+    row("cerebras", "https://api.cerebras.ai/v1", CEREBRAS),
+    row(
         "perplexity",
         "https://api.perplexity.ai",
         PERPLEXITY,
         keys=("PERPLEXITY_API_KEY", "PPLX_API_KEY"),
     ),
-    _row("moonshot", "https://api.moonshot.ai/v1", MOONSHOT),
-    _row("huggingface", "https://router.huggingface.co/v1", keys=("HF_TOKEN",)),
+    row("moonshot", "https://api.moonshot.ai/v1", MOONSHOT),
+    row("huggingface", "https://router.huggingface.co/v1", keys=("HF_TOKEN",)),
     # Servers on one's own machine, at the ports that they open by themselves.
-    _row("vllm", "http://localhost:8000/v1", VLLM, needs_key=False),
-    _row("lmstudio", "http://localhost:1234/v1", LMSTUDIO, needs_key=False),
-    _row("llamacpp", "http://localhost:8080/v1", LLAMACPP, needs_key=False),
+    row("vllm", "http://localhost:8000/v1", VLLM, needs_key=False),
+    row("lmstudio", "http://localhost:1234/v1", LMSTUDIO, needs_key=False),
+    row("llamacpp", "http://localhost:8080/v1", LLAMACPP, needs_key=False),
     # The embedded model: its address and key are made when it starts.
     ProviderRow("local", _WIRE, None, needs_key=False, dialect=LLAMACPP),
 )

@@ -84,6 +84,8 @@ class ProviderRow:
         model_prefixes: Beginnings of model names that mean this provider, as regular expressions.
         query_env: Parameters of its base URL's query, and their environment variables, where that
             URL has no query.
+        headers: What it wants in the headers of every request.
+        is_tried: Whether it was asked live, or is written down from its documentation alone.
         dialect: What its wire format is made with, where it takes anything.
         access: What finds its address and proves who asks, as ``"module:name"``, where a base URL
             and a key in a header do not; a part of `base_url` has yet to be found then.
@@ -97,5 +99,7 @@ class ProviderRow:
     needs_key: bool = True
     model_prefixes: tuple[str, ...] = ()
     query_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_tried: bool = True
     dialect: Dialect | None = None
     access: str | None = None

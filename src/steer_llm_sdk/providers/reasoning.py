@@ -71,7 +71,8 @@ def spell_reasoning(
         return dict(spelling.words[wanted])
     if spelling.budget is None:
         raise no_spelling(wanted, spelling, provider)
-    return {**(spelling.beside_budget or {}), **_at(spelling.budget, wanted)}
+    beside = dict(spelling.beside_budget or {})
+    return join_fields(beside, _at(spelling.budget, wanted), spelling.budget[0])
 
 
 def no_spelling(wanted: Effort, spelling: ReasoningSpelling, provider: str) -> ConfigurationError:

@@ -17,6 +17,7 @@ from steer_llm_sdk.errors import UnknownModelError, UnknownProviderError
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.compatible import COMMON, ROWS
 from steer_llm_sdk.providers.dialects import ProviderRow
+from steer_llm_sdk.providers.untried import UNTRIED
 
 _PACKAGE = "steer_llm_sdk.providers"
 
@@ -112,6 +113,7 @@ PROVIDERS: Mapping[str, ProviderRow] = {
     row.name: row
     for row in (
         *ROWS,
+        *UNTRIED,
         ProviderRow(
             "openai-responses",
             f"{_PACKAGE}.openai_responses.decoder:OpenAIResponses",
@@ -186,6 +188,8 @@ _HEAD = re.compile(r"([^:/]*)[:/](.*)", re.DOTALL)
 
 # Providers whose name is also that of a family of models on Ollama, and what its tags look like.
 _FAMILIES = frozenset({"mistral"})
+# Providers whose name is also that of an organisation whose models others serve by it.
+_ORGANISATIONS = frozenset({"alibaba", "cohere", "databricks", "minimax", "nvidia"})
 _TAG = re.compile(r"latest|text|instruct|v?\d+(?:\.\d+)*(?:x\d+)?[bm]?(?:-[\w.-]+)?", re.IGNORECASE)
 
 
@@ -248,6 +252,11 @@ def _split_name(model: str, provider: str, rest: str) -> tuple[str, str]:
         raise UnknownModelError(
             f"model {model!r} has two readings: 'ollama:{model}' is the model {model!r} on Ollama; "
             f"provider={provider!r} with model={rest!r} is the model {rest!r} of {provider}"
+        )
+    if provider in _ORGANISATIONS and model[len(provider)] == "/":
+        raise UnknownModelError(
+            f"model {model!r} has two readings: '{provider}:{rest}' is the model {rest!r} "
+            f"served by {provider}; 'openrouter:{model}' and 'huggingface:{model}' are its models elsewhere"
         )
     return provider, rest
 

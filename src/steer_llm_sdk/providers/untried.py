@@ -1,0 +1,142 @@
+"""More servers that copy OpenAI's chat completions, from their documentation alone.
+
+None of these was tried live, and each says so. What their answers have in peculiarities, the
+decoder reads from everyone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from steer_llm_sdk.providers.compatible import NO_THINKING, VLLM, row
+from steer_llm_sdk.providers.dialects import Dialect, Prefill, ProviderRow
+from steer_llm_sdk.providers.reasoning import EFFORTS, ReasoningSpelling, effort_at
+
+_WORDS = tuple(word for word in EFFORTS if word != "none")
+
+# A switch, for models that know no words.
+_SWITCH = ReasoningSpelling(
+    {
+        "none": {"thinking": {"type": "disabled"}},
+        **{word: {"thinking": {"type": "enabled"}} for word in _WORDS},
+    }
+)
+
+# Words, and a budget in Anthropic's spelling for models of theirs.
+_WORDS_OR_BUDGET = replace(
+    effort_at("reasoning_effort"),
+    budget=("thinking", "budget_tokens"),
+    beside_budget={"thinking": {"type": "enabled"}},
+)
+
+# https://docs.z.ai/api-reference/llm/chat-completion: usage comes unasked; JSON without a schema.
+ZAI = Dialect(
+    asks_for_usage=False,
+    takes_json_schema=False,
+    documents=None,
+    audio_formats=(),
+    reasoning=_SWITCH,
+)
+# https://www.alibabacloud.com/help/en/model-studio/deep-thinking, and its partial mode: an answer
+# that is begun is marked, and gone on with.
+ALIBABA = Dialect(
+    documents=None,
+    reasoning=ReasoningSpelling(
+        {
+            "none": {"enable_thinking": False},
+            **{word: {"enable_thinking": True} for word in _WORDS},
+        },
+        budget=("thinking_budget",),
+        beside_budget={"enable_thinking": True},
+    ),
+    prefill=Prefill(message={"partial": True}),
+)
+# https://platform.minimax.io/docs/api-reference/text-openai-api: its models always reason.
+MINIMAX = Dialect(
+    takes_json_schema=False,
+    documents=None,
+    audio_formats=(),
+    reasoning=ReasoningSpelling({}),
+)
+# https://docs.api.nvidia.com/nim/reference/llm-apis and
+# https://docs.sambanova.ai/docs/en/features/openai-compatibility: open models behind vLLM's words.
+OPEN_MODELS = Dialect(
+    documents=None,
+    reasoning=effort_at("reasoning_effort", none=NO_THINKING, minimal="low"),
+)
+# https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/
+CLOUDFLARE = Dialect(documents=None, reasoning=effort_at("reasoning_effort", minimal="low"))
+# https://docs.databricks.com/aws/machine-learning/model-serving/query-reason-models, and the
+# gateway that takes all that its providers take: https://docs.litellm.ai/docs/reasoning_content
+DATABRICKS = Dialect(documents=None, audio_formats=(), reasoning=_WORDS_OR_BUDGET)
+LITELLM = Dialect(documents="file_by_url", reasoning=_WORDS_OR_BUDGET)
+# https://docs.venice.ai/api-reference/api-spec: what is its own stands in an object of its own.
+VENICE = Dialect(
+    documents=None,
+    reasoning=effort_at(
+        "reasoning_effort", none={"venice_parameters": {"disable_thinking": True}}, minimal="low"
+    ),
+)
+# https://vercel.com/docs/ai-gateway/models-and-providers/reasoning
+VERCEL = Dialect(
+    reasoning=replace(effort_at("reasoning", "effort"), budget=("reasoning", "max_tokens"))
+)
+# https://docs.sglang.io/docs/advanced_features/thinking_budget: it goes on with a message that is
+# not finished as vLLM does; a budget is the template's.
+SGLANG = replace(
+    VLLM,
+    prefill=Prefill(body={"continue_final_message": True}),
+    reasoning=replace(
+        effort_at("reasoning_effort", none=NO_THINKING, minimal="low"),
+        budget=("chat_template_kwargs", "thinking_budget"),
+    ),
+)
+
+UNTRIED: tuple[ProviderRow, ...] = tuple(
+    replace(each, is_tried=False)
+    for each in (
+        row("zai", "https://api.z.ai/api/paas/v4", ZAI, keys=("ZAI_API_KEY", "Z_AI_API_KEY")),
+        row(
+            "alibaba",
+            "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+            ALIBABA,
+            keys=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
+            urls=("DASHSCOPE_BASE_URL",),
+        ),
+        row("minimax", "https://api.minimax.io/v1", MINIMAX),
+        row("nvidia", "https://integrate.api.nvidia.com/v1", OPEN_MODELS),
+        row("sambanova", "https://api.sambanova.ai/v1", OPEN_MODELS),
+        # Copilot answers to those alone who say which editor they are.
+        replace(
+            row(
+                "github-copilot",
+                "https://api.githubcopilot.com",
+                keys=("GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN"),
+            ),
+            headers={"copilot-integration-id": "vscode-chat"},
+        ),
+        # The account, or the workspace, is a part of the address.
+        row(
+            "cloudflare",
+            None,
+            CLOUDFLARE,
+            keys=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
+        ),
+        row("databricks", None, DATABRICKS, keys=("DATABRICKS_TOKEN",)),
+        row("venice", "https://api.venice.ai/api/v1", VENICE),
+        row(
+            "vercel",
+            "https://ai-gateway.vercel.sh/v1",
+            VERCEL,
+            keys=("AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"),
+            urls=("AI_GATEWAY_BASE_URL",),
+        ),
+        row(
+            "deepinfra",
+            "https://api.deepinfra.com/v1/openai",
+            keys=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+        ),
+        row("litellm", "http://localhost:4000/v1", LITELLM, needs_key=False),
+        row("sglang", "http://localhost:30000/v1", SGLANG, needs_key=False),
+    )
+)
