@@ -256,7 +256,8 @@ def _split_name(model: str, provider: str, rest: str) -> tuple[str, str]:
     if provider in _ORGANISATIONS and model[len(provider)] == "/":
         raise UnknownModelError(
             f"model {model!r} has two readings: '{provider}:{rest}' is the model {rest!r} "
-            f"served by {provider}; 'openrouter:{model}' and 'huggingface:{model}' are its models elsewhere"
+            f"served by {provider}; 'openrouter:{model}' and 'huggingface:{model}' are "
+            "its models elsewhere"
         )
     return provider, rest
 
