@@ -25,7 +25,12 @@ from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.shaping import RateLimiter, SamplingFilter
-from steer_llm_sdk.streaming.processor import EventProcessor, MetricsTransformer, RedactTransformer
+from steer_llm_sdk.streaming.processor import (
+    EventProcessor,
+    EventTransformer,
+    MetricsTransformer,
+    RedactTransformer,
+)
 from steer_llm_sdk.testing import (
     Delay,
     EndEarly,
@@ -225,6 +230,18 @@ async def test_notices_change_no_count_and_no_text(way: str) -> None:
     assert response.metrics["chunks"] == 2
     assert response.usage is not None
     assert response.usage["completion_tokens"] == 5
+
+
+async def test_text_transformers_may_take_their_time() -> None:
+    class Slow(EventTransformer):
+        async def transform(self, event: StreamEvent) -> StreamEvent:
+            await asyncio.sleep(0)
+            return event
+
+    options = NOTICES.replace(text_transformers=[Slow()], budget_tokens=10_000)
+    stream = client_of(Script(["a", "b"])).stream_events("Hi", MODEL, streaming_options=options)
+
+    assert check_stream(await events_of(stream)).text == "ab"
 
 
 async def test_a_processor_measures_and_drops_no_notice() -> None:

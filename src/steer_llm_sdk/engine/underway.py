@@ -62,6 +62,11 @@ class Underway(Generic[_Result]):
         self.begin(work)
         return await self.settle()
 
+    @property
+    def is_within(self) -> bool:
+        """Whether this is the task of the work itself."""
+        return self._task is not None and asyncio.current_task() is self._task
+
     async def comes_before(self, other: asyncio.Future[None]) -> bool:
         """Wait for the work or for `other`: whether the work is done. Its result is not taken."""
         task = self._task

@@ -8,7 +8,7 @@ given while the stream waits: whoever asks next goes on waiting for the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -96,6 +96,10 @@ class WatchedPump(Pump):
             self._underway.begin(self._read())
         elif self.step is Step.OPEN:
             self._underway.begin(self._send_request())
+
+    def _aside(self, work: Coroutine[Any, Any, Events]) -> Awaitable[Events]:
+        """As `Pump._aside`; what a read leads to is part of the same work."""
+        return work if self._underway.is_within else super()._aside(work)
 
     async def _comes_before_notice(self, since: float) -> bool:
         """Wait for what is under way; False where a notice is due before."""
