@@ -434,7 +434,7 @@ class SteerLLMClient(ManyPrompts, ToolRuns):
         """
         NUMBER.check("grace", grace)
         await self._pools.here().close(grace)
-        self.stats.note_functions_left(self._tool_threads.left)
+        self.stats.note_functions_left(self._tool_threads.tell_left())
         await self._sinks.flush()
 
     async def __aenter__(self) -> Self:

@@ -897,6 +897,7 @@ async def test_a_plain_function_that_still_runs_is_left_and_counted(
     with pytest.raises(asyncio.CancelledError):
         await running
     await client.close()
+    await client.close()
 
     assert client.stats.functions_left == 1
     assert any("1 function(s) of tools still run" in each.message for each in caplog.records)

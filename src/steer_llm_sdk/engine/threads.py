@@ -32,6 +32,7 @@ class _Job:
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Outcome] = self._loop.create_future()
         self.is_left = False  # nobody wants its result any more
+        self.is_told = False  # and its client has told of that
 
     def run(self) -> None:
         """Call the function, and hand its outcome to the loop. In a thread of its own."""
@@ -76,6 +77,14 @@ class _ProcessThreads:
         with self._lock:
             return sum(job.is_left for job in self._running)
 
+    def tell_left(self) -> int:
+        """How many of these have not been told of; now they have."""
+        with self._lock:
+            news = [job for job in self._running if job.is_left and not job.is_told]
+        for job in news:
+            job.is_told = True
+        return len(news)
+
     def _work(self, job: _Job) -> None:
         following: _Job | None = job
         while following is not None:
@@ -110,6 +119,10 @@ class ToolThreads:
         job.done.add_done_callback(lambda done: setattr(job, "is_left", done.cancelled()))
         self._here().begin(job)
         return job.done
+
+    def tell_left(self) -> int:
+        """How many functions were left since this was last asked, and still run."""
+        return self._here().tell_left()
 
     @property
     def left(self) -> int:
