@@ -58,6 +58,7 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
         "quickstart",
         "changelog",
         "agent",
+        "vision",
     ],
 )
 def test_the_search_finds(site: Path, word: str) -> None:
