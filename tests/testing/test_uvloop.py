@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import openai
 import pytest
@@ -31,6 +32,7 @@ from steer_llm_sdk.testing import (
     ScriptedProvider,
     Stall,
 )
+from support.tls import make_contexts
 
 WORDS = ["Hello", " wörld", "!"]
 OPTIONS = StreamingOptions(idle_timeout=0.2, max_retries=0, raise_on_error=False)
@@ -157,5 +159,25 @@ def test_scripts_without_a_network_and_a_clock_that_is_moved() -> None:
             with pytest.raises(SteerError) as caught:
                 await client.generate("?", "gpt-4o")
             assert type(caught.value) is ConnectionLostError
+
+    run(scene)
+
+
+def test_https_is_spoken_and_left(tmp_path: Path) -> None:
+    serving, _ = make_contexts(tmp_path)
+    stalled = Script(WORDS, faults=[Stall(1)])
+
+    async def scene() -> None:
+        async with LoopbackServer([Script(WORDS), Script(WORDS), stalled], ssl=serving) as server:
+            settings = ProviderSettings(api_key="x", base_url=server.base_url(), verify=False)
+            async with SteerLLMClient(providers={"openai": settings}) as client:
+                for _ in range(2):
+                    assert (await client.generate("?", "gpt-4o")).get_text() == "".join(WORDS)
+                assert server.connections.opened == 1
+                async with client.stream_events("?", "gpt-4o") as stream:
+                    async for event in stream:
+                        if event.type == "delta":
+                            break
+                await server.wait_for(lambda: server.connections.open == 0)
 
     run(scene)

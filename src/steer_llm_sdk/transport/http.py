@@ -214,8 +214,9 @@ class _Connector(aiohttp.TCPConnector):
         self._home = loop
         self._process_id = os.getpid()
         self._is_given_up = False
-        # The only way to the sockets of a loop that is closed.
-        self._sockets: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        # The only way to the sockets of a loop that is closed. Not the transports themselves: those
+        # of uvloop for TLS cannot be held weakly.
+        self._protocols: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
         super().__init__(limit=0, keepalive_timeout=keepalive_seconds, **more)
         protocol: Callable[..., ResponseHandler] = _Protocol
         self._factory = partial(protocol, loop=loop)
@@ -228,9 +229,9 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         """Get a connection, a new one or one that was kept."""
         connection = await super().connect(req, traces, timeout)
-        if connection.transport is not None:
+        if connection.protocol is not None and connection.transport is not None:
             _read_in_small_pieces(connection.transport)
-            self._sockets.add(connection.transport)
+            self._protocols.add(connection.protocol)
         return connection
 
     @property
@@ -242,8 +243,10 @@ class _Connector(aiohttp.TCPConnector):
     def give_up(self) -> None:
         """Close the sockets: the event loop does not run any more."""
         self._is_given_up = True
-        for transport in tuple(self._sockets):
-            _drop_socket(transport, is_loop_closed=self._home.is_closed())
+        is_closed = self._home.is_closed()
+        for protocol in tuple(self._protocols):
+            if protocol.transport is not None:
+                _drop_socket(protocol.transport, is_loop_closed=is_closed)
 
     def __del__(self, *_: object) -> None:
         if not self.closed:
