@@ -112,7 +112,7 @@ def _said(fragments: Sequence[Fragment]) -> list[Fragment]:
 
 @pytest.mark.skipif(corpus_folder() is None, reason="set STEER_CORPUS to run")
 @pytest.mark.timeout(600)  # thousands of streams, most of them small
-@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("wire", OPAQUE)
 def test_a_field_of_the_future_changes_nothing_and_is_kept(wire: str) -> None:
     lost: dict[str, str] = {}
     for shaped in _shapes(wire):

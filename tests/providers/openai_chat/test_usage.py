@@ -56,7 +56,7 @@ def test_counts_are_found_in_all_spellings(raw: dict[str, Any], counts: dict[str
 def test_the_tier_that_served_is_part_of_what_was_used() -> None:
     raw = {"prompt_tokens": 1}
 
-    for plain in (None, "", "auto", "default", "standard", 7):
+    for plain in (None, "", "auto", "default", "provisioned", 7):
         assert with_tier(raw, plain) is raw
     assert with_tier(raw, "priority") == {"service_tier": "priority", **raw}
     assert with_tier({"service_tier": "flex"}, "priority") == {"service_tier": "flex"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.errors import QuotaExceededError, RateLimitError
-from steer_llm_sdk.models.fragments import Failure, Finish, ToolCallPiece
+from steer_llm_sdk.models.fragments import Failure, Finish, ToolCallPiece, Usage
 from steer_llm_sdk.models.usage import TOTAL
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 from support.corpus import Folded, Recorded, corpus_params, cut, fold, recorded
@@ -80,7 +80,7 @@ def found(stream: Folded) -> dict[str, Any]:
         "refusal": stream.refusal,
         "tool_calls": stream.calls,
         "finish_reason": stream.finish.provider_reason if stream.finish else None,
-        "usage": stream.usage.raw if stream.usage else None,
+        "usage": _counted(stream.usage) if stream.usage else None,
     }
 
 
@@ -100,6 +100,11 @@ def without_actions(stream: Folded) -> list[dict[str, Any]]:
 
 def pieces(stream: Folded) -> list[ToolCallPiece]:
     return [piece for piece in stream.fragments if isinstance(piece, ToolCallPiece)]
+
+
+def _counted(usage: Usage) -> dict[str, Any]:
+    """The usage as it was told, without the tier, which is told beside it."""
+    return {key: value for key, value in usage.raw.items() if key != "service_tier"}
 
 
 @pytest.mark.parametrize("stream", STREAMS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, REASONING, TOTAL, count_at, usage_counts
 
-_PLAIN_TIERS = frozenset({"", "auto", "default", "standard", "on_demand"})
+_PRICED_TIERS = frozenset({"priority", "flex", "fast"})
 
 # For each count the places where it has been seen; the first that holds a number counts.
 _PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -46,7 +46,7 @@ def with_tier(raw: dict[str, Any], tier: object) -> dict[str, Any]:
 
     OpenAI says it beside the usage: https://platform.openai.com/docs/guides/priority-processing.
     """
-    if not isinstance(tier, str) or tier in _PLAIN_TIERS:
+    if not isinstance(tier, str) or tier not in _PRICED_TIERS:
         return raw
     return {"service_tier": tier, **raw}
 
