@@ -280,10 +280,11 @@ class Intake:
             return None
         return self._delta({"type": kind, "text": text}, timestamp, self.parts.of(kind))
 
-    def _take_break(self, _break: MessageBreak, timestamp: float) -> StreamDeltaEvent | None:
+    def _take_break(self, between: MessageBreak, timestamp: float) -> StreamDeltaEvent | None:
         """A blank line between two messages, which is no part of JSON that was asked for."""
-        self.parts.end("text")
-        return None if self._is_json else self._separator("text", timestamp)
+        kind = between.kind
+        self.parts.end(kind)
+        return None if self._is_json and kind == "text" else self._separator(kind, timestamp)
 
     def _separator(self, kind: str, timestamp: float) -> StreamDeltaEvent:
         """The blank line between two parts: a delta of no part."""

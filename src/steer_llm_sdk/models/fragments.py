@@ -116,6 +116,8 @@ class ProviderItem(msgspec.Struct, gc=False):
 class MessageBreak(msgspec.Struct, gc=False):
     """Another message of the same answer begins: a blank line is put before its words."""
 
+    kind: Literal["text", "commentary"] = "text"
+
 
 class Usage(msgspec.Struct, gc=False):
     """Token counts as reported so far: the last value of each field counts, nothing is added up.

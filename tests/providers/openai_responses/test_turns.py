@@ -140,6 +140,21 @@ def test_commentary_and_the_answer_keep_their_phases() -> None:
     ]
 
 
+def test_two_commentaries_are_kept_apart_by_a_blank_line() -> None:
+    first = message(words("I look."), phase="commentary")
+    second = message(words("I read."), item_id="msg_2", phase="commentary")
+
+    response = answer(
+        added(0, first), said(0, "I "), said(0, "look."), done(0, first), done(1, second)
+    )
+
+    assert response.commentary == "I look.\n\nI read."
+    assert [part.text for part in response.parts if isinstance(part, CommentaryPart)] == [
+        "I look.",
+        "I read.",
+    ]
+
+
 def test_the_parts_of_one_message_become_one_message_again() -> None:
     refusal = {"type": "refusal", "refusal": "No."}
     whole = message(words("a"), words("b"), refusal, status="completed")

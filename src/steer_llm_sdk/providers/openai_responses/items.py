@@ -50,6 +50,7 @@ class Items:
         self._parts = ItemParts()
         self._asides: set[ItemKey] = set()  # messages that are commentary
         self._speaking: tuple[ItemKey] | None = None  # the message whose words came last
+        self._speaking_aside: tuple[ItemKey] | None = None  # the commentary whose words came last
         self._places: set[tuple[str, ItemKey, int | None]] = set()  # of what has no words
         self._thinking = ""  # the part of the reasoning whose words came last
         self._news = News()
@@ -61,11 +62,20 @@ class Items:
 
     def begin_words(self, item_key: ItemKey) -> tuple[Fragment, ...]:
         """What stands before the words of this message: a break, where another one has spoken."""
-        if item_key in self._asides or self._speaking == (item_key,):
+        if item_key in self._asides:
+            return self._begin_aside(item_key)
+        if self._speaking == (item_key,):
             return ()
         is_first = self._speaking is None
         self._speaking = (item_key,)
         return () if is_first else (MessageBreak(),)
+
+    def _begin_aside(self, item_key: ItemKey) -> tuple[Fragment, ...]:
+        if self._speaking_aside == (item_key,):
+            return ()
+        is_first = self._speaking_aside is None
+        self._speaking_aside = (item_key,)
+        return () if is_first else (MessageBreak("commentary"),)
 
     def words(
         self, item_key: ItemKey, index: int | None, text: str, logprobs: object = None
