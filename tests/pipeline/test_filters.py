@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -64,3 +65,27 @@ def test_a_composite_filter_asks_for_all_or_for_any() -> None:
     assert not CompositeFilter(parts).should_process(complete())
     assert CompositeFilter(parts, require_all=False).should_process(complete())
     assert not CompositeFilter(parts, require_all=False).should_process(StreamEvent())
+
+
+class AsksLater:
+    async def __call__(self, event: StreamEvent, wanted: bool = True) -> bool:
+        return wanted
+
+
+async def asks_later(event: StreamEvent, wanted: bool = True) -> bool:
+    return wanted
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    [
+        asks_later,
+        AsksLater(),
+        functools.partial(asks_later, wanted=False),
+        functools.partial(AsksLater(), wanted=False),
+        functools.partial(functools.partial(AsksLater()), wanted=False),
+    ],
+)
+def test_a_coroutine_is_refused_however_it_is_wrapped(predicate: Any) -> None:
+    with pytest.raises(ConfigurationError, match="expected a plain function, found the coroutine"):
+        PredicateFilter(predicate)

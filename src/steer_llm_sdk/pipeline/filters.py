@@ -166,10 +166,14 @@ def refuse_coroutine(what: str, function: Callable[..., object]) -> None:
     Raises:
         ConfigurationError: It is one.
     """
+    from functools import partial
     from inspect import iscoroutinefunction
 
-    called = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that is called
-    if iscoroutinefunction(function) or iscoroutinefunction(called):
+    inner: object = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is called
+    if iscoroutinefunction(inner) or iscoroutinefunction(called):
         raise ConfigurationError(
             f"{what}: expected a plain function, found the coroutine function {function!r}; "
             "an async transformer that returns None drops events too"
