@@ -78,7 +78,7 @@ class WatchedPump(Pump):
         now = self._clock.monotonic()
         self._note_due(now)
         if self._notices.waiting:
-            return self._given(now)
+            return self._given()
         if not self._underway.is_busy:
             self._begin_step()
         if not self._underway.is_busy:
@@ -86,9 +86,9 @@ class WatchedPump(Pump):
         elif await self._comes_before_notice(now):
             batch = await self._settle()
         else:
-            return self._given(self._clock.monotonic())
-        # Notices come before the deltas of a read, so they are no younger.
-        return None if batch is None else chain(self._given(now), self._watched(batch))
+            return self._given()
+        # What a step has noted is told behind its events, which may have their numbers already.
+        return None if batch is None else chain(self._watched(batch), self._given())
 
     def _begin_step(self) -> None:
         """Begin what takes time, so that it can be waited for beside a timer."""
@@ -127,11 +127,11 @@ class WatchedPump(Pump):
         intake = self._intake
         self._notices.note_due(now, intake.chunks + intake.fragments, self._count)
 
-    def _given(self, now: float) -> Iterator[StreamEvent]:
+    def _given(self) -> Iterator[StreamEvent]:
         """The notices that wait, made as they are asked for."""
         waiting = self._notices.waiting
         while waiting:
-            yield self._intake.notice(waiting.pop(0), now)
+            yield self._intake.notice(waiting.pop(0), self._clock.monotonic())
 
     def _watched(self, batch: Events) -> Iterator[StreamEvent]:
         """The events of a batch; the stream ends behind the delta that exceeds a budget."""

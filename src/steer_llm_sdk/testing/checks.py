@@ -160,7 +160,7 @@ def _belongs_together(stream: _Stream) -> _Violations:
     last = stream.events[-1]
     for at, event in enumerate(stream.events):
         # The start tells who was asked first; where a fallback answered, it is the only one to.
-        has_fallback = at == 0 and "retries" in last.metadata
+        has_fallback = (at == 0 or _is_notice(event)) and "retries" in last.metadata
         for name in _SHARED[:2] if has_fallback else _SHARED:
             expected, found = getattr(last, name), getattr(event, name)
             if found != expected:
