@@ -109,14 +109,14 @@ class WatchedPump(Pump):
         timer = self._clock.call_later(max(delay, _LEAST_DELAY), partial(_wake, woken))
         is_silent = self._is_silent
         try:
-            await self._underway.comes_before(woken)
+            has_come = await self._underway.comes_before(woken)
         finally:
             timer.cancel()
             now = self._clock.monotonic()
             if is_silent:
                 notices.silent += now - since
         self._note_due(now)
-        return not notices.waiting
+        return has_come or not notices.waiting
 
     @property
     def _is_silent(self) -> bool:
