@@ -15,6 +15,7 @@ from steer_llm_sdk.providers.reasoning import (
     EFFORTS,
     ReasoningSpelling,
     join_fields,
+    no_spelling,
     spell_reasoning,
 )
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
@@ -308,3 +309,9 @@ def test_a_budget_for_gemini(model: str) -> None:
 
 def test_gemini_can_be_told_not_to_think() -> None:
     assert thinking_config("gemini-2.5-flash", "none") == {"thinkingBudget": 0}
+
+
+def test_a_word_is_refused_with_the_budget_that_is_taken() -> None:
+    spelling = ReasoningSpelling({"none": {}}, budget=("thinking", "budget"))
+
+    assert "expected 'none' or a number of tokens" in str(no_spelling("low", spelling, "mine"))

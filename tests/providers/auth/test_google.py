@@ -149,6 +149,21 @@ async def test_a_token_is_fetched_in_a_thread_and_kept_while_it_is_valid() -> No
     assert len(tokens.threads) == 2
 
 
+def test_whoever_waited_for_another_gets_what_that_one_has_fetched() -> None:
+    tokens = Tokens(["t1", "t2"])
+    one = access(tokens)
+
+    assert [one._fetch(), one._fetch()] == ["t1", "t1"]
+    assert tokens.names == ["t2"]
+
+
+def test_the_login_is_looked_for_by_googles_own_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = (Tokens(["t1"]), "a-project")
+    monkeypatch.setattr("google.auth.default", lambda scopes: found)
+
+    assert google._google_auth() == found
+
+
 async def test_a_token_that_was_refused_is_fetched_anew() -> None:
     endpoint = await access(Tokens(["t1", "t2"])).endpoint("m")
 
