@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from collections.abc import Mapping
@@ -15,7 +16,12 @@ from steer_llm_sdk.errors import AuthenticationError, ConfigurationError, Missin
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.providers.auth import google
 from steer_llm_sdk.providers.auth.base import AccessSettings
-from steer_llm_sdk.providers.auth.google import GoogleAccess, anthropic_access, openai_access
+from steer_llm_sdk.providers.auth.google import (
+    GoogleAccess,
+    GoogleTokens,
+    anthropic_access,
+    openai_access,
+)
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.testing import HTTPError, LoopbackServer, Script
 
@@ -149,11 +155,11 @@ async def test_a_token_is_fetched_in_a_thread_and_kept_while_it_is_valid() -> No
     assert len(tokens.threads) == 2
 
 
-def test_whoever_waited_for_another_gets_what_that_one_has_fetched() -> None:
+async def test_whoever_waited_for_another_gets_what_that_one_has_fetched() -> None:
     tokens = Tokens(["t1", "t2"])
-    one = access(tokens)
+    login = GoogleTokens("vertex", lambda: (tokens, None))
 
-    assert [one._fetch(), one._fetch()] == ["t1", "t1"]
+    assert await asyncio.gather(login.token(), login.token()) == ["t1", "t1"]
     assert tokens.names == ["t2"]
 
 
