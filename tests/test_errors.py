@@ -43,6 +43,8 @@ VALUES: dict[str, Any] = {
     "position": 6,
     "path": "$.a",
     "reason": "expected a number",
+    "budget": "budget_tokens",
+    "spent": 7.5,
 }
 
 

@@ -179,7 +179,9 @@ def test_chat_completions_get_their_reasoning_back(stream: Recorded) -> None:
     said = [message for message in body["messages"] if message["role"] == "assistant"]
 
     if response.reasoning:
-        told = json.dumps(said, ensure_ascii=False)
+        details = [each for message in said for each in message.get("reasoning_details") or ()]
+        words = "".join(each.get("text") or each.get("summary") or "" for each in details)
+        told = json.dumps([*said, words], ensure_ascii=False)  # in as many details as they came
         for part in response.parts:
             if isinstance(part, ReasoningPart):
                 assert json.dumps(part.text, ensure_ascii=False)[1:-1] in told

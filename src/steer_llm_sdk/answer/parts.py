@@ -48,7 +48,7 @@ class _Record:
         self.citations: list[Data] = []
         self.start: int | None = None  # where its words stand in the text of its kind
         self.end: int | None = None
-        self.given: list[str] = []  # its words before the text transformers
+        self.given = TextPieces()  # its words before the text transformers
         self.call: int | None = None
         self.item: File | ProviderItem | None = None
 
@@ -223,7 +223,7 @@ class Parts:
 
     def drop_data(self, number: int) -> None:
         """Leave out what the provider wants back with this part."""
-        self._records[number].given = [""]
+        self._records[number].given = TextPieces()
         self._records[number].data = {}
 
     def note_checked(self) -> None:
@@ -262,7 +262,7 @@ class Parts:
 
     def _data(self, record: _Record, words: str) -> Data:
         """Return what the provider wants back: reasoning is for its own format in any case."""
-        if not self._is_checked or (self._is_rewritten and "".join(record.given) != words):
+        if not self._is_checked or (self._is_rewritten and str(record.given) != words):
             return {}
         if record.data or record.citations or record.kind == "reasoning":
             return {WIRE: self.wire, **record.data}

@@ -249,3 +249,23 @@ def test_what_the_server_ran_and_parts_of_other_kinds_are_the_providers() -> Non
 
     assert [part.item for part in response.parts if isinstance(part, ProviderPart)] == [other, ran]
     assert response.citations == [reference]
+
+
+def test_pieces_of_one_detail_with_an_identifier_are_put_together() -> None:
+    one = {"type": "reasoning.text", "index": 0, "id": "r1"}
+    sealed = {"type": "reasoning.encrypted", "index": 0, "id": "r1", "data": "x"}
+    pieces = [one | {"text": "15"}, one | {"text": " * 27", "signature": "s"}, sealed, sealed]
+
+    found = sent(*({"reasoning_details": [piece]} for piece in pieces), {"content": "Hi"})
+    assert found["reasoning_details"] == [
+        one | {"text": "15 * 27", "signature": "s"},
+        sealed,
+        sealed,
+    ]
+
+
+def test_details_without_a_place_stay_as_many_as_came() -> None:
+    apart = [{"type": "reasoning.text", "provider": "p", "text": word} for word in ("a", "b")]
+
+    found = sent(*({"reasoning_details": [each]} for each in apart), {"content": "Hi"})
+    assert found["reasoning_details"] == apart

@@ -25,6 +25,7 @@ CONTENT = "content:"
 
 _DETAILS = "reasoning_details"
 _BLOCKS = "thinking_blocks"
+_WORDS = frozenset({"text", "summary"})
 _NAMES = frozenset({FIELD, DETAIL, _DETAILS, _BLOCKS})
 
 
@@ -72,7 +73,7 @@ def _details(part: ReasoningPart, data: Mapping[str, Any]) -> Iterator[_Object]:
     sealed = list(data.get(_DETAILS, ()))
     opening = data.get(DETAIL)
     if opening is None:
-        yield from map(dict, sealed)
+        yield from _joined(sealed)
         return
     place = _place_of(opening)
     seals = [detail for detail in sealed if _place_of(detail) == place]
@@ -82,6 +83,27 @@ def _details(part: ReasoningPart, data: Mapping[str, Any]) -> Iterator[_Object]:
         whole.update((name, value) for name, value in seal.items() if value)
     yield whole | {key: part.text}
     yield from (dict(detail) for detail in sealed if _place_of(detail) != place)
+
+
+def _joined(details: Sequence[Mapping[str, Any]]) -> list[_Object]:
+    """The details with the pieces of one put together: each came with its identifier."""
+    found: list[_Object] = []
+    for detail in details:
+        last = found[-1] if found else {}
+        if not _goes_on(last, detail):
+            found.append(dict(detail))
+            continue
+        for name, value in detail.items():
+            if name in _WORDS and isinstance(value, str):
+                last[name] = (last.get(name) or "") + value
+            elif value:
+                last[name] = value
+    return found
+
+
+def _goes_on(last: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
+    is_same = _place_of(last) == _place_of(detail) and last.get("id") == detail.get("id")
+    return is_same and detail.get("index") is not None and "data" not in {*last, *detail}
 
 
 def _place_of(detail: Mapping[str, Any]) -> tuple[object, object]:
