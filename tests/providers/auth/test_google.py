@@ -159,7 +159,7 @@ async def test_whoever_waited_for_another_gets_what_that_one_has_fetched() -> No
     tokens = Tokens(["t1", "t2"])
     login = GoogleTokens("vertex", lambda: (tokens, None))
 
-    assert await asyncio.gather(login.token(), login.token()) == ["t1", "t1"]
+    assert list(await asyncio.gather(login.token(), login.token())) == ["t1", "t1"]
     assert tokens.names == ["t2"]
 
 
