@@ -172,3 +172,13 @@ def test_a_count_beyond_all_measure_gives_no_rate_and_no_error() -> None:
 
     assert (summary["tokens_per_second"], summary["decode_tokens_per_second"]) == (None, None)
     assert summary["duration_ms"] == 2000
+
+
+def test_the_gaps_of_a_long_stream_are_those_of_a_short_one_by_little() -> None:
+    some = [0.01, 0.02, 0.04] * 400
+    gaps = measured(some).gaps()
+
+    assert sum(count for _, count in gaps) == len(some)
+    assert {count for _, count in gaps} == {400}
+    assert [gap for gap, _ in gaps] == pytest.approx([0.01, 0.02, 0.04], rel=0.03)
+    assert [count for _, count in measured([0.01, 0.02]).gaps()] == [1, 1]

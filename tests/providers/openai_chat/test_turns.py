@@ -254,7 +254,12 @@ def test_what_the_server_ran_and_parts_of_other_kinds_are_the_providers() -> Non
 def test_pieces_of_one_detail_with_an_identifier_are_put_together() -> None:
     one = {"type": "reasoning.text", "index": 0, "id": "r1"}
     sealed = {"type": "reasoning.encrypted", "index": 0, "id": "r1", "data": "x"}
-    pieces = [one | {"text": "15"}, one | {"text": " * 27", "signature": "s"}, sealed, sealed]
+    pieces = [
+        one | {"text": "15"},
+        one | {"text": " * 27", "signature": "s", "format": None},
+        sealed,
+        sealed,
+    ]
 
     found = sent(*({"reasoning_details": [piece]} for piece in pieces), {"content": "Hi"})
     assert found["reasoning_details"] == [
