@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_question
 from steer_llm_sdk.cli.prompt import ModelChoice, read_prompt
-from steer_llm_sdk.cli.screen import EventLines, EventsAsJSON, Screen
-from steer_llm_sdk.cli.stream import say_figures, text_screen
+from steer_llm_sdk.cli.stream import choose_screen, say_figures
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from steer_llm_sdk.cli.screen import Screen
     from steer_llm_sdk.models.responses import StreamingResponse
     from steer_llm_sdk.transport.base import Transport
     from steer_llm_sdk.wire.recording import Exchange
@@ -101,7 +101,7 @@ def _replay(parsed: argparse.Namespace) -> int:
 def _show(
     prompt: str, question: Question, parsed: argparse.Namespace, transport: Transport | None
 ) -> int:
-    screen = _screen(parsed)
+    screen = choose_screen(parsed)
     try:
         response = asyncio.run(_stream(prompt, question, screen, transport))
     finally:
@@ -128,14 +128,6 @@ async def _stream(
         async for event in stream:
             screen.show(event)
         return stream.response
-
-
-def _screen(parsed: argparse.Namespace) -> Screen:
-    if parsed.events == "json":
-        return EventsAsJSON(sys.stdout, sys.stderr)
-    if parsed.events:
-        return EventLines(sys.stdout, sys.stderr)
-    return text_screen(hides_reasoning=parsed.hide_reasoning)
 
 
 def who_answered(exchange: Exchange) -> tuple[str, str]:

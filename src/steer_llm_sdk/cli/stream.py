@@ -100,11 +100,16 @@ def say_figures(screen: Screen, response: StreamingResponse) -> None:
 def _screen(parsed: argparse.Namespace) -> Screen:
     if parsed.json:
         return Silence(sys.stdout, sys.stderr)
+    return choose_screen(parsed, is_json=parsed.schema is not None)
+
+
+def choose_screen(parsed: argparse.Namespace, *, is_json: bool = False) -> Screen:
+    """Choose how a stream is shown, by ``--events`` and ``--hide-reasoning``."""
     if parsed.events == "json":
         return EventsAsJSON(sys.stdout, sys.stderr)
     if parsed.events:
         return EventLines(sys.stdout, sys.stderr)
-    return text_screen(hides_reasoning=parsed.hide_reasoning, is_json=parsed.schema is not None)
+    return text_screen(hides_reasoning=parsed.hide_reasoning, is_json=is_json)
 
 
 def text_screen(*, hides_reasoning: bool = False, is_json: bool = False) -> TextScreen:
