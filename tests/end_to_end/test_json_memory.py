@@ -17,8 +17,8 @@ from steer_llm_sdk.testing import Script, ScriptedProvider, ScriptedToolCall
 
 pytestmark = pytest.mark.usefixtures("uncounted")
 
-TEXT = json.dumps({"text": "lorem ipsum " * 10_000})  # 120 kB: what a stream takes once is little
-PIECES = [TEXT[at : at + 4] for at in range(0, len(TEXT), 4)]
+TEXT = json.dumps({"text": "lorem ipsum " * 20_000})  # 240 kB: what a stream takes once is little
+PIECES = [TEXT[at : at + 16] for at in range(0, len(TEXT), 16)]
 FENCED = ["```json\n", *PIECES, "\n```"]
 ROWS = '{"items": [' + ", ".join(f'{{"id": {at}}}' for at in range(6000)) + "]}"
 LOOKS: dict[str, Callable[[EventStream], object]] = {
