@@ -95,6 +95,7 @@ PUBLIC = {
         "create_event_processor",
     },
     "steer_llm_sdk.streaming.manager": {"EventManager"},
+    "steer_llm_sdk.rates": {"Quota", "RateLimit"},
     "steer_llm_sdk.recording": {
         "Exchange",
         "RecordingTransport",

@@ -35,6 +35,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from steer_llm_sdk.rates import RateLimit
+
 
 class PartialResponse(Protocol):
     """What had arrived when a stream failed; it always is a `StreamingResponse`.
@@ -146,6 +148,8 @@ class SteerError(Exception):
             fields["is_retryable"] = data["is_retryable"]
         if known is None:
             fields["_class_name"] = name
+        if isinstance(told := fields.get("rate_limit"), Mapping):
+            fields["rate_limit"] = RateLimit.from_dict(told)
         vars(error).update(deepcopy(fields))
         return error
 
@@ -255,6 +259,7 @@ class ProviderError(SteerError):
         request_id: The provider's identifier of the request, for its support.
         retry_after: Seconds that the provider asks to wait, or None.
         body: The error's body as text, shortened; never holds a key.
+        rate_limit: What the answer said of the provider's limits; None where it said nothing.
     """
 
     # For errors that were stored before a field was there; so in the other classes.
@@ -264,6 +269,7 @@ class ProviderError(SteerError):
     request_id: str | None = None
     retry_after: float | None = None
     body: str | None = None
+    rate_limit: RateLimit | None = None
 
     def __init__(
         self,

@@ -6,12 +6,13 @@ An answer that is taken up again passes the seam: no character twice, none lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from urllib.parse import urlsplit
 
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import shown_url
+from steer_llm_sdk.engine.heads import Head
 from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.engine.scrubbing import Secrets
 from steer_llm_sdk.errors import (
@@ -22,12 +23,14 @@ from steer_llm_sdk.errors import (
     NotFoundError,
     ProtocolError,
     ProviderError,
+    RateLimitError,
     SteerError,
 )
 from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, Usage
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, Resumption, WireFormat
-from steer_llm_sdk.providers.failures import describe_body, retry_after_seconds
+from steer_llm_sdk.providers.failures import describe_body
+from steer_llm_sdk.providers.rate_limits import read_rate_limit
 from steer_llm_sdk.transport.base import Transport, TransportResponse
 from steer_llm_sdk.wire.frame import Frame
 
@@ -38,8 +41,17 @@ async def open_body(
     options: StreamingOptions,
     clock: Clock,
     resumption: Resumption | None = None,
+    note_head: Callable[[Target, Head], object] | None = None,
 ) -> Body:
     """Send the request of a target, or the one that takes its answer up again.
+
+    Args:
+        target: Whom to ask.
+        transport: Where the request goes.
+        options: The limits.
+        clock: What time it is.
+        resumption: How an earlier answer is taken up; None for a new one.
+        note_head: Is told of the head of every answer, that of a refusal too.
 
     Raises:
         SteerError: There is no connection, or the provider answers with an error.
@@ -47,11 +59,11 @@ async def open_body(
     if target.endpoint is None:
         await target.prepare()
     try:
-        return await _send(target, transport, options, clock, resumption)
+        return await _send(target, transport, options, clock, resumption, note_head)
     except AuthenticationError:
         if not target.forget_credentials():
             raise
-    return await _send(target, transport, options, clock, resumption)
+    return await _send(target, transport, options, clock, resumption, note_head)
 
 
 async def _send(
@@ -60,19 +72,23 @@ async def _send(
     options: StreamingOptions,
     clock: Clock,
     resumption: Resumption | None,
+    note_head: Callable[[Target, Head], object] | None,
 ) -> Body:
     request = target.request() if resumption is None else resumption.request
     request = await target.authorize(request, clock)
     secrets = Secrets(request, target.known_keys())
     try:
         response = await transport.open(request, connect_timeout=options.connect_timeout)
+        head = Head(response.headers, secrets, clock.time())
+        if note_head is not None:
+            note_head(target, head)
         if response.status not in STREAMING_STATUSES:
             error = await _refusal(response, target, options, clock)
             raise _with_address(error, request.url)
     except SteerError as error:
         secrets.conceal_in(error)
         raise
-    return Body(response, target, options, secrets, resumption)
+    return Body(response, target, options, secrets, head, resumption)
 
 
 def _with_address(error: SteerError, url: str) -> SteerError:
@@ -116,6 +132,7 @@ class Body:
         target: Whose wire format reads them.
         options: The limits.
         secrets: What no error may tell.
+        head: Its headers, as they are told.
         resumption: How this answer continues an earlier one; None when it does not.
 
     Attributes:
@@ -128,6 +145,7 @@ class Body:
         target: Target,
         options: StreamingOptions,
         secrets: Secrets,
+        head: Head,
         resumption: Resumption | None,
     ) -> None:
         self.read = response.read
@@ -137,6 +155,7 @@ class Body:
         self._status = response.status
         self._target = target
         self._secrets = secrets
+        self._head = head
         self._framing = target.wire.framing(options.max_frame_bytes)
         # The beginning of what may turn out to be no stream.
         self._document = bytearray()
@@ -201,6 +220,8 @@ class Body:
                 self._target.provider, self._status, self.headers, bytes(self._document)
             )
             error = not_a_stream(self._target.wire, answer)
+        if isinstance(error, RateLimitError) and (told := self._head.rate_limit()) is not None:
+            error.rate_limit = told
         self._secrets.conceal_in(error)
         return error
 
@@ -292,8 +313,11 @@ async def read_refusal(
     if response.status < 300:
         return not_a_stream(wire, answer)
     error = wire.read_error(answer)
-    asked = retry_after_seconds(response.headers, clock.time())
-    error.retry_after = error.retry_after if asked is None else asked
+    told_limit = read_rate_limit(response.headers, clock.time())
+    if told_limit is not None:
+        error.rate_limit = told_limit
+        asked = told_limit.retry_after
+        error.retry_after = error.retry_after if asked is None else asked
     # A header that the official SDKs obey before anything that the status says.
     told = _SHOULD_RETRY.get(response.headers.get("x-should-retry", "").strip().lower())
     error.is_retryable = error.is_retryable if told is None else told

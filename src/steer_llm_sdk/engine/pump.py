@@ -32,6 +32,7 @@ from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.encodings import estimate_usage
 from steer_llm_sdk.engine.exchange import Body, open_body
+from steer_llm_sdk.engine.heads import Heads
 from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.retrying import Attempts, Recovery
 from steer_llm_sdk.engine.stats import ClientStats
@@ -138,6 +139,7 @@ class Pump:
             plan.structured.watch(self.response)
         wait = plan.options.queue_timeout, self._measuring.note_queued
         self._turn = Turn(admission or Admission(), clock, self._deadlines, self._supervisor, *wait)
+        self._heads = Heads(self.response, self._text_stage, self._turn.note_head)
         self.step = Step.BEGIN
         self._take: _Take = Pump._begin  # looked up once a step, since one is taken once a read
         self.is_stopped = False
@@ -238,7 +240,8 @@ class Pump:
         try:
             await self._turn.wait(target)
             self._deadlines.begin_attempt()
-            opening = open_body(target, self._transport, self._options, self._clock, resumption)
+            asked = target, self._transport, self._options, self._clock, resumption
+            opening = open_body(*asked, self._heads.note)
             body = await self._supervisor.run(opening, Body.discard)
         except SteerError as error:
             return await self._try_again(error)
@@ -364,6 +367,7 @@ class Pump:
             self._intake.adopt(event)
             held.append(event)
         await self._text_stage.clean_beside(self._intake)
+        await self._heads.clean()
         error = self._ending  # it may have been stopped meanwhile
         ending = self._lifecycle.settle(error)
         estimate = await self._estimate(is_whole=error is None)

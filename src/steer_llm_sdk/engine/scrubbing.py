@@ -19,7 +19,7 @@ from steer_llm_sdk.models.requests import HTTPRequest
 _HIDDEN = "[key]"
 
 # Headers whose values are secrets, by their names.
-_SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
+SECRET_HEADERS = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
 
 # A shorter value is no key, and may well be a word of the message ("test", "ollama").
 _LEAST_CHARS = 8
@@ -68,7 +68,7 @@ class Secrets:
     def _values(self) -> Iterator[str]:
         yield from self._keys
         for name, value in self._headers.items():
-            if _SECRET_HEADERS.search(name):
+            if SECRET_HEADERS.search(name):
                 yield value
                 yield from value.split()[1:]  # what stands behind "Bearer"
         for url in self._urls:

@@ -8,9 +8,14 @@ from typing import Any
 
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.admission import Admission, Owner, Places
+from steer_llm_sdk.engine.heads import Head
 from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.engine.timeouts import Deadlines, Supervisor
 from steer_llm_sdk.errors import SteerError
+
+# How long others wait, at the most, where a provider says that something is used up: it may be
+# there again long before all of it is, and limits of a day are no reason to ask nothing for hours.
+MOST_INFERRED = 60.0
 
 
 class Turn:
@@ -73,6 +78,13 @@ class Turn:
         seconds: float | None = getattr(error, "retry_after", None)
         if seconds is not None:
             self._admission.slow_down(target, seconds, self._clock)
+
+    def note_head(self, target: Target, head: Head) -> None:
+        """An answer has begun: where it says that something is used up, others wait until then."""
+        if self._admission.is_needed(target) and (limit := head.rate_limit()) is not None:
+            seconds = min(limit.seconds_until_free(self._clock.time()), MOST_INFERRED)
+            if seconds > 0:
+                self._admission.slow_down(target, seconds, self._clock)
 
     def leave(self, usage: Mapping[str, Any] | None = None) -> None:
         """Leave the places of the attempt.

@@ -16,6 +16,7 @@ from typing import Any, Generic, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd, stated_usd
+from steer_llm_sdk.models.headers import Headers
 from steer_llm_sdk.models.parts import (
     AnswerPart,
     FilePart,
@@ -35,6 +36,7 @@ from steer_llm_sdk.models.shapes import (
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.models.turns import assistant_message
+from steer_llm_sdk.rates import RateLimit
 from steer_llm_sdk.stored import plain, pydantic_schema, to_json
 
 _UNSET: Any = object()
@@ -46,6 +48,9 @@ Gaps: TypeAlias = tuple[tuple[float, int], ...]
 
 # The fields whose words are kept in pieces.
 _WORDS = ("text", "reasoning", "refusal", "commentary")
+
+# The fields that the repr leaves out.
+_NOT_SHOWN = frozenset({"text", "parts", "headers", "rate_limit"})
 
 
 class _Words:
@@ -76,8 +81,39 @@ class _Parts:
         ]
 
 
+class _HeadersField:
+    """The field `headers`: made when it is read."""
+
+    def __get__(self, response: _Hidden | None, owner: type | None = None) -> Headers:
+        if response is None:
+            return ()  # type: ignore[return-value]  # the default: none
+        if callable(response._headers):
+            response._headers = response._headers()
+        return response._headers
+
+    def __set__(self, response: _Hidden, headers: Mapping[str, str] | None) -> None:
+        response._headers = headers if isinstance(headers, Headers) else Headers(headers or {})
+
+
+class _RateLimitField:
+    """The field `rate_limit`: read out of the headers when it is read."""
+
+    def __get__(self, response: _Hidden | None, owner: type | None = None) -> RateLimit | None:
+        if response is None:
+            return None
+        if callable(response._rate_limit):
+            response._rate_limit = response._rate_limit()
+        return response._rate_limit
+
+    def __set__(self, response: _Hidden, told: RateLimit | Mapping[str, Any] | None) -> None:
+        response._rate_limit = RateLimit.from_dict(told) if isinstance(told, Mapping) else told
+
+
 class _Hidden:
     """What a response holds beside its fields."""
+
+    _headers: Headers | Callable[[], Headers]
+    _rate_limit: RateLimit | Callable[[], RateLimit | None] | None
 
     _text: TextPieces
     _reasoning: TextPieces
@@ -119,6 +155,9 @@ class StreamingResponse(_Hidden, Generic[Answer]):
         metadata: What the terminal event's metadata holds.
         error: None when the stream completed.
         is_finished: Whether the stream has ended, well or not.
+        headers: The headers of the provider's last answer, their names in any case; without
+            cookies, and without what may hold a key.
+        rate_limit: What these say of the provider's limits; None where they say nothing.
     """
 
     provider: str = ""
@@ -138,6 +177,8 @@ class StreamingResponse(_Hidden, Generic[Answer]):
     metadata: dict[str, Any] = field(default_factory=dict)
     error: SteerError | None = None
     is_finished: bool = False
+    headers: _HeadersField = _HeadersField()
+    rate_limit: _RateLimitField = _RateLimitField()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the response as a plain dict, which JSON can hold: its fields and `metrics`.
@@ -173,7 +214,8 @@ class StreamingResponse(_Hidden, Generic[Answer]):
 
     def __getstate__(self) -> dict[str, Any]:
         words = {f"_{name}": getattr(self, name) for name in _WORDS}
-        state = self.__dict__ | words | {"_parts": self.parts, "_measure": self.metrics}
+        made = {"_headers": self.headers, "_rate_limit": self.rate_limit, "_parts": self.parts}
+        state = self.__dict__ | words | made | {"_measure": self.metrics}
         state.pop("_gaps", None)
         if self.error is not None:  # who asks for its value gets the error
             state.pop("_parsed", None)
@@ -197,7 +239,7 @@ class StreamingResponse(_Hidden, Generic[Answer]):
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
         hints = plain_hints(get_type_hints(cls))
         named = {f.name: hints[f.name] for f in fields(cls)} | dict.fromkeys(_WORDS, str)
-        named |= {"parts": list, "metrics": dict}
+        named |= {"parts": list, "metrics": dict, "headers": dict, "rate_limit": dict | None}
         return pydantic_schema(
             cls, handler, named, from_dict=cls.from_dict, to_dict=StreamingResponse.to_dict
         )
@@ -206,7 +248,7 @@ class StreamingResponse(_Hidden, Generic[Answer]):
         return self.get_text()
 
     def __repr__(self) -> str:
-        named = [f.name for f in fields(self) if f.name not in {"text", "parts"}]
+        named = [f.name for f in fields(self) if f.name not in _NOT_SHOWN]
         shown = [f"{name}={getattr(self, name)!r}" for name in named]
         sizes = f"parts=<{len(self.parts)}>, text=<{len(self._text)} characters>"
         return f"{type(self).__name__}({', '.join(shown)}, {sizes})"
@@ -345,6 +387,16 @@ def set_parts(
 ) -> None:
     """Set the parts of a response, or the function that makes them as they stand."""
     response._parts = parts if callable(parts) else list(parts)
+
+
+def set_head(
+    response: StreamingResponse,
+    headers: Callable[[], Headers],
+    rate_limit: Callable[[], RateLimit | None],
+) -> None:
+    """Set the functions that make the headers of the answer, and what they say of limits."""
+    response._headers = headers
+    response._rate_limit = rate_limit
 
 
 def set_json(response: StreamingResponse, value: Any, parsed: Any) -> None:

@@ -94,6 +94,13 @@ class TextStage:
         if self._cleaner is not None:
             await self._cleaner.clean_error(error)
 
+    async def clean(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Redact the strings of a mapping."""
+        if self._cleaner is None:
+            return values
+        cleaned: dict[str, Any] = await self._cleaner.clean_value(values)
+        return cleaned
+
     async def clean_beside(self, intake: Intake) -> None:
         """Redact what the provider said beside the answer, before the last events tell of it."""
         if self._cleaner is None:
