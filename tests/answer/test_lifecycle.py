@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from steer_llm_sdk.errors import (
     IncompleteToolCallError,
     InvalidJSONError,
     OverloadedError,
+    ProtocolError,
     SteerError,
 )
 from steer_llm_sdk.models.events import (
@@ -523,3 +525,39 @@ def test_the_weaker_of_two_estimates_says_how_sure_their_sum_is(
     assert event is not None
     assert (event.is_estimated, event.confidence) == (True, 0.6)
     assert event.usage["completion_tokens"] == 40
+
+
+def test_calls_are_why_a_stream_ended_that_does_not_say_it() -> None:
+    lifecycle = after(ToolCallPiece(0, "c", "f", "{}"), End())
+
+    assert lifecycle.settle(lifecycle.verdict(EITHER, has_clean_end=True)) is None
+    assert lifecycle.response.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("ending", [End(), Failure(OverloadedError("busy"))])
+def test_usage_that_comes_behind_the_end_is_read(ending: Fragment) -> None:
+    first, second = Usage({"prompt_tokens": 3}, {}), Usage({"prompt_tokens": 4}, {})
+
+    assert after("Hi", ending, "no more", first, second).intake.usage == first
+
+
+def test_what_is_broken_behind_the_end_is_not_looked_at() -> None:
+    def fragments() -> Iterator[Fragment]:
+        yield from ("Hi", End())
+        raise ProtocolError("no JSON")
+
+    lifecycle = new_lifecycle()
+    list(lifecycle.intake.feed(fragments(), 101.0))
+
+    assert lifecycle.verdict(EITHER, has_clean_end=True) is None
+
+
+def test_what_is_broken_behind_an_error_does_not_hide_it() -> None:
+    def fragments() -> Iterator[Fragment]:
+        yield Failure(OverloadedError("busy"))
+        raise ProtocolError("no JSON")
+
+    lifecycle = new_lifecycle()
+    list(lifecycle.intake.feed(fragments(), 101.0))
+
+    assert isinstance(lifecycle.verdict(EITHER, has_clean_end=True), OverloadedError)

@@ -10,6 +10,7 @@ from steer_llm_sdk.providers.reading import (
     as_object,
     as_objects,
     as_string,
+    frames_in,
     json_text,
     object_at,
     objects_at,
@@ -17,6 +18,7 @@ from steer_llm_sdk.providers.reading import (
     parse_object,
     text_at,
 )
+from steer_llm_sdk.wire.frame import Frame
 
 # One value of each type that JSON has, and those that are easily taken for another.
 VALUES: tuple[object, ...] = ("", "a", 0, 7, True, 1.5, None, [], [1, {"k": 1}], {}, {"k": 1})
@@ -89,3 +91,23 @@ def test_arguments_nested_too_deeply_are_a_protocol_error() -> None:
 
     with pytest.raises(ProtocolError, match="p: the arguments of a function call are nested"):
         arguments_text(nested, "p")
+
+
+@pytest.mark.parametrize(
+    ("line", "payloads"),
+    [
+        (b'{"a": 1}{"b": 2}', [b'{"a": 1}', b'{"b": 2}']),
+        (b'{"a": 1} {"b": "}{"}[DONE]', [b'{"a": 1}', b'{"b": "}{"}', b"[DONE]"]),
+        (b'{"a": 1}data: {"b": 2}data:[DONE] ', [b'{"a": 1}', b'{"b": 2}', b"[DONE]"]),
+        (b'{"a": "tab\t"}{"b": 2}', [b'{"a": "tab\t"}', b'{"b": 2}']),
+        (b'{"a": "}{"}', [b'{"a": "}{"}']),
+        (b'{"a": 1}{"b": ', [b'{"a": 1}{"b": ']),
+        (b'{"a": 1}[', [b'{"a": 1}[']),
+        (b'{"a": 1} words', [b'{"a": 1} words']),
+        (b'{"a": {}}{' + b'"a": {' * 100_000, [b'{"a": {}}{' + b'"a": {' * 100_000]),
+    ],
+)
+def test_payloads_without_a_line_end_between_them_are_frames_of_their_own(
+    line: bytes, payloads: list[bytes]
+) -> None:
+    assert list(frames_in(Frame(line, "e"))) == [Frame(payload, "e") for payload in payloads]

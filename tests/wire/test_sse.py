@@ -17,7 +17,7 @@ LIMIT = 1 << 20
 
 
 def read_slowly(body: bytes) -> list[Frame]:
-    """The reference: line by line, as the specification words it, and the three departures."""
+    """The reference: line by line, as the specification words it, and the departures."""
     found: list[Frame] = []
     lines: list[bytes] = []
     for line in [*re.split(rb"\r\n|\n|\r", body.removeprefix(b"\xef\xbb\xbf")), b""]:
@@ -38,10 +38,10 @@ def _dispatch(lines: list[bytes]) -> list[Frame]:
     for line in lines:
         if line.startswith(b":"):
             continue
-        name, value = line, b""
+        name, value = line.strip(), b""
         if b":" in line:
             at = line.index(b":")
-            name, value = line[:at], line[at + 1 :]
+            name, value = line[:at].strip(), line[at + 1 :]
             if value.startswith(b" "):
                 value = value[1:]
         if name == b"data":
@@ -72,7 +72,7 @@ CASES = {
     "a space at the end of the data": (b"data: a \n\n", ["a "]),
     "a colon in the data": (b"data: a: b\n\n", ["a: b"]),
     "fields that nobody knows": (
-        b"datum: x\nid: 7\nretry: 9\n data: y\ndata: a\nDATA: z\n\n",
+        b"datum: x\nid: 7\nretry: 9\ndata: a\nDATA: z\nda ta: y\n\n",
         ["a"],
     ),
     "only fields that carry no data": (b"id: 7\n\nevent: ping\n\nretry: 3\n\n", []),
@@ -303,3 +303,13 @@ def test_a_carriage_return_between_two_lines_that_come_alone_ends_a_line() -> No
     list(framing.feed(b"data: first\n\n"))
 
     assert [frame.data for frame in framing.feed(b"data: a\rdata: b\n\n")] == [b"a\nb"]
+
+
+def test_white_space_around_a_fields_name_means_nothing() -> None:
+    body = b" event: a\n data: 1\n\n\tdata : 2\n\n  data:3\n  data: 4\n\n"
+
+    assert frames_of(SSEFraming(LIMIT), [body]) == [
+        Frame(b"1", "a"),
+        Frame(b"2"),
+        Frame(b"3\n4"),
+    ]

@@ -149,7 +149,8 @@ class Intake:
     ) -> Iterator[StreamDeltaEvent]:
         is_rewritten = self._is_rewritten
         try:
-            for fragment in fragments:
+            rest = iter(fragments)
+            for fragment in rest:
                 if fragment.__class__ is str and fragment and not is_rewritten:
                     yield self._word_delta(fragment, timestamp)
                     continue
@@ -159,9 +160,20 @@ class Intake:
                 if event is not None:
                     yield event
                 if self.has_ended or self.failure is not None:
+                    self._look_behind(rest)
                     return
         except ProtocolError as error:
-            self.failure = error
+            if not self.has_ended:
+                self.failure = self.failure or error
+
+    def _look_behind(self, fragments: Iterable[Fragment]) -> None:
+        """Take the usage that some servers tell behind their own terminal marker, or their error.
+
+        Only what has come together with it: nothing is waited for any more.
+        """
+        for fragment in fragments:
+            if fragment.__class__ is Usage:
+                self.usage = self.usage or fragment
 
     def _word_delta(self, words: str, timestamp: float) -> StreamDeltaEvent:
         """Make the delta of words, and add them to the response.

@@ -173,7 +173,7 @@ class Lifecycle:
         if error is not None:
             return error
         if finish is None:
-            response.finish_reason = "other"
+            response.finish_reason = "tool_calls" if response.tool_calls else "other"
         if response.incomplete_tool_calls:
             return self._incomplete_call()
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,6 +27,12 @@ _KEEP_ALIVE = re.compile(
     rb"|:.*|\W*(?:keep[-_ ]?alive|ping|pong|heartbeat|noop)\W*", re.IGNORECASE | re.DOTALL
 )
 _LONGEST_KEEP_ALIVE = 100
+
+# Where one payload may end and another begin, and what a gateway leaves of the line between them.
+_SEAM = re.compile(rb"\}\s*(?:data:\s*)?[\[{]")
+_BETWEEN = re.compile(r"\s*(?:data:\s*)?")
+_DONE = "[DONE]"
+_PATIENT = json.JSONDecoder(strict=False)
 
 _read = msgspec.json.Decoder().decode
 
@@ -109,6 +115,28 @@ def _not_json(text: str, provider: str) -> ProtocolError:
     error = ProtocolError(f"{provider}: expected JSON, found {shown!r}")
     error.quote = repr(shown)
     return error
+
+
+def frames_in(frame: Frame) -> Sequence[Frame]:
+    """The frames of one: several, where a gateway left out the line ends between two payloads.
+
+    ``data: {…}{…}``, ``data: {…}data: [DONE]``: what only looks so, within a text, stays one.
+    """
+    if _SEAM.search(frame.data) is None:
+        return (frame,)
+    text = frame.data.decode("utf-8", "replace")
+    found: list[Frame] = []
+    at = 0
+    try:
+        while at < len(text):
+            end = at + len(_DONE)
+            if text[at:end] != _DONE:
+                _, end = _PATIENT.raw_decode(text, at)
+            found.append(Frame(text[at:end].encode(), frame.event))
+            at = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+    except (ValueError, RecursionError):
+        return (frame,)
+    return found if len(found) > 1 else (frame,)
 
 
 def is_keep_alive(data: bytes) -> bool:

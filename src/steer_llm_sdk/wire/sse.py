@@ -8,7 +8,7 @@ event ends with an empty line, and whole events are split off in bulk. Nearly al
 at each line, and the others are read field by field. Bytes of an unfinished event wait in one
 growing buffer: the work is linear in the bytes however they are cut.
 
-Four departures from the specification, each because servers of models need it:
+Five departures from the specification, each because servers of models need it:
 
 * At the end of the body it would throw away an event whose empty line is missing. Servers do leave
   it out, and the last event carries the usage or the finish reason, so it is given; whether its
@@ -16,6 +16,7 @@ Four departures from the specification, each because servers of models need it:
 * An event whose data is blank is no frame: proxies send such events to keep a connection alive.
 * Some servers that fail in the middle of a stream write their JSON error bare, without ``data:``.
   No field's name begins with a brace or a bracket, so such a block is given as a payload.
+* White space around a field's name means nothing.
 * Where each line of an event's data is a JSON object of its own, each is a frame: some servers end
   their events with one line end. Joined, they would be no JSON.
 """
@@ -182,6 +183,7 @@ def _read_fields(block: bytes) -> Frame | None:
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
+        name = name.strip()  # some gateways indent
         if name == b"data":
             data.append(value)
         elif name == b"event":

@@ -18,6 +18,7 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.fragments import (
     Extras,
     Failure,
+    File,
     Finish,
     Fragment,
     Identity,
@@ -590,3 +591,55 @@ def test_an_answer_that_was_cut_cannot_be_taken_up() -> None:
     endpoint, decoder = Endpoint("gemini", "https://x", "key"), WIRE.decoder("gemini")
 
     assert WIRE.resume(ChatRequest("m", ()), endpoint, "Hal", decoder) is None
+
+
+# --- the names as Python writes them --------------------------------------------------------------
+
+
+def test_names_with_underscores_are_the_same_names() -> None:
+    image = {"inline_data": {"mime_type": "image/png", "data": "aW1n"}}
+    call = {"function_call": {"name": "f", "args": {"finish_reason": 1}}}
+    seal = {"thought_signature": "c2ln"}
+    found = decode(
+        chunk(
+            words("Hm", thought=True), words("Hi"), call | seal, image, finish_reason="MAX_TOKENS"
+        )
+        | {
+            "response_id": "r",
+            "model_version": "m",
+            "usage_metadata": {"prompt_token_count": 3, "candidates_token_count": 4},
+        }
+    )
+
+    assert [each for each in found if not isinstance(each, Extras)] == [
+        Identity("r", "m"),
+        Reasoning("Hm"),
+        "Hi",
+        ToolCallPiece(
+            0, None, "f", '{"finish_reason": 1}', is_whole=True, extra={"thoughtSignature": "c2ln"}
+        ),
+        File("image/png", data="aW1n", extra={"mimeType": "image/png"}),
+        Finish("length", "MAX_TOKENS"),
+        Usage(
+            {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+            {"promptTokenCount": 3, "candidatesTokenCount": 4},
+        ),
+    ]
+
+
+def test_a_blocked_prompt_with_underscores_is_one() -> None:
+    (failure,) = decode({"prompt_feedback": {"block_reason": "SAFETY"}})
+
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, ContentFilterError)
+
+
+def test_names_that_nobody_knows_stay_as_they_are() -> None:
+    deep: Any = 1
+    for _ in range(400):
+        deep = {"a_b": deep}
+
+    assert decode({"gateway_cost": 1, "finish_reason": 2}) == [
+        Extras({"gateway_cost": 1, "finishReason": 2})
+    ]
+    assert decode({"deep_down": deep}) == [Extras({"deep_down": deep})]

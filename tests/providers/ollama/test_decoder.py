@@ -32,6 +32,7 @@ from steer_llm_sdk.providers.base import ErrorAnswer, TerminalMarkers
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import fold
+from support.pure_road import travel
 
 WIRE = Ollama()
 OPENING = {"model": "qwen3:4b", "message": {"role": "assistant", "content": ""}, "done": False}
@@ -272,8 +273,11 @@ def test_a_response_that_is_no_stream_is_read(
 
 @pytest.mark.parametrize("data", [b"data {}", b"<html>", b"1", b"[]", b"{", b"[" * 100_000])
 def test_a_line_that_is_no_json_object_is_a_protocol_error(data: bytes) -> None:
+    decoder = WIRE.decoder("ollama")
+    decoder.decode(frame(OPENING))
+
     with pytest.raises(ProtocolError, match=r"ollama: expected .{0,200}\Z"):
-        WIRE.decoder("ollama").decode(Frame(data))
+        decoder.decode(Frame(data))
 
 
 def test_arguments_nested_without_end_are_a_protocol_error() -> None:
@@ -322,3 +326,24 @@ def test_a_reason_that_is_a_failure_ends_no_answer(word: str) -> None:
     assert isinstance(failure, Failure)
     assert isinstance(failure.error, ServerError)
     assert word in str(failure.error)
+
+
+# --- what is no answer --------------------------------------------------------------------------
+
+
+def test_a_page_that_stands_in_the_place_of_an_answer_is_read_to_its_end() -> None:
+    body = b"<!DOCTYPE html>\n<title>502</title>\n</html>\n"
+
+    assert travel(WIRE, [body]).outcome == "IncompleteStreamError"
+
+
+def test_a_first_line_that_is_meant_to_be_json_is_a_protocol_error() -> None:
+    assert travel(WIRE, [b'{"message": \n']).outcome == "ProtocolError"
+
+
+def test_a_line_behind_one_that_is_none_makes_it_no_better() -> None:
+    decoder = WIRE.decoder("ollama")
+
+    assert not decoder.decode(Frame(b"upstream connect error"))
+    with pytest.raises(ProtocolError, match="upstream connect error"):
+        decoder.decode(frame(OPENING))

@@ -210,3 +210,18 @@ def test_an_earlier_answer_goes_back_with_its_thinking() -> None:
         "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {}}}],
     }
     assert "thinking" not in body([question, assistant_message([TextPart("Hello")])])["messages"][1]
+
+
+def test_what_stood_beside_a_call_goes_back_where_it_stood() -> None:
+    seal = {"function": {"seal": "x", "name": "another"}, "thought_signature": "y"}
+    call = ToolCallPart("c", "f", "{}", True, provider_data={"wire": "ollama", **seal})
+    other = ToolCallPart("d", "f", "{}", True, provider_data={"wire": "gemini", "key": "z"})
+
+    assert body([assistant_message([call, other])])["messages"][0]["tool_calls"] == [
+        {
+            "id": "c",
+            "thought_signature": "y",
+            "function": {"seal": "x", "name": "f", "arguments": {}},
+        },
+        {"id": "d", "function": {"name": "f", "arguments": {}}},
+    ]

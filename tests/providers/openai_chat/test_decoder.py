@@ -894,3 +894,63 @@ def test_the_decoder_carries_the_name_of_the_provider() -> None:
 
 def test_done_or_a_finish_reason_makes_a_stream_complete() -> None:
     assert (OpenAIChat.markers.end, OpenAIChat.markers.finish) == (True, True)
+
+
+# --- a choice that is not the first by its number -----------------------------------------------
+
+
+def numbered(index: int, delta: object, **more: Any) -> dict[str, Any]:
+    found = choice(delta, **more)
+    found["choices"][0]["index"] = index
+    return found
+
+
+def read_all(*chunks: object) -> list[Fragment]:
+    decoder = ChatDecoder("acme")
+    return without_parts([each for one in chunks for each in decoder.decode(frame(one))])
+
+
+def test_the_only_choice_is_the_answer_whatever_its_number() -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    found = read_all(
+        numbered(1, {"role": "assistant", "content": ""}),
+        numbered(1, {"content": "Hi"}),
+        numbered(1, {"content": " there"}),
+        numbered(1, {"tool_calls": [call]}),
+        numbered(1, {}, finish_reason="stop"),
+    )
+
+    assert found == [
+        IDENTITY,
+        "Hi",
+        " there",
+        ToolCallPiece(0, "c", "f", "{}"),
+        Finish("tool_calls", "stop"),
+    ]
+
+
+@pytest.mark.parametrize("text", [{"message": {"content": "Hi"}}, {"text": "Hi"}])
+def test_the_only_choice_may_be_a_whole_message(text: dict[str, Any]) -> None:
+    document = {**NAMES, "choices": [{"index": 1, **text, "finish_reason": "stop"}]}
+
+    assert read_all(document) == [IDENTITY, "Hi", Finish("stop", "stop")]
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        [numbered(1, {"role": "assistant"}), numbered(0, {"role": "assistant"})],
+        [numbered(0, {"content": ""})],
+        [{**NAMES, "choices": []}, {**NAMES, "choices": [{"index": 1}, {"index": 0}]}],
+    ],
+)
+def test_of_several_choices_the_answer_is_the_first_by_its_number(opening: list[Any]) -> None:
+    found = read_all(*opening, numbered(1, {"content": "b"}), numbered(0, {"content": "a"}))
+
+    assert found[-2:] == [OtherChoice(1, "b"), "a"]
+
+
+def test_a_choice_that_comes_late_is_another() -> None:
+    found = read_all(numbered(1, {"content": "a"}), numbered(0, {"content": "b"}))
+
+    assert found == [IDENTITY, "a", OtherChoice(0, "b")]

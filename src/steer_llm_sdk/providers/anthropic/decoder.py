@@ -55,6 +55,7 @@ from steer_llm_sdk.providers.reading import (
     as_objects,
     as_string,
     expect_object,
+    frames_in,
     is_end,
     is_keep_alive,
     object_at,
@@ -200,6 +201,8 @@ class AnthropicDecoder:
         return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
+        if len(several := frames_in(frame)) > 1:
+            return [fragment for each in several for fragment in self.decode(each)]
         if is_end(frame):  # after `message_stop`, or in its place
             return self._stop_message({}) if self._stop_word else NOTHING
         if frame.event == "ping" or is_keep_alive(frame.data):

@@ -43,11 +43,13 @@ from steer_llm_sdk.providers.gemini.framing import GeminiFraming
 from steer_llm_sdk.providers.gemini.grounding import Grounding
 from steer_llm_sdk.providers.gemini.parts import PartReader
 from steer_llm_sdk.providers.gemini.request import build_count_request, build_request
+from steer_llm_sdk.providers.gemini.spelling import in_one_spelling
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_string,
     expect_object,
+    frames_in,
     is_end,
     is_keep_alive,
     object_at,
@@ -242,12 +244,14 @@ class GeminiDecoder:
         return (*half, *self._send_usage(has_output="candidatesTokenCount" in self._usage))
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
+        if len(several := frames_in(frame)) > 1:
+            return [fragment for each in several for fragment in self.decode(each)]
         if is_keep_alive(frame.data) or is_end(frame):  # copies write `[DONE]` behind the end
             return NOTHING
         data, before = self._halves.join(frame.data)
         payload = parse_json(data, self._provider)
         values = payload if isinstance(payload, list) else [payload]
-        objects = [expect_object(value, self._provider) for value in values]
+        objects = [in_one_spelling(expect_object(each, self._provider)) for each in values]
         self._is_opening = False
         found = [fragment for each in objects for fragment in self._read(each)]
         return [before, *found] if before else found

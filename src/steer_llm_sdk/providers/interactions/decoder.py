@@ -41,6 +41,7 @@ from steer_llm_sdk.providers.reading import (
     as_int,
     as_string,
     expect_object,
+    frames_in,
     is_keep_alive,
     object_at,
     objects_at,
@@ -151,6 +152,8 @@ class InteractionsDecoder:
         return NOTHING
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
+        if len(several := frames_in(frame)) > 1:
+            return [fragment for each in several for fragment in self.decode(each)]
         if frame.data.strip() == b"[DONE]":
             return NOTHING
         try:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import msgspec
 
-from steer_llm_sdk.errors import ProviderError
+from steer_llm_sdk.errors import ProtocolError, ProviderError
 from steer_llm_sdk.models.fragments import (
     End,
     Extras,
@@ -49,6 +49,7 @@ from steer_llm_sdk.providers.reading import (
     as_list,
     as_object,
     as_string,
+    frames_in,
     is_end,
     is_keep_alive,
     object_at,
@@ -159,6 +160,9 @@ class OllamaDecoder:
         self._provider = provider
         self._model: str | None = None
         self._calls = 0
+        self._has_begun = False
+        # Why the first line is none: it may be one of a page, which is named when it is there.
+        self._refused: ProtocolError | None = None
         self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
@@ -185,11 +189,22 @@ class OllamaDecoder:
         return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
+        if len(several := frames_in(frame)) > 1:
+            return [fragment for each in several for fragment in self.decode(each)]
         text = frame.data.removeprefix(b"data:")  # a gateway may write its lines as events
         if is_keep_alive(text) or is_end(Frame(text)):
             return NOTHING
         data, before = self._halves.join(text)
-        line = parse_object(data, self._provider)
+        try:
+            line = parse_object(data, self._provider)
+        except ProtocolError as error:
+            if self._has_begun or data[:1] == b"{":
+                raise
+            self._refused = self._refused or error
+            return NOTHING
+        if self._refused is not None:
+            raise self._refused
+        self._has_begun = True
         if line.get("error"):
             return (_failure(self._provider, line["error"], _status_in(line)),)
         return [
@@ -230,7 +245,9 @@ class OllamaDecoder:
         index = self._calls
         self._calls += 1
         call_id = as_string(call.get("id"))
-        extra = _unread(call, _READ_OF_CALLS) | _unread(function, _READ_OF_FUNCTIONS)
+        extra = _unread(call, _READ_OF_CALLS)
+        if of_function := _unread(function, _READ_OF_FUNCTIONS):
+            extra["function"] = of_function
         yield ToolCallPiece(index, call_id, name, arguments, is_whole=True, extra=extra or None)
 
     def _finish(self, line: JSONObject) -> Iterator[Fragment]:

@@ -24,6 +24,8 @@ from steer_llm_sdk.models.parts import Part, ReasoningPart
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest, JSONFormat, RawTool, Tool
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.files import refused, spell_files
+from steer_llm_sdk.providers.openai_chat.turns import answer_calls
+from steer_llm_sdk.providers.reading import as_object
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format
 from steer_llm_sdk.providers.writing import (
@@ -127,13 +129,14 @@ def _build_messages(chat: ChatRequest, provider: str) -> Iterator[_Object]:
 def _build_message(message: Message, names: Mapping[str, str], provider: str) -> _Object:
     images = [data for part in message.parts for data in _image_data(part, provider)]
     is_answer = message.role == "tool"
+    calls = list(answer_calls(message, "ollama")) or message.tool_calls
     identifier = message.tool_call_id or None
     fields = {
         "role": _ROLES.get(message.role, message.role),
         "content": message.text,
         "thinking": _thinking(message.answer) or message.extra.get("thinking"),
         "images": images or None,
-        "tool_calls": [_build_call(call, provider) for call in message.tool_calls] or None,
+        "tool_calls": [_build_call(call, provider) for call in calls] or None,
         "tool_name": message.name or names.get(identifier or "") if is_answer else None,
         "tool_call_id": identifier,
     }
@@ -166,5 +169,8 @@ def _image_data(part: InputPart, provider: str) -> Iterator[str]:
 
 
 def _build_call(call: ToolCall, provider: str) -> _Object:
-    function = {"name": call.name, "arguments": arguments_object(call, provider)}
-    return {"id": call.id, "function": function} if call.id else {"function": function}
+    """Build a call, with what stood beside it and beside its function."""
+    beside = dict(call.extra or {})
+    named = {"name": call.name, "arguments": arguments_object(call, provider)}
+    function = {**as_object(beside.pop("function", None)), **named}
+    return {**beside, **({"id": call.id} if call.id else {}), "function": function}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steer_llm_sdk.models.fragments import (
@@ -176,6 +176,12 @@ def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
     if error is None and (kind := FAILED_REASONS.get(reason.lower())):
         return {"type": kind, "message": f"the answer ended with the finish reason {reason!r}"}
     return error
+
+
+def says_something(choice: Mapping[str, Any]) -> bool:
+    """Whether a choice has more than its place and its role."""
+    said = {**as_object(choice.get("delta")), **as_object(choice.get("message"))}
+    return bool(choice.get("text")) or any(said[key] for key in said if key != "role")
 
 
 def _unknown(fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:

@@ -26,14 +26,16 @@ from steer_llm_sdk.models.fragments import (
 )
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.openai_chat.beside import Beside
-from steer_llm_sdk.providers.openai_chat.choice import ChoiceReader, error_of
+from steer_llm_sdk.providers.openai_chat.choice import ChoiceReader, error_of, says_something
 from steer_llm_sdk.providers.openai_chat.errors import error_in_chunk, error_object, read_failure
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.openai_chat.usage import read_usage, with_tier
 from steer_llm_sdk.providers.reading import (
     as_int,
     as_list,
+    as_objects,
     as_string,
+    frames_in,
     is_end,
     is_keep_alive,
     json_text,
@@ -83,6 +85,8 @@ class ChunkReader:
         self._provider = provider
         self._first = ChoiceReader()
         self._choices = {0: self._first}
+        self._answer = 0  # the index of the choice that is the answer
+        self._is_settled = False
         self._choices_read = 0
         self._identity = Identity()
         self._extras: dict[str, Any] = {}
@@ -97,12 +101,12 @@ class ChunkReader:
 
     @property
     def has_reasoned(self) -> bool:
-        """Whether choice 0 has said in which field its reasoning comes."""
+        """Whether the answer has said in which field its reasoning comes."""
         return self._first.has_reasoned
 
     @property
     def calls(self) -> ToolCallIndexes:
-        """The tool calls of choice 0."""
+        """The tool calls of the answer."""
         return self._first.calls
 
     def read(self, frame: Frame) -> Sequence[Fragment]:
@@ -111,6 +115,8 @@ class ChunkReader:
         Raises:
             ProtocolError: The frame is not JSON, or not an object, or nested without end.
         """
+        if len(several := frames_in(frame)) > 1:
+            return [fragment for each in several for fragment in self.read(each)]
         data = frame.data.strip()
         if is_end(frame):
             # A server that failed before its first word may still say so: that is no answer.
@@ -151,7 +157,9 @@ class ChunkReader:
         self.service_tier = chunk.get("service_tier")
         self.upstream = chunk.get("provider")
         error = error_in_chunk(chunk)
-        for position, choice in enumerate(as_list(chunk.get("choices"))):
+        choices = as_list(chunk.get("choices"))
+        self._settle_answer(choices)
+        for position, choice in enumerate(choices):
             if isinstance(choice, dict):
                 found += self._read_choice(choice, position, extras)
                 error = error or error_of(choice)
@@ -163,17 +171,31 @@ class ChunkReader:
             found.append(self._failure(error))
         return found
 
+    def _settle_answer(self, choices: list[Any]) -> None:
+        """Which choice is the answer: the first; where a server counts from 1, its only one."""
+        if self._is_settled or not choices:
+            return
+        indexes = [as_int(choice.get("index")) or 0 for choice in as_objects(choices)]
+        if 0 in indexes:
+            self._is_settled = True
+        elif len(indexes) == 1 and says_something(choices[0]):
+            self._is_settled = True
+            (self._answer,) = indexes
+            self._first = self._choices.setdefault(self._answer, ChoiceReader())
+
     def _read_choice(
         self, choice: dict[str, Any], position: int, extras: dict[str, Any]
     ) -> list[Fragment]:
         self._choices_read += 1
         if self.is_opening:
             known = self._identity.response_id and self._identity.model
-            self.is_opening = not known and self._choices_read < _OPENING_CHOICES
+            is_named = known or self._choices_read >= _OPENING_CHOICES
+            is_first = self._is_settled and self._answer == 0  # that is what the quick road reads
+            self.is_opening = not (is_named and is_first)
         index = as_int(choice.get("index"))
         if index is None:
             index = position
-        if index == 0:
+        if index == self._answer:
             return self._first.read(choice, extras)
         reader = self._choices.setdefault(index, ChoiceReader())
         beside: dict[str, Any] = {}

@@ -61,6 +61,7 @@ from steer_llm_sdk.providers.openai_responses.said import ItemKey
 from steer_llm_sdk.providers.openai_responses.unknown import PASSING, about_event
 from steer_llm_sdk.providers.reading import (
     as_string,
+    frames_in,
     is_end,
     is_keep_alive,
     object_at,
@@ -234,6 +235,8 @@ class ResponsesDecoder:
     # --- every other event --------------------------------------------------------------------
 
     def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
+        if len(several := frames_in(frame)) > 1:
+            return [fragment for each in several for fragment in self.decode(each)]
         if is_end(frame) or is_keep_alive(frame.data):
             return ()
         data, before = self._halves.join(frame.data)
