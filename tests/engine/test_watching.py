@@ -89,6 +89,56 @@ async def advance_until_done(
 # --- notices ----------------------------------------------------------------------------------
 
 
+async def test_a_stream_that_waits_for_its_turn_says_so_at_once() -> None:
+    clock = ManualClock()
+    holds = Script(["a"], faults=[Stall(1)])
+    client = client_of(holds, Script(["Hello"], faults=[Delay(15)]), clock=clock, max_streams=1)
+    held = client.stream_events("Hi", MODEL)
+    await anext(held)
+    await anext(held)
+    streams = [client.stream_events("Hi", MODEL, streaming_options=NOTICES) for _ in range(2)]
+    queued: list[Any] = []
+    for stream in streams:
+        assert (await anext(stream)).type == "start"
+        queued.append(await asyncio.wait_for(anext(stream), 5))  # no time passes meanwhile
+    told = {"type": "notice", "notice": "queued", "provider": "openai", "model": MODEL}
+    assert [event.delta for event in queued] == [told | {"ahead": 0}, told | {"ahead": 1}]
+
+    following = asyncio.ensure_future(events_of(streams[0]))
+    await clock.advance(30)  # a wait for one's turn is no silence of the provider's
+    assert not following.done()
+    await held.aclose()
+    rest = await advance_until_done(clock, following)
+    assert [(n["notice"], n.get("seconds")) for n in notices_in(rest)] == [
+        ("stalled", pytest.approx(10, abs=1.5)),
+        ("resumed", pytest.approx(15, abs=1.5)),
+    ]
+    assert streams[0].response.ok
+    await streams[1].aclose()
+
+
+async def test_a_stream_whose_turn_it_is_tells_nothing_of_a_queue() -> None:
+    client = client_of(Script(["Hello"]), max_streams=1)
+
+    events = await events_of(client.stream_events("Hi", MODEL, streaming_options=NOTICES))
+
+    assert notices_in(events) == []
+
+
+async def test_a_pause_that_the_provider_asks_for_is_told_to_those_that_wait() -> None:
+    clock = ManualClock()
+    busy = HTTPError(429, headers={"retry-after": "30"})
+    client = client_of([busy], Script(["Hello"]), clock=clock, max_streams=9)
+    once = StreamingOptions(max_retries=0, raise_on_error=False)
+    await client.generate("Hi", MODEL, streaming_options=once)
+
+    stream = client.stream_events("Hi", MODEL, streaming_options=NOTICES)
+    events = await advance_until_done(clock, events_of(stream))
+
+    assert [notice["notice"] for notice in notices_in(events)] == ["queued"]
+    assert stream.response.metrics["queued_ms"] == pytest.approx(30_000)
+
+
 async def test_a_retry_is_told_before_the_pause() -> None:
     clock = ManualClock()
     client = client_of(TRY_LATER, Script(["Hello"]), clock=clock)

@@ -164,6 +164,7 @@ class Planner:
             proxy=service.proxy,
             verify=service.verify,
             limits=service.limits,
+            account=None if key is None else given.key,
         )
 
     def _finder(

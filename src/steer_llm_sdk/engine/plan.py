@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,6 +53,7 @@ class Target:
     verify: Any = True  # False, or an `ssl.SSLContext`
     endpoint: Endpoint | None = None
     limits: Limits = _UNLIMITED
+    account: Hashable = field(default=None, repr=False)  # the call's own key; None: the client's
     allowances: tuple[Allowance, ...] = ()  # what the call's budgets leave for an answer
     _spelled: HTTPRequest | None = field(default=None, repr=False)  # and not yet sent
 

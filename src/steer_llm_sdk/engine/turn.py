@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from steer_llm_sdk.clock import Clock
-from steer_llm_sdk.engine.admission import Admission, Owner, Places
+from steer_llm_sdk.engine.admission import Admission, Places
 from steer_llm_sdk.engine.heads import Head
+from steer_llm_sdk.engine.lanes import OnWait, Owner
 from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.engine.timeouts import Deadlines, Supervisor
 from steer_llm_sdk.errors import SteerError
@@ -28,6 +29,11 @@ class Turn:
         supervisor: Interrupts the wait.
         seconds: How long one may wait; None for no limit.
         note: Is told how long it took.
+
+    Attributes:
+        is_waiting: Whether it waits just now.
+        on_wait: Is told when a wait begins: how many wait before.
+        on_turn: Is told when it is over.
     """
 
     def __init__(
@@ -45,6 +51,9 @@ class Turn:
         self._supervisor = supervisor
         self._seconds = seconds
         self._note = note
+        self.is_waiting = False
+        self.on_wait: OnWait | None = None
+        self.on_turn: Callable[[], object] | None = None
         self._puller: Owner | None = None
         self._places: Places | None = None  # of the attempt that is under way
 
@@ -65,19 +74,24 @@ class Turn:
             return
         self._deadlines.begin_pause()
         begun = self._clock.monotonic()
-        entering = self._admission.enter(target, self._clock, self._puller, self._seconds)
+        asked = target, self._clock, self._puller, self._seconds, self.on_wait
+        self.is_waiting = True
         try:
+            entering = self._admission.enter(*asked)
             self._places = await self._supervisor.run(entering, Places.give_back)
         finally:
+            self.is_waiting = False
             self._puller = None
+            if self.on_turn is not None:
+                self.on_turn()
             self._note(self._clock.monotonic() - begun)
 
     def fail(self, target: Target, error: SteerError) -> None:
         """The attempt has failed: others get its place, and wait where the provider asks for it."""
-        self.leave()
         seconds: float | None = getattr(error, "retry_after", None)
         if seconds is not None:
             self._admission.slow_down(target, seconds, self._clock)
+        self.leave()
 
     def note_head(self, target: Target, head: Head) -> None:
         """An answer has begun: where it says that something is used up, others wait until then."""

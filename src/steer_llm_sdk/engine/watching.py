@@ -64,6 +64,8 @@ class WatchedPump(Pump):
         super().__init__(plan, transport, clock, attempts, stats, admission)
         self._count = RunningCount(count_prompt(plan.targets[0].chat))
         self._notices = _Notices(plan.options, clock.monotonic())
+        self._turn.on_wait, self._turn.on_turn = self._note_queued, self._look_again
+        self._woken: asyncio.Future[None] | None = None  # of whoever waits for the next notice
 
     def next_batch(self) -> Awaitable[Events | None]:
         """As `Pump.next_batch`; a batch may be a notice alone, while the stream goes on waiting."""
@@ -103,25 +105,42 @@ class WatchedPump(Pump):
 
     async def _comes_before_notice(self, since: float) -> bool:
         """Wait for what is under way; False where a notice is due before."""
-        notices = self._notices
-        delay = notices.due_in(since, self._count, is_silent=self._is_silent)
-        woken = asyncio.get_running_loop().create_future()
+        while not await self._wait_until_due(since):
+            if self._notices.waiting:
+                return False
+            since = self._clock.monotonic()
+        return True
+
+    async def _wait_until_due(self, since: float) -> bool:
+        """Wait for what is under way; False where there may be something to tell before."""
+        notices, is_silent = self._notices, self._is_silent
+        delay = notices.due_in(since, self._count, is_silent=is_silent)
+        woken = self._woken = asyncio.get_running_loop().create_future()
         timer = self._clock.call_later(max(delay, _LEAST_DELAY), partial(_wake, woken))
-        is_silent = self._is_silent
         try:
-            has_come = await self._underway.comes_before(woken)
+            return await self._underway.comes_before(woken)
         finally:
             timer.cancel()
+            self._woken = None
             now = self._clock.monotonic()
             if is_silent:
                 notices.silent += now - since
-        self._note_due(now)
-        return has_come or not notices.waiting
+            self._note_due(now)
+
+    def _note_queued(self, ahead: int) -> None:
+        """Tell at once that the stream has to wait for its turn."""
+        self._notices.add("queued", ahead=ahead, **_name(self._attempts.target))
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Look at once what there is to tell, and when: what is waited for has changed."""
+        if self._woken is not None:
+            _wake(self._woken)
 
     @property
     def _is_silent(self) -> bool:
-        """Whether the provider's answer is waited for, rather than the next attempt."""
-        return self.step in {Step.OPEN, Step.READ}
+        """Whether the provider's answer is waited for, rather than a turn or the next attempt."""
+        return self.step in {Step.OPEN, Step.READ} and not self._turn.is_waiting
 
     def _note_due(self, now: float) -> None:
         intake = self._intake

@@ -114,6 +114,8 @@ _NOTHING = RateLimit()
 
 def _all_said(headers: Mapping[str, str]) -> Iterator[_Said]:
     for name, value in headers.items():
+        if "limit" not in name and "-call-" not in name:
+            continue
         for pattern in _NAMES:
             match = pattern.fullmatch(name)
             if match is not None and (said := _said(match, value)) is not None:
