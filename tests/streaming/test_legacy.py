@@ -1,4 +1,5 @@
 from __future__ import annotations
+import __future__
 
 import copy
 import functools
@@ -216,7 +217,17 @@ def bare(event): return event
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated at once")
+# As annotations are read: as text, as a future import has it; and when they are asked for.
+EVALUATED_LATE = pytest.param(
+    0,
+    marks=pytest.mark.skipif(
+        sys.version_info < (3, 14), reason="annotations are evaluated at once"
+    ),
+)
+AS_TEXT = __future__.annotations.compiler_flag
+
+
+@pytest.mark.parametrize("flags", [AS_TEXT, EVALUATED_LATE])
 @pytest.mark.parametrize("wrap", [lambda one: one, functools.partial])
 @pytest.mark.parametrize(
     ("name", "expected"),
@@ -230,10 +241,10 @@ def bare(event): return event
     ],
 )
 def test_annotations_that_nobody_can_resolve_are_matched_by_name(
-    name: str, expected: type, wrap: Callable[[Any], Any]
+    name: str, expected: type, wrap: Callable[[Any], Any], flags: int
 ) -> None:
     module: dict[str, Any] = {"StreamDeltaEvent": StreamDeltaEvent}
-    exec(compile(DEFERRED, "deferred", "exec", dont_inherit=True), module)
+    exec(compile(DEFERRED, "deferred", "exec", flags, dont_inherit=True), module)
 
     found = adapt_callback(wrap(module[name]), "delta")(StreamDeltaEvent(delta="hi"))
 

@@ -133,12 +133,13 @@ class Runtime:
     def _run(self, runner: asyncio.Runner) -> None:
         _here.client = (self._process_id, self._owner)
         # An exit that is raised in the loop ends it, and is raised again in the caller's thread.
-        with suppress(SystemExit, KeyboardInterrupt), runner:
+        with suppress(SystemExit, KeyboardInterrupt):
             try:
                 self._loop.run_forever()
             finally:
                 with self._lock:
                     self._takes_work = False
+                _close(runner)
 
 
 @dataclass(slots=True)
@@ -253,6 +254,19 @@ class LoopThread:
                 "an asynchronous callback, a filter, a transformer or a batch handler): call it in "
                 "another thread, or use another client there"
             )
+
+
+def _close(runner: asyncio.Runner) -> None:
+    """Cancel what is left in the loop, and close it.
+
+    From 3.12 on an interpreter that ends starts no thread, not even the one in which asyncio waits
+    for its executor's. Those were waited for when the main thread ended.
+    """
+    try:
+        runner.close()
+    except RuntimeError:
+        if threading.main_thread().is_alive():
+            raise
 
 
 def _cancel(work: Work[Any]) -> None:
