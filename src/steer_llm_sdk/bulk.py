@@ -30,6 +30,7 @@ from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_
 from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.progress import ProgressBar
 from steer_llm_sdk.streaming.ownership import Owner
+from steer_llm_sdk.tasks import start_task
 from steer_llm_sdk.wiring import Wired
 
 Prompts: TypeAlias = Iterable[Any] | AsyncIterable[Any]
@@ -235,7 +236,7 @@ class _Work:
     async def run(self) -> None:
         """Answer all prompts. Never raises: the consumer is told."""
         try:
-            self._tasks = {asyncio.create_task(self._answer_some()) for _ in range(self._workers)}
+            self._tasks = {start_task(self._answer_some()) for _ in range(self._workers)}
             await self._wait_for_all()
         except asyncio.CancelledError:
             self.cancel("the event loop ended while prompts were answered")

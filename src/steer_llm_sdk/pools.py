@@ -21,8 +21,8 @@ from typing import Any, Protocol
 
 from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.stats import ClientStats
-from steer_llm_sdk.engine.underway import start_task
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.tasks import start_sharing_task
 from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -102,7 +102,7 @@ class Pool:
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` in a task that `close` waits for."""
-        task = start_task(work)
+        task = start_sharing_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._forget)
         return task

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import sys
 
 import pytest
 
-from steer_llm_sdk.engine.underway import Underway, WorkCancelledError, start_task
-
-_VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("_VARIABLE", default="unset")
+from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 
 
 async def after(event: asyncio.Event, result: str) -> str:
@@ -77,16 +73,3 @@ async def test_there_is_one_piece_of_work_at_a_time() -> None:
 
     opened.set()
     assert await work.settle() == "first"
-
-
-async def test_a_task_sees_the_context_of_its_maker() -> None:
-    async def change() -> str:
-        seen = _VARIABLE.get()
-        _VARIABLE.set("changed")
-        return seen
-
-    _VARIABLE.set("set")
-
-    assert await start_task(change()) == "set"
-    # Python 3.11 gives a task a copy of the context.
-    assert _VARIABLE.get() == ("changed" if sys.version_info >= (3, 12) else "set")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextvars import Context
 from typing import Any, Generic, TypeVar
+
+from steer_llm_sdk.tasks import start_sharing_task
 
 _Result = TypeVar("_Result")
 
@@ -36,7 +37,7 @@ class Underway(Generic[_Result]):
         if self._task is not None:
             work.close()
             raise AssertionError("the stream is still at the work that it began before")
-        self._task = start_task(work)
+        self._task = start_sharing_task(work)
         self.is_busy = True
 
     async def settle(self) -> _Result:
@@ -83,18 +84,3 @@ class Underway(Generic[_Result]):
 
 class WorkCancelledError(Exception):
     """Work of a stream was cancelled, rather than whoever waits for it."""
-
-
-def start_task(work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
-    """Run a coroutine in a task that sees the context variables of this one, and changes them.
-
-    Python 3.11 cannot share a context: there the task has a copy.
-    """
-    return asyncio.get_running_loop().create_task(work, context=current_context())
-
-
-def current_context() -> Context | None:
-    """The context of the running task itself; None where Python gives no more than a copy."""
-    task = asyncio.current_task()
-    get_context = getattr(task, "get_context", None)  # from Python 3.12 on
-    return None if get_context is None else get_context()

@@ -18,6 +18,7 @@ from steer_llm_sdk.errors import ConfigurationError, JournalGapError, ProducerLo
 from steer_llm_sdk.journal.store import Append, Claim, Page, Store, StoreUnreachableError
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
+from steer_llm_sdk.tasks import start_task
 
 _log = logging.getLogger("steer_llm_sdk.journal")
 
@@ -183,7 +184,7 @@ class Desk:
             raise _closed()
         task = self._tasks.get(name)
         if task is None or task.done():
-            self._tasks[name] = task = asyncio.get_running_loop().create_task(work())
+            self._tasks[name] = task = start_task(work())
             task.add_done_callback(self._note_crash)
 
     def _note_crash(self, task: asyncio.Task[None]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.tasks import start_task
 
 
 class BackgroundQueue:
@@ -55,7 +56,7 @@ class BackgroundQueue:
             self._loop, self._running = loop, None
         queue, worker = self._running or (asyncio.Queue(self._max_size), None)
         if worker is None or worker.done():
-            worker = asyncio.create_task(self._work(queue), name="steer-processor")
+            worker = start_task(self._work(queue), name="steer-processor")
             self._running = (queue, worker)
         return queue
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
+from steer_llm_sdk.tasks import start_task
 
 BatchHandler = Callable[[list[StreamEvent]], Any]
 BatchOverflow = Literal["block", "drop_oldest"]
@@ -173,7 +174,7 @@ class Batcher:
 
     def _deliver_soon(self) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._deliver(), name="steer-batches")
+            self._task = start_task(self._deliver(), name="steer-batches")
             # A callback, because a task that is cancelled before its first step runs no `finally`.
             self._task.add_done_callback(self._on_delivered)
         return self._task

@@ -17,6 +17,7 @@ from steer_llm_sdk.models.turns import tool_result
 from steer_llm_sdk.pipeline.user_errors import await_user_code
 from steer_llm_sdk.sinks.runs import RunAccount
 from steer_llm_sdk.structured import Tool
+from steer_llm_sdk.tasks import start_task
 
 _log = logging.getLogger("steer_llm_sdk.tools")
 
@@ -92,7 +93,7 @@ class Calls:
     def begin(self, call: Mapping[str, Any]) -> None:
         """Begin to run a call; without effect when it has begun already."""
         if call["id"] not in self._tasks:
-            self._tasks[call["id"]] = asyncio.create_task(self._answer(call))
+            self._tasks[call["id"]] = start_task(self._answer(call))
 
     def has_begun(self, call: Mapping[str, Any]) -> bool:
         """Whether a call has begun."""
@@ -158,7 +159,7 @@ class Calls:
     async def _run(self, tool: Tool, function: partial[Any]) -> Outcome:
         if tool.timeout is None:
             return await self._call(function)
-        work = asyncio.create_task(self._call(function))
+        work = start_task(self._call(function))
         over = asyncio.Event()  # it has ended, or its time has
         work.add_done_callback(lambda _: over.set())
         timer = self._clock.call_later(tool.timeout, over.set)

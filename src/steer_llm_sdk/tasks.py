@@ -1,0 +1,49 @@
+"""Tasks of the library's own: work that goes on beside whoever begins it.
+
+They begin later, whatever a loop makes of tasks. `asyncio.eager_task_factory` (from Python 3.12 on)
+would run them before `start_task` returns: then nobody has noted yet that there is such a task, and
+one that shares its context with the running one cannot be begun at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+_Result = TypeVar("_Result")
+
+
+def start_task(
+    work: Coroutine[Any, Any, _Result],
+    *,
+    name: str | None = None,
+    context: Context | None = None,
+) -> asyncio.Task[_Result]:
+    """Run a coroutine in a task of the running loop, from the loop's next round on.
+
+    Args:
+        work: What to run.
+        name: The task's name; made up without one.
+        context: The context variables that it sees; without them, a copy of the running task's.
+    """
+    loop = asyncio.get_running_loop()
+    if loop.get_task_factory() is None:
+        return loop.create_task(work, name=name, context=context)
+    return asyncio.Task(work, loop=loop, name=name, context=context)
+
+
+def start_sharing_task(work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
+    """Run a coroutine in a task that sees the context variables of this one, and changes them.
+
+    Python 3.11 cannot share a context: there the task has a copy.
+    """
+    return start_task(work, context=current_context())
+
+
+def current_context() -> Context | None:
+    """The context of the running task itself; None where Python gives no more than a copy."""
+    task = asyncio.current_task()
+    get_context = getattr(task, "get_context", None)  # from Python 3.12 on
+    return None if get_context is None else get_context()
