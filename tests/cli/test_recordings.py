@@ -13,6 +13,7 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.recording import read_recording
 from steer_llm_sdk.testing import Close, LoopbackServer, Script
+from support.every_format import FORMATS
 
 Serve = Callable[..., LoopbackServer]
 Captured = pytest.CaptureFixture[str]
@@ -67,9 +68,7 @@ def test_a_timeline_is_a_page(serve: Serve, recording: Path, tmp_path: Path) -> 
     assert page.read_text("utf-8").lstrip().startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize(
-    "provider", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "bedrock"]
-)
+@pytest.mark.parametrize("provider", FORMATS)
 async def test_every_wire_format_is_known_by_its_address(provider: str, recording: Path) -> None:
     async with LoopbackServer(Script(["Hi"])) as server:
         settings = {provider: ProviderSettings(api_key="none", base_url=server.base_url(provider))}

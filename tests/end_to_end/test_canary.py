@@ -38,7 +38,8 @@ from steer_llm_sdk.testing import (
 from steer_llm_sdk.testing.scripts import Answering
 from support.canary import KEY, PASSWORD, assert_nothing_tells, shown_of, shown_of_event
 from support.canary import shown_of_log as shown_of_records
-from support.fault_table import MODELS, ROWS, Row
+from support.every_format import MODELS
+from support.fault_table import ROWS, Row
 from support.tls import make_contexts
 
 LOGIN = f"canary:{quote(PASSWORD, safe='')}"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from support.error_codes import code_tables
-from support.fault_table import MODELS, ROWS, TEXT, Row, fault_table, outcome_of
+from support.every_format import MODELS
+from support.fault_table import ROWS, TEXT, Row, fault_table, outcome_of
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "errors.md"
 

@@ -8,7 +8,6 @@ import pytest
 
 from steer_llm_sdk import (
     ConfigurationError,
-    ProviderSettings,
     SchemaError,
     SteerLLMClient,
     SyncSteerLLMClient,
@@ -16,8 +15,8 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.structured import Tool
 from steer_llm_sdk.testing import Script, ScriptedProvider, ScriptedToolCall
+from support.every_format import FORMATS, settings_of
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -51,7 +50,7 @@ def scripted(arguments: dict[str, Any]) -> ScriptedProvider:
 
 
 def client_of(provider: ScriptedProvider) -> SteerLLMClient:
-    settings = {name: ProviderSettings(api_key="key") for name in FORMATS}
+    settings = settings_of()
     return SteerLLMClient(providers=settings, transport=provider)
 
 
@@ -70,11 +69,12 @@ async def test_a_function_is_told_to_the_provider_and_its_calls_are_given(wire: 
     async with client_of(provider) as client:
         response = await client.generate("Rain?", f"{wire}:m", tools=[get_weather])
 
-    (told,) = told_of(provider.requests[0].json["tools"])
+    (told,) = told_of(provider.requests[0].json)
     schemas = [told.get(key) for key in ("parameters", "input_schema", "parametersJsonSchema")]
+    schemas.append(told.get("inputSchema", {}).get("json"))
     assert told["description"] == "The weather in a city."
     # Gemini takes no default: it stands in the description.
-    assert (GEMINI_SCHEMA if wire == "gemini" else SCHEMA) in schemas
+    assert (GEMINI_SCHEMA if wire.startswith("gemini") else SCHEMA) in schemas
     assert [call["name"] for call in response.tool_calls] == ["get_weather"]
 
 

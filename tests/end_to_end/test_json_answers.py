@@ -27,8 +27,8 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import EndEarly, LoopbackServer, Script, check_stream
+from support.every_format import FORMATS
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 JSON_OBJECT = {"type": "json_object"}
 SCHEMA = {
     "type": "object",
@@ -172,6 +172,11 @@ MISFITS: dict[str, tuple[Script, type[InvalidJSONError], str]] = {
 }
 
 
+# What their finish reasons have a word for; the others say that the answer is complete.
+TELLS_OF_FILTERS = {"openai", "openai-responses", "gemini", "bedrock"}
+TELLS_OF_REFUSALS = {"anthropic", "bedrock-anthropic"}
+
+
 @pytest.mark.parametrize("wanted", [City, JSON_SCHEMA], ids=["type", "schema"])
 @pytest.mark.parametrize("case", MISFITS)
 @pytest.mark.parametrize("provider", FORMATS)
@@ -179,12 +184,12 @@ async def test_what_does_not_fit_is_its_own_error_with_what_had_arrived(
     provider: str, case: str, wanted: Any
 ) -> None:
     script, kind, words = MISFITS[case]
-    is_told = provider in {"openai", "openai-responses", "anthropic", "gemini"}
     error, response = await fail(script, provider, wanted)
 
-    if case == "filtered" and is_told:
-        words = "content filter" if provider != "anthropic" else "refused"
-        kind = kind if provider != "anthropic" else RefusalError
+    if case == "filtered" and provider in TELLS_OF_FILTERS:
+        words = "content filter"
+    if case == "filtered" and provider in TELLS_OF_REFUSALS:
+        kind, words = RefusalError, "refused"
     assert isinstance(error, InvalidJSONError)
     assert type(error) is kind
     assert words in str(error)
@@ -210,6 +215,7 @@ REFUSALS = {
     "openai": Script([], refusal=["I will", " not."]),
     "openai-responses": Script([], refusal=["I will", " not."]),
     "anthropic": Script(["I will", " not."], finish="refusal"),
+    "bedrock-anthropic": Script(["I will", " not."], finish="refusal"),
 }
 
 
@@ -221,7 +227,7 @@ async def test_a_refusal_is_its_own_error_with_the_models_words(provider: str) -
     assert error.text == "I will not."
 
 
-@pytest.mark.parametrize("provider", ["gemini", "ollama"])
+@pytest.mark.parametrize("provider", [name for name in FORMATS if name not in REFUSALS])
 async def test_a_refusal_that_is_told_as_text_is_text_that_is_no_json(provider: str) -> None:
     error, response = await fail(Script([], refusal=["I will", " not."]), provider, City)
 
@@ -303,6 +309,7 @@ async def test_a_schema_without_its_validator_is_refused_before_anything_is_sent
 
 # --- what goes out ----------------------------------------------------------------------------
 
+JSON_TEXT = {"type": "text", "mime_type": "application/json"}
 NAMED = {"name": "city", "schema": SCHEMA, "strict": True}
 CHAT_SCHEMA = {"response_format": {"type": "json_schema", "json_schema": NAMED}}
 SENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -323,8 +330,35 @@ SENT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "ollama": ({"format": "json"}, {"format": SCHEMA}),
+    "cohere": (
+        {"response_format": JSON_OBJECT},
+        {"response_format": JSON_OBJECT | {"json_schema": SCHEMA}},
+    ),
+    "gemini-interactions": (
+        {"response_format": JSON_TEXT},
+        {"response_format": JSON_TEXT | {"schema": SCHEMA}},
+    ),
+    "bedrock": (
+        {},
+        {
+            "outputConfig": {
+                "textFormat": {
+                    "type": "json_schema",
+                    "structure": {"jsonSchema": {"name": "city", "schema": json.dumps(SCHEMA)}},
+                }
+            }
+        },
+    ),
 }
-FIELDS = ("response_format", "text", "output_config", "generationConfig", "format")
+SENT["bedrock-anthropic"] = SENT["anthropic"]
+FIELDS = (
+    "response_format",
+    "text",
+    "output_config",
+    "generationConfig",
+    "format",
+    "outputConfig",
+)
 
 
 async def sent(provider: str, response_format: Any) -> dict[str, Any]:
@@ -332,7 +366,12 @@ async def sent(provider: str, response_format: Any) -> dict[str, Any]:
     async with LoopbackServer(Script(ULM)) as server, client_of(server) as client:
         await client.generate("?", "m", provider=provider, response_format=response_format)
         body = server.requests[0].json
-    return {name: body[name] for name in FIELDS if name in body}
+    asked = {name: body[name] for name in FIELDS if name in body}
+    if described := asked.get("outputConfig", {}).get("textFormat"):
+        # Amazon takes a schema as text, in which white space means nothing.
+        schema = described["structure"]["jsonSchema"]
+        schema["schema"] = json.dumps(json.loads(schema["schema"]))
+    return asked
 
 
 @pytest.mark.parametrize("provider", SENT)
@@ -345,7 +384,7 @@ async def test_each_provider_is_asked_in_its_own_spelling(provider: str) -> None
 
 @pytest.mark.parametrize("provider", SENT)
 async def test_a_type_is_asked_for_by_its_schema(provider: str) -> None:
-    text = json.dumps(await sent(provider, City))
+    text = json.dumps(await sent(provider, City)).replace('\\"', '"')
 
     assert '"people": {"type": "integer"}' in text
     assert '"additionalProperties": false' in text

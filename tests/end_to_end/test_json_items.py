@@ -24,8 +24,8 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.structured.parser import JSONPathEvent
 from steer_llm_sdk.testing import Delay, HTTPError, LoopbackServer, ManualClock, Script, Stall
+from support.every_format import FORMATS, settings_at
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 ROWS = ['{"items": [{"n"', ": 1}, ", '{"n": 2', "}, ", '{"n": 3}', "]}"]
 
 
@@ -41,7 +41,7 @@ async def server() -> AsyncIterator[LoopbackServer]:
 
 @pytest.fixture
 async def client(server: LoopbackServer) -> AsyncIterator[SteerLLMClient]:
-    settings = {name: ProviderSettings(base_url=server.base_url(name)) for name in FORMATS}
+    settings = settings_at(server)
     async with SteerLLMClient(providers=settings) as running:
         yield running
 

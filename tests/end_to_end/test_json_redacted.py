@@ -13,7 +13,6 @@ import pytest
 from steer_llm_sdk import (
     IncompleteToolCallError,
     InvalidJSONError,
-    ProviderSettings,
     SchemaError,
     SteerError,
     SteerLLMClient,
@@ -22,8 +21,8 @@ from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.redaction import RedactTransformer
 from steer_llm_sdk.testing import LoopbackServer, Script, ScriptedToolCall
+from support.every_format import FORMATS, settings_at
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 KEY = "sk-abcd1234"
 PIECES = ['{"name": "U', 'lm", "key": "s', "k-abc", 'd1234", "n": ', "17}"]
 KEYS = StreamingOptions(text_transformers=[RedactTransformer(r"sk-\w{8}", "•")])
@@ -45,7 +44,7 @@ async def server() -> AsyncIterator[LoopbackServer]:
 
 @pytest.fixture
 async def client(server: LoopbackServer) -> AsyncIterator[SteerLLMClient]:
-    settings = {name: ProviderSettings(base_url=server.base_url(name)) for name in FORMATS}
+    settings = settings_at(server)
     async with SteerLLMClient(providers=settings) as running:
         yield running
 

@@ -13,7 +13,6 @@ import pytest
 from steer_llm_sdk import (
     EventStream,
     IncompleteToolCallError,
-    ProviderSettings,
     SchemaError,
     SteerError,
     SteerLLMClient,
@@ -22,10 +21,9 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import EndEarly, LoopbackServer, Script, ScriptedToolCall, check_stream
+from support.every_format import CALLS_IN_PIECES, FORMATS, WHOLE_CALLS, settings_at
 from support.growing import is_grown
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
-IN_PIECES = ("openai", "openai-responses", "anthropic")  # the others send whole calls only
 WEATHER = {
     "type": "function",
     "function": {
@@ -52,7 +50,7 @@ async def server() -> AsyncIterator[LoopbackServer]:
 
 @pytest.fixture
 async def client(server: LoopbackServer) -> AsyncIterator[SteerLLMClient]:
-    settings = {name: ProviderSettings(base_url=server.base_url(name)) for name in FORMATS}
+    settings = settings_at(server)
     async with SteerLLMClient(providers=settings) as running:
         yield running
 
@@ -98,7 +96,7 @@ def calls_of(response: StreamingResponse) -> list[tuple[str, Any]]:
 # --- so far -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("provider", IN_PIECES)
+@pytest.mark.parametrize("provider", CALLS_IN_PIECES)
 async def test_arguments_grow_and_are_never_taken_back(
     client: SteerLLMClient, provider: str
 ) -> None:
@@ -113,7 +111,7 @@ async def test_arguments_grow_and_are_never_taken_back(
     assert calls_of(stream.response) == [("weather", values[-1])]
 
 
-@pytest.mark.parametrize("provider", ["gemini", "ollama"])
+@pytest.mark.parametrize("provider", sorted(WHOLE_CALLS))
 async def test_where_calls_come_whole_so_do_the_arguments(
     client: SteerLLMClient, provider: str
 ) -> None:
@@ -213,7 +211,7 @@ async def test_a_tool_that_nobody_offered_is_not_looked_at(
 # --- cut --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("provider", IN_PIECES)
+@pytest.mark.parametrize("provider", CALLS_IN_PIECES)
 async def test_a_call_that_is_cut_for_length_is_an_error_and_never_a_finished_call(
     server: LoopbackServer, client: SteerLLMClient, provider: str
 ) -> None:
@@ -227,7 +225,7 @@ async def test_a_call_that_is_cut_for_length_is_an_error_and_never_a_finished_ca
     assert response.finish_reason == "length"
 
 
-@pytest.mark.parametrize("provider", IN_PIECES)
+@pytest.mark.parametrize("provider", CALLS_IN_PIECES)
 async def test_a_call_whose_arguments_are_no_json_is_no_finished_call_either(
     server: LoopbackServer, client: SteerLLMClient, provider: str
 ) -> None:
@@ -243,7 +241,7 @@ async def test_a_call_whose_arguments_are_no_json_is_no_finished_call_either(
 async def test_a_call_in_a_stream_without_its_end_is_not_to_be_run_unless_it_is_whole(
     server: LoopbackServer, client: SteerLLMClient, provider: str
 ) -> None:
-    whole = provider in {"gemini", "ollama"}
+    whole = provider in WHOLE_CALLS
     after = 1 if whole else 2
     server.answer_with(Script([], tool_calls=[GOOD], faults=[EndEarly(after)]))
     options = StreamingOptions(max_retries=0)

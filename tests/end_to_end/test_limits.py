@@ -24,16 +24,10 @@ from steer_llm_sdk.testing import (
     Stall,
     check_stream,
 )
+from support.every_format import MODELS, settings_of
 
 MINUTE = 60.0
 ONCE = StreamingOptions(max_retries=0)
-MODELS = {
-    "openai": "gpt-5",
-    "openai-responses": "gpt-5",
-    "anthropic": "claude-sonnet-4-5",
-    "gemini": "gemini-2.5-pro",
-    "ollama": "qwen3",
-}
 
 
 class Ended:
@@ -67,9 +61,7 @@ async def live_through(
             await waited
 
     async with SteerLLMClient(
-        "test",
-        "test",
-        providers={"gemini": ProviderSettings(api_key="test")},
+        providers=settings_of(),
         transport=network,
         clock=clock,
     ) as client:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk import SteerLLMClient
 from steer_llm_sdk.testing import LoopbackServer, RecordedRequest, Script, Stall, check_stream
+from support.every_format import FORMATS, settings_at
 
 STREAMS = 500
-PROVIDERS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 
 
 @pytest.fixture
@@ -32,12 +32,7 @@ def _many_files() -> Iterator[None]:
 
 
 def client_of(server: LoopbackServer) -> SteerLLMClient:
-    return SteerLLMClient(
-        providers={
-            name: ProviderSettings(api_key="x", base_url=server.base_url(name))
-            for name in PROVIDERS
-        }
-    )
+    return SteerLLMClient(providers=settings_at(server))
 
 
 def script_for(prompt: str, pieces: int = 20) -> Script:
@@ -80,7 +75,7 @@ async def test_five_hundred_streams_at_once_each_have_their_own_answer() -> None
             return summary.text
 
         texts = await asyncio.gather(
-            *(ask(prompt, PROVIDERS[at % len(PROVIDERS)]) for at, prompt in enumerate(prompts))
+            *(ask(prompt, FORMATS[at % len(FORMATS)]) for at, prompt in enumerate(prompts))
         )
 
         assert texts == [script_for(prompt).text for prompt in prompts]
@@ -92,7 +87,7 @@ async def test_five_hundred_streams_at_once_each_have_their_own_answer() -> None
         assert server.connections.opened == opened  # and were used again
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", FORMATS)
 async def test_streams_one_after_another_share_one_connection(provider: str) -> None:
     async with LoopbackServer(Script(["Hello"])) as server, client_of(server) as client:
         for _ in range(20):

@@ -31,6 +31,7 @@ from steer_llm_sdk.streaming.processor import (
 )
 from steer_llm_sdk.testing import HTTPError, ManualClock, Pace, Script, ScriptedProvider
 from support.events import complete, delta, start, texts
+from support.every_format import FORMATS, settings_of
 
 SOURCES = Path(steer_llm_sdk.__file__).parent
 
@@ -47,15 +48,15 @@ def test_every_option_is_read_somewhere(name: str) -> None:
 async def outcome(
     script: Any, options: StreamingOptions, model: str = "gpt-4o"
 ) -> tuple[list[StreamEvent], StreamingResponse]:
-    client = SteerLLMClient("x", "x", "x", transport=ScriptedProvider(script))
+    client = SteerLLMClient(providers=settings_of(), transport=ScriptedProvider(script))
     options = options.replace(raise_on_error=False, max_retries=0)
     async with client, client.stream_events("Hi", model, streaming_options=options) as stream:
         return [event async for event in stream], stream.response
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "claude-sonnet-4-5", "gemini-2.5-pro", "ollama:m"])
-async def test_max_frame_bytes(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GEMINI_API_KEY", "x")
+@pytest.mark.parametrize("wire", FORMATS)
+async def test_max_frame_bytes(wire: str) -> None:
+    model = f"{wire}:m"
     long = Script(["a short one", "b" * 20_000])
     _, fits = await outcome(long, StreamingOptions(max_frame_bytes=30_000), model)
     _, failed = await outcome(long, StreamingOptions(max_frame_bytes=10_000), model)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk import SteerLLMClient
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.errors import (
     ConnectionLostError,
@@ -30,6 +30,7 @@ from steer_llm_sdk.testing import (
     ScriptedProvider,
     Stall,
 )
+from support.every_format import FORMATS, settings_of
 from support.leaving import rounds, until
 
 # They take cut answers up where they stand, and do not repeat their beginning.
@@ -44,10 +45,9 @@ class Driven:
     ) -> None:
         self.clock = clock or QuickPauses()
         self.network = ScriptedProvider(*answers, clock=self.clock)
-        providers = {
-            name: ProviderSettings(api_key="x") for name in ("openai", "anthropic", "gemini")
-        }
-        self.client = SteerLLMClient(providers=providers, transport=self.network, clock=self.clock)
+        self.client = SteerLLMClient(
+            providers=settings_of(), transport=self.network, clock=self.clock
+        )
         self._model = model
         self._options = StreamingOptions(**options)
 
@@ -304,11 +304,11 @@ async def test_a_silence_before_the_first_event_is_no_stall(seconds: float) -> N
 # --- what is no stream --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "anthropic:m", "gemini:m", "ollama:m"])
+@pytest.mark.parametrize("wire", FORMATS)
 @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n"])
-async def test_a_page_in_place_of_a_stream_is_named_in_every_format(model: str, end: bytes) -> None:
+async def test_a_page_in_place_of_a_stream_is_named_in_every_format(wire: str, end: bytes) -> None:
     page = b"<html>\n<title>Sign in</title>\n\n</html>" + end
-    driven = Driven(HTTPError(200, body=page), model=model)
+    driven = Driven(HTTPError(200, body=page), model=f"{wire}:m")
 
     error = (await driven.end()).response.error
 

@@ -14,7 +14,6 @@ from steer_llm_sdk import (
     AuthenticationError,
     ConfigurationError,
     ProtocolError,
-    ProviderSettings,
     RequestTimeoutError,
     ServerError,
     SteerLLMClient,
@@ -24,6 +23,7 @@ from steer_llm_sdk.models.bulk import TokenCount
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import ManualClock
+from support.every_format import settings_of
 
 KEY = "sk-secret-key"
 NO_RETRIES = StreamingOptions(max_retries=0)
@@ -74,11 +74,7 @@ class Counter:
 
 
 def client_of(transport: Counter, **more: Any) -> SteerLLMClient:
-    settings = {
-        name: ProviderSettings(api_key=KEY)
-        for name in ("openai", "openai-responses", "anthropic", "gemini", "ollama")
-    }
-    return SteerLLMClient(providers=settings, transport=transport, **more)
+    return SteerLLMClient(providers=settings_of(api_key=KEY), transport=transport, **more)
 
 
 def look_up(word: str) -> str:

@@ -23,20 +23,11 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
 from steer_llm_sdk.testing import HTTPError, LoopbackServer
+from support import every_format
 from support.planted import Playing
 from support.planted import read as read_planted
 
-FORMATS = (
-    "openai",
-    "openai-responses",
-    "anthropic",
-    "gemini",
-    "ollama",
-    "mistral",
-    "cohere",
-    "bedrock",
-    "bedrock-anthropic",
-)
+FORMATS = (*every_format.FORMATS, "mistral")
 
 
 def format_of(name: str) -> WireFormat:

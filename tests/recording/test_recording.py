@@ -34,7 +34,8 @@ from steer_llm_sdk.testing import (
     check_stream,
 )
 from support.canary import KEY, assert_nothing_tells
-from support.fault_table import MODELS, ROWS, Row
+from support.every_format import MODELS
+from support.fault_table import ROWS, Row
 
 MODEL = "gpt-4o"
 QUIET = StreamingOptions(max_retries=0, raise_on_error=False)

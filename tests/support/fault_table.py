@@ -36,16 +36,8 @@ from steer_llm_sdk.testing import (
     UsageRefused,
     check_stream,
 )
+from support.every_format import MODELS
 
-MODELS = {
-    "openai": "gpt-4o",
-    "openai-responses": "gpt-4o",
-    "anthropic": "claude-sonnet-4-5",
-    "gemini": "gemini-2.5-flash",
-    "ollama": "llama3.2",
-    "cohere": "command-a-03-2025",
-    "bedrock": "amazon.nova-lite-v1:0",
-}
 TEXT = ("Hello", " world")
 
 _SMALL_FRAMES = {"max_frame_bytes": 256 * 1024}

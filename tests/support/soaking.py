@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, get_args
 
-from steer_llm_sdk import ProviderSettings, SteerError, SteerLLMClient
+from steer_llm_sdk import SteerError, SteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.fanout import Observer, Overflow
@@ -49,12 +49,13 @@ from steer_llm_sdk.testing import (
     check_stream,
 )
 from steer_llm_sdk.testing.plan import Fault
+from support.every_format import FORMATS, MODELS, settings_of
 
 ROOT = Path(__file__).parents[2]
-PROVIDERS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 DELTAS = ("The first ", "and the second, ", "and the end.")
 _TEXT = "".join(DELTAS)
 _AT_ONCE = {"retry-after-ms": "1"}
+_GARBAGE = b"data: {no such thing\n\n"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ SCENES: Mapping[str, Scene] = {
     "a proxy's page": _fails("ServerError", HTTPError(502, headers=_AT_ONCE, body="html")),
     "not HTTP": _fails("ProtocolError", GarbageStatus()),
     "an error inside": _fails("OverloadedError", ErrorInStream(1), text=DELTAS[0]),
-    "garbage inside": _fails("ProtocolError", GarbageBody(b"data: {no\n\n", 1), text=DELTAS[0]),
+    "garbage inside": _fails(
+        "ProtocolError", GarbageBody(b"data: {no such thing\n\n", 1), text=DELTAS[0]
+    ),
     "ended early": _fails("IncompleteStreamError", EndEarly(2), text=DELTAS[0] + DELTAS[1]),
     "reset": _fails("ConnectionLostError", Reset(2), text=None),
     "closed inside a chunk": _fails("ConnectionLostError", Close(1, mid_chunk=True), text=None),
@@ -112,13 +115,7 @@ SCENES: Mapping[str, Scene] = {
 
 # A machine that does much else may be silent for a while, too.
 _OPTIONS = StreamingOptions(idle_timeout=2.0, max_frame_bytes=64 * 1024)
-_MODELS = {
-    "openai": "gpt-4o",
-    "openai-responses": "openai-responses:gpt-5",
-    "anthropic": "claude-sonnet-4-5",
-    "gemini": "gemini-2.5-flash",
-    "ollama": "ollama:llama3.2",
-}
+_MODELS = {name: f"{name}:{model}" for name, model in MODELS.items()}
 
 
 # How a stream is read: by iterating; by an `anext` that is given up again and again, as an endpoint
@@ -157,7 +154,7 @@ class Soak:
             for _ in left:
                 await self._play(
                     random.choice(list(SCENES)),
-                    random.choice(PROVIDERS),
+                    random.choice(FORMATS),
                     random.choice(get_args(Manner)),
                 )
 
@@ -310,10 +307,7 @@ async def soak() -> AsyncIterator[Soak]:
         assert process.stdout is not None
         root = f"http://127.0.0.1:{int(process.stdout.readline())}"
         paths = {"openai": "/v1", "openai-responses": "/v1"}
-        providers = {
-            name: ProviderSettings(api_key="x", base_url=root + paths.get(name, ""))
-            for name in PROVIDERS
-        }
+        providers = settings_of(address=lambda name: root + paths.get(name, ""))
         async with SteerLLMClient(providers=providers) as client:
             yield Soak(client)
     finally:

@@ -13,7 +13,6 @@ import pytest
 from steer_llm_sdk import (
     ConfigurationError,
     InvalidJSONError,
-    ProviderSettings,
     SchemaError,
     SyncSteerLLMClient,
     TruncatedJSONError,
@@ -21,8 +20,8 @@ from steer_llm_sdk import (
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.structured.parser import JSONPathEvent
 from steer_llm_sdk.testing import LoopbackServer, Script, ScriptedToolCall, Stall
+from support.every_format import FORMATS, settings_at
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 JSON_OBJECT = {"type": "json_object"}
 
 
@@ -38,7 +37,7 @@ def server() -> Iterator[LoopbackServer]:
 
 @pytest.fixture
 def client(server: LoopbackServer) -> Iterator[SyncSteerLLMClient]:
-    settings = {name: ProviderSettings(base_url=server.base_url(name)) for name in FORMATS}
+    settings = settings_at(server)
     with SyncSteerLLMClient(providers=settings) as running:
         yield running
 

@@ -53,6 +53,10 @@ UNSTREAMED: dict[str, tuple[str, Any]] = {
     "anthropic": (PATHS["anthropic"], {"model": "m", "stream": None}),
     "gemini": ("/v1beta/models/gemini-2.5-flash:generateContent", {}),
     "ollama": (PATHS["ollama"], {"model": "m", "stream": False}),
+    "cohere": (PATHS["cohere"], {"model": "m"}),
+    "gemini-interactions": (PATHS["gemini-interactions"], {"model": "m"}),
+    "bedrock": ("/model/amazon.nova-lite-v1%3A0/converse", {}),
+    "bedrock-anthropic": ("/model/anthropic.claude-sonnet-4-5/invoke", {}),
 }
 
 
@@ -217,7 +221,7 @@ async def test_a_request_that_asks_for_a_stream_still_gets_one(wire: str) -> Non
         _, headers, body = await raw.answer()
 
     assert headers["content-type"] == FORMATS[wire].content_type
-    assert "Hello wörld" not in body.decode().splitlines()[0]
+    assert "Hello wörld".encode() not in body.splitlines()[0]
 
 
 async def test_ollama_streams_unless_it_is_told_not_to() -> None:

@@ -135,6 +135,9 @@ async def test_usage_is_refused_only_where_it_is_asked_for() -> None:
         ("anthropic", b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"'),
         ("gemini", b'data: {"error":{"code":503,'),
         ("ollama", b'{"error":"'),
+        ("cohere", b'"delta":{"finish_reason":"ERROR"'),
+        ("gemini-interactions", b"event: error\n"),
+        ("bedrock", b"serviceUnavailableException"),
     ],
 )
 async def test_an_error_inside_the_stream_follows_the_deltas(wire: str, expected: bytes) -> None:

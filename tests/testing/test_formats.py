@@ -37,6 +37,7 @@ from steer_llm_sdk.testing import RecordedRequest, Script, ScriptedToolCall
 from steer_llm_sdk.testing.formats import FORMATS, format_of_path
 from steer_llm_sdk.testing.plan import Piece
 from steer_llm_sdk.testing.reports import MESSAGE_OF, ErrorKind, make_report
+from support import every_format
 from support.raw_http import PATHS
 
 WIRES = sorted(PATHS)
@@ -78,6 +79,15 @@ def said(wire: str, script: Script) -> list[Fragment]:
 def text_of(fragments: Sequence[Fragment]) -> str:
     texts = (f.text if isinstance(f, Text) else f for f in fragments)
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def test_every_format_is_written_by_the_kit_and_tried_everywhere() -> None:
+    made = {row.name: type(wire_format(row)) for row in PROVIDERS.values()}
+    tried = tuple(made[name] for name in every_format.FORMATS)
+
+    assert set(FORMATS) == set(PATHS) == set(every_format.FORMATS)
+    # Mistral's and Azure's are OpenAI's, Vertex's are Gemini's and Anthropic's.
+    assert all(issubclass(wire, tried) for wire in made.values())
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -32,6 +32,7 @@ from steer_llm_sdk.testing import (
     ScriptedProvider,
     Stall,
 )
+from support.every_format import MODELS, settings_at
 from support.tls import make_contexts
 
 WORDS = ["Hello", " wörld", "!"]
@@ -50,8 +51,7 @@ def run(scene: Callable[[], Awaitable[None]]) -> None:
 
 
 def settings_of(server: LoopbackServer) -> dict[str, ProviderSettings]:
-    names = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
-    return {name: ProviderSettings(api_key="x", base_url=server.base_url(name)) for name in names}
+    return settings_at(server)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,10 @@ def test_an_answer_comes_to_what_it_comes_to_in_any_loop(
             LoopbackServer(Script(WORDS, faults=faults)) as server,
             SteerLLMClient(providers=settings_of(server)) as client,
         ):
-            for model in ("gpt-4o", "claude-sonnet-4-5", "gemini-2.5-flash", "ollama:llama3"):
-                response = await client.generate("?", model, streaming_options=OPTIONS)
+            for provider, model in MODELS.items():
+                response = await client.generate(
+                    "?", model, provider=provider, streaming_options=OPTIONS
+                )
 
                 error = response.error
                 assert (None if error is None else type(error).__name__) == outcome

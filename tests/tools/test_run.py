@@ -18,7 +18,6 @@ from steer_llm_sdk import (
     CallbackError,
     ConfigurationError,
     OverloadedError,
-    ProviderSettings,
     RunResult,
     ServerError,
     SteerLLMClient,
@@ -42,6 +41,7 @@ from steer_llm_sdk.testing import (
     ScriptedToolCall,
     Stall,
 )
+from support.every_format import FORMATS, WHOLE_CALLS, settings_of
 from support.leaving import until
 
 
@@ -49,7 +49,6 @@ class Point(msgspec.Struct):
     x: int
 
 
-FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "ollama")
 MODEL = "gpt-4o"
 NO_RETRIES = StreamingOptions(max_retries=0)
 
@@ -61,7 +60,7 @@ def calls(*named: tuple[str, dict[str, Any]], says: str = "", **more: Any) -> Sc
 
 
 def client_of(provider: ScriptedProvider, **more: Any) -> SteerLLMClient:
-    settings = {name: ProviderSettings(api_key="key") for name in FORMATS}
+    settings = settings_of()
     return SteerLLMClient(providers=settings, transport=provider, **more)
 
 
@@ -331,7 +330,7 @@ async def test_a_call_begins_while_its_answer_still_streams(wire: str) -> None:
             ScriptedToolCall("first", {"x": 1}, id="call_1"),
             ScriptedToolCall("second", ['{"city"', ': "Ulm"}'], id="call_2"),
         ],
-        faults=[Stall(after=1 if wire in {"gemini", "ollama"} else 3)],
+        faults=[Stall(after=1 if wire in WHOLE_CALLS else 3)],
     )
     provider = ScriptedProvider(script)
     client = client_of(provider)

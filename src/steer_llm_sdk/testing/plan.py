@@ -211,6 +211,11 @@ class ErrorSpelling(Protocol):
         """The bytes that are sent to keep a connection alive; they have no meaning."""
         ...
 
+    @property
+    def frame_begin(self) -> bytes:
+        """How a frame begins that may go on without an end."""
+        ...
+
     def error_in_stream(self, report: Report) -> list[Piece]:
         """Write an error inside a body that has begun with status 200."""
         ...

@@ -129,6 +129,16 @@ def test_tools_are_strict_together_and_others_pass() -> None:
     assert body["tools"][1] == {"type": "odd"}
 
 
+@pytest.mark.parametrize("strict", [True, None])
+def test_the_schema_of_a_strict_tool_is_one_that_can_be_followed(strict: bool | None) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}
+    tool = Tool("f", None, schema, strict=strict)
+
+    (told,) = body_of(tools=(tool,))["tools"]
+
+    assert ("minimum" in told["function"]["parameters"]["properties"]["n"]) == (strict is None)
+
+
 @pytest.mark.parametrize(
     ("wanted", "written"),
     [

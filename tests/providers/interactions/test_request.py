@@ -172,3 +172,24 @@ async def test_an_interaction_comes_through_the_client() -> None:
     assert response.usage is not None
     assert response.usage["total_tokens"] == 19
     assert server.requests[0].headers["x-goog-api-key"] == "k"
+
+
+def test_schemas_are_written_as_gemini_takes_them() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"kind": {"const": "a"}, "word": {"type": "string", "maxLength": 3}},
+    }
+    written = {
+        "type": "object",
+        "properties": {
+            "kind": {"type": "string", "enum": ["a"]},
+            "word": {"type": "string", "description": "{maxLength: 3}"},
+        },
+    }
+
+    body = body_of(tools=(Tool("f", None, schema),), response_format=JSONFormat(schema))
+    of_type = body_of(response_format=JSONFormat(schema, is_of_type=True))
+
+    assert body["tools"][0]["parameters"] == body["response_format"]["schema"] == written
+    closed = written | {"additionalProperties": False}
+    assert of_type["response_format"]["schema"] == closed

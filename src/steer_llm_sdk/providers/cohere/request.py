@@ -24,6 +24,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.cohere.schema import build_schema
 from steer_llm_sdk.providers.files import refused, spell_files
 from steer_llm_sdk.providers.reasoning import ReasoningSpelling, join_fields, spell_reasoning
 from steer_llm_sdk.providers.writing import (
@@ -79,10 +80,10 @@ def _build_body(chat: ChatRequest, provider: str) -> _Object:
         "p": chat.top_p,
         "stop_sequences": list(chat.stop) or None,
         "seed": chat.seed,
-        "tools": [_build_tool(tool) for tool in tools] or None,
+        "tools": [_build_tool(tool, provider) for tool in tools] or None,
         "strict_tools": any(isinstance(tool, Tool) and tool.strict for tool in tools) or None,
         "tool_choice": _build_tool_choice(chat.tool_choice),
-        "response_format": _build_format(chat.response_format),
+        "response_format": _build_format(chat.response_format, provider),
         **_build_thinking(chat, provider),
     }
     return without_none(fields)
@@ -160,14 +161,12 @@ def _chosen(chat: ChatRequest) -> Sequence[Tool | RawTool]:
     return [tool for tool in chat.tools if not isinstance(tool, Tool) or tool.name == choice.name]
 
 
-def _build_tool(tool: Tool | RawTool) -> _Object:
+def _build_tool(tool: Tool | RawTool, provider: str) -> _Object:
     if isinstance(tool, RawTool):
         return dict(tool.value)
-    function = {
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters,
-    }
+    # Only a strict tool has to be one that their grammar can follow.
+    parameters = build_schema(tool.parameters, provider) if tool.strict else tool.parameters
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
     return {**tool.extra, "type": "function", "function": without_none(function)}
 
 
@@ -178,9 +177,10 @@ def _build_tool_choice(choice: ToolChoice | RawTool | None) -> object:
     return None if choice is None else words.get(choice.mode)
 
 
-def _build_format(wanted: JSONFormat | RawTool | None) -> object:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> object:
     if isinstance(wanted, RawTool):
         return wanted.value
     if wanted is None:
         return None
-    return without_none({"type": "json_object", "json_schema": wanted.schema})
+    schema = build_schema(wanted.schema, provider, closes=wanted.is_of_type)
+    return without_none({"type": "json_object", "json_schema": schema})

@@ -44,10 +44,9 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.files import spell_files
-from steer_llm_sdk.providers.gemini.schema import format_schema
+from steer_llm_sdk.providers.gemini.schema import build_schema
 from steer_llm_sdk.providers.gemini.turns import SIGNATURE, answer_parts, build_call
 from steer_llm_sdk.providers.reasoning import join_fields
-from steer_llm_sdk.providers.schemas import unwritable
 from steer_llm_sdk.providers.writing import (
     build_headers,
     encode_body,
@@ -163,16 +162,8 @@ def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> _Object
         return {}
     if isinstance(wanted, RawTool):
         return dict(wanted.value)
-    schema = _format_schema(wanted.schema, provider, closes=wanted.is_of_type)
+    schema = build_schema(wanted.schema, provider, closes=wanted.is_of_type)
     return {"responseMimeType": "application/json", "responseJsonSchema": schema}
-
-
-def _format_schema(schema: Mapping[str, Any] | None, provider: str, *, closes: bool = False) -> Any:
-    try:
-        return format_schema(schema, closes=closes)
-    except (RecursionError, TypeError) as error:
-        failure = unwritable(provider, error)
-    raise failure
 
 
 def _build_tools(tools: Sequence[Tool | RawTool], provider: str) -> list[_Object]:
@@ -186,7 +177,7 @@ def _build_function(tool: Tool, provider: str) -> _Object:
         {
             "name": tool.name,
             "description": tool.description,
-            "parametersJsonSchema": _format_schema(tool.parameters, provider),
+            "parametersJsonSchema": build_schema(tool.parameters, provider),
         }
     )
 

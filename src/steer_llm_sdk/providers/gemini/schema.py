@@ -13,6 +13,7 @@ from typing import Any
 from steer_llm_sdk.providers.schemas import (
     Schema,
     type_of_values,
+    unwritable,
     with_any_of,
     with_bare_reference,
     with_left_out,
@@ -32,6 +33,19 @@ _UNNAMED = frozenset({"boolean", "null"})
 _NAMED_SCHEMAS = frozenset({"$defs", "properties"})
 _LISTED_SCHEMAS = frozenset({"anyOf", "prefixItems"})
 _SCHEMAS = frozenset({"additionalProperties", "items"})
+
+
+def build_schema(schema: Any, provider: str, *, closes: bool = False) -> Any:
+    """Return the schema as `format_schema` writes it, for a request to a provider.
+
+    Raises:
+        ConfigurationError: It goes round in a circle, or holds what is no JSON.
+    """
+    try:
+        return format_schema(schema, closes=closes)
+    except (RecursionError, TypeError) as error:
+        failure = unwritable(provider, error)
+    raise failure
 
 
 def format_schema(schema: Any, *, closes: bool = False) -> Any:

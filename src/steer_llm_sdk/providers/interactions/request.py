@@ -44,6 +44,7 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.files import spell_files
+from steer_llm_sdk.providers.gemini.schema import build_schema
 from steer_llm_sdk.providers.reasoning import (
     effort_at,
     join_fields,
@@ -96,9 +97,9 @@ def _build_body(chat: ChatRequest, provider: str) -> _Object:
         "input": [step for message in messages for step in _build_steps(message, provider)],
         "stream": True,
         "system_instruction": system or None,
-        "tools": [_build_tool(tool) for tool in chat.tools] or None,
+        "tools": [_build_tool(tool, provider) for tool in chat.tools] or None,
         "generation_config": _build_generation(chat, provider) or None,
-        "response_format": _build_format(chat.response_format),
+        "response_format": _build_format(chat.response_format, provider),
     }
     return without_none(fields)
 
@@ -211,10 +212,11 @@ def _build_answer(message: Message) -> _Object:
 # --- tools and formats ----------------------------------------------------------------------------
 
 
-def _build_tool(tool: Tool | RawTool) -> _Object:
+def _build_tool(tool: Tool | RawTool, provider: str) -> _Object:
     if isinstance(tool, RawTool):
         return dict(tool.value)
-    fields = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    parameters = build_schema(tool.parameters, provider)
+    fields = {"name": tool.name, "description": tool.description, "parameters": parameters}
     return {"type": "function", **without_none(fields)}
 
 
@@ -228,10 +230,10 @@ def _build_tool_choice(choice: ToolChoice | RawTool | None) -> object:
     return _MODES[choice.mode]
 
 
-def _build_format(wanted: JSONFormat | RawTool | None) -> object:
+def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> object:
     if isinstance(wanted, RawTool):
         return wanted.value
     if wanted is None:
         return None
-    fields = {"type": "text", "mime_type": "application/json", "schema": wanted.schema}
-    return without_none(fields)
+    schema = build_schema(wanted.schema, provider, closes=wanted.is_of_type)
+    return without_none({"type": "text", "mime_type": "application/json", "schema": schema})

@@ -57,16 +57,20 @@ class GarbageBody:
 
 @dataclass(frozen=True, slots=True)
 class EndlessLine:
-    """A line that never ends, as fast as the client reads it; with `size`, it is that long."""
+    """A line that never ends, as fast as the client reads it; with `size`, it is that long.
+
+    Where frames are no lines but say how long they are, it is one that says 2 GiB.
+    """
 
     after: Literal["headers"] | int = 0
     size: int | None = None
 
-    def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
+    def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
         """Cut the answer at the point, and append the line."""
         blocks = None if self.size is None else max(1, self.size // _BLOCK)
+        begin = Piece(exchange.spelling.frame_begin)
         line = Piece(b"x" * _BLOCK, repeat=blocks)
-        return plan.cut(self.after, Ending.WHOLE).then(Piece(b'data: {"a":"'), line)
+        return plan.cut(self.after, Ending.WHOLE).then(begin, line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,14 @@ class Format(ABC):
         name: The name by which it is chosen.
         content_type: Of a stream; a whole answer is ``application/json``.
         keep_alive: Sent to keep a connection alive; it has no meaning.
+        frame_begin: How a frame begins that may go on without an end.
         finish_words: The format's words for finish reasons, where they are not the library's own.
     """
 
     name: ClassVar[str]
     content_type: ClassVar[str]
     keep_alive: ClassVar[bytes]
+    frame_begin: ClassVar[bytes] = b'data: {"a":"'
     finish_words: ClassVar[Mapping[str, str]]
 
     @abstractmethod

@@ -11,7 +11,11 @@ from typing import Any, ClassVar
 
 from steer_llm_sdk.testing.formats.anthropic import Anthropic
 from steer_llm_sdk.testing.formats.base import Format, compact, texts_of
-from steer_llm_sdk.testing.formats.event_messages import event_message, string_headers
+from steer_llm_sdk.testing.formats.event_messages import (
+    event_message,
+    event_prelude,
+    string_headers,
+)
 from steer_llm_sdk.testing.plan import Piece, RecordedRequest
 from steer_llm_sdk.testing.reports import ErrorKind, Report
 from steer_llm_sdk.testing.scripts import Script
@@ -39,6 +43,7 @@ class _Amazon(Format):
     content_type = CONTENT_TYPE
     # There is none; an event of a type that nobody knows means nothing either.
     keep_alive = event_message(b"{}", string_headers(event_type="ping", message_type="event"))
+    frame_begin = event_prelude(2**31 - 1)
 
     def error_body(self, report: Report) -> Any:
         """``{"__type", "message"}``; Amazon says the type in a header, too."""

@@ -16,9 +16,19 @@ def event_message(payload: bytes, headers: bytes = b"") -> bytes:
         headers: The headers, one after another.
     """
     length = 12 + len(headers) + len(payload) + 4
-    prelude = struct.pack(">II", length, len(headers))
-    body = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
+    body = event_prelude(length, len(headers)) + headers + payload
     return body + struct.pack(">I", crc32(body))
+
+
+def event_prelude(length: int, header_bytes: int = 0) -> bytes:
+    """Write what a message begins with.
+
+    Args:
+        length: How long the message is, with its prelude and its last checksum.
+        header_bytes: How long its headers are.
+    """
+    lengths = struct.pack(">II", length, header_bytes)
+    return lengths + struct.pack(">I", crc32(lengths))
 
 
 def string_headers(**values: str) -> bytes:
