@@ -19,7 +19,9 @@ from steer_llm_sdk.streaming.processor import (
     EventTransformer,
     RedactTransformer,
 )
+from steer_llm_sdk.testing.formats.event_messages import event_message, string_headers
 from support.corpus import corpus_folder
+from support.every_format import BINARY
 from support.planted import (
     HALVES,
     PROVIDERS,
@@ -31,13 +33,16 @@ from support.planted import (
     chunks_of,
     everything_in,
     letters,
+    packed,
     read,
     recorded_bodies,
     smallest_with_each,
 )
 from support.rich_bodies import ERRORS, RICH
+from support.rich_events import header_errors
 
 WIRES = list(PROVIDERS)
+LINES = BINARY | {"ollama"}
 
 
 def by_hand(value: Any) -> Any:
@@ -167,10 +172,26 @@ async def test_nor_in_the_pieces_in_which_it_comes(wire: str) -> None:
 # --- errors -----------------------------------------------------------------------------------
 
 
-def frame(wire: str, value: Any, *, is_cut: bool = False) -> bytes:
-    text = json.dumps(value)
-    text = text[: text.index(SECRET) + len(SECRET)] if is_cut else text
-    return f"{text}\n".encode() if wire == "ollama" else f"data: {text}\n\n".encode()
+EXCEPTION = string_headers(exception_type="modelStreamErrorException", message_type="exception")
+CHUNK = string_headers(event_type="chunk", message_type="event")
+DELTA = string_headers(event_type="contentBlockDelta", message_type="event")
+
+
+def frame(wire: str, value: Any) -> bytes:
+    """An error inside a stream."""
+    text = json.dumps(value).encode()
+    if wire in BINARY and value.get("type") != "error":
+        return event_message(text, EXCEPTION)
+    return frame_of(wire, text)
+
+
+def frame_of(wire: str, text: bytes) -> bytes:
+    """A frame with this payload."""
+    if wire == "bedrock":
+        return event_message(text, DELTA)
+    if wire == "bedrock-anthropic":
+        return event_message(packed(text), CHUNK)
+    return text + b"\n" if wire == "ollama" else b"data: " + text + b"\n\n"
 
 
 def planted_errors(wire: str) -> Iterator[tuple[Field, Any]]:
@@ -182,8 +203,7 @@ def planted_errors(wire: str) -> Iterator[tuple[Field, Any]]:
 
 def beginning(wire: str) -> bytes:
     """The first frames of an answer."""
-    parts = RICH[wire].split(b"\n")
-    return b"\n".join(parts[: 4 if wire == "ollama" else 12]) + b"\n"
+    return body_of(RICH[wire]).beginning(4 if wire in LINES else 12)
 
 
 @everywhere
@@ -194,6 +214,17 @@ async def test_what_is_redacted_is_in_no_error_inside_the_stream(wire: str, name
             done = await read(playing, PROVIDERS[wire], options(TRANSFORMERS[name], max_retries=0))
 
             assert SECRET not in done.seen, field
+
+
+@pytest.mark.parametrize("name", IN_ALL)
+@pytest.mark.parametrize("wire", sorted(BINARY))
+async def test_what_is_redacted_is_in_no_error_that_stands_in_headers(wire: str, name: str) -> None:
+    for error in header_errors(SECRET):
+        playing = Playing([beginning(wire) + error])
+        done = await read(playing, PROVIDERS[wire], options(TRANSFORMERS[name], max_retries=0))
+
+        assert isinstance(done.response.error, ProviderError)
+        assert SECRET not in done.seen
 
 
 @everywhere
@@ -244,9 +275,7 @@ async def test_what_is_redacted_is_not_quoted_from_what_is_no_stream(
 async def test_a_broken_frame_is_not_quoted(wire: str, name: str) -> None:
     words = next(body for field, body in smallest_with_each([RICH[wire]]).items())
     for field in set(words.fields()):
-        data = words.planted(field, lambda _: f"in {SECRET}")
-        broken = data[: data.index(SECRET.encode()) + len(SECRET)] + b"\n\n" + data
-        playing = Playing([broken])
+        playing = Playing([words.broken(field, lambda _: f"in {SECRET}")])
         done = await read(playing, PROVIDERS[wire], options(TRANSFORMERS[name], max_retries=0))
 
         assert SECRET not in done.seen, field
@@ -255,9 +284,8 @@ async def test_a_broken_frame_is_not_quoted(wire: str, name: str) -> None:
 @pytest.mark.parametrize("wire", WIRES)
 async def test_half_a_secret_is_not_quoted_from_a_broken_frame(wire: str) -> None:
     """The other half may have come before, and be in the text."""
-    end = b"\n" if wire == "ollama" else b"\n\n"
-    start = b"" if wire == "ollama" else b"data: "
-    data = beginning(wire) + end + start + b'{"broken": "' + HALVES[1].encode() + end
+    end = b"" if wire in BINARY else b"\n"
+    data = beginning(wire) + end + frame_of(wire, b'{"broken": "' + HALVES[1].encode())
     done = await read(Playing([data]), PROVIDERS[wire], options([REDACT], max_retries=0))
 
     assert isinstance(done.response.error, ProtocolError)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
-from steer_llm_sdk import ProviderSettings, SteerError, SteerLLMClient
+from steer_llm_sdk import SteerError, SteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.testing.formats.event_messages import event_message
 from support.corpus import recorded
+from support.every_format import settings_of
 
 SECRET = "zqxjkvwy"
 HALVES = ("zqxj", "kvwy")
@@ -32,26 +36,63 @@ PROVIDERS: Mapping[str, str] = {
     "gemini": "gemini",
     "mistral": "mistral",
     "ollama": "ollama",
+    "cohere": "cohere",
+    "gemini-interactions": "gemini-interactions",
+    "bedrock": "bedrock",
+    "bedrock-anthropic": "bedrock-anthropic",
 }
+
+# What is asked at all of them.
+_ASKED = tuple(dict.fromkeys(PROVIDERS.values()))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a body.
+
+    Attributes:
+        write: Gives its bytes for a JSON text.
+        value: The value of a frame; None where it is none, and its bytes are always the same.
+    """
+
+    write: Callable[[bytes], bytes]
+    value: Any = None
 
 
 @dataclass(frozen=True)
 class Body:
-    """A body in lines; those that are frames hold a value.
+    """A body in pieces: lines of text, or event messages.
 
     Attributes:
-        lines: What stands before a frame's JSON on its line, and its value; None for other lines.
+        pieces: Those that are frames hold a value.
+        end: What stands between them.
     """
 
-    lines: tuple[tuple[bytes, Any], ...]
+    pieces: tuple[Piece, ...]
+    end: bytes
 
     def fields(self) -> Iterator[Field]:
         """The fields that hold a string or a number."""
-        for _, value in self.lines:
-            yield from _fields(value)
+        for piece in self.pieces:
+            yield from _fields(piece.value)
 
     def planted(self, at: Field, texts: Callable[[int], str]) -> bytes:
         """The bytes, with ``texts(n)`` as the n-th value of a field."""
+        return self.end.join(piece.write(text) for piece, text in self._planted(at, texts))
+
+    def broken(self, at: Field, texts: Callable[[int], str]) -> bytes:
+        """As `planted`; the first frame that has the secret is cut behind it, and is sent again."""
+        written = b""
+        for piece, text in self._planted(at, texts):
+            before, found, _ = text.partition(SECRET.encode())
+            if found:
+                return (
+                    written + piece.write(before + found) + self.end * 2 + self.planted(at, texts)
+                )
+            written += piece.write(text) + self.end
+        raise AssertionError(f"nothing was planted at {at}")
+
+    def _planted(self, at: Field, texts: Callable[[int], str]) -> Iterator[tuple[Piece, bytes]]:
         count = iter(range(1_000_000))
 
         def plant(value: Any, path: Field) -> Any:
@@ -63,24 +104,52 @@ class Body:
                 return [plant(one, (*path, "[]")) for one in value]
             return value
 
-        return b"\n".join(
-            before if value is None else before + json.dumps(plant(value, ())).encode()
-            for before, value in self.lines
-        )
+        for piece in self.pieces:
+            yield piece, b"" if piece.value is None else json.dumps(plant(piece.value, ())).encode()
+
+    def beginning(self, pieces: int) -> bytes:
+        """The bytes of the first pieces."""
+        first = [(piece, json.dumps(piece.value).encode()) for piece in self.pieces[:pieces]]
+        return b"".join(piece.write(text) + self.end for piece, text in first)
 
 
 def body_of(data: bytes) -> Body:
-    """Read a body of server-sent events, or of lines of JSON."""
-    return Body(tuple(_line(line.rstrip(b"\r")) for line in data.split(b"\n")))
+    """Read a body of server-sent events, of lines of JSON, or of Amazon's event messages."""
+    if data.startswith(b"\0"):
+        return Body(tuple(_messages(data)), b"")
+    return Body(tuple(_line(line.rstrip(b"\r")) for line in data.split(b"\n")), b"\n")
 
 
-def _line(line: bytes) -> tuple[bytes, Any]:
+def _line(line: bytes) -> Piece:
     before = b"data: " if line.startswith(b"data:") else b""
     try:
         value = json.loads(line.removeprefix(b"data:"))
     except ValueError:
-        return line, None
-    return (before, value) if isinstance(value, dict) else (line, None)
+        value = None
+    if isinstance(value, dict):
+        return Piece(lambda text: before + text, value)
+    return Piece(lambda _: line)
+
+
+def _messages(data: bytes) -> Iterator[Piece]:
+    while data:
+        length, header_bytes = struct.unpack_from(">II", data)
+        headers, payload = data[12 : 12 + header_bytes], data[12 + header_bytes : length - 4]
+        yield _message(headers, json.loads(payload))
+        data = data[length:]
+
+
+def _message(headers: bytes, value: Any) -> Piece:
+    """A message; of one that holds an event of the model's own, that event is the value."""
+    if isinstance(value.get("bytes"), str):
+        inner = json.loads(b64decode(value["bytes"]))
+        return Piece(lambda text: event_message(packed(text), headers), inner)
+    return Piece(lambda text: event_message(text, headers), value)
+
+
+def packed(text: bytes) -> bytes:
+    """The payload that holds an event of the model's own."""
+    return json.dumps({"bytes": b64encode(text).decode()}).encode()
 
 
 def _fields(value: Any, path: Field = ()) -> Iterator[Field]:
@@ -174,7 +243,7 @@ async def read(
     transport: Playing, provider: str, options: StreamingOptions, **arguments: Any
 ) -> Read:
     """Read one stream to its end, whatever that is."""
-    settings = {name: ProviderSettings(api_key="k" * 12) for name in PROVIDERS.values()}
+    settings = settings_of(_ASKED, api_key="k" * 12)
     options = options.replace(raise_on_error=False)
     seen = ""
     async with SteerLLMClient(providers=settings, transport=transport) as client:

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from support.rich_events import BEDROCK, COHERE, EVENT_ERRORS, INTERACTIONS, in_chunks
+
 
 def _sse(*values: Any, named: bool = False, done: bool = False) -> bytes:
     lines = []
@@ -365,12 +367,22 @@ RICH: Mapping[str, bytes] = {
     "gemini": _GEMINI,
     "mistral": _MISTRAL,
     "ollama": _OLLAMA,
+    "cohere": COHERE,
+    "gemini-interactions": INTERACTIONS,
+    "bedrock": BEDROCK,
+    "bedrock-anthropic": in_chunks(_ANTHROPIC),
 }
 
 
 def _openai_error(**more: Any) -> dict[str, Any]:
     return {"error": {"message": "words", "type": "server_error", "code": "c", **more}}
 
+
+_ANTHROPIC_ERROR = {
+    "type": "error",
+    "error": {"type": "overloaded_error", "message": "words", "details": {"why": "words"}},
+    "request_id": "words",
+}
 
 # What each format sends when it fails: inside the stream, and as the body of a status.
 ERRORS: Mapping[str, tuple[dict[str, Any], ...]] = {
@@ -393,13 +405,7 @@ ERRORS: Mapping[str, tuple[dict[str, Any], ...]] = {
             "response": _response(status="incomplete", incomplete_details={"reason": "words"}),
         },
     ),
-    "anthropic": (
-        {
-            "type": "error",
-            "error": {"type": "overloaded_error", "message": "words", "details": {"why": "words"}},
-            "request_id": "words",
-        },
-    ),
+    "anthropic": (_ANTHROPIC_ERROR,),
     "gemini": (
         {
             "error": {
@@ -421,4 +427,6 @@ ERRORS: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"detail": [{"loc": ["words"], "msg": "words"}]},
     ),
     "ollama": ({"error": "words"}, {"error": {"message": "words", "type": "words"}}),
+    **EVENT_ERRORS,
+    "bedrock-anthropic": (*EVENT_ERRORS["bedrock-anthropic"], _ANTHROPIC_ERROR),
 }
