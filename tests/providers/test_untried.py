@@ -69,25 +69,34 @@ async def test_usage_is_asked_for_where_it_must_be(name: str) -> None:
 
 
 BY_SWITCH = {"thinking": {"type": "enabled"}}
+SWITCHED_OFF = {"thinking": {"type": "disabled"}}
 OFF = {"chat_template_kwargs": {"enable_thinking": False}}
 HIGH = {"reasoning_effort": "high"}
 CLAUDES = {"thinking": {"type": "enabled", "budget_tokens": 2048}}
 
 # By provider: what "high", "none" and a budget say; None where it is refused.
 REASONING: dict[str, tuple[Any, Any, Any]] = {
-    "zai": (BY_SWITCH, {"thinking": {"type": "disabled"}}, None),
+    "zai": (BY_SWITCH | HIGH, SWITCHED_OFF, None),
     "alibaba": (
         {"enable_thinking": True},
         {"enable_thinking": False},
         {"enable_thinking": True, "thinking_budget": 2048},
     ),
-    "minimax": (None, None, None),
-    "nvidia": (HIGH, OFF, None),
+    "minimax": (
+        {"thinking": {"type": "adaptive"}, "reasoning_split": True},
+        SWITCHED_OFF,
+        None,
+    ),
+    "nvidia": (
+        HIGH,
+        OFF,
+        {"chat_template_kwargs": {"enable_thinking": True}, "reasoning_budget": 2048},
+    ),
     "sambanova": (HIGH, OFF, None),
     "github-copilot": (HIGH, {"reasoning_effort": "none"}, None),
     "cloudflare": (HIGH, {"reasoning_effort": "none"}, None),
     "databricks": (HIGH, {"reasoning_effort": "none"}, CLAUDES),
-    "venice": (HIGH, {"venice_parameters": {"disable_thinking": True}}, None),
+    "venice": (HIGH, {"reasoning_effort": "none"}, None),
     "vercel": (
         {"reasoning": {"effort": "high"}},
         {"reasoning": {"effort": "none"}},
@@ -157,6 +166,33 @@ async def test_copilot_is_told_which_editor_asks() -> None:
     request = await request_of("github-copilot")
 
     assert request.headers["copilot-integration-id"] == "vscode-chat"
+    assert request.headers["editor-version"].startswith("vscode/")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_arguments_of_calls_are_asked_for_in_pieces_where_they_must_be(name: str) -> None:
+    tool = {"name": "f", "parameters": {"type": "object"}}
+
+    without = json.loads((await request_of(name)).body)
+    body = json.loads((await request_of(name, tools=[tool])).body)
+
+    assert "tool_stream" not in without
+    assert body.get("tool_stream") is (True if name == "zai" else None)
+
+
+@pytest.mark.parametrize("word", ["minimal", "low", "medium", "high"])
+async def test_zai_takes_two_of_the_words_beside_its_switch(word: str) -> None:
+    body = json.loads((await request_of("zai", reasoning=word)).body)
+
+    assert body["thinking"] == {"type": "enabled"}
+    assert body["reasoning_effort"] == ("low" if word in {"minimal", "low"} else "high")
+
+
+async def test_minimax_limits_the_answer_by_the_newer_field() -> None:
+    body = json.loads((await request_of("minimax", max_tokens=9)).body)
+
+    assert body["max_completion_tokens"] == 9
+    assert "max_tokens" not in body
 
 
 async def test_the_callers_headers_count_more() -> None:

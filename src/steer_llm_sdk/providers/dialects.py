@@ -44,6 +44,7 @@ class Dialect:
         documents: How a document is spelled: as a ``file``, as one that may be a URL, or Mistral's
             way; None where there is no such thing.
         audio_formats: The formats of audio that it takes; none where it takes no audio.
+        beside_tools: What is said beside tools, so that calls are streamed.
         reasoning: How it is told how much to reason.
         prefill: How an answer that was cut is taken up again; None where it cannot be.
         home: The domains where this dialect is spoken; at any other host the common one is. Empty:
@@ -60,6 +61,7 @@ class Dialect:
     knows_limits: bool = False
     documents: Literal["file", "file_by_url", "document_url"] | None = "file"
     audio_formats: tuple[str, ...] = ("wav", "mp3")
+    beside_tools: Mapping[str, Any] = field(default_factory=dict)
     reasoning: ReasoningSpelling = _BY_WORDS
     prefill: Prefill | None = None
     home: tuple[str, ...] = ()

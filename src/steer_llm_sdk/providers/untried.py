@@ -6,21 +6,15 @@ decoder reads from everyone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from steer_llm_sdk.providers.compatible import NO_THINKING, VLLM, row
 from steer_llm_sdk.providers.dialects import Dialect, Prefill, ProviderRow
 from steer_llm_sdk.providers.reasoning import EFFORTS, ReasoningSpelling, effort_at
 
 _WORDS = tuple(word for word in EFFORTS if word != "none")
-
-# A switch, for models that know no words.
-_SWITCH = ReasoningSpelling(
-    {
-        "none": {"thinking": {"type": "disabled"}},
-        **{word: {"thinking": {"type": "enabled"}} for word in _WORDS},
-    }
-)
 
 # Words, and a budget in Anthropic's spelling for models of theirs.
 _WORDS_OR_BUDGET = replace(
@@ -29,13 +23,32 @@ _WORDS_OR_BUDGET = replace(
     beside_budget={"thinking": {"type": "enabled"}},
 )
 
+
+def _switch(on: str, beside: Mapping[str, Mapping[str, Any]]) -> ReasoningSpelling:
+    """A switch called ``thinking``, and what is said beside each word."""
+    off: Mapping[str, Any] = {"thinking": {"type": "disabled"}}
+    words = {word: {"thinking": {"type": on}, **beside.get(word, {})} for word in _WORDS}
+    return ReasoningSpelling({"none": off, **words})
+
+
 # https://docs.z.ai/api-reference/llm/chat-completion: usage comes unasked; JSON without a schema.
+# https://docs.z.ai/guides/tools/stream-tool: the arguments of a call come in pieces where that is
+# asked for. Beside the switch, newer models take a word: "low", "high" or "max".
 ZAI = Dialect(
     asks_for_usage=False,
     takes_json_schema=False,
     documents=None,
     audio_formats=(),
-    reasoning=_SWITCH,
+    beside_tools={"tool_stream": True},
+    reasoning=_switch(
+        "enabled",
+        {
+            "minimal": {"reasoning_effort": "low"},
+            "low": {"reasoning_effort": "low"},
+            "medium": {"reasoning_effort": "high"},
+            "high": {"reasoning_effort": "high"},
+        },
+    ),
 )
 # https://www.alibabacloud.com/help/en/model-studio/deep-thinking, and its partial mode: an answer
 # that is begun is marked, and gone on with.
@@ -51,18 +64,29 @@ ALIBABA = Dialect(
     ),
     prefill=Prefill(message={"partial": True}),
 )
-# https://platform.minimax.io/docs/api-reference/text-openai-api: its models always reason.
+# https://platform.minimax.io/docs/api-reference/text-openai-api: a switch, which models before M3
+# pass over; what the model thinks stands in its text, unless it is asked for apart.
 MINIMAX = Dialect(
+    max_tokens_field="max_completion_tokens",
     takes_json_schema=False,
     documents=None,
     audio_formats=(),
-    reasoning=ReasoningSpelling({}),
+    reasoning=_switch("adaptive", {word: {"reasoning_split": True} for word in _WORDS}),
 )
-# https://docs.api.nvidia.com/nim/reference/llm-apis and
 # https://docs.sambanova.ai/docs/en/features/openai-compatibility: open models behind vLLM's words.
 OPEN_MODELS = Dialect(
     documents=None,
     reasoning=effort_at("reasoning_effort", none=NO_THINKING, minimal="low"),
+)
+# https://docs.nvidia.com/nim/large-language-models/latest/reasoning-model.html, and the examples of
+# https://build.nvidia.com: the same, and a budget.
+NVIDIA = replace(
+    OPEN_MODELS,
+    reasoning=replace(
+        OPEN_MODELS.reasoning,
+        budget=("reasoning_budget",),
+        beside_budget={"chat_template_kwargs": {"enable_thinking": True}},
+    ),
 )
 # https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/
 CLOUDFLARE = Dialect(documents=None, reasoning=effort_at("reasoning_effort", minimal="low"))
@@ -70,13 +94,9 @@ CLOUDFLARE = Dialect(documents=None, reasoning=effort_at("reasoning_effort", min
 # gateway that takes all that its providers take: https://docs.litellm.ai/docs/reasoning_content
 DATABRICKS = Dialect(documents=None, audio_formats=(), reasoning=_WORDS_OR_BUDGET)
 LITELLM = Dialect(documents="file_by_url", reasoning=_WORDS_OR_BUDGET)
-# https://docs.venice.ai/api-reference/api-spec: what is its own stands in an object of its own.
-VENICE = Dialect(
-    documents=None,
-    reasoning=effort_at(
-        "reasoning_effort", none={"venice_parameters": {"disable_thinking": True}}, minimal="low"
-    ),
-)
+# https://docs.venice.ai/overview/guides/reasoning-models: all words, "none" among them; and
+# https://docs.deepinfra.com/chat/reasoning, which has the same.
+ALL_WORDS = Dialect(documents=None)
 # https://vercel.com/docs/ai-gateway/models-and-providers/reasoning
 VERCEL = Dialect(
     reasoning=replace(effort_at("reasoning", "effort"), budget=("reasoning", "max_tokens"))
@@ -92,6 +112,10 @@ SGLANG = replace(
     ),
 )
 
+# What Copilot wants to hear of the editor that asks; it answers to those alone that it knows:
+# https://github.com/BerriAI/litellm/issues/13256
+_EDITOR = {"copilot-integration-id": "vscode-chat", "editor-version": "vscode/1.107.0"}
+
 UNTRIED: tuple[ProviderRow, ...] = tuple(
     replace(each, is_tried=False)
     for each in (
@@ -104,16 +128,20 @@ UNTRIED: tuple[ProviderRow, ...] = tuple(
             urls=("DASHSCOPE_BASE_URL",),
         ),
         row("minimax", "https://api.minimax.io/v1", MINIMAX),
-        row("nvidia", "https://integrate.api.nvidia.com/v1", OPEN_MODELS),
+        row(
+            "nvidia",
+            "https://integrate.api.nvidia.com/v1",
+            NVIDIA,
+            keys=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
+        ),
         row("sambanova", "https://api.sambanova.ai/v1", OPEN_MODELS),
-        # Copilot answers to those alone who say which editor they are.
         replace(
             row(
                 "github-copilot",
                 "https://api.githubcopilot.com",
                 keys=("GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN"),
             ),
-            headers={"copilot-integration-id": "vscode-chat"},
+            headers=_EDITOR,
         ),
         # The account, or the workspace, is a part of the address.
         row(
@@ -122,21 +150,35 @@ UNTRIED: tuple[ProviderRow, ...] = tuple(
             CLOUDFLARE,
             keys=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
         ),
-        row("databricks", None, DATABRICKS, keys=("DATABRICKS_TOKEN",)),
-        row("venice", "https://api.venice.ai/api/v1", VENICE),
+        row(
+            "databricks",
+            None,
+            DATABRICKS,
+            keys=("DATABRICKS_TOKEN", "DATABRICKS_API_KEY"),
+            urls=("DATABRICKS_API_BASE",),
+        ),
+        row("venice", "https://api.venice.ai/api/v1", ALL_WORDS),
         row(
             "vercel",
             "https://ai-gateway.vercel.sh/v1",
             VERCEL,
-            keys=("AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"),
+            keys=("AI_GATEWAY_API_KEY", "VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"),
             urls=("AI_GATEWAY_BASE_URL",),
         ),
         row(
             "deepinfra",
             "https://api.deepinfra.com/v1/openai",
-            keys=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
+            ALL_WORDS,
+            keys=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN", "DEEPINFRA_API_TOKEN"),
         ),
-        row("litellm", "http://localhost:4000/v1", LITELLM, needs_key=False),
+        row(
+            "litellm",
+            "http://localhost:4000/v1",
+            LITELLM,
+            keys=("LITELLM_API_KEY", "LITELLM_PROXY_API_KEY"),
+            urls=("LITELLM_PROXY_API_BASE",),
+            needs_key=False,
+        ),
         row("sglang", "http://localhost:30000/v1", SGLANG, needs_key=False),
     )
 )

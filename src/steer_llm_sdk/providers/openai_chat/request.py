@@ -77,6 +77,7 @@ def _build_body(chat: ChatRequest, provider: str, dialect: Dialect, wire: str) -
         "messages": list(_build_messages(chat, dialect, wire)),
         "stream": True,
         **without_none(optional),
+        **(dialect.beside_tools if chat.tools else {}),
     }
 
 
