@@ -18,7 +18,7 @@ from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 from steer_llm_sdk.testing import check_stream
-from support.corpus import Recorded, corpus_folder, corpus_params, fold, recorded
+from support.corpus import Recorded, corpus_folder, every_stream, fold, recorded
 from support.pure_road import Travelled, travel
 from support.recorded_formats import WIRES
 
@@ -34,7 +34,7 @@ FOREIGN = (
     "writer-completions",
 )
 
-STREAMS = corpus_params(*WIRES)
+streams = every_stream(*WIRES)
 
 # Every recorded stream that does not end in `complete`, with the error, and why that is right.
 CUT_IN_A_CALL = "IncompleteToolCallError"  # max_tokens ran out inside the arguments
@@ -78,7 +78,7 @@ def test_the_streams_that_fail_are_listed() -> None:
     assert failing == FAILED
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_stream_has_one_start_one_end_and_all_in_order(stream: Recorded) -> None:
     travelled = road(stream)
 
@@ -87,7 +87,7 @@ def test_a_stream_has_one_start_one_end_and_all_in_order(stream: Recorded) -> No
     assert summary.is_complete == (stream.id not in FAILED)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_response_differs_from_the_oracle_only_where_the_decoder_does(stream: Recorded) -> None:
     response = road(stream).response
 
@@ -95,7 +95,7 @@ def test_a_response_differs_from_the_oracle_only_where_the_decoder_does(stream: 
     assert differing(stream, told(response)) == differing(stream, folded(stream))
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_only_a_call_that_was_cut_is_incomplete(stream: Recorded) -> None:
     response = road(stream).response
 
@@ -105,7 +105,7 @@ def test_only_a_call_that_was_cut_is_incomplete(stream: Recorded) -> None:
         assert call.get("type") == "custom" or isinstance(json.loads(call["arguments"]), dict)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_usage_is_reported_unless_there_was_none(stream: Recorded) -> None:
     travelled = road(stream)
 
@@ -115,7 +115,7 @@ def test_usage_is_reported_unless_there_was_none(stream: Recorded) -> None:
         assert usage[0].is_estimated == (not stream.oracle.get("usage"))
 
 
-@pytest.mark.parametrize("stream", corpus_params(*FOREIGN))
+@every_stream(*FOREIGN)
 @pytest.mark.parametrize("wire", [OpenAIChat, Gemini, Ollama, AnthropicMessages, OpenAIResponses])
 def test_a_format_that_is_not_built_here_ends_cleanly_or_in_a_protocol_error(
     stream: Recorded, wire: type[WireFormat]

@@ -7,22 +7,20 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.parts import Part, ProviderPart, ReasoningPart, ToolCallPart
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.providers.base import Endpoint
-from support.corpus import Recorded, corpus_params, cut
+from support.corpus import Recorded, cut, every_stream
 from support.pure_road import Travelled, travel
 from support.recorded_formats import WIRES
 
 CUTS = 12
 LANES = ("text", "reasoning", "commentary", "refusal")
 
-streams = pytest.mark.parametrize("stream", corpus_params(*WIRES))
+streams = every_stream(*WIRES)
 
 
 def road(stream: Recorded, chunks: Iterable[bytes] | None = None) -> Travelled:
@@ -142,7 +140,7 @@ def given_back(parts: Iterable[Part], kind: type[Part], key: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("stream", corpus_params("anthropic"))
+@every_stream("anthropic")
 def test_anthropic_gets_its_blocks_in_order_with_their_signatures(stream: Recorded) -> None:
     opened: list[str] = []
     signatures: list[str] = []
@@ -168,7 +166,7 @@ def test_anthropic_gets_its_blocks_in_order_with_their_signatures(stream: Record
         )
 
 
-@pytest.mark.parametrize("stream", corpus_params("openai-chat", "mistral"))
+@every_stream("openai-chat", "mistral")
 def test_chat_completions_get_their_reasoning_back(stream: Recorded) -> None:
     wire = stream.index["wire"]
     response = road(stream).response
@@ -227,7 +225,7 @@ def mark_of(item: dict[str, Any]) -> tuple[Any, ...]:
     return kind, item.get("call_id"), item.get("name")
 
 
-@pytest.mark.parametrize("stream", corpus_params("openai-responses"))
+@every_stream("openai-responses")
 def test_responses_get_their_items_back_in_their_order(stream: Recorded) -> None:
     response = road(stream).response
     items = closed_items(stream)
@@ -246,7 +244,7 @@ def test_responses_get_their_items_back_in_their_order(stream: Recorded) -> None
     ]
 
 
-@pytest.mark.parametrize("stream", corpus_params("gemini"))
+@every_stream("gemini")
 def test_gemini_gets_its_signatures_and_parts_back_in_their_order(stream: Recorded) -> None:
     response = road(stream).response
     if not response.ok:
@@ -288,7 +286,7 @@ def signatures(parts: list[dict[str, Any]]) -> list[str]:
     return [part["thoughtSignature"] for part in parts if part.get("thoughtSignature")]
 
 
-@pytest.mark.parametrize("stream", corpus_params("ollama"))
+@every_stream("ollama")
 def test_ollama_gets_its_thinking_back(stream: Recorded) -> None:
     response = road(stream).response
 

@@ -10,7 +10,7 @@ import pytest
 
 from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.structured.parser import IncrementalJSONParser, JSONPathEvent
-from support.corpus import Recorded, recorded
+from support.corpus import Recorded, every_stream
 from support.growing import is_grown
 
 _NO_JSON: Any = object()
@@ -24,16 +24,6 @@ def _json_texts(stream: Recorded) -> list[str]:
     return [text for text in answers if text] + [
         call["arguments"] for call in calls if call["arguments"]
     ]
-
-
-def _params() -> list[Any]:
-    found = [
-        pytest.param(text, id=f"{stream.id}-{at}")
-        for stream in recorded()
-        for at, text in enumerate(_json_texts(stream))
-    ]
-    reason = "the recorded streams are not here: set STEER_CORPUS to run"
-    return found or [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no-corpus")]
 
 
 def _loaded(text: str) -> Any:
@@ -63,13 +53,16 @@ def _read(text: str, size: int) -> tuple[Any, list[JSONPathEvent]]:
 
 
 @pytest.mark.parametrize("size", [1, 5])
-@pytest.mark.parametrize("text", _params())
-def test_what_a_provider_streamed_is_read_as_json_loads_reads_it(text: str, size: int) -> None:
-    wanted = _loaded(text)
-    if wanted is _NO_JSON:
-        with pytest.raises(InvalidJSONError):
-            _read(text, size)
-        return
-    value, events = _read(text, size)
-    assert value == wanted
-    assert [event.value for event in events if len(event.keys) == 1] == _children(wanted)
+@every_stream()
+def test_what_a_provider_streamed_is_read_as_json_loads_reads_it(
+    stream: Recorded, size: int
+) -> None:
+    for text in _json_texts(stream):
+        wanted = _loaded(text)
+        if wanted is _NO_JSON:
+            with pytest.raises(InvalidJSONError):
+                _read(text, size)
+            continue
+        value, events = _read(text, size)
+        assert value == wanted
+        assert [event.value for event in events if len(event.keys) == 1] == _children(wanted)

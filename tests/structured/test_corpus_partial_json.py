@@ -17,13 +17,13 @@ from steer_llm_sdk.structured import (
     read_response_format,
 )
 from steer_llm_sdk.structured.parser import JSONPathEvent
-from support.corpus import Recorded, corpus_folder, corpus_params, recorded
+from support.corpus import Recorded, corpus_folder, every_stream, recorded
 from support.growing import is_grown
 from support.pure_road import MAX_FRAME_BYTES, new_lifecycle
 from support.recorded_formats import WIRES
 
 ANY_JSON = read_response_format({"type": "json_object"}, validate_schema=False)
-STREAMS = corpus_params(*WIRES)
+streams = every_stream(*WIRES)
 _NO_JSON: Any = object()
 
 # Where the oracle counts calls otherwise: what they must be, the next test says.
@@ -112,7 +112,7 @@ def arguments_of(call: Mapping[str, Any]) -> Any:
     return {} if text in {"", "null"} else loaded(text)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_arguments_are_never_taken_back_and_end_as_the_oracle_has_them(stream: Recorded) -> None:
     looker = Looker(stream)
     wanted = list(stream.oracle.get("tool_calls") or ())
@@ -127,7 +127,7 @@ def test_arguments_are_never_taken_back_and_end_as_the_oracle_has_them(stream: R
             assert (value or {}) == whole
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_finished_calls_are_those_whose_arguments_were_shown(stream: Recorded) -> None:
     looker = Looker(stream)
     finished = [
@@ -142,7 +142,7 @@ def test_finished_calls_are_those_whose_arguments_were_shown(stream: Recorded) -
         assert finished == shown
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_an_answer_in_json_is_never_taken_back_and_ends_as_json_loads_has_it(
     stream: Recorded,
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.providers.base import WireFormat
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
+BATCH = 100  # so many streams are judged in one test
+
+Row = Mapping[str, Any]
+Check = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,12 @@ class Recorded:
     body: bytes
     index: dict[str, Any]
     oracle: dict[str, Any]
+
+
+def _folder() -> Path:
+    folder = corpus_folder()
+    assert folder is not None, "set STEER_CORPUS"
+    return folder
 
 
 def corpus_folder() -> Path | None:
@@ -56,22 +67,81 @@ def _rows(folder: Path, name: str) -> tuple[dict[str, Any], ...]:
     return tuple(json.loads(line) for line in lines)
 
 
+@functools.cache
+def _read(folder: Path) -> Mapping[str, Recorded]:
+    oracle = {row["id"]: row for row in _rows(folder, "oracle.jsonl")}
+    return {
+        row["id"]: Recorded(row["id"], (folder / row["file"]).read_bytes(), row, oracle[row["id"]])
+        for row in _rows(folder, "index.jsonl")
+    }
+
+
 def recorded(*wires: str) -> Iterator[Recorded]:
     """The recorded streams of these wire formats; of all, when none is named."""
     folder = corpus_folder()
-    if folder is None:
+    if folder is not None:
+        every = _read(folder).values()
+        yield from (stream for stream in every if not wires or stream.index["wire"] in wires)
+
+
+def every_stream(
+    *wires: str, where: Callable[[Row], bool] = lambda _: True
+) -> Callable[[Check], Check]:
+    """Let a test of one `stream` judge each recorded stream of these formats, many in one test.
+
+    A test of its own for each stream costs more than what it looks at. None stops at the first that
+    fails: all are judged, and those that failed are named.
+
+    Args:
+        wires: The formats; all, when none is named.
+        where: Which of their rows in the index are meant.
+    """
+
+    def decorate(check: Check) -> Check:
+        @functools.wraps(check)
+        def judge(ids: Sequence[str], **others: Any) -> None:
+            judge_each(check, [_read(_folder())[each] for each in ids], **others)
+
+        seen = inspect.signature(check)
+        named = [
+            each.replace(name="ids") if each.name == "stream" else each
+            for each in seen.parameters.values()
+        ]
+        vars(judge)["__signature__"] = seen.replace(parameters=named)
+        return pytest.mark.parametrize("ids", list(_batches(wires, where)))(judge)
+
+    return decorate
+
+
+def judge_each(check: Check, streams: Sequence[Recorded], **others: Any) -> None:
+    """Call a test with each of the streams.
+
+    Raises:
+        ExceptionGroup: Some have failed: the message has their names, and each error its own.
+    """
+    failed: dict[str, Exception] = {}
+    for stream in streams:
+        try:
+            check(stream=stream, **others)
+        except Exception as error:  # noqa: BLE001 - whatever a test may raise
+            error.add_note(f"with the recorded stream {stream.id}")
+            failed[stream.id] = error
+    if failed:
+        told = f"{len(failed)} of {len(streams)} recorded streams failed: {', '.join(failed)}"
+        raise ExceptionGroup(told, list(failed.values()))
+
+
+def _batches(wires: Sequence[str], where: Callable[[Row], bool]) -> Iterator[Any]:
+    """One parameter for so many streams; a single skipped one where there is no corpus."""
+    if corpus_folder() is None:
+        reason = "the recorded streams are not here: set STEER_CORPUS to run"
+        yield pytest.param((), marks=pytest.mark.skip(reason=reason), id="no-corpus")
         return
-    oracle = {row["id"]: row for row in _rows(folder, "oracle.jsonl")}
-    for row in _rows(folder, "index.jsonl"):
-        if not wires or row["wire"] in wires:
-            yield Recorded(row["id"], (folder / row["file"]).read_bytes(), row, oracle[row["id"]])
-
-
-def corpus_params(*wires: str) -> list[Any]:
-    """One parameter a stream; a single skipped one where there is no corpus."""
-    found = [pytest.param(stream, id=stream.id) for stream in recorded(*wires)]
-    reason = "the recorded streams are not here: set STEER_CORPUS to run"
-    return found or [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no-corpus")]
+    rows = _rows(_folder(), "index.jsonl")
+    ids = [row["id"] for row in rows if (not wires or row["wire"] in wires) and where(row)]
+    for at in range(0, len(ids), BATCH):
+        some = ids[at : at + BATCH]
+        yield pytest.param(some, id=f"{some[0]}-to-{some[-1]}")
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from steer_llm_sdk.errors import ProtocolError
 from steer_llm_sdk.models.fragments import Reasoning
 from steer_llm_sdk.providers.anthropic.decoder import FINISH_REASONS, AnthropicMessages
-from support.corpus import Folded, Recorded, corpus_params, cut, fold, recorded
+from support.corpus import Folded, Recorded, corpus_folder, cut, every_stream, fold, recorded
 
 WIRE = AnthropicMessages()
 SMALL_BYTES = 6_000
@@ -36,7 +36,7 @@ NO_ARGUMENTS = frozenset(
     }
 )
 
-streams = pytest.mark.parametrize("stream", corpus_params("anthropic"))
+streams = every_stream("anthropic")
 
 
 def decoded(stream: Recorded) -> Folded:
@@ -137,7 +137,7 @@ def test_a_stream_cut_before_its_end_never_has_one(stream: Recorded) -> None:
     assert not fold(WIRE, [body]).ended
 
 
-@pytest.mark.skipif(not any(recorded("anthropic")), reason="the recorded streams are not here")
+@pytest.mark.skipif(corpus_folder() is None, reason="set STEER_CORPUS to run")
 def test_streams_of_other_formats_are_protocol_errors_or_pass_by() -> None:
     for stream in recorded():
         if stream.index["wire"] != "anthropic":

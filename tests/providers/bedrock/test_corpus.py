@@ -5,23 +5,19 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import pytest
-
 from steer_llm_sdk.models.fragments import Fragment
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, TOTAL
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
-from support.corpus import Folded, Recorded, corpus_params, cut, fold
+from support.corpus import Folded, Recorded, cut, every_stream, fold
 
-CONVERSE = corpus_params("bedrock")
 # Of what other families answer in their own formats, nothing is read here.
-INVOKE = [
-    param
-    for param in corpus_params("bedrock-invoke")
-    if param.values[0] is None or param.values[0].index["inner_wire"] == "anthropic"
-]
-STREAMS = [*CONVERSE, *INVOKE]
+streams = every_stream(
+    "bedrock",
+    "bedrock-invoke",
+    where=lambda row: row["wire"] == "bedrock" or row["inner_wire"] == "anthropic",
+)
 
 # Streams of at most so many bytes are also fed byte by byte.
 SMALL_BYTES = 12_000
@@ -69,12 +65,12 @@ def told(fragments: list[Fragment]) -> list[str]:
     return [repr(fragment) for fragment in fragments]
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> None:
     assert found(read(stream)) == expected(stream)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
     folded = read(stream)
 
@@ -89,7 +85,7 @@ def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
     assert folded.ended == (folded.usage is not None)
 
 
-@pytest.mark.parametrize("stream", CONVERSE)
+@every_stream("bedrock")
 def test_what_the_provider_did_itself_is_kept(stream: Recorded) -> None:
     blocks = [block for extra in read(stream).extras for block in extra.get("content_blocks", ())]
 
@@ -101,7 +97,7 @@ def test_what_the_provider_did_itself_is_kept(stream: Recorded) -> None:
         assert result["toolResult"]["content"]
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_cut_anywhere_gives_the_same_fragments(stream: Recorded) -> None:
     whole, wire = read(stream).fragments, wire_of(stream)
     dice = random.Random(stream.id)
@@ -111,7 +107,7 @@ def test_a_recorded_stream_cut_anywhere_gives_the_same_fragments(stream: Recorde
         assert told(fold(wire, cut(stream.body, places)).fragments) == told(whole)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_byte_by_byte_gives_the_same_fragments(stream: Recorded) -> None:
     body, wire = stream.body[:SMALL_BYTES], wire_of(stream)
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import pytest
-
 from steer_llm_sdk.errors import ServerError
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, TOTAL
 from steer_llm_sdk.providers.cohere.decoder import Cohere
-from support.corpus import Folded, Recorded, corpus_params, cut, fold
+from support.corpus import Folded, Recorded, cut, every_stream, fold
 
 WIRE = Cohere()
-STREAMS = corpus_params("cohere")
+streams = every_stream("cohere")
 
 
 def found(folded: Folded) -> dict[str, Any]:
@@ -26,7 +24,7 @@ def found(folded: Folded) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> None:
     oracle = {**stream.oracle, "tool_plan": stream.oracle.get("tool_plan", "")}
     folded = fold(WIRE, [stream.body])
@@ -38,7 +36,7 @@ def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> 
         assert folded.finish.provider_reason == oracle["finish_reason"]
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -55,7 +53,7 @@ def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
     assert ("citations" in stream.index["features"]) == any("citations" in e for e in folded.extras)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_cut_anywhere_gives_the_same_fragments(stream: Recorded) -> None:
     whole = repr(fold(WIRE, [stream.body]).fragments)
     dice = random.Random(stream.id)

@@ -6,15 +6,13 @@ import json
 import random
 from typing import Any
 
-import pytest
-
 from steer_llm_sdk.models.fragments import Fragment
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, TOTAL
 from steer_llm_sdk.providers.gemini.decoder import Gemini
-from support.corpus import Folded, Recorded, corpus_params, cut, fold
+from support.corpus import Folded, Recorded, cut, every_stream, fold
 
 WIRE = Gemini()
-STREAMS = corpus_params("gemini")
+streams = every_stream("gemini")
 
 # Streams of at most so many bytes are also fed byte by byte.
 SMALL_BYTES = 12_000
@@ -83,11 +81,7 @@ def told(fragments: list[Fragment]) -> list[str]:
     return [repr(fragment) for fragment in fragments]
 
 
-def params(*ids: str) -> list[Any]:
-    return [param for param in STREAMS if param.id in {*ids, "no-corpus"}]
-
-
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> None:
     answer = found(fold(WIRE, [stream.body]), stream.oracle["oracle"])
 
@@ -97,14 +91,14 @@ def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> 
     assert answer == wanted
 
 
-@pytest.mark.parametrize("stream", params(*CALLS))
+@every_stream("gemini", where=lambda row: row["id"] in CALLS)
 def test_a_recorded_call_that_came_piece_by_piece_is_put_together(stream: Recorded) -> None:
     calls = fold(WIRE, [stream.body]).calls
 
     assert [(call["name"], json.loads(call["arguments"])) for call in calls] == CALLS[stream.id]
 
 
-@pytest.mark.parametrize("stream", params(LASAGNA))
+@every_stream("gemini", where=lambda row: row["id"] == LASAGNA)
 def test_a_recorded_call_with_lists_in_objects_is_put_together(stream: Recorded) -> None:
     (call,) = fold(WIRE, [stream.body]).calls
 
@@ -117,7 +111,7 @@ def test_a_recorded_call_with_lists_in_objects_is_put_together(stream: Recorded)
     assert len(recipe["steps"]) == 10
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -129,7 +123,7 @@ def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
     assert (reason == "tool_calls") == bool(folded.calls)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_cut_anywhere_gives_the_same_fragments(stream: Recorded) -> None:
     whole = fold(WIRE, [stream.body]).fragments
     dice = random.Random(stream.id)
@@ -139,7 +133,7 @@ def test_a_recorded_stream_cut_anywhere_gives_the_same_fragments(stream: Recorde
         assert told(fold(WIRE, cut(stream.body, places)).fragments) == told(whole)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_byte_by_byte_gives_the_same_fragments(stream: Recorded) -> None:
     body = stream.body[:SMALL_BYTES]
 

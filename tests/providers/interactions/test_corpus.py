@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, TOTAL
 from steer_llm_sdk.providers.interactions.decoder import Interactions
-from support.corpus import Folded, Recorded, corpus_params, cut, fold
+from support.corpus import Folded, Recorded, cut, every_stream, fold
 
 WIRE = Interactions()
-STREAMS = corpus_params("gemini-interactions")
+streams = every_stream("gemini-interactions")
 
 
 def found(folded: Folded) -> dict[str, Any]:
@@ -24,14 +22,14 @@ def found(folded: Folded) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_says_what_the_oracle_read(stream: Recorded) -> None:
     answer = found(fold(WIRE, [stream.body]))
 
     assert answer == {key: stream.oracle[key] for key in answer}
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_adds_up_and_keeps_its_signatures(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -42,7 +40,7 @@ def test_a_recorded_stream_adds_up_and_keeps_its_signatures(stream: Recorded) ->
     assert stream.body.count(b'"thought_signature"') == repr(folded.fragments).count("'signature'")
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_byte_by_byte_gives_the_same_fragments(stream: Recorded) -> None:
     pieces = fold(WIRE, cut(stream.body, range(len(stream.body)))).fragments
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import pytest
-
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, TOTAL
 from steer_llm_sdk.providers.ollama.decoder import Ollama
-from support.corpus import Folded, Recorded, corpus_params, cut, fold
+from support.corpus import Folded, Recorded, cut, every_stream, fold
 
 WIRE = Ollama()
-STREAMS = corpus_params("ollama")
+streams = every_stream("ollama")
 
 # So many bytes of each stream are also fed byte by byte.
 SMALL_BYTES = 12_000
@@ -28,14 +26,14 @@ def found(folded: Folded) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> None:
     answer = found(fold(WIRE, [stream.body]))
 
     assert answer == {key: stream.oracle[key] for key in answer}
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_ends_by_its_own_marker_and_adds_up(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -48,7 +46,7 @@ def test_a_recorded_stream_ends_by_its_own_marker_and_adds_up(stream: Recorded) 
     assert (folded.finish.reason == "tool_calls") == bool(folded.calls)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_cut_anywhere_gives_the_same_fragments(stream: Recorded) -> None:
     whole = fold(WIRE, [stream.body]).fragments
     dice = random.Random(stream.id)
@@ -58,7 +56,7 @@ def test_a_recorded_stream_cut_anywhere_gives_the_same_fragments(stream: Recorde
         assert fold(WIRE, cut(stream.body, places)).fragments == whole
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_byte_by_byte_gives_the_same_fragments(stream: Recorded) -> None:
     body = stream.body[:SMALL_BYTES]
 

@@ -6,17 +6,15 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from steer_llm_sdk.errors import InvalidRequestError
 from steer_llm_sdk.models.fragments import Extras, Fragment
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.openai_chat.decoder import ChatDecoder, OpenAIChat
 from steer_llm_sdk.providers.openai_chat.mistral import Mistral
 from steer_llm_sdk.wire.frame import Frame
-from support.corpus import Folded, Recorded, corpus_params, cut, fold
+from support.corpus import Folded, Recorded, cut, every_stream, fold
 
-STREAMS = corpus_params("openai-chat", "mistral")
+streams = every_stream("openai-chat", "mistral")
 
 # Where the oracle is not followed, and why.
 DIFFERENCES: dict[tuple[str, str], str] = {
@@ -53,7 +51,7 @@ def told(folded: Folded) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_stream_gives_what_the_oracle_gives(stream: Recorded) -> None:
     folded = fold(wire_of(stream), [stream.body])
 
@@ -65,7 +63,7 @@ def test_a_stream_gives_what_the_oracle_gives(stream: Recorded) -> None:
     assert differing == {place for place in DIFFERENCES if place[0] == stream.id}
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_further_choices_are_those_of_the_oracle(stream: Recorded) -> None:
     folded = fold(wire_of(stream), [stream.body])
 
@@ -80,7 +78,7 @@ def test_further_choices_are_those_of_the_oracle(stream: Recorded) -> None:
     assert others == (stream.oracle.get("choices") or {})
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_stream_ends_in_its_marker_or_in_the_error_that_it_carries(stream: Recorded) -> None:
     folded = fold(wire_of(stream), [stream.body])
 
@@ -92,7 +90,7 @@ def test_a_stream_ends_in_its_marker_or_in_the_error_that_it_carries(stream: Rec
         assert folded.ended or folded.finish
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_the_answer_says_who_gave_it(stream: Recorded) -> None:
     folded = fold(wire_of(stream), [stream.body])
 
@@ -114,7 +112,7 @@ class SlowChat(OpenAIChat):
         return SlowDecoder(provider)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_the_quick_and_the_slow_road_lead_to_the_same(stream: Recorded) -> None:
     quick = fold(OpenAIChat(), [stream.body]).fragments
     slow = fold(SlowChat(), [stream.body]).fragments
@@ -125,7 +123,7 @@ def test_the_quick_and_the_slow_road_lead_to_the_same(stream: Recorded) -> None:
     ]
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_cutting_a_body_anywhere_changes_nothing(stream: Recorded) -> None:
     wire, body = wire_of(stream), stream.body
     whole = fold(wire, [body]).fragments

@@ -12,7 +12,7 @@ from steer_llm_sdk.errors import QuotaExceededError, RateLimitError
 from steer_llm_sdk.models.fragments import Failure, Finish, ToolCallPiece, Usage
 from steer_llm_sdk.models.usage import TOTAL
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
-from support.corpus import Folded, Recorded, corpus_params, cut, fold, recorded
+from support.corpus import Folded, Recorded, cut, every_stream, fold, recorded
 
 WIRE = OpenAIResponses()
 
@@ -62,8 +62,7 @@ FAILURES = {
     "faf76981d1317fa9": RateLimitError,
 }
 
-STREAMS = corpus_params("openai-responses")
-SMALL = [p for p in STREAMS if p.id == "no-corpus" or len(p.values[0].body) <= SMALL_BYTES]
+streams = every_stream("openai-responses")
 
 
 def expected(stream: Recorded) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def _counted(usage: Usage) -> dict[str, Any]:
     return {key: value for key, value in usage.raw.items() if key != "service_tier"}
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -115,14 +114,14 @@ def test_a_recorded_stream_says_what_the_official_sdk_read(stream: Recorded) -> 
     assert found(folded) | {"tool_calls": calls} == expected(stream)
 
 
-@pytest.mark.parametrize("stream", [p for p in STREAMS if p.id in {*ACTIONS, "no-corpus"}])
+@every_stream("openai-responses", where=lambda row: row["id"] in ACTIONS)
 def test_a_recorded_shell_or_patch_call_is_for_the_caller(stream: Recorded) -> None:
     (call,) = fold(WIRE, [stream.body]).calls
 
     assert call | {"arguments": json.loads(call["arguments"])} == ACTIONS[stream.id]
 
 
-@pytest.mark.parametrize("stream", [p for p in STREAMS if p.id in {*ANSWERED, "no-corpus"}])
+@every_stream("openai-responses", where=lambda row: row["id"] in ANSWERED)
 def test_a_recorded_request_to_the_caller_is_a_call(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -131,7 +130,7 @@ def test_a_recorded_request_to_the_caller_is_a_call(stream: Recorded) -> None:
     assert folded.finish == Finish("tool_calls", "completed")
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_ends_by_its_own_marker_or_fails(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -139,7 +138,7 @@ def test_a_recorded_stream_ends_by_its_own_marker_or_fails(stream: Recorded) -> 
     assert type(folded.error) is FAILURES.get(stream.id, type(None))
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
     folded = fold(WIRE, [stream.body])
 
@@ -153,7 +152,7 @@ def test_a_recorded_stream_adds_up(stream: Recorded) -> None:
         assert closed == sorted(folded.tool_calls)
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@streams
 def test_a_recorded_stream_is_the_same_however_it_is_cut(stream: Recorded) -> None:
     whole = said(fold(WIRE, [stream.body]))
     places = random.Random(stream.id)
@@ -163,8 +162,10 @@ def test_a_recorded_stream_is_the_same_however_it_is_cut(stream: Recorded) -> No
         assert said(fold(WIRE, cut(stream.body, at))) == whole
 
 
-@pytest.mark.parametrize("stream", SMALL)
+@streams
 def test_a_small_recorded_stream_is_the_same_byte_by_byte(stream: Recorded) -> None:
+    if len(stream.body) > SMALL_BYTES:
+        return
     single = [stream.body[at : at + 1] for at in range(len(stream.body))]
 
     assert said(fold(WIRE, single)) == said(fold(WIRE, [stream.body]))
