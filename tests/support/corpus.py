@@ -108,7 +108,8 @@ def every_stream(
             for each in seen.parameters.values()
         ]
         vars(judge)["__signature__"] = seen.replace(parameters=named)
-        return pytest.mark.parametrize("ids", list(_batches(wires, where)))(judge)
+        batched: Check = pytest.mark.parametrize("ids", list(_batches(wires, where)))(judge)
+        return batched
 
     return decorate
 
