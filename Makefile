@@ -59,6 +59,7 @@ bench: $(VENV)/.tests $(PEERS:%=.venv-peers/%/.installed)
 	$(BIN)/python benchmarks/json_parser.py
 	$(BIN)/python benchmarks/relay.py
 	$(BIN)/python benchmarks/journals.py
+	$(BIN)/python benchmarks/sinks.py
 
 bench-quick: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench.py --quick $(ARGS)

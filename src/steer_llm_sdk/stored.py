@@ -91,6 +91,21 @@ def to_json(data: Mapping[str, Any]) -> str:
     return text
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def write_json(value: Any) -> str:
+    """Write plain data as JSON; half a character, which UTF-8 has no bytes for, is escaped."""
+    text = _encode(value)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return text
+
+
 def pydantic_schema(
     cls: type,
     handler: Any,

@@ -372,6 +372,53 @@ async def test_a_sink_that_hangs_holds_up_no_stream_and_drops_are_counted(
     assert client.stats.completed == 10
     assert len(sink.ended) + client.stats.sink_drops == 10
     assert client.stats.sink_drops in {6, 7}  # one is with the sink, three wait
+    assert len(sink.started) == len(sink.ended)  # it is told of the whole of a stream, or of none
+
+
+async def test_the_end_of_a_stream_is_told_although_its_events_were_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steer_llm_sdk.sinks.feed.MAX_WAITING", 3)
+    go_on = threading.Event()
+
+    class Hanging(RememberingEvents):
+        def event(self, event: StreamEvent) -> None:
+            go_on.wait(10)
+            super().event(event)
+
+    sink, other = Hanging(), Remembering()
+    client = client_of(Script(["a"] * 50), Script(["a"] * 50), sinks=[sink, other])
+    for _ in range(2):
+        assert (await client.generate("Hi", MODEL)).ok
+    go_on.set()
+    await client.close()
+
+    assert 0 < len(sink.events) < 10
+    assert client.stats.sink_drops == 2 * 53 - len(sink.events)
+    for each in (sink, other):
+        assert [told.outcome for told in each.ended] == ["completed"] * 2
+
+
+async def test_what_cannot_be_worked_out_leaves_no_stream_without_an_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> float:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("steer_llm_sdk.models.responses.price_usd", refuse)
+    sink = Remembering()
+    client = client_of(HELLO, HTTPError(401), sinks=[sink])
+    async with client:
+        response = await client.generate("Hi", MODEL)
+        with pytest.raises(SteerError):
+            await client.generate("Hi", MODEL)
+
+    first, second = sink.ended
+    assert (first.outcome, first.attempts, first.stream_id) == ("completed", 1, response.stream_id)
+    assert first.ended_at is not None
+    assert (second.outcome, second.error_type) == ("failed", "AuthenticationError")
+    assert client.stats.sink_errors == 2
+    assert "cannot be told" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,8 +19,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from steer_llm_sdk import ConfigurationError, ProviderSettings, SteerError, SteerLLMClient
+from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.sinks import OpenTelemetrySink
+from steer_llm_sdk.sinks import OpenTelemetrySink, Sink
 from steer_llm_sdk.testing import (
     EndEarly,
     HTTPError,
@@ -28,7 +30,7 @@ from steer_llm_sdk.testing import (
     ScriptedToolCall,
     check_sink,
 )
-from support.sinks import record
+from support.sinks import RememberingEvents, record
 
 MODEL = "gpt-4o"
 NEWER = {"OTEL_SEMCONV_STABILITY_OPT_IN": "http, gen_ai_latest_experimental"}
@@ -271,7 +273,7 @@ async def test_a_stream_that_was_left_ends_its_span_too() -> None:
     span = telemetry.span
     assert (span.attributes or {})["error.type"] == "StreamCancelledError"
     assert span.status.status_code is StatusCode.ERROR
-    assert telemetry.sink._spans == {}
+    assert telemetry.sink._streams == {}
 
 
 async def test_a_stream_that_was_tried_again_is_one_span_with_its_attempts() -> None:
@@ -460,7 +462,79 @@ async def test_a_cancelled_call_leaves_no_context_behind() -> None:
             await task
 
     assert context.get_current() == before
-    assert telemetry.sink._spans == {}
+    assert telemetry.sink._streams == {}
+
+
+async def test_a_span_ends_although_the_sinks_cannot_keep_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steer_llm_sdk.sinks.feed.MAX_WAITING", 2)
+    go_on = threading.Event()
+
+    class Hanging(RememberingEvents):
+        def event(self, event: StreamEvent) -> None:
+            go_on.wait(10)
+
+    telemetry = Telemetry()
+    provider = ScriptedProvider(*[HELLO] * 6)
+    sinks: list[Sink] = [Hanging(), telemetry.sink]
+    client = SteerLLMClient("key", transport=provider, sinks=sinks)
+    for _ in range(6):
+        await client.generate("Hi", MODEL)
+    begun = len(telemetry.sink._streams)
+    go_on.set()
+    await client.close()
+
+    assert begun == 2  # the others are told of nowhere, and counted
+    assert len(telemetry.spans) == begun
+    assert telemetry.sink._streams == {}
+    assert client.stats.sink_drops >= 4
+
+
+def test_a_span_ends_whatever_the_readers_of_metrics_raise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    telemetry = Telemetry()
+
+    def refuse(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(telemetry.sink._instruments, "record", refuse)
+    telemetry.sink.stream_started(record())
+    with pytest.raises(LookupError):
+        telemetry.sink.stream_ended(record())
+
+    assert telemetry.span.end_time is not None
+
+
+@pytest.mark.parametrize("environment", [{}, NEWER], ids=["older", "newer"])
+def test_the_times_of_chunks_can_be_left_out(environment: dict[str, str]) -> None:
+    telemetry = Telemetry(environment)
+    telemetry.sink = OpenTelemetrySink(
+        telemetry.tracers, telemetry.meters, chunk_times=False, environment=environment
+    )
+    telemetry.sink.stream_started(record())
+    telemetry.sink.stream_ended(record())
+
+    found = set(telemetry.metrics())
+    table = NEWER_METRICS if environment else OLDER_METRICS
+    assert found == {name for name in table if "per_output_chunk" not in name}
+
+
+def test_what_the_times_of_chunks_cannot_be_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="chunk_times: expected"):
+        OpenTelemetrySink(chunk_times=1)  # type: ignore[arg-type]
+
+
+def test_half_a_character_of_a_prompt_reaches_a_collector() -> None:
+    telemetry = Telemetry(WORDS)
+    words = {"messages": [{"role": "user", "content": "ä\ud83d"}], "system": "\ud83d"}
+    telemetry.sink.stream_started(record(content=words))
+    telemetry.sink.stream_ended(record(content=words))
+
+    attributes = telemetry.span.attributes or {}
+    for name in ("gen_ai.input.messages", "gen_ai.system_instructions"):
+        assert str(attributes[name]).encode()
 
 
 def test_it_is_a_sink() -> None:

@@ -237,7 +237,7 @@ async def test_a_function_that_failed_is_an_error_of_its_own_span() -> None:
     assert by_name["execute_tool time"].status.status_code is StatusCode.ERROR
     assert (by_name["execute_tool time"].attributes or {})["error.type"] == "LookupError"
     assert by_name["invoke_agent"].status.status_code is StatusCode.UNSET
-    assert (sink._spans, sink._runs) == ({}, {})
+    assert (sink._streams, sink._spans, sink._runs) == ({}, {}, {})
 
 
 # --- one budget -------------------------------------------------------------------------------

@@ -268,6 +268,35 @@ def test_a_full_disk_loses_rows_counts_them_and_touches_no_stream(path: Path) ->
     assert (sink.lost, len(rows_of(path))) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("unfit", "error"), [({"model": "\ud83d"}, ValueError), ({"attempts": 2**63}, OverflowError)]
+)
+def test_a_row_that_no_database_holds_is_lost_alone(
+    path: Path, unfit: dict[str, Any], error: type[Exception]
+) -> None:
+    sink = SQLiteSink(path)
+    for name, more in (("before", {}), ("unfit", unfit), ("after", {})):
+        sink.stream_ended(record(stream_id=name, **more))
+
+    with pytest.raises(error):
+        sink.flush()
+    sink.close()
+
+    assert [row["stream_id"] for row in rows_of(path)] == ["before", "after"]
+    assert sink.lost == 1
+
+
+def test_half_a_character_of_a_prompt_is_kept_as_json(path: Path) -> None:
+    words = {"text": "ä\ud83d"}
+    sink = SQLiteSink(path, content=True)
+    sink.stream_ended(record(metadata=words, content=words))
+    sink.flush()
+    sink.close()
+
+    (row,) = rows_of(path)
+    assert json.loads(row["metadata"]) == json.loads(row["content"]) == words
+
+
 def test_a_ledger_that_cannot_be_opened_touches_no_stream(tmp_path: Path) -> None:
     sink = SQLiteSink(tmp_path / "no" / "folder" / "ledger.db")
     provider = ScriptedProvider(Script(["Hi"]))

@@ -38,6 +38,27 @@ def test_calls_are_made_in_their_order_and_then_flushed() -> None:
     assert [what for what, _ in sink.calls] == ["flush", "close"]
 
 
+def test_events_make_room_for_ends_and_ends_for_what_is_still_to_begin() -> None:
+    go_on, told = threading.Event(), list[str]()
+    worker = worker_of(Remembering(), max_waiting=2)
+    worker.submit_end(lambda: go_on.wait(10))
+    while worker._ends.qsize():  # until it is at it
+        threading.Event().wait(0.001)
+    for number in range(4):
+        worker.submit(lambda number=number: told.append(f"event {number}"))  # type: ignore[misc]
+    begun = [worker.may_begin()]
+    for number in range(4):
+        worker.submit_end(lambda number=number: told.append(f"end {number}"))  # type: ignore[misc]
+        begun.append(worker.may_begin())
+    go_on.set()
+    wait_until_told(worker)
+
+    assert told == ["event 0", "event 1", "end 0", "end 1", "end 2", "end 3"]
+    assert begun == [True, True, False, False, False]
+    assert worker._stats.sink_drops == 2 + 3
+    assert worker.may_begin()
+
+
 def test_there_is_no_thread_before_there_is_something_to_tell() -> None:
     worker = worker_of(Remembering())
     called: list[bool] = []

@@ -183,7 +183,7 @@ class StreamMetrics:
             return gaps, gaps.percentiles(gaps.bucket_value)
         exact = sorted(_gaps_between(self.stamps))
         gaps = _Gaps(self._stall_threshold)
-        gaps.add(exact)
+        gaps.tally(exact)
         return gaps, gaps.percentiles(exact.__getitem__)
 
     def _ms_to_first(self, what: str) -> float | None:
@@ -223,15 +223,21 @@ class _Gaps:
         self._buckets: Counter[int] = Counter()
 
     def add(self, gaps: list[float]) -> None:
-        stalls = [gap for gap in gaps if gap > self.stall_threshold]
-        self.stalls += len(stalls)
-        self.stall_seconds += sum(stalls)
-        self.count += len(gaps)
-        self.longest = max(self.longest, max(gaps, default=0.0))
-        self._total += sum(gaps)
+        self.tally(gaps)
         self._buckets.update(
             [int(log2(gap) * _BUCKETS + _OFFSET) if gap > _SHORTEST_GAP else 0 for gap in gaps]
         )
+
+    def tally(self, gaps: list[float]) -> None:
+        """Count gaps whose places are known otherwise: they get no buckets."""
+        longest = max(gaps, default=0.0)
+        if longest > self.stall_threshold:
+            stalls = [gap for gap in gaps if gap > self.stall_threshold]
+            self.stalls += len(stalls)
+            self.stall_seconds += sum(stalls)
+        self.count += len(gaps)
+        self.longest = max(self.longest, longest)
+        self._total += sum(gaps)
 
     def percentiles(self, value_at: Callable[[int], float]) -> dict[str, float | None]:
         """The gaps in milliseconds; `value_at` gives the gap of a rank, 0 being the shortest."""

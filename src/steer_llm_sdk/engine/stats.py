@@ -31,7 +31,8 @@ class ClientStats:
         transformer_errors: Exceptions that text transformers raised; those of an event processor
             are in its own metrics.
         sink_errors: Exceptions that sinks raised.
-        sink_drops: What sinks were not told of, because too much waited already.
+        sink_drops: What sinks were not told of, because too much waited already: events; and
+            streams, runs and tools as a whole.
         errors: How often streams failed, by the error's class name.
     """
 

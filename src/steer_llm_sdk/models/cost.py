@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
+from steer_llm_sdk.models.price_list import Counts, price_of
 from steer_llm_sdk.models.usage import CACHE_WRITE, CACHED, COMPLETION, PROMPT, count_at
 
 # The library's provider names, where the price list has others.
@@ -32,6 +33,8 @@ _TIERS: Mapping[str, tuple[str, ...]] = {
 }
 # https://cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo: Vertex says it so.
 _TRAFFIC: Mapping[object, str] = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_FLEX": "flex"}
+
+_SERVED = frozenset({"speed", "service_tier", "serviceTier", "trafficType"})
 
 # xAI counts in these: https://docs.x.ai/docs/models
 _TICKS_PER_USD = 1e10
@@ -84,19 +87,19 @@ def price_usd(
     if not usage or PROMPT not in usage or COMPLETION not in usage:
         return None
     told = provider_usage if isinstance(provider_usage, Mapping) else {}
-    names = (response_model, model)
-    if len({each.get("model") for each in _passes(told)}) > 1:
-        prices = [_price_of_pass(provider, each, names, _tier(told)) for each in _passes(told)]
+    names, passes, tier = (response_model, model), _passes(told), _tier(told)
+    if len(passes) > 1 and len({each.get("model") for each in passes}) > 1:
+        prices = [_price_of_pass(provider, each, names, tier) for each in passes]
         known = [price for price in prices if price is not None]
         return sum(known) if len(known) == len(prices) else None
-    counts = {
-        "input_tokens": usage[PROMPT],
-        "output_tokens": usage[COMPLETION],
-        "cache_read_tokens": usage.get(CACHED),
-        "cache_write_tokens": usage.get(CACHE_WRITE),
-        **_hour_of_cache(_passes(told)),
-    }
-    return _price(provider, names, counts, _tier(told))
+    counts = Counts(
+        usage[PROMPT],
+        usage[COMPLETION],
+        usage.get(CACHED) or 0,
+        usage.get(CACHE_WRITE) or 0,
+        _hour_of_cache(passes),
+    )
+    return _price(provider, names, counts, tier)
 
 
 def _price_of_pass(
@@ -105,57 +108,48 @@ def _price_of_pass(
     """The price of one of several passes (Anthropic), such as that of a model which declined."""
     cached = count_at(each, "cache_read_input_tokens") or 0
     written = count_at(each, "cache_creation_input_tokens") or 0
-    counts = {
-        "input_tokens": (count_at(each, "input_tokens") or 0) + cached + written,
-        "output_tokens": count_at(each, "output_tokens") or 0,
-        "cache_read_tokens": cached,
-        "cache_write_tokens": written,
-        **_hour_of_cache([each]),
-    }
+    counts = Counts(
+        (count_at(each, "input_tokens") or 0) + cached + written,
+        count_at(each, "output_tokens") or 0,
+        cached,
+        written,
+        _hour_of_cache([each]),
+    )
     own = each.get("model")
     return _price(provider, (own if isinstance(own, str) else None, *names), counts, tier)
 
 
 def _price(
-    provider: str,
-    names: tuple[str | None, ...],
-    counts: Mapping[str, int | None],
-    tier: dict[str, str],
+    provider: str, names: tuple[str | None, ...], counts: Counts, tier: dict[str, str]
 ) -> float | None:
     """The price of these counts, by the first model whose prices are known."""
-    try:
-        from genai_prices import Usage, calc_price
-    except ImportError:
-        return None
     provider_id = _PRICE_LIST_NAMES.get(provider, provider)
     for name in filter(None, names):
-        try:
-            price = calc_price(
-                Usage(**counts), model_ref=name, provider_id=provider_id, price_context=tier or None
-            )
-        except (LookupError, ValueError):
-            continue
-        return float(price.total_price)
+        price = price_of(provider_id, name, counts, tier)
+        if price is not None:
+            return price
     return None
 
 
-def _hour_of_cache(passes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def _hour_of_cache(passes: Sequence[Mapping[str, Any]]) -> int:
     """The tokens that were written for an hour: dearer than those for five minutes (Anthropic)."""
-    counts = [count_at(each, "cache_creation", "ephemeral_1h_input_tokens") for each in passes]
-    tokens = sum(count for count in counts if count)
-    return {"cache_write_1h_tokens": tokens} if tokens else {}
+    counts = (count_at(each, "cache_creation", "ephemeral_1h_input_tokens") for each in passes)
+    return sum(count for count in counts if count)
 
 
 def _passes(told: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The passes that an answer took, each with counts of its own; or the usage as the only one."""
     passes = told.get("iterations")
-    listed = passes if isinstance(passes, list) else []
-    found = [each for each in listed if isinstance(each, Mapping)]
+    if not isinstance(passes, list):
+        return [told]
+    found = [each for each in passes if isinstance(each, Mapping)]
     return found if len(found) > 1 else [told]
 
 
 def _tier(told: Mapping[str, Any]) -> dict[str, str]:
     """How the request was served, as the price list names it."""
+    if _SERVED.isdisjoint(told):
+        return {}
     found = {name: told.get(key) for name, keys in _TIERS.items() for key in keys if key in told}
     traffic = told.get("trafficType")
     if isinstance(traffic, str) and traffic in _TRAFFIC:

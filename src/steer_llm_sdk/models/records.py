@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from typing import Any, Literal, Self
 
 from steer_llm_sdk.stored import plain, to_json
@@ -99,11 +100,11 @@ class StreamRecord:
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
-        return replace(self, **changes)
+        return type(self)(**{**values_of(self), **changes})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a plain dict, which JSON can hold."""
-        return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+        return {name: plain(value) for name, value in values_of(self).items()}
 
     def to_json(self) -> str:
         """Return the record as JSON to be stored: what `to_dict` gives, and ``version``."""
@@ -122,6 +123,15 @@ class StreamRecord:
                     tuple(each) if isinstance(each, list) else each for each in known[name]
                 )
         return cls(**known)
+
+
+_FIELDS = tuple(field.name for field in fields(StreamRecord))
+_read = attrgetter(*_FIELDS)
+
+
+def values_of(record: StreamRecord) -> dict[str, Any]:
+    """Return the fields of a record by their names, as they are."""
+    return dict(zip(_FIELDS, _read(record), strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,11 @@ def wants_events(sink: Sink) -> bool:
     return getattr(type(sink), "event", Sink.event) is not Sink.event
 
 
+def wants_starts(sink: Sink) -> bool:
+    """Whether a sink does anything when a stream begins."""
+    return getattr(type(sink), "stream_started", None) is not Sink.stream_started
+
+
 def check_sinks(given: object) -> tuple[Sink, ...]:
     """Read the sinks of a client.
 

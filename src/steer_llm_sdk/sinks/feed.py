@@ -30,12 +30,13 @@ from steer_llm_sdk.models.events import (
 )
 from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.models.responses import StreamingResponse
-from steer_llm_sdk.sinks.base import Sink, check_sinks, wants_events
+from steer_llm_sdk.sinks.base import Sink, check_sinks, wants_events, wants_starts
 from steer_llm_sdk.sinks.records import (
     Ending,
     begun_record,
     ended_record,
     message_without_quotes,
+    short_record,
     with_words,
 )
 from steer_llm_sdk.sinks.runs import RunAccount
@@ -63,6 +64,7 @@ class SinkFeed:
         self.sinks = check_sinks(sinks)
         self.stats = stats
         self.clock = clock
+        self.of_starts = tuple(sink for sink in self.sinks if wants_starts(sink))
         self.of_events = tuple(sink for sink in self.sinks if wants_events(sink))
         self.with_words = any(map(has_words, self.sinks))
         # To add to a dictionary needs no lock, which a thread of the parent's could have taken.
@@ -124,7 +126,7 @@ def has_words(sink: Sink) -> bool:
 
 
 class Account:
-    """The account of one stream: see `StreamAccount`.
+    """The account of one stream: see `StreamAccount`. It is told of as a whole, or not at all.
 
     Args:
         feed: Whom to tell.
@@ -135,15 +137,20 @@ class Account:
         self.wants_events = bool(feed.of_events)
         self._feed = feed
         self._plan = plan
-        self._begun = StreamRecord()
-        self._begun_monotonic = 0.0
+        self._started_at: float | None = None  # None where nobody is told
+        self._started_monotonic = 0.0
 
     def begin(self, response: StreamingResponse) -> None:
         """Tell the sinks, here and now, that the stream begins."""
         feed = self._feed
-        self._begun_monotonic = feed.clock.monotonic()
-        self._begun = begun_record(self._plan, response, feed.clock.time())
-        self._tell("stream_started", self._begun, None)
+        if not feed.worker.may_begin():
+            self.wants_events = False
+            return
+        self._started_monotonic = feed.clock.monotonic()
+        self._started_at = feed.clock.time()
+        if feed.of_starts:
+            record = begun_record(self._plan, response, self._started_at)
+            self._tell("stream_started", feed.of_starts, record, None)
 
     def note(self, event: StreamEvent) -> StreamEvent:
         """Have the sinks told of an event, as it is now."""
@@ -160,14 +167,16 @@ class Account:
         last: Sequence[StreamEvent],
     ) -> None:
         """Have the sinks told that the stream has ended."""
-        clock = self._feed.clock
+        started_at, clock = self._started_at, self._feed.clock
+        if started_at is None:
+            return
         usage: Any = response.usage
         ending = Ending(
             response=response,
             error=response.error,
             usage=None if usage is None else dict(usage),
             metadata=dict(response.metadata),
-            ended_at=self._begun.started_at + clock.monotonic() - self._begun_monotonic,
+            ended_at=started_at + clock.monotonic() - self._started_monotonic,
             attempts=attempts,
             retries=tuple(retries),
             base_url=base_url,
@@ -175,17 +184,28 @@ class Account:
         if self.wants_events:
             for event in last:
                 self.note(event)
-        self._feed.worker.submit(partial(self._tell_ending, ending))
+        self._feed.worker.submit_end(partial(self._tell_ending, started_at, ending))
 
     # --- in the worker's thread, but for the beginning ----------------------------------------
 
-    def _tell_ending(self, ending: Ending) -> None:
-        self._tell("stream_ended", ended_record(self._begun, ending), ending)
+    def _tell_ending(self, started_at: float, ending: Ending) -> None:
+        self._tell("stream_ended", self._feed.sinks, self._record(started_at, ending), ending)
 
-    def _tell(self, what: str, record: StreamRecord, ending: Ending | None) -> None:
+    def _record(self, started_at: float, ending: Ending) -> StreamRecord:
+        """The record of the end; where it cannot be made, as much of it as is known for sure."""
+        try:
+            return ended_record(self._plan, started_at, ending)
+        except Exception:  # noqa: BLE001 - a list of prices that the application has put in
+            self._feed.stats.sink_errors += 1
+            _log.exception("what a stream came to cannot be told")
+            return short_record(self._plan, started_at, ending)
+
+    def _tell(
+        self, what: str, sinks: Sequence[Sink], record: StreamRecord, ending: Ending | None
+    ) -> None:
         feed = self._feed
         whole = with_words(record, self._plan, ending) if feed.with_words else record
-        for sink in feed.sinks:
+        for sink in sinks:
             told = whole if has_words(sink) else record
             tell(feed.stats, sink, what, getattr(sink, what), told)
 

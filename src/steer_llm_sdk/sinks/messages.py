@@ -9,16 +9,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from steer_llm_sdk.stored import write_json
+
 
 def input_messages(content: Mapping[str, Any]) -> str:
     """The messages that were sent: each ``{"role", "parts"}``."""
-    return _json([_message(each) for each in content.get("messages", ())])
+    return write_json([_message(each) for each in content.get("messages", ())])
 
 
 def system_instructions(content: Mapping[str, Any]) -> str | None:
     """The system prompt, where it was given beside the messages."""
     system = content.get("system")
-    return _json([_text(system)]) if system else None
+    return write_json([_text(system)]) if system else None
 
 
 def output_messages(content: Mapping[str, Any], finish_reason: str | None) -> str | None:
@@ -26,7 +28,9 @@ def output_messages(content: Mapping[str, Any], finish_reason: str | None) -> st
     parts = list(_said(content))
     if not parts:
         return None
-    return _json([{"role": "assistant", "parts": parts, "finish_reason": finish_reason or "error"}])
+    return write_json(
+        [{"role": "assistant", "parts": parts, "finish_reason": finish_reason or "error"}]
+    )
 
 
 def _said(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -77,7 +81,3 @@ def _value(arguments: Any) -> Any:
         return json.loads(arguments)
     except (TypeError, ValueError):
         return arguments
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steer_llm_sdk._version import __version__
+from steer_llm_sdk.checks import FLAG
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.messages import input_messages, output_messages, system_instructions
 from steer_llm_sdk.sinks.semconv import (
     ATTEMPTS,
+    CHUNK_TIMES,
     COST,
     METRICS,
     RETRY_EVENT,
@@ -23,7 +25,7 @@ from steer_llm_sdk.sinks.semconv import (
     wants_newer,
     wants_words,
 )
-from steer_llm_sdk.stored import plain
+from steer_llm_sdk.stored import plain, write_json
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -52,10 +54,14 @@ class OpenTelemetrySink(Sink):
     Args:
         tracer_provider: Where spans go; the global one by default.
         meter_provider: Where metrics go; the global one by default.
+        chunk_times: Whether the time of each chunk is measured. OpenTelemetry's SDK takes longer to
+            note one than the stream takes for a chunk altogether: for many long streams, turn it
+            off.
         environment: Where the switches are read; that of the process by default.
 
     Raises:
-        ConfigurationError: The extra ``otel`` is not installed.
+        ConfigurationError: The extra ``otel`` is not installed, or an argument is not what it has
+            to be.
     """
 
     def __init__(
@@ -63,8 +69,10 @@ class OpenTelemetrySink(Sink):
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         *,
+        chunk_times: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        FLAG.check("chunk_times", chunk_times)
         try:
             from opentelemetry import metrics, trace
         except ImportError:
@@ -78,8 +86,9 @@ class OpenTelemetrySink(Sink):
         schema = SCHEMAS[self._names.is_newer]
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider, schema)
         meter = metrics.get_meter(_NAME, __version__, meter_provider, schema)
-        self._instruments = _Instruments(meter, self._names)
-        self._spans: dict[str, Span] = {}
+        self._instruments = _Instruments(meter, self._names, has_chunks=chunk_times)
+        self._streams: dict[str, _Begun] = {}
+        self._spans: dict[str, Span] = {}  # of functions
         self._runs: dict[str, Span] = {}
 
     def stream_started(self, record: StreamRecord) -> None:
@@ -87,25 +96,29 @@ class OpenTelemetrySink(Sink):
         from opentelemetry.trace import SpanKind
 
         attributes: Any = self._names.attributes(_asked(record))
-        self._spans[record.stream_id] = self._tracer.start_span(
+        span = self._tracer.start_span(
             f"{operation_name(record.provider)} {record.model}",
             self._beneath(record.run_id),
             kind=SpanKind.CLIENT,
             attributes=attributes,
             start_time=_nanoseconds(record.started_at),
         )
+        self._streams[record.stream_id] = _Begun(span, attributes)
 
     def stream_ended(self, record: StreamRecord) -> None:
         """End the span, and record the metrics."""
         from opentelemetry import trace
 
-        span = self._spans.pop(record.stream_id, None)
-        context = None if span is None else trace.set_span_in_context(span)
-        self._instruments.record(record, context)
-        if span is not None and span.is_recording():
-            self._tell(span, record)
-        if span is not None:
-            span.end(_nanoseconds(record.ended_at or record.started_at))
+        begun = self._streams.pop(record.stream_id, None)
+        if begun is None:
+            self._instruments.record(record, None)
+            return
+        try:
+            self._instruments.record(record, trace.set_span_in_context(begun.span))
+            if begun.span.is_recording():
+                self._tell(begun, record)
+        finally:  # whatever a reader of metrics or a processor of spans raises
+            begun.span.end(_nanoseconds(record.ended_at or record.started_at))
 
     def run_started(self, record: RunRecord) -> None:
         """Begin the span of a run, which those of its turns and functions stand beneath."""
@@ -180,24 +193,35 @@ class OpenTelemetrySink(Sink):
             span.set_status(Status(StatusCode.ERROR, error_type))
         span.end(_nanoseconds(ended_at or 0.0))
 
-    def _tell(self, span: Span, record: StreamRecord) -> None:
+    def _tell(self, begun: _Begun, record: StreamRecord) -> None:
         from opentelemetry.trace import Status, StatusCode
 
-        name = self._names.attributes
-        told: Any = name(_asked(record) | _answered(record))
-        span.set_attributes(told)
-        span.set_attribute(ATTEMPTS, record.attempts)
-        if record.cost_usd is not None:
-            span.set_attribute(COST, record.cost_usd)
+        name, span = self._names.attributes, begun.span
+        found = _asked(record) | _answered(record)
         if record.content is not None:
-            words: Any = name(_words(record, record.content))
-            span.set_attributes(words)
+            found |= _words(record, record.content)
+        told: Any = begun.changed(name(found)) | {ATTEMPTS: record.attempts}
+        if record.cost_usd is not None:
+            told[COST] = record.cost_usd
+        span.set_attributes(told)
         for retry in record.retries:
-            told = name({"error_type": retry["error_type"]})
-            span.add_event(RETRY_EVENT, told)
+            failed: Any = name({"error_type": retry["error_type"]})
+            span.add_event(RETRY_EVENT, failed)
         if record.error_type is not None:
             description = record.error_message or record.error_type
             span.set_status(Status(StatusCode.ERROR, description))
+
+
+class _Begun(NamedTuple):
+    """A stream whose span has begun, and the attributes that it has."""
+
+    span: Span
+    attributes: Mapping[str, object]
+
+    def changed(self, attributes: Mapping[str, object]) -> dict[str, object]:
+        """Those that the span has not, or has otherwise: each takes its time."""
+        known = self.attributes
+        return {name: value for name, value in attributes.items() if known.get(name) != value}
 
 
 def _key(record: ToolRecord) -> str:
@@ -265,9 +289,7 @@ def _text(value: object) -> str | None:
 
 
 def _json(value: object) -> str | None:
-    import json
-
-    return json.dumps(plain(value), ensure_ascii=False) if value else None
+    return write_json(plain(value)) if value else None
 
 
 def _seconds(milliseconds: float | None) -> float | None:
@@ -277,13 +299,13 @@ def _seconds(milliseconds: float | None) -> float | None:
 class _Instruments:
     """The metrics of one generation of names."""
 
-    def __init__(self, meter: Any, names: Names) -> None:
+    def __init__(self, meter: Any, names: Names, *, has_chunks: bool) -> None:
         self._names = names
         self._histograms: dict[str, Histogram] = {}
         self._counters: dict[str, Counter] = {}
         for key, metric in METRICS.items():
             name = names.metric(key)
-            if name is None:
+            if name is None or (key == CHUNK_TIMES and not has_chunks):
                 continue
             if metric.buckets is None:
                 self._counters[key] = meter.create_counter(name, metric.unit, metric.description)
@@ -303,12 +325,19 @@ class _Instruments:
         self._observe("duration", record.duration_s, failed, context)
         first = _seconds(record.metrics.get("ttft_ms"))
         self._observe("time_to_first_chunk", first, attributes, context)
-        later = self._histograms["time_per_output_chunk"]
+        self._record_chunks(record, attributes, context)
+        if not record.usage_is_estimated:  # it must not be reported: see the conventions
+            self._count_tokens(record.usage or {}, attributes, context)
+
+    def _record_chunks(
+        self, record: StreamRecord, attributes: dict[str, Any], context: Context | None
+    ) -> None:
+        later = self._histograms.get(CHUNK_TIMES)
+        if later is None:
+            return
         for gap, count in record.gaps:
             for _ in range(count):
                 later.record(gap, attributes, context)
-        if not record.usage_is_estimated:  # it must not be reported: see the conventions
-            self._count_tokens(record.usage or {}, attributes, context)
 
     def _count_tokens(
         self, usage: Mapping[str, int], attributes: dict[str, Any], context: Context | None

@@ -1,4 +1,4 @@
-"""Makes the record of a stream, out of what was asked for and what came of it."""
+"""Makes the records of a stream, out of what was asked for and what came of it."""
 
 from __future__ import annotations
 
@@ -47,43 +47,31 @@ class Ending:
     base_url: str
 
 
-def begun_record(plan: Plan, response: StreamingResponse, now: float) -> StreamRecord:
+def begun_record(plan: Plan, response: StreamingResponse, started_at: float) -> StreamRecord:
     """The record of a stream that begins.
 
     Args:
         plan: What was asked for.
         response: The response, which is still empty.
-        now: The Unix time.
+        started_at: The Unix time.
     """
-    host, port = server_of(plan.targets[0].base_url)
-    return StreamRecord(
-        stream_id=response.stream_id,
-        request_id=response.request_id,
-        provider=response.provider,
-        model=response.model,
-        server_address=host,
-        server_port=port,
-        started_at=now,
-        is_json=plan.is_json,
-        parameters=_parameters(plan.targets[0].chat),
-        metadata={key: value for key, value in plan.metadata.items() if key not in OF_RUN},
-        run_id=plan.run_id,
-        turn=plan.metadata.get("turn"),
-    )
+    return StreamRecord(**_asked(plan, response, started_at))
 
 
-def ended_record(begun: StreamRecord, ending: Ending) -> StreamRecord:
+def ended_record(plan: Plan, started_at: float, ending: Ending) -> StreamRecord:
     """The record of a stream that has ended, without words."""
     response, error, told = ending.response, ending.error, ending.metadata
+    record = _asked(plan, response, started_at)
     host, port = server_of(ending.base_url)
-    return begun.replace(
-        provider=response.provider,
-        model=response.model,
+    if host is not None:
+        record |= {"server_address": host, "server_port": port}
+    if error is not None:
+        record |= _told_of(error)
+    return StreamRecord(
+        **record,
         response_model=told.get("response_model"),
         response_id=told.get("response_id"),
         provider_request_id=told.get("provider_request_id"),
-        server_address=host or begun.server_address,
-        server_port=port or begun.server_port,
         ended_at=ending.ended_at,
         outcome=_outcome(error),
         finish_reason=response.finish_reason,
@@ -96,8 +84,38 @@ def ended_record(begun: StreamRecord, ending: Ending) -> StreamRecord:
         cost_usd=response.cost_usd,
         metrics=response.metrics,
         gaps=gaps_of(response),
-        **({} if error is None else _told_of(error)),
     )
+
+
+def short_record(plan: Plan, started_at: float, ending: Ending) -> StreamRecord:
+    """The record of a stream that has ended, with what needs no working out."""
+    error = ending.error
+    return begun_record(plan, ending.response, started_at).replace(
+        ended_at=ending.ended_at,
+        outcome=_outcome(error),
+        attempts=ending.attempts,
+        error_type=None if error is None else type(error).__name__,
+    )
+
+
+def _asked(plan: Plan, response: StreamingResponse, started_at: float) -> dict[str, Any]:
+    """What is known of a stream when it begins."""
+    target, metadata = plan.targets[0], plan.metadata
+    host, port = server_of(target.base_url)
+    return {
+        "stream_id": response.stream_id,
+        "request_id": response.request_id,
+        "provider": response.provider,
+        "model": response.model,
+        "server_address": host,
+        "server_port": port,
+        "started_at": started_at,
+        "is_json": plan.is_json,
+        "parameters": _parameters(target.chat),
+        "metadata": {key: metadata[key] for key in metadata if key not in OF_RUN},
+        "run_id": plan.run_id,
+        "turn": metadata.get("turn"),
+    }
 
 
 def with_words(record: StreamRecord, plan: Plan, ending: Ending | None) -> StreamRecord:

@@ -52,7 +52,7 @@ class RunAccount:
 
     def begin(self, provider: str, model: str) -> None:
         """Tell the sinks, here and now, that the run begins; only the first time."""
-        if self._begun is None:
+        if self._begun is None and self._feed.worker.may_begin():
             now = self._feed.clock.time()
             self._begun = RunRecord(
                 run_id=self.run_id, provider=provider, model=model, started_at=now
@@ -65,11 +65,17 @@ class RunAccount:
             return
         self._has_ended = True
         now, turns = self._feed.clock.time(), len(result.responses)
-        self._feed.worker.submit(partial(self._tell_end, self._begun, result, turns, now))
+        self._feed.worker.submit_end(partial(self._tell_end, self._begun, result, turns, now))
 
-    def begin_tool(self, call: Mapping[str, Any]) -> ToolRecord:
-        """Tell the sinks, in the function's own task, that it is about to be called."""
+    def begin_tool(self, call: Mapping[str, Any]) -> ToolRecord | None:
+        """Tell the sinks, in the function's own task, that it is about to be called.
+
+        Returns:
+            What `end_tool` takes; None where they are not told.
+        """
         self._tool_calls += 1
+        if self._begun is None or not self._feed.worker.may_begin():
+            return None
         record = ToolRecord(
             run_id=self.run_id,
             call_id=str(call["id"]),
@@ -80,14 +86,18 @@ class RunAccount:
         self._tell("tool_started", record)
         return record
 
-    def end_tool(self, record: ToolRecord, error_type: str | None, result: Any = None) -> None:
-        """Have the sinks told what became of a call."""
+    def end_tool(
+        self, record: ToolRecord | None, error_type: str | None, result: Any = None
+    ) -> None:
+        """Have the sinks told what became of a call that they know of."""
+        if record is None:
+            return
         ended = record.replace(
             ended_at=self._feed.clock.time(),
             error_type=error_type,
             content={**(record.content or {}), "result": result},
         )
-        self._feed.worker.submit(partial(self._tell, "tool_ended", ended))
+        self._feed.worker.submit_end(partial(self._tell, "tool_ended", ended))
 
     def _tell_end(self, begun: RunRecord, result: RunOutcome, turns: int, now: float) -> None:
         error = result.error

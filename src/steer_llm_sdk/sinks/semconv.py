@@ -81,6 +81,9 @@ ATTEMPTS = "steer_llm_sdk.attempts"
 COST = "steer_llm_sdk.cost_usd"
 RETRY_EVENT = "steer_llm_sdk.retry"
 
+# The key of the one metric that is recorded for each chunk.
+CHUNK_TIMES = "time_per_output_chunk"
+
 SECONDS = tuple(0.01 * 2**power for power in range(14))
 TOKENS = tuple(float(4**power) for power in range(14))
 
@@ -115,7 +118,7 @@ METRICS: Mapping[str, Metric] = {
         "Time until the first chunk of a streamed answer.",
         SECONDS,
     ),
-    "time_per_output_chunk": Metric(
+    CHUNK_TIMES: Metric(
         "gen_ai.client.operation.time_per_output_chunk",
         "gen_ai.client.inference.time_per_output_chunk",
         "s",

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from steer_llm_sdk.checks import FLAG, PATH, Kind
-from steer_llm_sdk.models.records import StreamRecord
+from steer_llm_sdk.models.records import StreamRecord, values_of
 from steer_llm_sdk.models.usage import USAGE_KEYS
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.forking import ForkSafe
+from steer_llm_sdk.stored import plain, write_json
 
 # Of the ledger's table; written into the database as its `user_version`.
 VERSION = 1
@@ -35,53 +35,51 @@ _METRICS = (
 )  # fmt: skip
 
 
-def _json(value: Any) -> str | None:
-    return json.dumps(value, ensure_ascii=False) if value else None
-
-
-_Column = tuple[str, Callable[[StreamRecord], Any]]
-
-
-def _field(name: str) -> Callable[[StreamRecord], Any]:
-    return lambda record: getattr(record, name)
-
-
-def _in(name: str, key: str) -> Callable[[StreamRecord], Any]:
-    return lambda record: (getattr(record, name) or {}).get(key)
-
-
-# Each column with its type, and how a record fills it. New ones are only ever added at the end.
-COLUMNS: Mapping[str, _Column] = {
-    "stream_id": ("TEXT PRIMARY KEY", _field("stream_id")),
-    "request_id": ("TEXT", _field("request_id")),
-    "provider": ("TEXT", _field("provider")),
-    "model": ("TEXT", _field("model")),
-    "response_model": ("TEXT", _field("response_model")),
-    "provider_request_id": ("TEXT", _field("provider_request_id")),
-    "server_address": ("TEXT", _field("server_address")),
-    "server_port": ("INTEGER", _field("server_port")),
-    "started_at": ("REAL", _field("started_at")),
-    "ended_at": ("REAL", _field("ended_at")),
-    "outcome": ("TEXT", _field("outcome")),
-    "finish_reason": ("TEXT", _field("finish_reason")),
-    "error_type": ("TEXT", _field("error_type")),
-    "error_message": ("TEXT", _field("error_message")),
-    "error_status": ("INTEGER", _field("error_status")),
-    "is_retryable": ("INTEGER", _field("is_retryable")),
-    "attempts": ("INTEGER", _field("attempts")),
-    "retries": ("INTEGER", lambda record: len(record.retries)),
-    "recoveries": ("INTEGER", _field("recoveries")),
-    **{key: ("INTEGER", _in("usage", key)) for key in USAGE_KEYS},
-    "usage_is_estimated": ("INTEGER", _field("usage_is_estimated")),
-    "cost_usd": ("REAL", _field("cost_usd")),
-    **{key: ("REAL", _in("metrics", key)) for key in _METRICS},
-    "metadata": ("TEXT", lambda record: _json(record.to_dict()["metadata"])),
-    "content": ("TEXT", lambda record: _json(record.content)),
-    "run_id": ("TEXT", _field("run_id")),
-    "turn": ("INTEGER", _field("turn")),
+# Each column with its type. New ones are only ever added at the end.
+COLUMNS: Mapping[str, str] = {
+    "stream_id": "TEXT PRIMARY KEY",
+    "request_id": "TEXT",
+    "provider": "TEXT",
+    "model": "TEXT",
+    "response_model": "TEXT",
+    "provider_request_id": "TEXT",
+    "server_address": "TEXT",
+    "server_port": "INTEGER",
+    "started_at": "REAL",
+    "ended_at": "REAL",
+    "outcome": "TEXT",
+    "finish_reason": "TEXT",
+    "error_type": "TEXT",
+    "error_message": "TEXT",
+    "error_status": "INTEGER",
+    "is_retryable": "INTEGER",
+    "attempts": "INTEGER",
+    "retries": "INTEGER",
+    "recoveries": "INTEGER",
+    **dict.fromkeys(USAGE_KEYS, "INTEGER"),
+    "usage_is_estimated": "INTEGER",
+    "cost_usd": "REAL",
+    **dict.fromkeys(_METRICS, "REAL"),
+    "metadata": "TEXT",
+    "content": "TEXT",
+    "run_id": "TEXT",
+    "turn": "INTEGER",
 }
 
-_TABLE = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
+
+def _row(record: StreamRecord) -> tuple[Any, ...]:
+    values = {**(record.usage or {}), **record.metrics, **values_of(record)}
+    values["retries"] = len(record.retries)
+    values["metadata"] = _json(plain(record.metadata))
+    values["content"] = _json(record.content)
+    return tuple(map(values.get, COLUMNS))
+
+
+def _json(value: Any) -> str | None:
+    return write_json(value) if value else None
+
+
+_TABLE = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 _CREATE = f"CREATE TABLE IF NOT EXISTS streams ({_TABLE})"
 _INDEX = "CREATE INDEX IF NOT EXISTS streams_by_time ON streams (started_at)"
 _VALUES = ", ".join("?" * len(COLUMNS))
@@ -128,7 +126,7 @@ class SQLiteSink(ForkSafe, Sink):
 
     def stream_ended(self, record: StreamRecord) -> None:
         """Note a stream."""
-        row = tuple(read(record) for _, read in COLUMNS.values())
+        row = _row(record)
         with self.lock:
             self._rows.append(row)
 
@@ -137,17 +135,20 @@ class SQLiteSink(ForkSafe, Sink):
 
         Raises:
             sqlite3.Error: It cannot be written; it is lost.
+            ValueError, OverflowError: A row has what no database holds; it alone is lost.
         """
         with self.lock:
             rows, self._rows = self._rows, []
             if not rows:
                 return
             try:
-                self._write(rows)
+                refused = self._write(rows)
             except (sqlite3.Error, OSError):
                 self.lost += len(rows)
                 self.let_go()
                 raise
+            if refused is not None:
+                raise refused
 
     def close(self) -> None:
         """Close the connection; the next stream opens another."""
@@ -171,19 +172,36 @@ class SQLiteSink(ForkSafe, Sink):
             _of_parents.append(self._connection)
             self._connection = None
 
-    def _write(self, rows: list[tuple[Any, ...]]) -> None:
+    def _write(self, rows: list[tuple[Any, ...]]) -> Exception | None:
         if self._connection is None:
             self._connection = connect(self.path)
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.executemany(_INSERT, rows)
+            refused = self._insert(connection, rows)
             self._clean(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        return refused
+
+    def _insert(
+        self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]
+    ) -> Exception | None:
+        """Insert all rows but those that no database holds; returns why one was refused."""
+        refused: Exception | None = None
+        try:
+            connection.executemany(_INSERT, rows)
+        except _UNFIT:
+            for row in rows:
+                try:
+                    connection.execute(_INSERT, row)
+                except _UNFIT as error:
+                    self.lost += 1
+                    refused = error
+        return refused
 
     def _clean(self, connection: sqlite3.Connection) -> None:
         now = time.monotonic()
@@ -194,6 +212,9 @@ class SQLiteSink(ForkSafe, Sink):
 
 
 _of_parents: list[sqlite3.Connection] = []
+
+# Half a character in a name, or a count that is too large.
+_UNFIT = (ValueError, OverflowError)
 
 _DAYS = Kind(
     "a number of days above 0, or None",

@@ -1,8 +1,9 @@
 """The thread in which a client's sinks are told: `Worker`.
 
-Calls come through a bounded queue; one that finds it full is dropped and counted. The thread begins
-with the first call, and ends when it is told to, or with the process: then what waits is told
-first, as long as that takes no more than a few seconds.
+Calls come through a bounded queue; one that finds it full is dropped and counted. What ends
+something that a sink knows of is never dropped: where too many ends wait, nothing more is begun.
+The thread begins with the first call, and ends when it is told to, or with the process: then what
+waits is told first, as long as that takes no more than a few seconds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -25,7 +27,7 @@ _log = logging.getLogger("steer_llm_sdk.sinks")
 # One call to the sinks, or to whoever waits for those before it. It does not raise.
 Call: TypeAlias = Callable[[], object]
 
-# How many calls may wait. A stream takes one, its events one each for those who ask for them.
+# How many calls may wait: events, for those who ask for them, and as many ends.
 MAX_WAITING = 10_000
 
 # How long the end of the process waits for the sinks, in seconds.
@@ -46,7 +48,7 @@ class Worker(ForkSafe):
     Args:
         sinks: Who is told.
         stats: Where drops and errors are counted.
-        max_waiting: How many calls may wait.
+        max_waiting: How many calls may wait, and how many ends.
     """
 
     comes_first = True
@@ -57,6 +59,7 @@ class Worker(ForkSafe):
         self._stats = stats
         self._max_waiting = max_waiting
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        self._ends: SimpleQueue[None] = SimpleQueue()  # one for each end that waits
         self._lock = threading.RLock()  # again: a client may be collected within it
         self._thread: _Thread | None = None
         self._unflushed = 0  # calls since the last flush
@@ -66,9 +69,19 @@ class Worker(ForkSafe):
         if self._calls.qsize() >= self._max_waiting:
             self._stats.sink_drops += 1
             return
-        self._calls.put(call)
-        if self._thread is None:
-            self._begin()
+        self._put(call)
+
+    def submit_end(self, call: Call) -> None:
+        """Have the thread make this call, which ends what was begun. Never waits, never drops."""
+        self._ends.put(None)
+        self._put(partial(self._tell_end, call))
+
+    def may_begin(self) -> bool:
+        """Whether something more may begin; where too many ends wait it may not, and is counted."""
+        if self._ends.qsize() < self._max_waiting:
+            return True
+        self._stats.sink_drops += 1
+        return False
 
     def when_told(self, call: Call) -> None:
         """Make this call once all that waits now was told and flushed, in whichever thread."""
@@ -95,6 +108,15 @@ class Worker(ForkSafe):
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
+
+    def _put(self, call: Call) -> None:
+        self._calls.put(call)
+        if self._thread is None:
+            self._begin()
+
+    def _tell_end(self, call: Call) -> None:
+        self._ends.get_nowait()
+        call()
 
     def _begin(self) -> None:
         with self._lock:
