@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError
 
 _T = TypeVar("_T")
 
 _SHOWN_CHARS = 80
+_NAMES_SHOWN = 3
 
 # Names of what must never be advised into the body of a request.
 _SECRET_NAME = re.compile(
@@ -100,6 +101,7 @@ NUMBER = Kind("a finite number of at least 0", lambda value: _is_number(value) a
 SHARE = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 WHOLE = Kind("a whole number", _is_whole)
 COUNT = Kind("a whole number of at least 0", lambda value: _is_whole(value) and value >= 0)
+ABOVE_0 = Kind("a number above 0", lambda value: _is_number(value) and value > 0)
 POSITIVE = Kind("a whole number above 0", lambda value: _is_whole(value) and value > 0)
 SECONDS = Kind("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 MAPPING = Kind("a mapping whose keys are strings", _is_mapping_by_name)
@@ -112,6 +114,21 @@ def one_of(*values: str | None) -> Kind:
         " or ".join("None" if value is None else f'"{value}"' for value in values),
         lambda value: value is None or isinstance(value, str) if value in values else False,
     )
+
+
+def listed(what: str, given: Any) -> Iterable[Any]:
+    """Give the members of a list; of None there are none.
+
+    Raises:
+        ConfigurationError: It is no list; a single one is told to be put into one.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes):
+        raise ConfigurationError(
+            f"{what}: expected a list, found {type(given).__name__}: write {what}=[…]"
+        )
+    return given
 
 
 def refuse_unknown(
@@ -152,9 +169,45 @@ def with_advice(place_of: Callable[[str], str | None]) -> Callable[[type[_T]], t
         @functools.wraps(plain)
         def advising(self: _T, *args: Any, **given: Any) -> None:
             refuse_unknown(given, known, place_of)
+            if len(args) >= code.co_argcount:
+                refuse_nameless(cls.__name__, known, code.co_argcount - 1)
             plain(self, *args, **given)
 
         cls.__init__ = advising  # type: ignore[method-assign, assignment]
+        return cls
+
+    return decorate
+
+
+def refuse_nameless(what: str, known: Sequence[str], count: int) -> NoReturn:
+    """Refuse arguments without a name, of which there are too many.
+
+    Args:
+        what: Who was given them; what they are is not told: one may be a key.
+        known: The names that there are.
+        count: How many of them, the first, may be given without.
+
+    Raises:
+        TypeError: Always.
+    """
+    names = ", ".join(f"{name}=" for name in known[count : count + _NAMES_SHOWN])
+    raise TypeError(f"{what}: expected arguments by their names ({names}, …), found one without")
+
+
+def with_hints(hints: Mapping[str, str]) -> Callable[[type[_T]], type[_T]]:
+    """Decorate a class: of attributes that it does not have the error says what is there instead.
+
+    Args:
+        hints: What to say, by the names that other libraries have.
+    """
+
+    def decorate(cls: type[_T]) -> type[_T]:
+        def refuse(self: _T, name: str) -> NoReturn:
+            told = f"{type(self).__name__!r} object has no attribute {name!r}"
+            hint = f": {hints[name]}" if name in hints else ""
+            raise AttributeError(told + hint, name=name, obj=self)
+
+        cls.__getattr__ = refuse  # type: ignore[attr-defined]  # so type checkers see none of it
         return cls
 
     return decorate

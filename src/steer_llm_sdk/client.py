@@ -11,13 +11,14 @@ from typing import Any, Self, Unpack, overload
 
 from steer_llm_sdk.bulk import ManyPrompts
 from steer_llm_sdk.calls import (
+    METHODS,
     CallArguments,
     CallKeywords,
     ItemKeywords,
     Planner,
     place_in_client,
 )
-from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice
+from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice, with_hints
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.budgets import find_allowances
@@ -50,6 +51,7 @@ from steer_llm_sdk.transport.base import Transport
 
 
 @with_advice(place_in_client)
+@with_hints(METHODS)
 class SteerLLMClient(ManyPrompts, ToolRuns):
     """Streams from language models, whoever serves them, as typed events.
 

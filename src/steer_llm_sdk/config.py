@@ -160,7 +160,7 @@ class ProviderSettings:
 
     def __repr__(self) -> str:
         shown = {
-            "base_url": self.base_url and shown_url(self.base_url),
+            "base_url": self.base_url and shown_url(str(self.base_url)),
             "kind": self.kind,
             "verify": self.verify,
             "client_cert": None if self.client_cert is None else "…",

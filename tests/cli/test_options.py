@@ -33,6 +33,21 @@ def test_what_is_no_pair_is_refused_with_what_was_found(pair: str) -> None:
         read_options([pair])
 
 
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ("temprature=1", "'temprature' is no option: did you mean 'temperature'"),
+        ("max_token=5", "did you mean 'max_tokens'"),
+        ("model=gpt-4o", "'model' is said by -m"),
+        ("response_format=json", "'response_format' is said by --schema"),
+        ("api_key=sk-x", "'api_key' is said by the provider's variable"),
+    ],
+)
+def test_a_slip_of_the_pen_does_not_go_to_the_provider(pair: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        read_options([pair])
+
+
 def test_fields_make_a_schema() -> None:
     schema = schema_of("name, age:int, height : float, alive:bool, tags:str[]")
 

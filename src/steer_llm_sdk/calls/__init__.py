@@ -6,10 +6,11 @@ have what a call takes, `places` where a wrong keyword belongs, `planner` makes 
 
 from steer_llm_sdk.calls.arguments import UNKNOWN, CallArguments
 from steer_llm_sdk.calls.keywords import CallKeywords, ItemKeywords
-from steer_llm_sdk.calls.places import place_in_call, place_in_client
+from steer_llm_sdk.calls.places import METHODS, place_in_call, place_in_client
 from steer_llm_sdk.calls.planner import Planner
 
 __all__ = [
+    "METHODS",
     "UNKNOWN",
     "CallArguments",
     "CallKeywords",

@@ -6,6 +6,7 @@ advice ever puts a key into the body of a request.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 
@@ -71,6 +72,25 @@ _OF_CALL = frozenset({
     *CallKeywords.__optional_keys__,
 })  # fmt: skip
 
+_ASKS = "client.generate(messages, model) gives the answer, client.stream(…) its words as they come"
+_ROUNDS = "client.run(messages, model, tools=[…]) runs functions that the model calls"
+
+# What other libraries' clients are asked by.
+METHODS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "acompletion", "ainvoke", "ask", "astream", "beta", "call", "chat", "complete",
+            "completion", "completions", "create", "generate_content", "interactions", "invoke",
+            "messages", "predict", "prompt", "query", "responses", "send",
+        ),
+        _ASKS,
+    ),
+    **dict.fromkeys(("agent", "bind_tools", "run_stream", "run_sync"), _ROUNDS),
+    "abatch": "client.map(prompts, model) asks several prompts at a time",
+    "batch": "client.map(prompts, model) asks several prompts at a time",
+    "aclose": "client.close() closes it",
+}  # fmt: skip
+
 # What belongs to the client as it is, by the names that other libraries have for it too.
 _OF_CLIENT = frozenset(
     {"clock", "max_generations", "max_streams", "providers", "sinks", "transport"}
@@ -89,6 +109,8 @@ def place_in_call(name: str) -> str | None:
             "callbacks go to stream_with_usage(…, on_delta=…); this method takes none, "
             "and gives the events or the words themselves"
         )
+    if name.startswith("on_") and (near := difflib.get_close_matches(name, _CALLBACKS, n=1)):
+        return f"{did_you_mean(near[0])} (a callback of stream_with_usage)"
     if name in _OF_METHODS:
         return f"it belongs to client.{_OF_METHODS[name]}(…, {name}=…)"
     if name == "stream":

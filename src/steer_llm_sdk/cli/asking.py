@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any, NamedTuple
 
+from steer_llm_sdk.cli.counts import at_least_0, positive
 from steer_llm_sdk.cli.functions import load_functions
 from steer_llm_sdk.cli.options import read_options, read_schema
 from steer_llm_sdk.cli.prompt import ModelChoice, choose_model
@@ -47,8 +48,12 @@ def add_options(parser: argparse.ArgumentParser, *, several: bool = False) -> No
         "any field that the provider knows; may be given again",
     )
     parser.add_argument("--model-path", metavar="FILE", help="a .gguf file to run on this machine")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="the longest answer, in tokens")
-    parser.add_argument("--temperature", type=float, metavar="T", help="0 for no chance at all")
+    parser.add_argument(
+        "--max-tokens", type=positive, metavar="N", help="the longest answer, in tokens"
+    )
+    parser.add_argument(
+        "--temperature", type=at_least_0, metavar="T", help="0 for no chance at all"
+    )
 
 
 def add_schema(parser: argparse.ArgumentParser) -> None:

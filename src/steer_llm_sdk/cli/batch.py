@@ -30,7 +30,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "the same files, it asks what has no answer yet. The exit code is 1 when one failed.",
     )
     parser.add_argument("prompts", metavar="PROMPTS.jsonl")
-    parser.add_argument("-O", "--output", required=True, metavar="ANSWERS.jsonl")
+    parser.add_argument(
+        "-O", "--output", required=True, metavar="ANSWERS.jsonl", help="a capital O"
+    )
     add_options(parser)
     add_schema(parser)
     parser.add_argument("-c", "--concurrency", type=positive, default=8, metavar="N")

@@ -16,6 +16,7 @@ from steer_llm_sdk.cli.history import Conversation, History
 from steer_llm_sdk.cli.stream import ask, say_figures, text_screen
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import ConfigurationError, SteerError
+from steer_llm_sdk.providers.registry import resolve_model
 
 if TYPE_CHECKING:
     from steer_llm_sdk.models.responses import StreamingResponse
@@ -59,6 +60,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.model is None and parsed.model_path is None and conversation.model:
         parsed.model = conversation.model
     question = read_question(parsed)
+    _check_model(question)
     chat = Chat(question, conversation, None if parsed.no_log else history, parsed)
     print(f"{question.choice.model} answers. /help tells what else can be said.", file=sys.stderr)
     with suppress(EOFError):  # Ctrl-D, or the end of what is piped in
@@ -136,7 +138,12 @@ class Chat:
     def _choose_model(self, name: str) -> None:
         if not name:
             return _say(f"{self._question.choice.model} answers; /model NAME chooses another")
-        self._question = self._question.to(name)
+        question = self._question.to(name)
+        try:
+            _check_model(question)
+        except SteerError as error:
+            return _say(f"Error: {one_line(error)}")
+        self._question = question
         return _say(f"{name} answers from now on")
 
     def _set_system(self, text: str) -> None:
@@ -173,6 +180,15 @@ _COMMANDS: Mapping[str, _Command] = {
     "/clear": Chat._clear,
     "/help": Chat._help,
 }
+
+
+def _check_model(question: Question) -> None:
+    """Refuse a model of nobody's at once, and not after the first question.
+
+    Raises:
+        UnknownModelError: Its name does not say who serves it.
+    """
+    resolve_model(question.choice.model, question.arguments.get("provider"))
 
 
 def _say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 OBJECTIVES = ("ttft", "itl", "tpot", "e2e")
 
@@ -13,6 +14,21 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, found {text!r}")
     return number
+
+
+def at_least_0(text: str) -> float:
+    """Read a number of at least 0, such as a temperature."""
+    if (number := _finite(text)) is None or number < 0:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, found {text!r}")
+    return number
+
+
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def port(text: str) -> int:
@@ -28,12 +44,10 @@ def objective(text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            name = ""
-        if name not in OBJECTIVES:
+        seconds = _finite(value)
+        if name not in OBJECTIVES or seconds is None or seconds <= 0:
             raise argparse.ArgumentTypeError(
                 f"expected {', '.join(f'{each}=SECONDS' for each in OBJECTIVES)}, found {part!r}"
             )
+        found[name] = seconds
     return found

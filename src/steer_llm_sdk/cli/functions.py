@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
+
+_SHOWN = 12
 
 
 def load_functions(names: Iterable[str]) -> list[Callable[..., Any]]:
@@ -33,12 +36,20 @@ def _load(name: str) -> list[Callable[..., Any]]:
     return [_function_of(module, each.strip()) for each in functions.split(",")]
 
 
+def _functions(module: Any) -> str:
+    """The names of a module's functions: the first of them."""
+    public = sorted(
+        name for name, value in vars(module).items() if inspect.isroutine(value) and name[0] != "_"
+    )
+    more = ", …" if len(public) > _SHOWN else ""
+    return ", ".join(public[:_SHOWN]) + more or "none"
+
+
 def _function_of(module: Any, name: str) -> Callable[..., Any]:
     found = getattr(module, name, None)
     if not callable(found):
-        there = sorted(key for key, value in vars(module).items() if callable(value))
         raise ConfigurationError(
-            f"--tools: {module.__name__} has no function {name!r}; it has {', '.join(there)}"
+            f"--tools: {module.__name__} has no function {name!r}; it has {_functions(module)}"
         )
     function: Callable[..., Any] = found
     return function

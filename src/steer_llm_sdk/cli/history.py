@@ -71,9 +71,11 @@ class History:
         try:
             data = json.loads(path.read_text("utf-8"))
             return Conversation(data["messages"], data["model"], path.stem)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError):
             raise ConfigurationError(
-                f"{path} is no conversation that can be read: {type(error).__name__}: {error}"
+                f"{path} is no conversation: expected a file that /save wrote"
             ) from None
 
     def keep(self, conversation: Conversation) -> Conversation:

@@ -59,7 +59,7 @@ def read_report(
 def _read_rows(path: Path, since: float) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ConfigurationError(
-            f"there is no ledger at {path}: SQLiteSink({str(path)!r}) makes one"
+            f"there is no ledger at {path}: programs write one with a SQLiteSink"
         )
     query = f"SELECT {', '.join(_COLUMNS)} FROM streams WHERE started_at >= ?"  # noqa: S608
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from steer_llm_sdk._version import __version__
 from steer_llm_sdk.cli import (
@@ -19,7 +19,9 @@ from steer_llm_sdk.cli import (
     stats,
     stream,
 )
-from steer_llm_sdk.cli.streams import discard_output, is_piped, prepare_output
+from steer_llm_sdk.cli.parsing import Parser
+from steer_llm_sdk.cli.stream import EVENT_KINDS
+from steer_llm_sdk.cli.streams import discard_output, is_piped, prepare_output, show_warnings
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import SteerError
 
@@ -28,6 +30,10 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 _TOP_OPTIONS = frozenset({"-h", "--help", "--version"})
+
+# What a lone word is taken for that is no command, and surely no prompt either.
+_LONE_WORDS: Mapping[str, list[str]] = {"help": ["--help"], "version": ["--version"]}
+_IN_LOCAL = frozenset({"pull", "serve"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         away. Wrong usage leaves with 2 by `SystemExit`.
     """
     prepare_output()
+    show_warnings()
     parsed = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = parsed.run(parsed)
@@ -59,15 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """What reads the arguments of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="steer",
         description="Stream from any language model, and see every event of it.",
         epilog="Words that are no command are a prompt: steer write a poem about AI",
     )
     parser.add_argument("--version", action="version", version=f"steer-llm-sdk {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=Parser
+    )
     for command in (stream, chat, compare, batch, bench):
         command.add_command(commands)
     recordings.add_commands(commands)
@@ -84,6 +93,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser = make_parser()
     given = _with_command(list(arguments), parser)
+    if not given:
+        parser.print_help(sys.stderr)
+        parser.exit(2, "\nError: expected a command, or a prompt; found nothing\n")
     command = _commands_of(parser).get(given[0]) if given else None
     if command is None or any(action.nargs == argparse.PARSER for action in command._actions):  # noqa: SLF001
         return parser.parse_args(given)
@@ -97,20 +109,39 @@ def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Argument
     return {}
 
 
-def _with_command(given: list[str], parser: argparse.ArgumentParser) -> list[str]:
+def _with_command(given: list[str], parser: Parser) -> list[str]:
     """Put the word ``stream`` before a prompt that stands alone."""
-    given = ["--events=lines" if word == "--events" else word for word in given]
+    given = _with_kind_of_events(given)
     names = list(_commands_of(parser))
+    if len(given) == 1 and given[0] in _LONE_WORDS:
+        return _LONE_WORDS[given[0]]
+    if len(given) == 2 and given[0] == "help" and given[1] in names:
+        return [given[1], "--help"]
     if given and given[0] in {*names, *_TOP_OPTIONS}:
         return given
     if not given:
         return ["stream"] if is_piped(sys.stdin) else given
-    if len(given) == 1 and (near := difflib.get_close_matches(given[0], names, cutoff=0.75)):
+    if len(given) == 1 and (meant := _meant(given[0], names)):
         parser.error(
-            f"{given[0]!r} is no command: did you mean {near[0]!r}? As a prompt it is "
+            f"{given[0]!r} is no command: did you mean {meant!r}? As a prompt it is "
             f"steer stream {given[0]}"
         )
     return ["stream", *given]
+
+
+def _with_kind_of_events(given: list[str]) -> list[str]:
+    """Say after ``--events`` which kind is meant: at the end, the kind may be a word of its own."""
+    if given[-2:-1] == ["--events"] and given[-1] in EVENT_KINDS:
+        given = [*given[:-2], f"--events={given[-1]}"]
+    return ["--events=lines" if word == "--events" else word for word in given]
+
+
+def _meant(word: str, names: Sequence[str]) -> str | None:
+    """The command that a lone word was probably meant to be."""
+    if word in _IN_LOCAL:
+        return f"local {word}"
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.75)
+    return near[0] if near else None
 
 
 def _fail(reason: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,21 @@ _OURS = frozenset(
     }
 )
 
+# What a call takes too, and how a shell says it.
+_ELSEWHERE: Mapping[str, str] = {
+    "api_key": "the provider's variable: `steer providers` lists them",
+    "messages": "the prompt",
+    "model": "-m",
+    "prompt": "the prompt",
+    "response_format": "--schema",
+    "stream": "nothing: every answer is streamed",
+    "system": "-s",
+    "tools": "--tools",
+}
+
+# How alike a key must be to be taken for a slip of the pen: "top_k" is not meant to be "top_p".
+_NEAR = 0.85
+
 _TYPES: Mapping[str, dict[str, Any]] = {
     "str": {"type": "string"},
     "int": {"type": "integer"},
@@ -49,9 +65,20 @@ def read_options(pairs: Iterable[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise ConfigurationError(f"-o: expected key=value, found {pair!r}")
-        place = arguments if key.strip() in _OURS else arguments.setdefault("extra_body", {})
-        place[key.strip()] = _value(text)
+        key = key.strip()
+        _refuse_what_is_meant_elsewhere(key)
+        place = arguments if key in _OURS else arguments.setdefault("extra_body", {})
+        place[key] = _value(text)
     return arguments
+
+
+def _refuse_what_is_meant_elsewhere(key: str) -> None:
+    """Refuse what is said in another way, and a slip of the pen: the provider would get it."""
+    if key in _ELSEWHERE:
+        raise ConfigurationError(f"-o: {key!r} is said by {_ELSEWHERE[key]}")
+    near = difflib.get_close_matches(key, _OURS, n=1, cutoff=_NEAR)
+    if key not in _OURS and near:
+        raise ConfigurationError(f"-o: {key!r} is no option: did you mean {near[0]!r}?")
 
 
 def _value(text: str) -> Any:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_question
+from steer_llm_sdk.cli.counts import at_least_0
 from steer_llm_sdk.cli.prompt import ModelChoice, read_prompt
-from steer_llm_sdk.cli.stream import choose_screen, say_figures
+from steer_llm_sdk.cli.stream import EVENT_KINDS, choose_screen, say_figures
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.errors import ConfigurationError
 
@@ -57,7 +58,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     replay.add_argument("file", metavar="FILE.jsonl")
     replay.add_argument("-m", "--model", help="who answers; by default what was recorded")
     replay.add_argument(
-        "--speed", type=float, default=1.0, metavar="S", help="2 is twice as fast, 0 at once"
+        "--speed", type=at_least_0, default=1.0, metavar="S", help="2 is twice as fast, 0 at once"
     )
     replay.add_argument(
         "--timeline", metavar="FILE.html", help="draw it as a page, and play nothing"
@@ -67,7 +68,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_screen(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--events", choices=("lines", "json"), help="print each event as a line")
+    parser.add_argument("--events", choices=EVENT_KINDS, help="print each event as a line")
     parser.add_argument("-R", "--hide-reasoning", action="store_true", help="leave reasoning out")
     parser.add_argument("-q", "--quiet", action="store_true", help="no figures")
 

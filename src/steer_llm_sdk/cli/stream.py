@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from steer_llm_sdk.models.responses import StreamingResponse
 
 
+EVENT_KINDS = ("lines", "json")
+
+
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``stream`` to the command line."""
     parser = commands.add_parser(
@@ -49,7 +52,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument(
         "--events",
-        choices=("lines", "json"),
+        choices=EVENT_KINDS,
         help="print each event as a line; --events=json for programs",
     )
     parser.add_argument("--json", action="store_true", help="print the whole response as JSON")

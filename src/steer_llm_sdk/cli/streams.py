@@ -7,8 +7,10 @@ import io
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Mapping
-from typing import TextIO
+from contextlib import suppress
+from typing import Any, TextIO
 
 # https://no-color.org, and what terminals call themselves that know no escape sequences.
 _PLAIN_TERMINALS = frozenset({"dumb", "unknown"})
@@ -32,6 +34,16 @@ def prepare_output() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif (reconfigure := getattr(output, "reconfigure", None)) is not None:
             reconfigure(errors="replace")
+
+
+def show_warnings() -> None:
+    """Show a warning as one line, without the place in the source that only its authors know."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        with suppress(OSError):  # a full device
+            print(f"Warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
 
 
 def discard_output(*outputs: TextIO) -> None:

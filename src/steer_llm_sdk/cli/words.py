@@ -11,6 +11,8 @@ from steer_llm_sdk.errors import MissingAPIKeyError, SteerError
 _SPOKEN = (
     (re.compile(r"set ([A-Z_]+(?: or [A-Z_]+)*), or pass providers=\{.*\}"), r"export \1=…"),
     (re.compile(r", or pass provider="), ""),
+    (re.compile(r"ProviderSettings\(model_path=…\)"), "--model-path FILE"),
+    (re.compile(r"\(providers: [\w, -]+\)"), "(`steer providers` lists them)"),
     (
         re.compile(r"provider='(?P<provider>[^']+)' with model='(?P<model>[^']+)'"),
         r"-m \g<model> -o provider=\g<provider>",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Generic, Self, TypeAlias, get_type_hints
 
+from steer_llm_sdk.checks import with_hints
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
 from steer_llm_sdk.models.cost import price_usd, stated_usd
 from steer_llm_sdk.models.headers import Headers
@@ -127,6 +128,30 @@ class _Hidden:
     _gaps: Callable[[], Gaps] = tuple  # the times between its deltas
 
 
+# What other libraries' responses have, and what it is here.
+_HINTS = {
+    **dict.fromkeys(
+        ("choices", "completion", "content", "output", "output_text"),
+        "the words are response.text, the answer as parts response.parts",
+    ),
+    **dict.fromkeys(
+        ("message", "messages", "new_messages", "all_messages"),
+        "response.to_message() is the message for the next turn",
+    ),
+    **dict.fromkeys(("json", "model_dump_json"), "response.to_json() stores it, get_json() parses"),
+    **dict.fromkeys(("dict", "model_dump"), "response.to_dict() is it as a plain dict"),
+    **dict.fromkeys(("cost", "price"), "response.cost_usd is its price"),
+    **dict.fromkeys(("duration", "latency", "ttft", "timing"), "response.metrics has the times"),
+    **dict.fromkeys(("tokens", "usage_metadata"), "response.usage has the counts, as a dict"),
+    "data": "response.parsed is the typed object, response.get_json() the JSON",
+    "id": "response.request_id, stream_id and metadata['provider_request_id'] name it",
+    "stop_reason": "response.finish_reason says why it stopped",
+    "thinking": "response.reasoning has the model's reasoning",
+    "tool_use": "response.tool_calls has the calls",
+}
+
+
+@with_hints(_HINTS)
 @dataclass(eq=False, repr=False)
 class StreamingResponse(_Hidden, Generic[Answer]):
     """The answer, as far as it has arrived; whole when `ok`.

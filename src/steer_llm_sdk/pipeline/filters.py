@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 
+from steer_llm_sdk.checks import listed
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
@@ -121,7 +122,7 @@ class CompositeFilter(EventFilter):
     """
 
     def __init__(self, filters: Iterable[EventFilter], require_all: bool = True) -> None:
-        self._filters = tuple(filters)
+        self._filters = tuple(listed("filters", filters))
         self._decisions = tuple(map(decision_of, self._filters))
         self._require_all = require_all
 
@@ -139,7 +140,9 @@ def decision_of(event_filter: EventFilter) -> Callable[[StreamEvent], object]:
     """
     should_process = getattr(event_filter, "should_process", None)
     if isinstance(event_filter, type) or not callable(should_process):
-        raise ConfigurationError(f"filters: expected an EventFilter, found {event_filter!r}")
+        is_function = callable(event_filter) and not isinstance(event_filter, type)
+        hint = ": write PredicateFilter(…) around it" if is_function else ""
+        raise ConfigurationError(f"filters: expected an EventFilter, found {event_filter!r}{hint}")
     refuse_coroutine("should_process", should_process)
     if getattr(should_process, "__func__", None) is PredicateFilter.should_process:
         return event_filter.decide  # type: ignore[attr-defined, no-any-return]  # a PredicateFilter

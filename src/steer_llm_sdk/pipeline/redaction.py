@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
+from steer_llm_sdk.checks import POSITIVE, TEXT
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.pipeline.channels import Channel, channel_of, make_next, read_text, replace_text
@@ -71,9 +72,9 @@ class RedactTransformer(EventTransformer):
         replacement: str = "[REDACTED]",
         max_length: int | None = None,
     ) -> None:
-        if max_length is not None and max_length < 1:
-            raise ConfigurationError(f"max_length: expected a number above 0, found {max_length!r}")
-        is_one = isinstance(patterns, str | re.Pattern) or callable(patterns)
+        POSITIVE.or_none().check("max_length", max_length)
+        TEXT.check("replacement", replacement)
+        is_one = isinstance(patterns, str | re.Pattern) or not isinstance(patterns, Iterable)
         given: Iterable[Secret] = [patterns] if is_one else patterns  # type: ignore[list-item, assignment]  # checked just now
         self._rules = tuple(_rule(one, replacement, max_length) for one in given)
         self._channels: dict[Channel, _ChannelState] = {}
@@ -327,9 +328,18 @@ class _FinderStage:
         window.pass_to(settled_to)
 
 
+def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ConfigurationError(
+            f"patterns: expected a regular expression, found {pattern!r}: {error}"
+        ) from None
+
+
 def _rule(one: Secret, replacement: str, max_length: int | None) -> Callable[[], _Stage]:
     if isinstance(one, str | re.Pattern):
-        return _PatternRule(re.compile(one), replacement, max_length)
+        return _PatternRule(_compiled(one), replacement, max_length)
     if callable(one):
         return _FinderRule(one, replacement, max_length)
     raise ConfigurationError(f"patterns: expected a pattern or a function, found {one!r}")

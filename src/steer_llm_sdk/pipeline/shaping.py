@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from math import ceil
 from typing import ClassVar, Literal
 
+from steer_llm_sdk.checks import ABOVE_0, POSITIVE, Kind, one_of
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.text import TextPieces
@@ -16,6 +17,11 @@ from steer_llm_sdk.pipeline.transformers import EventTransformer, Several
 
 # The text down to the end of the last whole unit in it.
 _UNIT_ENDS = {"word": re.compile(r"(?s).*\s"), "line": re.compile(r"(?s).*\n")}
+
+_UNIT = one_of("word", "line", None)
+_SURPLUS = one_of("join", "drop")
+_MILLISECONDS = Kind("milliseconds above 0", ABOVE_0.accepts).or_none()
+_SHARE = Kind("above 0 and up to 1", lambda value: ABOVE_0.accepts(value) and value <= 1)
 
 
 class _Joiner(EventTransformer, ABC):
@@ -98,14 +104,9 @@ class CoalesceTransformer(_Joiner):
         super().__init__()
         if unit is None and interval_ms is None:
             raise ConfigurationError('unit: expected "word" or "line", or an interval_ms')
-        if unit is not None and unit not in _UNIT_ENDS:
-            raise ConfigurationError(f'unit: expected "word" or "line", found {unit!r}')
-        if interval_ms is not None and not interval_ms > 0:
-            raise ConfigurationError(
-                f"interval_ms: expected milliseconds above 0, found {interval_ms!r}"
-            )
-        if max_length < 1:
-            raise ConfigurationError(f"max_length: expected a number above 0, found {max_length!r}")
+        _UNIT.check("unit", unit)
+        _MILLISECONDS.check("interval_ms", interval_ms)
+        POSITIVE.check("max_length", max_length)
         self._unit: Literal["word", "line"] | None = unit
         self._interval_ms = interval_ms
         self._max_length = max_length
@@ -148,12 +149,9 @@ class RateLimiter(_Joiner):
         self, per_second: float, burst: int = 1, surplus: Literal["join", "drop"] = "join"
     ) -> None:
         super().__init__()
-        if not per_second > 0:
-            raise ConfigurationError(f"per_second: expected a number above 0, found {per_second!r}")
-        if burst < 1:
-            raise ConfigurationError(f"burst: expected a number above 0, found {burst!r}")
-        if surplus not in {"join", "drop"}:
-            raise ConfigurationError(f'surplus: expected "join" or "drop", found {surplus!r}')
+        ABOVE_0.check("per_second", per_second)
+        POSITIVE.check("burst", burst)
+        _SURPLUS.check("surplus", surplus)
         self._per_second = per_second
         self._burst = burst
         self._surplus: Literal["join", "drop"] = surplus
@@ -200,8 +198,7 @@ class SamplingFilter(EventFilter):
     """
 
     def __init__(self, share: float) -> None:
-        if not 0 < share <= 1:
-            raise ConfigurationError(f"share: expected above 0 and up to 1, found {share!r}")
+        _SHARE.check("share", share)
         self._share = share
 
     def should_process(self, event: StreamEvent) -> bool:

@@ -265,27 +265,24 @@ def _split_name(model: str, provider: str, rest: str) -> tuple[str, str]:
 def _unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
     names = sorted(known)
     near = difflib.get_close_matches(name, names)
-    hint = f"did you mean {_either(near)}? " if near else ""
-    return UnknownProviderError(
-        f"no provider is called {name!r}: {hint}Known are {', '.join(names)}"
-    )
+    hint = f"did you mean {_either(near)}?" if near else f"Known are {', '.join(names)}"
+    return UnknownProviderError(f"no provider is called {name!r}: {hint}")
 
 
 def _unknown_model(model: str, head: str | None, known: Iterable[str]) -> UnknownModelError:
     names = sorted(known)
     near = difflib.get_close_matches(head.lower(), names, cutoff=_NEAR) if head else []
+    meant = _near_family(model)
     if near and head is not None:
         hint = f"did you mean {_either(name + model[len(head) :] for name in near)}?"
-    elif meant := _near_family(model):
+    elif meant:
         hint = f"did you mean {meant!r}?"
     else:
         serving = ("openrouter", "huggingface") if "/" in model else ("ollama", "openrouter")
         tried = [f"{name}:{model}" for name in serving if name in names]
         hint = f"write the provider before it ({_either(tried)}, …), or pass provider="
-    return UnknownModelError(
-        f"model {model!r} does not say which provider serves it: {hint} "
-        f"(providers: {', '.join(names)})"
-    )
+    told = "" if near or meant else f" (providers: {', '.join(names)})"
+    return UnknownModelError(f"model {model!r} does not say which provider serves it: {hint}{told}")
 
 
 def _near_family(model: str) -> str | None:

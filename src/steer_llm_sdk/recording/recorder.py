@@ -10,7 +10,7 @@ from typing import Any
 
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.engine.scrubbing import Secrets
-from steer_llm_sdk.errors import ConfigurationError, SteerError, TransportError
+from steer_llm_sdk.errors import ConfigurationError, ProtocolError, SteerError, TransportError
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.transport.base import Transport, TransportResponse
 from steer_llm_sdk.wire.recording import (
@@ -39,7 +39,10 @@ def read_recording(path: str | os.PathLike[str]) -> list[Exchange]:
         OSError: It cannot be read.
     """
     with Path(path).open(encoding="utf-8") as lines:
-        return read_exchanges(lines)
+        try:
+            return read_exchanges(lines)
+        except ProtocolError as error:
+            raise ProtocolError(f"{path}: {error}") from None
 
 
 class RecordingTransport:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any
 
+from steer_llm_sdk.checks import listed
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.ports import Transformer
@@ -91,9 +92,9 @@ class EventProcessor:
         self._transformers: list[Transformer] = []
         self._hand_made: OrderedDict[str, StreamPipeline] = OrderedDict()
         self._background = BackgroundQueue(self.process_events) if background else None
-        for one in filters or ():
+        for one in listed("filters", filters):
             self.add_filter(one)
-        for another in transformers or ():
+        for another in listed("transformers", transformers):
             self.add_transformer(another)
 
     def add_filter(self, event_filter: EventFilter) -> None:

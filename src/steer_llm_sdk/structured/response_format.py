@@ -21,6 +21,8 @@ from steer_llm_sdk.structured.validators import (
 )
 
 _LONGEST_NAME = 64  # as OpenAI has it, and its pattern: letters, digits, underscores, dashes
+# A schema of these is no schema of an object.
+_SCHEMA_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "string"})
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
@@ -100,9 +102,17 @@ def _read_mapping(given: Mapping[str, Any], *, validate_schema: bool) -> Respons
         return _checked(request, validate_schema=validate_schema)
     if kind == "json_schema":
         return _checked(_read_schema_mapping(given), validate_schema=validate_schema)
-    if kind == "object" and "properties" in given:
+    if kind == "object":
         return _checked(JSONFormat(given), validate_schema=validate_schema)
+    if kind in _SCHEMA_TYPES or _is_slip(kind):
+        raise ConfigurationError(f"response_format: {_WANTED}, found {dict(given)!r}")
     return ResponseFormat(RawTool(given))
+
+
+def _is_slip(kind: object) -> bool:
+    """Whether a type is surely meant to be another: ``"jsonschema"``, ``"json-object"``."""
+    bare = re.sub(r"[^a-z]", "", kind.lower()) if isinstance(kind, str) else ""
+    return bare in {"json", "jsonmode", "jsonobject", "jsonschema"}
 
 
 def _read_schema_mapping(given: Mapping[str, Any]) -> JSONFormat:

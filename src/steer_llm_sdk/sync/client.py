@@ -8,8 +8,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
-from steer_llm_sdk.calls import CallKeywords, ItemKeywords, place_in_client
-from steer_llm_sdk.checks import NUMBER, with_advice
+from steer_llm_sdk.calls import METHODS, CallKeywords, ItemKeywords, place_in_client
+from steer_llm_sdk.checks import NUMBER, with_advice, with_hints
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.config import ProviderSettings
@@ -41,6 +41,7 @@ from steer_llm_sdk.transport.base import Transport
 
 
 @with_advice(place_in_client)
+@with_hints(METHODS)
 class SyncSteerLLMClient(ManyPrompts, ToolRuns):
     """`SteerLLMClient` for code without an event loop: the same methods, blocking.
 

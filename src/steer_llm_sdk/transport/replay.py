@@ -11,7 +11,7 @@ from pathlib import Path
 
 from steer_llm_sdk.checks import NUMBER, Kind
 from steer_llm_sdk.clock import Clock, SystemClock
-from steer_llm_sdk.errors import ConfigurationError, ConnectionLostError, SteerError
+from steer_llm_sdk.errors import ConfigurationError, ConnectionLostError, ProtocolError, SteerError
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.wire.recording import Chunk, Exchange, bare_url, read_exchanges
 
@@ -115,6 +115,8 @@ def _read(path: Path) -> list[Exchange]:
             return read_exchanges(lines)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the recording cannot be read: {error}") from None
+    except ProtocolError as error:
+        raise ProtocolError(f"{path}: {error}") from None
 
 
 def _in_pieces(chunks: Sequence[Chunk], size: int) -> Iterator[Chunk]:

@@ -1,0 +1,48 @@
+"""How the command line refuses what it does not understand: its usage in short, and why."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+_UNKNOWN = "unrecognized arguments: "
+# How alike an option must be to be taken for a slip of the pen, dashes left out.
+_NEAR = 0.6
+
+
+class Parser(argparse.ArgumentParser):
+    """Reads arguments; what it refuses it tells in two lines, and not in a page."""
+
+    _usage_in_short = ""
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> argparse.Namespace:
+        """Read arguments whose positional ones may stand between options."""
+        self._usage_in_short = self._shorten()  # now: they are put away meanwhile
+        return super().parse_intermixed_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Tell what was wrong, with the option that was probably meant, and leave with 2."""
+        hint = "" if not message.startswith(_UNKNOWN) else self._near(message.split())
+        self._print_message(self._usage_in_short or self._shorten(), sys.stderr)
+        self.exit(2, f"Error: {message}{hint} (`{self.prog} --help` tells more)\n")
+
+    def _shorten(self) -> str:
+        formatter = argparse.HelpFormatter(prog=f"{self.prog} [OPTIONS]")
+        formatter.add_usage(None, [each for each in self._actions if self._is_needed(each)], [])
+        return formatter.format_help()
+
+    def _near(self, words: Iterable[str]) -> str:
+        known = {name.lstrip("-"): name for name in self._option_string_actions}
+        for word in words:
+            asked = word.partition("=")[0]
+            near = difflib.get_close_matches(asked.lstrip("-"), known, n=1, cutoff=_NEAR)
+            if asked.startswith("--") and near:
+                return f"; did you mean {known[near[0]]}?"
+        return ""
+
+    @staticmethod
+    def _is_needed(action: argparse.Action) -> bool:
+        return action.required or not action.option_strings

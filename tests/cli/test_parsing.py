@@ -1,0 +1,117 @@
+"""What the command line does not understand, and what it takes a clumsy line for."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from steer_llm_sdk.cli.counts import at_least_0, objective
+from steer_llm_sdk.cli.main import main, parse
+from steer_llm_sdk.cli.streams import show_warnings
+from steer_llm_sdk.testing import LoopbackServer, Script
+
+Captured = pytest.CaptureFixture[str]
+Serve = Callable[..., LoopbackServer]
+
+
+@pytest.fixture
+def kept_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        yield
+
+
+def left(*arguments: str) -> int | str | None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+def test_wrong_usage_is_told_in_two_lines(capsys: Captured) -> None:
+    assert left("hi", "--modle", "x") == 2
+
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage == "usage: steer stream [OPTIONS] [PROMPT ...]"
+    assert error == (
+        "Error: unrecognized arguments: --modle x; did you mean --model? "
+        "(`steer stream --help` tells more)"
+    )
+
+
+def test_the_usage_of_a_refusal_has_what_is_needed(capsys: Captured) -> None:
+    left("batch", "prompts.jsonl")
+
+    assert "[OPTIONS] -O ANSWERS.jsonl PROMPTS.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["--zzz", "-v"])
+def test_an_option_that_is_like_no_other_gets_no_advice(capsys: Captured, word: str) -> None:
+    assert left("hi", word) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_nothing_at_all_shows_what_there_is(capsys: Captured) -> None:
+    assert left() == 2
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "put a load on a model" in err
+    assert err.endswith("Error: expected a command, or a prompt; found nothing\n")
+
+
+def test_help_and_version_as_words_are_what_they_say(capsys: Captured) -> None:
+    assert left("help") == 0
+    assert "usage: steer" in capsys.readouterr().out
+    assert left("help", "chat") == 0
+    assert "usage: steer chat" in capsys.readouterr().out
+    assert left("version") == 0
+    assert capsys.readouterr().out.startswith("steer-llm-sdk ")
+
+
+def test_more_words_than_these_are_a_prompt() -> None:
+    assert parse(["help", "me"]).prompt == ["help", "me"]
+    assert parse(["version", "control"]).prompt == ["version", "control"]
+
+
+@pytest.mark.parametrize("word", ["pull", "serve"])
+def test_a_command_of_local_is_told_where_it_is(capsys: Captured, word: str) -> None:
+    assert left(word) == 2
+    assert f"did you mean 'local {word}'?" in capsys.readouterr().err
+
+
+def test_the_kind_of_events_may_be_the_last_word() -> None:
+    assert parse(["hi", "--events", "json"]).events == "json"
+    assert parse(["--events", "json", "schema"]).events == "lines"
+    assert parse(["--events", "json", "schema"]).prompt == ["json", "schema"]
+
+
+@pytest.mark.parametrize("text", ["hot", "-1", "nan", "inf", ""])
+def test_a_number_of_at_least_0_is_one(text: str) -> None:
+    assert at_least_0("0.5") == 0.5
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a number of at least 0"):
+        at_least_0(text)
+
+
+@pytest.mark.parametrize("text", ["ttft=nan", "ttft=0", "ttft=-1", "ttft=inf", "ttft", "ttft=1,"])
+def test_an_objective_is_a_number_of_seconds(text: str) -> None:
+    assert objective("ttft=1,e2e=2.5") == {"ttft": 1.0, "e2e": 2.5}
+    with pytest.raises(argparse.ArgumentTypeError, match="SECONDS, found"):
+        objective(text)
+
+
+@pytest.mark.usefixtures("kept_warnings")
+def test_a_warning_is_one_line(capsys: Captured) -> None:
+    warnings.simplefilter("always")
+
+    show_warnings()
+    warnings.warn("plain http to somewhere", stacklevel=1)
+    assert capsys.readouterr().err == "Warning: plain http to somewhere\n"
+
+
+def test_a_chat_with_nobody_is_refused_at_once(serve: Serve, capsys: Captured) -> None:
+    serve(Script())
+
+    assert main(["chat", "-m", "nonsense"]) == 1
+    assert "'nonsense' does not say which provider" in capsys.readouterr().err

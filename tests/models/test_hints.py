@@ -1,0 +1,112 @@
+"""What is said of attributes and arguments that other libraries have."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from steer_llm_sdk import (
+    ProviderSettings,
+    SteerLLMClient,
+    StreamingOptions,
+    StreamingResponse,
+    SyncSteerLLMClient,
+)
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.streaming.processor import (
+    CoalesceTransformer,
+    CompositeFilter,
+    EventProcessor,
+    RateLimiter,
+    RedactTransformer,
+    SamplingFilter,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("content", "response.text"),
+        ("choices", "response.text"),
+        ("message", r"response.to_message\(\)"),
+        ("model_dump", r"response.to_dict\(\)"),
+        ("stop_reason", "response.finish_reason"),
+    ],
+)
+def test_a_response_says_what_another_librarys_name_is_here(name: str, words: str) -> None:
+    with pytest.raises(
+        AttributeError, match=f"'StreamingResponse' object has no attribute '{name}': .*{words}"
+    ):
+        getattr(StreamingResponse(), name)
+
+
+def test_a_name_that_nobody_has_is_told_plainly_and_asked_for_politely() -> None:
+    response = StreamingResponse()
+
+    with pytest.raises(AttributeError, match=r"no attribute 'zzz'$") as caught:
+        response.zzz  # type: ignore[attr-defined]  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("zzz", response)
+    assert not hasattr(response, "content")
+    assert getattr(response, "content", None) is None
+    assert copy.deepcopy(response) == pickle.loads(pickle.dumps(response)) == response
+
+
+@pytest.mark.parametrize("client", [SteerLLMClient, SyncSteerLLMClient])
+def test_a_client_says_how_it_is_asked(client: type) -> None:
+    for name in ("chat", "messages", "responses", "ainvoke"):
+        with pytest.raises(AttributeError, match=rf"'{name}': client.generate\(messages, model\)"):
+            getattr(client(), name)
+
+
+def test_no_hint_is_of_a_name_that_exists() -> None:
+    from steer_llm_sdk.calls import METHODS
+    from steer_llm_sdk.models.responses import _HINTS
+
+    assert [name for name in METHODS if hasattr(SteerLLMClient, name)] == []
+    assert [name for name in _HINTS if hasattr(StreamingResponse(), name)] == []
+
+
+def test_an_argument_without_its_name_is_told_which_names_there_are() -> None:
+    with pytest.raises(TypeError, match=r"by their names \(api_key=, base_url=, kind=, …\)") as of:
+        ProviderSettings("sk-secret")  # type: ignore[call-arg]
+    assert "secret" not in str(of.value)
+    with pytest.raises(TypeError, match="StreamingOptions: expected arguments by their names"):
+        StreamingOptions(5)  # type: ignore[call-arg, arg-type]
+    with pytest.raises(TypeError, match=r"SteerLLMClient: .* \(providers=, transport=, clock="):
+        SteerLLMClient("a", "b", "c", {})  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("client", [SteerLLMClient, SyncSteerLLMClient])
+@pytest.mark.parametrize("transport", ["http", object(), SteerLLMClient, SteerLLMClient()])
+def test_what_is_no_transport_is_refused(client: type, transport: object) -> None:
+    with pytest.raises(ConfigurationError, match="transport: expected a transport"):
+        client(transport=transport)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: EventProcessor(filters=len), r"write filters=\[…\]"),  # type: ignore[arg-type]
+        (lambda: EventProcessor(transformers=len), r"write transformers=\[…\]"),  # type: ignore[arg-type]
+        (lambda: CompositeFilter(5), "filters: expected a list, found int"),  # type: ignore[arg-type]
+        (lambda: EventProcessor(filters=[len]), "write PredicateFilter"),  # type: ignore[list-item]
+        (lambda: RedactTransformer("("), r"expected a regular expression, found '\('"),
+        (lambda: RedactTransformer(5), "expected a pattern or a function, found 5"),  # type: ignore[arg-type]
+        (lambda: RedactTransformer("a", replacement=5), "replacement: expected a str"),  # type: ignore[arg-type]
+        (lambda: RedactTransformer("a", max_length="5"), "max_length: expected"),  # type: ignore[arg-type]
+        (lambda: CoalesceTransformer("word", max_length="5"), "max_length: expected"),  # type: ignore[arg-type]
+        (lambda: CoalesceTransformer(interval_ms="5"), "interval_ms: expected milliseconds"),  # type: ignore[arg-type]
+        (lambda: RateLimiter("5"), "per_second: expected a number above 0, found '5'"),  # type: ignore[arg-type]
+        (lambda: RateLimiter(5, burst=1.5), "burst: expected a whole number"),  # type: ignore[arg-type]
+        (lambda: SamplingFilter("all"), "share: expected above 0 and up to 1, found 'all'"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_a_processor_cannot_work_with_says_what_was_expected(wrong, words: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ConfigurationError, match=words):
+        wrong()
+
+
+def test_settings_that_are_wrong_can_be_shown() -> None:
+    assert "base_url='5'" in repr(ProviderSettings(base_url=5))  # type: ignore[arg-type]
