@@ -154,7 +154,7 @@ def test_functions_are_run_for_the_model(
     [
         ("json", "expected module:function, found 'json'"),
         ("absent_module:f", "'absent_module' cannot be imported"),
-        ("json:dump,nothing", "json has no function 'nothing'; it has JSONDecodeError"),
+        ("json:dump,nothing", "json has no function 'nothing'; it has detect_encoding, dump"),
     ],
 )
 def test_functions_that_are_not_there_are_named(
