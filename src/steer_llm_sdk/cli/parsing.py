@@ -18,7 +18,7 @@ class Parser(argparse.ArgumentParser):
 
     _usage_in_short = ""
 
-    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]  # as the overloads
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read arguments whose positional ones may stand between options."""
         self._usage_in_short = self._shorten()  # now: they are put away meanwhile
         return super().parse_intermixed_args(args, namespace)
