@@ -239,7 +239,24 @@ def clean_proxy(proxy: str, provider: str) -> str:
             f"{provider}: a {parts.scheme} proxy needs the extra 'socks' "
             '(pip install "steer-llm-sdk[socks]")'
         )
+    if parts.scheme in SOCKS_SCHEMES and not _is_socks_login(parts):
+        raise ConfigurationError(
+            f"{provider}: expected the user and password of a {parts.scheme} proxy to be both "
+            "there, in ASCII and of at most 255 characters each; found others, which are not shown"
+        )
     return url
+
+
+def _is_socks_login(parts: SplitResult) -> bool:
+    """Whether SOCKS can carry it: https://www.rfc-editor.org/rfc/rfc1929#section-2."""
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    is_whole = bool(user) == bool(password) or parts.scheme.startswith("socks4")
+    return is_whole and all(each.isascii() and len(each) <= 255 for each in (user, password))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 def first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
@@ -272,7 +289,7 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
             f"{provider}: the base URL holds a user or password; pass a key or headers instead",
             stacklevel=2,
         )
-    if parts.scheme == "http" and not _LOOPBACK.fullmatch(host):
+    if parts.scheme == "http" and not is_loopback(host):
         warnings.warn(
             f"{provider}: plain http to {host}: the key and the messages can be read on the way",
             stacklevel=2,

@@ -227,7 +227,7 @@ async def test_a_proxy_that_is_not_there_does_not_make_its_password_known(
     seen = await call(settings, clock=ManualClock())
 
     assert isinstance(seen.error, ConnectError)
-    assert "the proxy before api.example" in str(seen.error)
+    assert f"the proxy 127.0.0.1:{unused_tcp_port} before api.example" in str(seen.error)
     assert_no_canary(seen, caplog)
 
 

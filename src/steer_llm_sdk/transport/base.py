@@ -13,7 +13,20 @@ from steer_llm_sdk.models.requests import HTTPRequest
 
 
 class SOCKSFailure(Exception):  # noqa: N818 - it never leaves the transport
-    """A SOCKS proxy that is not there, or made no connection."""
+    """A SOCKS proxy that is not there, or made no connection.
+
+    Args:
+        reason: What it said.
+        is_retryable: Whether another try may go better.
+        tls_error: What went wrong behind it, with the server itself.
+    """
+
+    def __init__(
+        self, reason: str, *, is_retryable: bool = True, tls_error: OSError | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.is_retryable = is_retryable
+        self.tls_error = tls_error
 
 
 class TransportResponse(Protocol):

@@ -11,31 +11,41 @@ import asyncio
 import io
 import os
 import ssl
-import urllib.request
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from yarl import URL
 
-from steer_llm_sdk.config import SOCKS_SCHEMES
 from steer_llm_sdk.errors import (
     ConnectError,
     ConnectionLostError,
     ProtocolError,
-    RequestTimeoutError,
     SteerError,
 )
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.transport.base import SOCKSFailure
 from steer_llm_sdk.transport.decompress import BodyDecoder, body_decoder
+from steer_llm_sdk.transport.failures import (
+    Way,
+    came_late,
+    certificate_wanted,
+    no_answer,
+    no_tls,
+    no_tunnel,
+    not_reached,
+    not_trusted,
+    refused_by_proxy,
+    refused_by_socks,
+    way_of,
+)
+from steer_llm_sdk.transport.proxies import proxy_of_environment
 
 # How much of a body, and for how long, is read after the provider's terminal marker to keep the
 # connection: servers end the body in the same packet or the next.
@@ -51,16 +61,6 @@ _READ_BYTES = 64 * 1024
 
 # A body that is larger than this is written in pieces.
 _WRITE_BYTES = 256 * 1024
-
-# The spellings that are in use.
-_PROXY_VARIABLES = (
-    "http_proxy",
-    "https_proxy",
-    "all_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-)
 
 _LOST = (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError)
 
@@ -86,12 +86,12 @@ class HTTPTransport:
         the response is no failure: the request goes out again at once, on another connection. Once
         a byte has come, it is a failure like any other.
         """
-        proxy = request.proxy or _proxy_of_environment(request.url)
-        is_socks = proxy is not None and urlsplit(proxy).scheme in SOCKS_SCHEMES
-        session = await self._live_session(proxy if proxy is not None and is_socks else "")
-        through = None if is_socks else proxy
+        proxy = request.proxy or proxy_of_environment(request.url)
+        way = way_of(request.url, proxy)
+        session = await self._live_session(proxy if proxy is not None and way.is_socks else "")
+        through = None if way.is_socks else proxy
         while True:
-            trace = SimpleNamespace(was_reused=False)
+            trace = SimpleNamespace(was_reused=False, is_connected=False)
             try:
                 response = await self._send(session, request, through, connect_timeout, trace)
             except (
@@ -99,12 +99,18 @@ class HTTPTransport:
                 aiohttp.ClientOSError,
                 ConnectionError,
             ) as error:
-                failure = _failure(error, request.url, connect_timeout)
-                if trace.was_reused and not isinstance(failure, ConnectError):
+                failure = _failure(error, way, connect_timeout)
+                is_lost = not isinstance(failure, ConnectError)
+                if trace.was_reused and is_lost:
                     continue
+                if is_lost and through is not None and not trace.is_connected:
+                    failure = no_tunnel(way, type(error).__name__)
             except (*_LOST, SOCKSFailure, TimeoutError, ValueError) as error:
-                failure = _failure(error, request.url, connect_timeout)
+                failure = _failure(error, way, connect_timeout)
             else:
+                if through is not None and _is_of_proxy(response):
+                    response.close()
+                    raise refused_by_proxy(way, response.status, response.headers)
                 opened = HTTPResponse(response, self._open)
                 self._open.add(opened)
                 return opened
@@ -161,6 +167,7 @@ class HTTPTransport:
     def _make_session(self, socks: str) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
+        trace.on_connection_create_end.append(_note_connection)
         return aiohttp.ClientSession(
             connector=_make_connector(self._keepalive_seconds, socks),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -409,69 +416,42 @@ def _body(body: bytes) -> bytes | io.BytesIO:
 
 
 async def _note_reuse(_session: object, context: Any, _params: object) -> None:
-    context.trace_request_ctx.was_reused = True
+    context.trace_request_ctx.was_reused = context.trace_request_ctx.is_connected = True
 
 
-def _failure(error: BaseException, url: str, connect_timeout: float | None) -> SteerError:
+async def _note_connection(_session: object, context: Any, _params: object) -> None:
+    context.trace_request_ctx.is_connected = True
+
+
+def _is_of_proxy(response: aiohttp.ClientResponse) -> bool:
+    """Whether it is the proxy that answers, in place of a server that is asked without TLS."""
+    return response.status == 407 or "X-Squid-Error" in response.headers
+
+
+def _failure(error: BaseException, way: Way, connect_timeout: float | None) -> SteerError:
     """The library's error for one of aiohttp's, which is not kept."""
-    host = _host_of(url)
-    name = type(error).__name__
     if isinstance(error, SOCKSFailure):
-        return ConnectError(f"no connection to {host} through the SOCKS proxy: {error}")
+        if error.tls_error is None:
+            return refused_by_socks(way, str(error), is_retryable=error.is_retryable)
+        error = error.tls_error
     if isinstance(error, asyncio.TimeoutError) and connect_timeout is not None:
-        return RequestTimeoutError(
-            f"no connection to {host} within {connect_timeout:g} s (connect_timeout)",
-            limit="connect_timeout",
-            seconds=connect_timeout,
-        )
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
-        return ConnectError(
-            f"the certificate of {host} is not valid ({name}); it was not trusted",
-            is_retryable=False,
-        )
+        return came_late(way, connect_timeout)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return not_trusted(way.owner(error.host, error.port), error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):  # its error of TLS is one of them
+        return not_reached(way.owner(error.host, error.port), error.os_error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return not_trusted(way.host, error)
+    if isinstance(error, ssl.SSLError):
+        return no_tls(way.host, error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return ConnectError(
-            f"the proxy refused the connection to {host} with status {error.status}"
-            + (": it wants a user and password" if error.status == 407 else ""),
-            is_retryable=error.status >= 500,
-        )
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return ConnectError(f"no TLS connection to {host} ({name}): is it https there?")
-    if isinstance(error, aiohttp.ClientConnectorError):
-        host = f"the proxy before {host}" if _is_of_proxy(error) else host
-        reason = error.os_error.strerror or type(error.os_error).__name__
-        return ConnectError(f"no connection to {host}: {reason} ({name})")
+        return refused_by_proxy(way, error.status, error.headers or {})
+    name = type(error).__name__
     if isinstance(error, aiohttp.ClientResponseError):
-        return ProtocolError(f"{host} did not answer as HTTP wants it ({name})")
+        return ProtocolError(f"{way.host} did not answer as HTTP wants it ({name})")
     if isinstance(error, ValueError | aiohttp.NonHttpUrlClientError):
         return ConnectError(
-            f"no request can be sent to {host}: the URL, a header or the proxy is not valid",
+            f"no request can be sent to {way.host}: the URL, a header or the proxy is not valid",
             is_retryable=False,
         )
-    return ConnectionLostError(f"{host} closed the connection before it answered ({name})")
-
-
-def _is_of_proxy(error: aiohttp.ClientConnectorError) -> bool:
-    return isinstance(error, aiohttp.ClientProxyConnectionError)
-
-
-def _host_of(url: str) -> str:
-    """The host alone: the rest of a URL may hold a password or a key."""
-    try:
-        return urlsplit(url).hostname or "the server"
-    except ValueError:
-        return "the server"
-
-
-def _proxy_of_environment(url: str) -> str | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for `url`."""
-    # To go through the whole environment takes 0.1 ms, as long as all else before a request.
-    if not any(name in os.environ for name in _PROXY_VARIABLES):
-        return None
-    proxies = urllib.request.getproxies_environment()
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    is_local = host == "localhost" or host.startswith("127.") or host == "::1"
-    if is_local or urllib.request.proxy_bypass(host):
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+    return certificate_wanted(way.host, str(error)) or no_answer(way, name)
