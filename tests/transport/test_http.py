@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import io
+import socket
+import threading
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -194,6 +196,43 @@ async def test_a_body_whose_end_does_not_come_is_closed_after_the_terminal_event
     assert first.get_text() == second.get_text() == "Hello world"
     assert server.connections[0].closed_by == "client"
     assert server.connections.opened == 2
+
+
+_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 2\r\n"
+    b"Content-Type: text/html\r\n\r\nno"
+)
+
+
+def test_a_client_that_is_closed_leaves_no_socket_of_tls(tmp_path: Path) -> None:
+    """The server, which keeps no connection, never answers that it is closed."""
+    context, trusting = make_contexts(tmp_path)
+    done = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        accepted, _ = listening.accept()
+        with context.wrap_socket(accepted, server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(_ANSWER)
+            done.wait()
+
+    async def stream(url: str) -> None:
+        settings = ProviderSettings(api_key="k", base_url=url, verify=trusting)
+        async with SteerLLMClient(providers={"openai": settings}) as client:
+            with pytest.raises(ProviderError):
+                await client.generate("Hi", "gpt-4o", streaming_options=ONCE)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve, args=(listening,))
+        server.start()
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            asyncio.run(stream(f"https://127.0.0.1:{listening.getsockname()[1]}/v1"))
+            gc.collect()
+        done.set()
+        server.join()
+
+    assert [str(each.message) for each in told] == []
 
 
 async def test_a_stream_that_is_dropped_after_its_terminal_event_leaves_no_socket() -> None:

@@ -301,6 +301,18 @@ class _Protocol(ResponseHandler):
             self._has_begun = True
         super().data_received(data)
 
+    def close(self) -> None:
+        """Close the connection; one of TLS at once.
+
+        To part in good order takes an answer of the other side, which nobody waits for when the
+        client is closed next: the socket would stay open.
+        """
+        transport = self.transport
+        if transport is not None and transport.get_extra_info("sslcontext") is not None:
+            self.abort()
+        else:
+            super().close()
+
     def set_exception(self, exc: BaseException, *cause: Any) -> None:
         is_closed = isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
         if self._has_begun and is_closed:
