@@ -263,7 +263,7 @@ def _await_answer(process: subprocess.Popen[bytes], port: int) -> None:
 
 def _copies(files: tuple[Path, ...], folder: Path) -> list[str]:
     """Files where the program can read them."""
-    return [shutil.copy(each, folder) for each in files]
+    return [shutil.copy(each, str(folder)) for each in files]
 
 
 def _user(name: str) -> str | None:
