@@ -481,9 +481,23 @@ async def test_settings_count_before_the_environment_and_the_default_comes_last(
     assert by_default.base_url == "https://api.anthropic.com"
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x.example",
+        "http:/x.example/v1",
+        "https//x.example/v1",
+        "http://",
+        "https",
+        "http://:8000/v1",
+        "http://x.example:port/v1",
+        "http://[::1/v1",
+        "http://x example/v1",
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="openai: expected base_url to be an http"):
-        plan_of("gpt-4o", planner({"OPENAI_BASE_URL": "ftp://x.example"}))
+        plan_of("gpt-4o", planner({"OPENAI_BASE_URL": url}))
 
 
 def test_a_provider_without_an_address_of_its_own_needs_one() -> None:

@@ -35,6 +35,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # The body's length is the transport's to say: another would cut the body or let it wait for ever.
 _HEADERS_OF_TRANSPORT = frozenset({"content-length", "transfer-encoding"})
 
+# A URL in which a slash or the colon is missing, or the host.
+_HALF_SCHEME = re.compile(r"https?(?::/|//|:?$)", re.IGNORECASE)
+
 SOCKS_SCHEMES = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
 _PROXY_SCHEMES = frozenset({"http", "https"}) | SOCKS_SCHEMES
 
@@ -276,7 +279,7 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
         ConfigurationError: It is no http or https URL.
     """
     url = base_url.strip().rstrip("/")
-    if "://" not in url:
+    if "://" not in url and not _HALF_SCHEME.match(url):
         url = _with_port(f"http://{url}", default)
     parts = _split(url)
     host = parts.hostname if parts is not None else None

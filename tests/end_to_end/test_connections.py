@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import socket
 import ssl
 import struct
+import subprocess
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from steer_llm_sdk import ConfigurationError, ConnectError, ProviderSettings, SteerLLMClient
 from steer_llm_sdk.models.streaming import StreamingOptions
@@ -92,12 +98,72 @@ async def test_a_file_that_holds_no_certificates_is_refused(
     assert caught.value.__context__ is None
 
 
-async def test_a_folder_of_certificates_is_taken(authority: Authority) -> None:
-    settings = ProviderSettings(verify=authority.folder, base_url="https://127.0.0.1:9/v1")
-    client = SteerLLMClient("k", providers={"openai": settings})
+def hash_of(certificate: Path) -> str:
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("the command openssl is not installed")
+    asked = [program, "x509", "-hash", "-noout", "-in", str(certificate)]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
 
-    with pytest.raises(ConnectError):  # nobody is there: the folder was read
-        await client.generate("Hi", "gpt-4o", streaming_options=ONCE)
+
+async def test_a_folder_of_certificates_is_taken(authority: Authority, tmp_path: Path) -> None:
+    """OpenSSL finds those alone that are named by a hash."""
+    (tmp_path / f"{hash_of(authority.file)}.0").write_bytes(authority.file.read_bytes())
+
+    async with LoopbackServer(HELLO, ssl=authority.server()) as server:
+        assert await ask(server, verify=tmp_path) == "Hello"
+
+
+async def refusal_of(**settings: Any) -> str:
+    """What is said of settings that cannot be used."""
+    client = SteerLLMClient("k", providers={"openai": ProviderSettings(**settings)})
+    with pytest.raises(ConfigurationError) as caught:
+        await client.generate("Hi", "gpt-4o")
+    return str(caught.value)
+
+
+async def test_a_folder_in_which_nothing_is_found_is_refused(authority: Authority) -> None:
+    assert "run 'openssl rehash' on it" in await refusal_of(verify=authority.folder)
+
+
+@pytest.mark.parametrize(
+    ("word", "instead"),
+    [("true", "True"), ("YES", "True"), ("1", "True"), ("false", "False"), ("off", "False")],
+)
+async def test_a_word_from_a_file_of_settings_is_told_what_to_be(word: str, instead: str) -> None:
+    assert (await refusal_of(verify=word)).endswith(f"found {word!r}: write {instead}")
+
+
+async def test_a_context_for_servers_is_refused(authority: Authority) -> None:
+    assert "found one for servers" in await refusal_of(verify=authority.server())
+
+
+async def test_a_home_is_found(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(authority.folder))
+
+    async with LoopbackServer(HELLO, ssl=authority.server()) as server:
+        assert await ask(server, verify="~/ca.pem", client_cert="~/client.pem") == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_old", "found"),
+    [
+        ("127.0.0.1", True, "certificate has expired"),
+        ("other.example", False, "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+    ],
+)
+async def test_what_is_not_valid_of_a_certificate_is_told(
+    authority: Authority, host: str, found: str, *, is_old: bool
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    dates = {"not_before": datetime(2019, 1, 1), "not_after": datetime(2020, 1, 1)}  # noqa: DTZ001
+    authority.ca.issue_cert(host, **(dates if is_old else {})).configure_cert(context)
+
+    async with LoopbackServer(HELLO, ssl=context) as server:
+        with pytest.raises(ConnectError, match=f"127.* is not valid: {found}") as caught:
+            await ask(server, verify=authority.file)
+
+    assert not caught.value.is_retryable
 
 
 @pytest.mark.parametrize("verify", [5, "", None])
@@ -131,6 +197,92 @@ async def test_a_certificate_that_cannot_be_shown_is_refused(
 
     with pytest.raises(ConfigurationError, match=f"openai: client_cert: expected .*{name}"):
         await client.generate("Hi", "gpt-4o")
+
+
+def encrypted(key: Path, password: bytes) -> bytes:
+    known = serialization.load_pem_private_key(key.read_bytes(), None)
+    return known.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password),
+    )
+
+
+async def test_what_is_wrong_with_a_certificate_is_told(authority: Authority) -> None:
+    certificate, key = authority.certificate, authority.key
+    locked, other = authority.folder / "locked.key", authority.folder / "other.key"
+    locked.write_bytes(encrypted(key, b"geheim"))
+    trustme.CA().issue_cert("x.example").private_key_pem.write_to_path(str(other))
+    wrong: list[tuple[Any, str]] = [
+        ((key, certificate), "there is no certificate (PEM) in the first"),
+        ((certificate, certificate), "no key (PEM) in the second"),
+        (certificate, "there is no key (PEM) in it"),
+        ((certificate, other), "the key is that of another certificate"),
+        ((certificate, locked), "the key's password is missing"),
+        ((certificate, locked, "geheimer"), "the key's password is another"),
+        ((certificate, "geheim"), f"found {str(certificate)!r}, something: the second is no file"),
+        (authority.folder, "Is a directory"),
+    ]
+
+    for given, found in wrong:
+        said = await refusal_of(client_cert=given)
+        assert said.endswith(found)
+        assert "geheim" not in said
+
+    async with LoopbackServer(HELLO, ssl=authority.server(wants_certificate=True)) as server:
+        shown = (certificate, locked, "geheim")
+        assert await ask(server, verify=authority.file, client_cert=shown) == "Hello"
+
+
+class AlertingServer:
+    """Wants a certificate, and says by TLS what it does not like, as most servers do."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://127.0.0.1:{self._listening.getsockname()[1]}/v1"
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        accepted, _ = self._listening.accept()
+        with self._context.wrap_socket(
+            accepted, server_side=True, do_handshake_on_connect=False
+        ) as connection:
+            with suppress(ssl.SSLError):
+                connection.do_handshake()
+            connection.shutdown(socket.SHUT_WR)  # from here on it is a plain socket
+            with suppress(OSError):
+                while connection.recv(65536):
+                    pass
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return self.url
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._listening.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_certificate_that_the_server_refuses_or_misses_is_told(
+    version: ssl.TLSVersion, authority: Authority, tmp_path: Path
+) -> None:
+    stranger = tmp_path / "stranger.pem"
+    trustme.CA().issue_cert("me@x.example").private_key_and_cert_chain_pem.write_to_path(
+        str(stranger)
+    )
+    context = authority.server(wants_certificate=True)
+    context.minimum_version = context.maximum_version = version
+
+    for shown in (None, stranger):
+        with AlertingServer(context) as url:
+            settings = ProviderSettings(base_url=url, verify=authority.file, client_cert=shown)
+            async with SteerLLMClient("k", providers={"openai": settings}) as client:
+                with pytest.raises(ConnectError, match="refused the certificate of th") as caught:
+                    await client.generate("Hi", "gpt-4o", streaming_options=ONCE)
+        assert "ProviderSettings(client_cert=…)" in str(caught.value)
+        assert not caught.value.is_retryable
 
 
 @pytest.mark.parametrize("given", [5, (), ("a", "b", "c", "d"), ""])
@@ -239,6 +391,14 @@ async def test_a_socks_proxy_may_want_a_password() -> None:
 
     assert "wrong-password" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("login", ["me", "me:", ":secret", "m%C3%A9:secret", f"me:{'x' * 256}"])
+async def test_a_login_that_socks_cannot_carry_is_refused(login: str) -> None:
+    said = await refusal_of(proxy=f"socks5://{login}@127.0.0.1:9")
+
+    assert "expected the user and password of a socks5 proxy to be both there, in ASCII" in said
+    assert "secret" not in said
 
 
 async def test_a_socks_proxy_that_refuses_or_is_not_there_is_named() -> None:
