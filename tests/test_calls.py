@@ -305,7 +305,7 @@ def test_headers_of_a_call_are_in_no_repr() -> None:
         ),
         ("base_url", 5, "openai: base_url: expected a str, or None, found 5"),
         ("proxy", 5, "openai: proxy: expected a str, or None, found int"),
-        ("verify", "no", "found 'no': No such file or directory"),
+        ("verify", "nowhere.pem", "found 'nowhere.pem': No such file or directory"),
         ("model_path", 5, "openai: model_path: expected a path, or None, found 5"),
         ("proxy", "http://[::1", "openai: expected proxy to be a URL such as"),
         ("proxy", "ftp://me:secret@x", "found another text, which is not shown"),
