@@ -156,7 +156,7 @@ async def test_what_is_not_valid_of_a_certificate_is_told(
     authority: Authority, host: str, found: str, *, is_old: bool
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    dates = {"not_before": datetime(2019, 1, 1), "not_after": datetime(2020, 1, 1)}  # noqa: DTZ001
+    dates: Any = {"not_before": datetime(2019, 1, 1), "not_after": datetime(2020, 1, 1)}  # noqa: DTZ001
     authority.ca.issue_cert(host, **(dates if is_old else {})).configure_cert(context)
 
     async with LoopbackServer(HELLO, ssl=context) as server:

@@ -45,7 +45,7 @@ def make_verify(verify: Any, client_cert: Any, provider: str) -> Any:
     return context
 
 
-def _path(given: Any) -> str:
+def _path(given: str | os.PathLike[str]) -> str:
     # That of pathlib raises where a home is not known.
     return os.path.expanduser(os.fspath(given))  # noqa: PTH111
 
