@@ -18,10 +18,13 @@ from steer_llm_sdk import (
     SteerLLMClient,
     SyncSteerLLMClient,
 )
+from steer_llm_sdk.cli.recordings import who_answered
 from steer_llm_sdk.errors import ProtocolError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.recording import RecordingTransport, ReplayTransport, read_recording
+from steer_llm_sdk.recording.reading import read_answer
 from steer_llm_sdk.streaming.processor import RedactTransformer
 from steer_llm_sdk.testing import (
     ErrorInStream,
@@ -30,9 +33,11 @@ from steer_llm_sdk.testing import (
     Pace,
     Script,
     ScriptedProvider,
+    ScriptedToolCall,
     Stall,
     check_stream,
 )
+from steer_llm_sdk.testing.formats import FORMATS
 from support.canary import KEY, assert_nothing_tells
 from support.every_format import MODELS
 from support.fault_table import ROWS, Row
@@ -158,32 +163,124 @@ async def test_it_can_be_played_again_and_left_and_given_up(
     assert stream.response.error is not None
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "bedrock"])
-@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in QUICK_ROWS])
+ASKED = {
+    **MODELS,
+    "bedrock-anthropic": "anthropic.claude-sonnet-4-5-v1:0",
+    "gemini-interactions": "gemini-2.5-flash",
+}
+# In three formats every fault; in the others those that their own bytes tell of.
+WHOLE = ("openai", "anthropic", "bedrock")
+FAULTS = [
+    (provider, row)
+    for provider in ASKED
+    for row in QUICK_ROWS
+    if provider in WHOLE or "the first delta" in row.name or "marker" in row.name
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "row"), [pytest.param(*each, id=f"{each[1].name}-{each[0]}") for each in FAULTS]
+)
 async def test_every_fault_of_the_kit_is_replayed_as_it_was(
-    row: Row, provider: str, path: Path
+    provider: str, row: Row, path: Path
 ) -> None:
-    """… and the canary is in no file."""
-    limits = {"idle_timeout": 0.02, "first_event_timeout": 0.02, "stall_timeout": 0.02}
+    """… at once, byte by byte, and as slowly as it came; and the canary is in no file."""
+    limits = {"idle_timeout": 5.0, "first_event_timeout": 5.0, "stall_timeout": 5.0}
     options = QUIET.replace(**limits if row.stalls_with is not None else {}, **row.options)
-    model = f"{provider}:{MODELS[provider]}"
-    recording = ScriptedProvider(*row.answers())
-    before = await events_of(client_of(recording), options.replace(record=path), model)
+    model, clock = f"{provider}:{ASKED[provider]}", ManualClock()
+    recording = ScriptedProvider(*row.answers(), clock=clock)
+    before = await in_time(clock, client_of(recording, clock), options.replace(record=path), model)
 
     assert_nothing_tells([text_of(path)])
-    after = await events_of(client_of(ReplayTransport(path, speed=0)), options, model)
-    assert [event["type"] for event in told(after)] == [event["type"] for event in told(before)]
-    assert getattr(after[-1], "error_type", None) == getattr(before[-1], "error_type", None)
-    assert (check_stream(after).text, check_stream(after).deltas) == (
-        check_stream(before).text,
-        check_stream(before).deltas,
-    )
+    for speed, cut in ((0, None), (0, 4_096 if "without an end" in row.name else 1), (1, None)):
+        clock = ManualClock()
+        transport = ReplayTransport(path, speed, cut, clock=clock)
+        after = await in_time(clock, client_of(transport, clock), options, model)
+        assert told_of_fault(after) == told_of_fault(before), (speed, cut)
+        if speed:  # as long as it took
+            assert span_of(after) == pytest.approx(span_of(before), abs=0.01)
 
 
-def client_of(transport: Any) -> SteerLLMClient:
-    settings = {name: ProviderSettings(api_key=KEY) for name in ("openai", "anthropic")}
-    settings["bedrock"] = ProviderSettings(api_key=KEY, base_url="https://bedrock.invalid")
-    return SteerLLMClient(providers=settings, transport=transport)
+# More than a body has bytes.
+_MOST_TURNS = 5_000
+
+
+def told_of_fault(events: list[StreamEvent]) -> list[dict[str, Any]]:
+    """… but for what an error says beside its class, and when requests were sent again."""
+    gone = {"error", "retry_after", "sequence"}
+    return [{k: v for k, v in each.items() if k not in gone} for each in told(events)]
+
+
+def span_of(events: list[StreamEvent]) -> float:
+    return events[-1].timestamp - events[0].timestamp
+
+
+async def in_time(
+    clock: ManualClock, client: SteerLLMClient, options: StreamingOptions, model: str
+) -> list[StreamEvent]:
+    """The events of a stream, while a clock is moved to whatever is due next.
+
+    A limit alone is due only where nothing else has gone on for some turns of the loop.
+    """
+    running = asyncio.create_task(events_of(client, options, model))
+    idle = 0
+    while not running.done():
+        idle = 0 if clock.sleepers else idle + 1
+        if clock.sleepers or idle > _MOST_TURNS:
+            await clock.advance(clock.next_in or 0)
+            idle = 0
+        else:
+            await asyncio.sleep(0)
+    events: list[StreamEvent] = await running
+    return events
+
+
+def client_of(transport: Any, clock: ManualClock) -> SteerLLMClient:
+    there = ("openai", "openai-responses", "anthropic", "gemini", "gemini-interactions", "cohere")
+    settings = {name: ProviderSettings(api_key=KEY) for name in there}
+    for name in ("bedrock", "bedrock-anthropic", "ollama"):
+        settings[name] = ProviderSettings(api_key=KEY, base_url=f"https://{name}.invalid")
+    return SteerLLMClient(providers=settings, transport=transport, clock=clock)
+
+
+@pytest.mark.parametrize("provider", FORMATS)
+async def test_a_recording_of_each_format_is_read_by_its_decoder(provider: str, path: Path) -> None:
+    """… by the page and by the command, too: a new format has to be known to them."""
+    script = Script(["Hello", " wörld"], tool_calls=[ScriptedToolCall("f", {"a": 1})])
+    client = client_of(ScriptedProvider(script), ManualClock())
+    model = f"{provider}:{ASKED[provider]}"
+    await events_of(client, QUIET.replace(record=path), model)
+
+    (exchange,) = read_recording(path)
+    answer = read_answer(exchange)
+    assert answer.failure is None
+    words = sum(each.characters for each in answer.pieces if each.kind == "text")
+    assert words == len("Hello wörld")
+    assert "tool call" in {each.kind for each in answer.pieces}
+    assert who_answered(exchange)[0] == provider
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0])
+async def test_the_embedded_models_stream_is_replayed(
+    embedded: Endpoint, speed: float, path: Path
+) -> None:
+    options = QUIET.replace(record=path)
+    settings = {"openai": ProviderSettings(base_url=embedded.base_url, api_key=embedded.api_key)}
+    async with SteerLLMClient(providers=settings) as client:
+        stream = client.stream_events(
+            "Say hello.", "openai:smollm2", max_tokens=12, streaming_options=options
+        )
+        before: list[StreamEvent] = [event async for event in stream]
+    clock = ManualClock()
+    for cut in (None, 1):
+        replay = SteerLLMClient(
+            "other", transport=ReplayTransport(path, speed, cut, clock=clock), clock=clock
+        )
+        after = await in_time(clock, replay, QUIET, "openai:smollm2")
+
+        assert check_stream(after).text == check_stream(before).text != ""
+        assert told(after) == told(before)
+    assert str(embedded.api_key) not in text_of(path)
 
 
 # --- what is written --------------------------------------------------------------------------

@@ -125,6 +125,26 @@ def test_what_is_no_prelude_is_quoted_where_it_may_be() -> None:
     assert caught.value.quote == "b'data: no mes'"
 
 
+@pytest.mark.parametrize("size", [1, 5, 12, 100])
+def test_a_body_that_begins_with_no_message_is_read_to_its_end(size: int) -> None:
+    """So that all of a page or of an error is there to be told, however the network cut it."""
+    document = b'{"message": "the model is overloaded", "__type": "ThrottlingException"}'
+    reader = framing()
+    for at in range(0, len(document), size):
+        assert list(reader.feed(document[at : at + size])) == []
+
+    with pytest.raises(ProtocolError, match="expected the prelude of an event message"):
+        list(reader.feed_eof())
+
+
+def test_a_body_that_begins_with_no_message_is_not_read_beyond_the_limit() -> None:
+    reader = framing(limit=64)
+    assert list(reader.feed(b"{" * 64)) == []
+
+    with pytest.raises(ProtocolError, match="expected the prelude of an event message"):
+        list(reader.feed(b"{"))
+
+
 def test_a_message_above_the_limit_is_refused_by_its_prelude_alone() -> None:
     found, fault = frames_and_fault(framing(len(HELLO)), [HELLO, with_lengths(len(HELLO) + 1, 0)])
 

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_question
@@ -21,19 +20,6 @@ if TYPE_CHECKING:
     from steer_llm_sdk.models.responses import StreamingResponse
     from steer_llm_sdk.transport.base import Transport
     from steer_llm_sdk.wire.recording import Exchange
-
-# Whose wire format a request was spelled in, by the end of its path.
-_PROVIDERS: Mapping[str, str] = {
-    "/chat/completions": "openai",
-    "/responses": "openai-responses",
-    "/messages": "anthropic",
-    ":streamGenerateContent": "gemini",
-    "/interactions": "gemini-interactions",
-    "/api/chat": "ollama",
-    "/v2/chat": "cohere",
-    "/converse-stream": "bedrock",
-    "/invoke-with-response-stream": "bedrock-anthropic",
-}
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -137,12 +123,15 @@ def who_answered(exchange: Exchange) -> tuple[str, str]:
     Raises:
         ConfigurationError: Its URL is of no wire format that is known.
     """
-    for end, provider in _PROVIDERS.items():
-        if end in exchange.url:
-            return provider, _model_of(exchange)
-    raise ConfigurationError(
-        f"{exchange.url}: this is no address of a known wire format; say it with -m PROVIDER:MODEL"
-    )
+    from steer_llm_sdk.recording.reading import format_of
+
+    provider = format_of(exchange.url)
+    if provider is None:
+        raise ConfigurationError(
+            f"{exchange.url}: this is no address of a known wire format; "
+            "say it with -m PROVIDER:MODEL"
+        )
+    return provider, _model_of(exchange)
 
 
 def _model_of(exchange: Exchange) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,15 +22,18 @@ from steer_llm_sdk.providers.registry import provider_row, wire_format
 from steer_llm_sdk.wire.recording import Exchange
 
 # Which provider's decoder reads an answer, by the end of the path that was asked.
-_FORMATS = (
-    ("/chat/completions", "openai"),
-    ("/responses", "openai-responses"),
-    ("/messages", "anthropic"),
-    (":streamGenerateContent", "gemini"),
-    (":streamRawPredict", "anthropic"),
-    ("/api/chat", "ollama"),
-    ("/converse-stream", "bedrock"),
-)
+_FORMATS: Mapping[str, str] = {
+    "/chat/completions": "openai",
+    "/responses": "openai-responses",
+    "/messages": "anthropic",
+    ":streamRawPredict": "anthropic",
+    ":streamGenerateContent": "gemini",
+    "/interactions": "gemini-interactions",
+    "/api/chat": "ollama",
+    "/v2/chat": "cohere",
+    "/converse-stream": "bedrock",
+    "/invoke-with-response-stream": "bedrock-anthropic",
+}
 
 _KINDS = {
     str: "text",
@@ -87,7 +90,7 @@ def read_answer(exchange: Exchange) -> Answer:
 def format_of(url: str) -> str | None:
     """The provider whose wire format a URL speaks; None where that is not known."""
     path = url.partition("?")[0]
-    return next((name for end, name in _FORMATS if path.endswith(end)), None)
+    return next((name for end, name in _FORMATS.items() if path.endswith(end)), None)
 
 
 def _fragments(exchange: Exchange) -> Iterator[tuple[float, Fragment]]:

@@ -5,6 +5,9 @@ https://smithy.io/2.0/aws/amazon-eventstream.html: a message is its whole length
 headers and a CRC-32 of these two numbers (the prelude), then the headers, the payload, and a CRC-32
 of all before it. Numbers are big-endian.
 
+A body that does not begin with a message is no stream at all, but a page or an error in JSON: that
+is said at its end, so that all of it is there to be told, however the network cut it.
+
 Strategy. The prelude says how many bytes to wait for, so nothing is looked at twice. The headers of
 most messages of a stream are the same bytes: what they say is kept, and read once.
 """
@@ -54,6 +57,8 @@ class EventStreamFraming:
         self._max_frame_bytes = max_frame_bytes
         self._waiting = bytearray()  # of the unfinished message
         self._needed = _PRELUDE.size  # so many bytes must wait before there is anything to do
+        self._has_begun = False  # a message has come
+        self._otherwise: ProtocolError | None = None  # what a body is that begins with none
         self._headers: dict[bytes, Mapping[str, HeaderValue]] = {}
 
     def feed(self, chunk: bytes) -> Iterable[Frame]:
@@ -87,7 +92,7 @@ class EventStreamFraming:
         """
         rest = len(self._waiting)
         self._waiting.clear()
-        fault = ProtocolError(
+        fault = self._otherwise or ProtocolError(
             f"expected the rest of an event message, found the end of the body after {rest} bytes"
         )
         return self._frames([], fault if rest else None)
@@ -104,16 +109,25 @@ class EventStreamFraming:
             if end - at < length:
                 self._needed = length
                 break
+            self._has_begun = True
             messages.append(chunk[at : at + length])
             at += length
         self._waiting += chunk[at:]
         return messages, None
 
+    def _otherwise_length(self, prelude: bytes) -> tuple[int, ProtocolError | None]:
+        """How much to wait for where no message begins; at the beginning, for the body's end."""
+        fault = _not_a_message(prelude)
+        if self._has_begun or self._otherwise is not None:
+            return 0, fault
+        self._otherwise = fault
+        return self._max_frame_bytes + 1, None
+
     def _length_at(self, chunk: bytes, at: int) -> tuple[int, ProtocolError | None]:
         """The length that a prelude tells, or what is wrong with it."""
         length, header_bytes, checksum = _PRELUDE.unpack_from(chunk, at)
         if crc32(chunk[at : at + 8]) != checksum:
-            return 0, _not_a_message(chunk[at : at + _PRELUDE.size])
+            return self._otherwise_length(chunk[at : at + _PRELUDE.size])
         if length > self._max_frame_bytes:
             return 0, FrameTooLargeError(
                 f"an event message of {length} bytes; the limit is {self._max_frame_bytes}"
