@@ -147,12 +147,36 @@ class Intake:
     def _deltas(
         self, fragments: Iterable[Fragment], timestamp: float
     ) -> Iterator[StreamDeltaEvent]:
-        is_rewritten = self._is_rewritten
+        is_rewritten, is_json = self._is_rewritten, self._is_json
+        parts, keep, response = self.parts, self._pieces.append, self.response
+        provider, model = response.provider, response.model
+        request_id, stream_id = response.request_id, response.stream_id
         try:
             rest = iter(fragments)
             for fragment in rest:
                 if fragment.__class__ is str and fragment and not is_rewritten:
-                    yield self._word_delta(fragment, timestamp)
+                    # `_word_delta`, written out: a call would cost a burst a twentieth.
+                    metadata, self._pending = self._pending, {}
+                    sequence, index = self.sequence, self.chunks
+                    self.sequence = sequence + 1
+                    self.chunks = index + 1
+                    part = parts.text
+                    if part is None:
+                        part = parts.of_text()
+                    keep(fragment)
+                    yield StreamDeltaEvent(
+                        provider,
+                        model,
+                        request_id,
+                        stream_id,
+                        timestamp,
+                        metadata,
+                        sequence,
+                        fragment,
+                        index,
+                        is_json,
+                        part,
+                    )
                     continue
                 if fragment.__class__ is Reasoning and self._is_another_thought(fragment):
                     yield self._separator("reasoning", timestamp)

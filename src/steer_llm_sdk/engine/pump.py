@@ -259,7 +259,8 @@ class Pump:
 
     async def _read(self) -> Events:
         intake, deadlines, clock = self._intake, self._deadlines, self._clock.monotonic
-        body = self._open_body
+        body = self._body
+        assert body is not None  # noqa: S101 - `_open_body`, once a read
         if intake.has_ended or intake.failure is not None:
             self._go(Step.JUDGE)
             return ()

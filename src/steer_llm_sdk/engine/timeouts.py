@@ -68,7 +68,12 @@ class Deadlines:
 
     def end_wait(self, now: float) -> None:
         """The wait is over: something came, or failed."""
-        self.give_up_wait(now)
+        since = self.waiting_since
+        if since is not None:
+            waited = now - since
+            self._waited += waited
+            self._waited_without_progress += waited
+            self.waiting_since = None
         self._waited_without_bytes = 0.0
 
     def give_up_wait(self, now: float) -> None:

@@ -114,6 +114,8 @@ class TimestampTransformer(EventTransformer):
     def __init__(self) -> None:
         self._second = -1.0
         self._prefix = ""
+        self._last: float | None = None
+        self._text = ""  # the last event's time: all that come in one read of the network share it
 
     def for_stream(self) -> TimestampTransformer:
         """An instance that remembers the second it wrote last."""
@@ -122,19 +124,22 @@ class TimestampTransformer(EventTransformer):
     def transform(self, event: StreamEvent) -> StreamEvent:
         """Write the event's own time, or the clock's on a hand-made event that has none."""
         timestamp = event.timestamp or time.time()
+        if timestamp != self._last:
+            self._last, self._text = timestamp, self._format(timestamp)
         metadata = event.metadata
         metadata["timestamp"] = timestamp
-        # As `datetime.isoformat` writes it; the part down to the second is made once a second.
+        metadata["datetime"] = self._text
+        return event
+
+    def _format(self, timestamp: float) -> str:
+        """As `datetime.isoformat` writes it; the part down to the second is made once a second."""
         fraction = timestamp % 1.0
         microsecond = round(fraction * 1e6)
-        if timestamp - fraction == self._second and 99_999 < microsecond < 1_000_000:
-            # Nine times of ten: padding with zeros costs more than all the rest.
-            metadata["datetime"] = f"{self._prefix}{microsecond}+00:00"
-        elif timestamp - fraction == self._second and microsecond < 1_000_000:
-            metadata["datetime"] = f"{self._prefix}{microsecond:06d}+00:00"
-        else:
-            metadata["datetime"] = self._begin_second(timestamp)
-        return event
+        if timestamp - fraction != self._second or microsecond > 999_999:
+            return self._begin_second(timestamp)
+        if microsecond > 99_999:  # nine times of ten: padding with zeros costs more than the rest
+            return f"{self._prefix}{microsecond}+00:00"
+        return f"{self._prefix}{microsecond:06d}+00:00"
 
     def _begin_second(self, timestamp: float) -> str:
         moment = datetime.fromtimestamp(timestamp, UTC)

@@ -11,7 +11,8 @@ import re
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-_FIRST = re.compile(rb'(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2})"')
+_FIRST = re.compile(rb'\\u[dD][89abAB][0-9a-fA-F]{2}"')
+_BACKSLASH = ord("\\")
 _SECOND = re.compile(rb'"(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
 
 
@@ -38,12 +39,22 @@ class Halves:
             data = _SECOND.sub(lambda match: b'"' + half + match[1], data, count=1)
         elif half:
             before = REPLACEMENT
-        if match := _FIRST.search(data):
-            self._half = match[1]
-            data = data[: match.start(1)] + data[match.end(1) :]
+        for match in _FIRST.finditer(data):
+            if _is_escape(data, match.start()):
+                self._half = match[0][:-1]
+                data = data[: match.start()] + data[match.end() - 1 :]
+                break
         return data, before
 
     def read_eof(self) -> tuple[str, ...]:
         """Give what stands for a half that was never completed."""
         half, self._half = self._half, b""
         return (REPLACEMENT,) if half else ()
+
+
+def _is_escape(data: bytes, at: int) -> bool:
+    """Whether the backslash at this place begins an escape, rather than being escaped itself."""
+    begin = at
+    while begin and data[begin - 1] == _BACKSLASH:
+        begin -= 1
+    return (at - begin) % 2 == 0

@@ -129,11 +129,18 @@ class SSEFraming:
         for block in blocks:
             if len(block) > limit:
                 raise self._too_large()
-            if (frame := _read_block(block)) is not None:
-                if _LF in frame.data and (lines := _payloads(frame.data)):
-                    yield from (Frame(line, frame.event) for line in lines)
+            # A block that ends in white space may have blank data: the longer road will tell.
+            # (A slice compares faster than `startswith`, a number is found faster than a string.)
+            if block[:6] == b"data: " and _LF not in block and block[-1] > _SPACE:
+                yield Frame(block[6:])
+            elif block[:7] == b"event: ":
+                name, _, payload = block[7:].partition(b"\ndata: ")
+                if payload and _LF not in payload and payload[-1] > _SPACE and _LF not in name:
+                    yield Frame(payload, name.decode("utf-8", "replace"))
                 else:
-                    yield frame
+                    yield from _read_block(block)
+            else:
+                yield from _read_block(block)
         # The line end that waits with an event's last line is not part of the event.
         if waiting_bytes > limit + 1:
             raise self._too_large()
@@ -155,19 +162,18 @@ def _split_at_empty_lines(text: bytes) -> list[bytes]:
     return text.split(b"\n\n")
 
 
-def _read_block(block: bytes) -> Frame | None:
-    """The frame of an event, or None where it is none."""
-    # A block that ends in white space may have blank data: the longer road will tell.
-    # (A slice compares faster than `startswith`, a number is found faster than a string.)
-    if block[:6] == b"data: " and _LF not in block and block[-1] > _SPACE:
-        return Frame(block[6:])
-    if block[:7] == b"event: ":
-        name, _, payload = block[7:].partition(b"\ndata: ")
-        if payload and _LF not in name and _LF not in payload and payload[-1] > _SPACE:
-            return Frame(payload, name.decode("utf-8", "replace"))
+def _read_block(block: bytes) -> Iterator[Frame]:
+    """The frames of an event that is none of the usual ones; one, where it is an event at all."""
     if block.lstrip()[:1] in {b"{", b"["}:
-        return Frame(block.strip())
-    return _read_fields(block)
+        yield Frame(block.strip())
+        return
+    frame = _read_fields(block)
+    if frame is None:
+        return
+    if _LF in frame.data and (lines := _payloads(frame.data)):
+        yield from (Frame(line, frame.event) for line in lines)
+    else:
+        yield frame
 
 
 def _payloads(data: bytes) -> list[bytes]:

@@ -171,11 +171,13 @@ class _Candidate(_Frequent):
 
 
 class _Chunk(_Frequent):
+    """Fields in the order in which Google sends them: the next one is looked for first."""
+
     candidates: tuple[_Candidate]
     usageMetadata: dict[str, Any] | None = None  # noqa: N815
-    responseId: str | None = None  # noqa: N815
     modelVersion: str | None = None  # noqa: N815
     createTime: str | None = None  # noqa: N815
+    responseId: str | None = None  # noqa: N815
 
 
 _read_chunk = msgspec.json.Decoder(_Chunk).decode
@@ -219,7 +221,12 @@ class GeminiDecoder:
             chunk = _read_chunk(frame.data)
         except (ValueError, RecursionError):
             return self._decode_rare(frame)
-        if self._has_news(chunk):
+        known = self._identity
+        if (
+            (chunk.responseId and chunk.responseId != known.response_id)
+            or (chunk.modelVersion and chunk.modelVersion != known.model)
+            or (chunk.createTime and chunk.createTime != self._create_time)
+        ):
             return self._decode_rare(frame)
         if chunk.usageMetadata:
             self._see_usage(chunk.usageMetadata)
@@ -227,14 +234,6 @@ class GeminiDecoder:
         if not part.text:
             return NOTHING
         return (Reasoning(part.text),) if part.thought else (part.text,)
-
-    def _has_news(self, chunk: _Chunk) -> bool:
-        """Whether a chunk names another response than the ones before it."""
-        return bool(
-            (chunk.responseId and chunk.responseId != self._identity.response_id)
-            or (chunk.modelVersion and chunk.modelVersion != self._identity.model)
-            or (chunk.createTime and chunk.createTime != self._create_time)
-        )
 
     def decode_eof(self) -> Sequence[Fragment]:
         """Give the usage as it stands, where no finish reason came to send it with."""

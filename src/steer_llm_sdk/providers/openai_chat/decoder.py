@@ -79,11 +79,11 @@ class _Delta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     function_call: None = None
 
 
-class _Choice(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    delta: _Delta
+class _Choice(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
     index: Literal[0] = 0
-    finish_reason: Literal[""] | None = None
+    delta: _Delta
     logprobs: _NoLogprobs | None = None
+    finish_reason: Literal[""] | None = None
     native_finish_reason: None = None
     matched_stop: None = None
     stop_reason: None = None
@@ -91,19 +91,21 @@ class _Choice(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     seed: None = None
 
 
-class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    choices: tuple[_Choice]
+class _Chunk(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """Fields in the order in which OpenAI sends them: the next one is looked for first."""
+
     id: Any = None
     object: Any = None
     created: Any = None
     model: Any = None
+    # Constants: they are news where they differ from what has been said.
+    service_tier: Any = None
+    system_fingerprint: Any = None
+    provider: Any = None
+    choices: tuple[_Choice]
     usage: None = None
     obfuscation: Any = None
     p: Any = None
-    # Constants: they are news where they differ from what has been said.
-    system_fingerprint: Any = None
-    service_tier: Any = None
-    provider: Any = None
 
 
 _read_chunk = msgspec.json.Decoder(_Chunk).decode
