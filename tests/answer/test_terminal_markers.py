@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,13 @@ def pieces_of(name: str, script: Script = SCRIPT) -> list[bytes]:
     return pieces[:-1] if name in WITH_DONE else pieces  # without the `[DONE]` behind its marker
 
 
+@functools.cache
+def scripted(name: str) -> tuple[bytes, ...]:
+    return tuple(pieces_of(name))
+
+
 def body_of(name: str) -> bytes:
-    return b"".join(pieces_of(name))
+    return b"".join(scripted(name))
 
 
 def documented() -> dict[str, TerminalMarkers]:
@@ -88,11 +94,32 @@ def test_the_documented_table_is_the_one_in_the_code() -> None:
     assert documented() == {name: wire.markers for name, wire in WIRES.items()}
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a body that was cut has ended, and what was read of it."""
+
+    is_complete: bool
+    outcome: str
+    text: str
+    calls: tuple[str, ...]
+
+    @classmethod
+    def of(cls, travelled: Travelled) -> Ended:
+        """What is kept of it: of thousands, all their events would be much to hold."""
+        response = travelled.response
+        calls = tuple(call["arguments"] for call in response.tool_calls)
+        summary = check_stream(travelled.events)
+        return cls(summary.is_complete, travelled.outcome, response.get_text(), calls)
+
+
 @functools.cache
-def cut_everywhere(name: str, *, has_clean_end: bool) -> list[Travelled]:
+def cut_everywhere(name: str, *, has_clean_end: bool) -> list[Ended]:
     """What comes of the first byte of the body, of the first two, and so on to all."""
     body, wire = body_of(name), WIRES[name]()
-    return [travel(wire, [body[:at]], has_clean_end=has_clean_end) for at in range(len(body) + 1)]
+    return [
+        Ended.of(travel(wire, [body[:at]], has_clean_end=has_clean_end))
+        for at in range(len(body) + 1)
+    ]
 
 
 def is_whole(body: bytes, at: int) -> bool:
@@ -103,7 +130,7 @@ def is_whole(body: bytes, at: int) -> bool:
 def completes_by_finish(name: str, at: int) -> bool:
     """Whether a clean end at this place comes behind the finish reason, and not inside a frame."""
     begin, has_finished = 0, False
-    for piece in pieces_of(name):
+    for piece in scripted(name):
         cut = piece[: max(0, at - begin)].rstrip()
         is_frame = cut == piece.rstrip()
         if not is_frame:
@@ -135,22 +162,21 @@ def test_a_body_cut_anywhere_is_complete_only_where_the_table_says_so(
 ) -> None:
     body, is_complete = body_of(name), expected(name, has_clean_end=has_clean_end)
 
-    for at, travelled in enumerate(cut_everywhere(name, has_clean_end=has_clean_end)):
-        summary = check_stream(travelled.events)
-        assert summary.is_complete == is_complete(at), (at, body[:at][-60:], travelled.outcome)
-        assert summary.is_complete or travelled.outcome == "IncompleteStreamError"
+    for at, ended in enumerate(cut_everywhere(name, has_clean_end=has_clean_end)):
+        assert ended.is_complete == is_complete(at), (at, body[:at][-60:], ended.outcome)
+        assert ended.is_complete or ended.outcome == "IncompleteStreamError"
 
 
 @pytest.mark.parametrize("name", WIRES)
 def test_a_cut_body_gives_a_beginning_of_the_text_and_no_call_before_it_is_whole(name: str) -> None:
-    responses = [travelled.response for travelled in cut_everywhere(name, has_clean_end=True)]
+    every = cut_everywhere(name, has_clean_end=True)
 
-    texts = [response.get_text() for response in responses]
+    texts = [ended.text for ended in every]
     assert all(SCRIPT.text.startswith(text) for text in texts)
     assert sorted(texts, key=len) == texts
     assert texts[-1] == SCRIPT.text
-    calls = [call for response in responses for call in response.tool_calls]
-    assert {json.loads(call["arguments"])["place"] for call in calls} == {"Köln"}
+    calls = [call for ended in every for call in ended.calls]
+    assert {json.loads(call)["place"] for call in calls} == {"Köln"}
 
 
 @pytest.mark.parametrize("name", WIRES)
