@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,24 +16,31 @@ ROOT = HERE.parent.parent
 GOOD = [HERE / "good_callbacks.py", HERE / "good_answers.py"]
 WRONG = [HERE / "wrong_callbacks.py", HERE / "wrong_answers.py"]
 
-ErrorLines = Callable[[Path], set[int]]
+ErrorLines = Callable[[Sequence[Path]], dict[str, set[int]]]
 
 
-def errors_of_mypy(file: Path) -> set[int]:
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(file)]
+def errors_of_mypy(files: Sequence[Path]) -> dict[str, set[int]]:
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *map(str, files)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    return {int(line) for line in re.findall(rf"{file.name}:(\d+): error:", done.stdout)}
+    found: dict[str, set[int]] = {file.name: set() for file in files}
+    for name, line in re.findall(r"(\w+\.py):(\d+): error:", done.stdout):
+        found.setdefault(name, set()).add(int(line))
+    return found
 
 
-def errors_of_pyright(file: Path) -> set[int]:
+def errors_of_pyright(files: Sequence[Path]) -> dict[str, set[int]]:
     settings = ["--pythonpath", sys.executable, "--level", "error", "--outputjson"]
-    command = [sys.executable, "-m", "basedpyright", *settings, str(file)]
+    command = [sys.executable, "-m", "basedpyright", *settings, *map(str, files)]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)
-    assert report["summary"]["filesAnalyzed"] == 1
-    found = report["generalDiagnostics"]
-    return {error["range"]["start"]["line"] + 1 for error in found if error["severity"] == "error"}
+    assert report["summary"]["filesAnalyzed"] == len(files)
+    found: dict[str, set[int]] = {file.name: set() for file in files}
+    for each in report["generalDiagnostics"]:
+        if each["severity"] == "error":
+            line = each["range"]["start"]["line"] + 1
+            found.setdefault(Path(each["file"]).name, set()).add(line)
+    return found
 
 
 def marked_lines(file: Path) -> set[int]:
@@ -41,22 +48,15 @@ def marked_lines(file: Path) -> set[int]:
     return {number for number, line in enumerate(lines, start=1) if "  # E: " in line}
 
 
-def name_of(value: object) -> str:
-    return value.stem if isinstance(value, Path) else getattr(value, "__name__", "")
-
-
-@pytest.mark.parametrize("errors_of", [errors_of_mypy, errors_of_pyright], ids=name_of)
-@pytest.mark.parametrize("file", GOOD, ids=name_of)
-def test_a_type_checker_accepts_what_fits(file: Path, errors_of: ErrorLines) -> None:
-    assert errors_of(file) == set()
-
-
-@pytest.mark.parametrize("errors_of", [errors_of_mypy, errors_of_pyright], ids=name_of)
-@pytest.mark.parametrize("file", WRONG, ids=name_of)
-def test_a_type_checker_rejects_what_does_not_fit_and_nothing_else(
-    file: Path, errors_of: ErrorLines
+# All files in one run: each begins by reading the whole package.
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("errors_of", [errors_of_mypy, errors_of_pyright])
+def test_a_type_checker_accepts_what_fits_and_rejects_what_does_not_and_nothing_else(
+    errors_of: ErrorLines,
 ) -> None:
-    assert errors_of(file) == marked_lines(file)
+    marked = {file.name: marked_lines(file) for file in WRONG}
+
+    assert errors_of([*GOOD, *WRONG]) == {file.name: set[int]() for file in GOOD} | marked
 
 
 def test_there_is_something_to_reject() -> None:
