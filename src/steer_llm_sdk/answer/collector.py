@@ -139,6 +139,9 @@ class Collector:
         return _finished(call, is_closed=is_closed, has_finished=self._has_finished)
 
 
+_NO_ARGUMENTS = frozenset({"", "null", '""'})
+
+
 def _finished(
     call: CallInProgress, *, is_closed: bool, has_finished: bool
 ) -> dict[str, Any] | None:
@@ -153,9 +156,11 @@ def _finished(
         return None
     if call.type == "custom":
         return done if is_closed else None
-    if done["arguments"].strip() in {"", "null"}:
+    if done["arguments"].strip() in _NO_ARGUMENTS:
         return {**done, "arguments": "{}"} if is_closed else None
     value = _parsed(done["arguments"])
+    if isinstance(value, str) and isinstance(_parsed(value), dict):  # written as JSON twice
+        done, value = done | {"arguments": value}, _parsed(value)
     if value is None:
         once = said_once(done["arguments"])
         return (

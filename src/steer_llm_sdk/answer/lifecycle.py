@@ -170,6 +170,8 @@ class Lifecycle:
             has_finished=finish is not None or self.intake.has_ended,
             was_cut=finish is not None and finish.reason in _CUTTING,
         )
+        if finish is not None and finish.reason == "stop" and response.tool_calls:
+            response.finish_reason = "tool_calls"  # they may come behind the reason
         if error is not None:
             return error
         if finish is None:

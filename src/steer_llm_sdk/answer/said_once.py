@@ -1,8 +1,8 @@
 """The arguments of a call whose server said them more than once.
 
-Servers and gateways repeat them: the whole object behind its pieces, once more as a JSON text, or
-all of it so far in every piece. What their pieces add up to is then no JSON, and it is looked at
-here; arguments that are JSON never are.
+Servers and gateways begin with an empty object, or repeat them: the whole object behind its pieces,
+once more as a JSON text, or all of it so far in every piece. What their pieces add up to is then no
+JSON, and it is looked at here; arguments that are JSON never are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ def said_once(text: str) -> str | None:
     Args:
         text: What was said, from the first piece to the last; it is no JSON as it stands.
     """
-    return _without_repeats(text) or _last_of_growing(text)
+    return _behind_nothing(text) or _without_repeats(text) or _last_of_growing(text)
+
+
+def _behind_nothing(text: str) -> str | None:
+    """The object behind an empty one, which only began the call."""
+    rest = text.removeprefix("{}").lstrip()
+    return rest if rest != text and _is_object(rest, 0) else None
 
 
 def _without_repeats(text: str) -> str | None:

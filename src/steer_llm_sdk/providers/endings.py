@@ -6,66 +6,77 @@ from collections.abc import Mapping
 
 from steer_llm_sdk.models.fragments import FinishReason
 
-FINISH_REASONS: Mapping[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "stop_token": "stop",
-    "complete": "stop",
-    "completed": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "max_completion_tokens": "length",
-    "model_length": "length",
-    "model_context_window_exceeded": "length",
-    "context_length_exceeded": "length",
-    "tool_calls": "tool_calls",
-    "tool_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "content_filtered": "content_filter",
-    "guardrail_intervened": "content_filter",
-    "safety": "content_filter",
-    "sensitive": "content_filter",
-    "recitation": "content_filter",
-    "prohibited_content": "content_filter",
-    "refusal": "refusal",
+# `length`: there is more to say; it was a limit of the request's, of the model's or the server's.
+_WORDS: Mapping[FinishReason, str] = {
+    "stop": (
+        "stop eos eos_token end_turn stop_sequence stop_token end normal complete completed "
+        "finished eosfound stopstringfound"
+    ),
+    "length": (
+        "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length "
+        "max_len max_context model_length token_limit time_limit "
+        "model_context_window_exceeded context_length_exceeded context_length "
+        "maxpredictedtokensreached contextlengthreached budget_exceeded pause_turn compaction "
+        "continuation too_many_tool_calls error_limit"
+    ),
+    "tool_calls": "tool_calls tool_call tool_use function_call function_calls toolcalls",
+    "content_filter": (
+        "content_filter content_filtered guardrail_intervened safety sensitive recitation "
+        "language blocklist prohibited_content spii model_armor escalation image_safety "
+        "image_prohibited_content image_recitation content_policy_violation"
+    ),
+    "refusal": "refusal refused",
 }
 
-# Words that say that the model, or what runs it, failed: no answer ends so. Each with the word for
-# the error that it is.
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    word: reason for reason, words in _WORDS.items() for word in words.split()
+}
+
+# Words that stand where none should: the model has not stopped.
+_NO_REASONS = frozenset(
+    {"", "null", "none", "not_finished", "in_progress", "finish_reason_unspecified"}
+)
+
+# Words that say that the model, or what runs it, failed: no answer ends so. By the words for the
+# errors that they are.
+_FAILURES: Mapping[str, str] = {
+    "server_error": (
+        "error network_error connection_error server_error api_error exception internal "
+        "internal_error internal_server_error engine_error engine_dead model_error "
+        "inference_error upstream_error failed interrupted timeout timeout_error timed_out "
+        "upstream_timeout modelunloaded abort aborted cancelled canceled preempt preempted "
+        "malformed_function_call malformed_response malformed_model_output malformed_tool_use "
+        "unexpected_tool_call"
+    ),
+    "overloaded_error": (
+        "overloaded overloaded_error model_overloaded engine_overloaded server_busy "
+        "unavailable service_unavailable insufficient_system_resource"
+    ),
+}
+
 FAILED_REASONS: Mapping[str, str] = {
-    "error": "server_error",
-    "network_error": "server_error",
-    "server_error": "server_error",
-    "api_error": "server_error",
-    "internal_error": "server_error",
-    "internal_server_error": "server_error",
-    "engine_error": "server_error",
-    "model_error": "server_error",
-    "inference_error": "server_error",
-    "upstream_error": "server_error",
-    "failed": "server_error",
-    "timeout": "server_error",
-    "timeout_error": "server_error",
-    "abort": "server_error",
-    "aborted": "server_error",
-    "cancelled": "server_error",
-    "malformed_function_call": "server_error",
-    "malformed_response": "server_error",
-    "malformed_model_output": "server_error",
-    "malformed_tool_use": "server_error",
-    "overloaded": "overloaded_error",
-    "overloaded_error": "overloaded_error",
-    "engine_overloaded": "overloaded_error",
-    "insufficient_system_resource": "overloaded_error",
+    word: error for error, words in _FAILURES.items() for word in words.split()
 }
 
 
 def meaning(word: str) -> FinishReason:
     """What a word means, whoever said it."""
-    return FINISH_REASONS.get(word.lower(), "other")
+    known = (FINISH_REASONS[each] for each in _spellings(word) if each in FINISH_REASONS)
+    return next(known, "other")
+
+
+def failure(word: str) -> str | None:
+    """The word for the error that a reason to stop is; None where an answer may end so."""
+    found = (FAILED_REASONS[each] for each in _spellings(word) if each in FAILED_REASONS)
+    return next(found, None)
+
+
+def is_reason(word: str) -> bool:
+    """Whether a word says that the model has stopped."""
+    return word.lower() not in _NO_REASONS
+
+
+def _spellings(word: str) -> list[str]:
+    """The word; where it has two halves, the more precise first: ``content_filter: SAFETY``."""
+    kind, colon, detail = word.lower().partition(":")
+    return [detail.strip(), kind.strip()] if colon else [kind]

@@ -27,6 +27,7 @@ from steer_llm_sdk.errors import (
     ServerError,
 )
 from steer_llm_sdk.providers.base import ErrorAnswer
+from steer_llm_sdk.providers.endings import failure
 
 MAX_BODY_CHARS = 2_000
 MAX_MESSAGE_CHARS = 500
@@ -80,7 +81,9 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (re.compile(r"\boverloaded\b|at capacity|over capacity", re.IGNORECASE), OverloadedError),
     (re.compile(r"rate[ _-]?limit|too many requests", re.IGNORECASE), RateLimitError),
     (
-        re.compile(r"(?:invalid|incorrect)[ _]api[ _]key|api key not valid", re.IGNORECASE),
+        re.compile(
+            r"(?:invalid|incorrect)[ _]api[ _](?:key|token)|api key not valid", re.IGNORECASE
+        ),
         AuthenticationError,
     ),
 )
@@ -131,9 +134,11 @@ def classify(
     # "Invalid request" is said of wrong keys and missing models too; the status knows better.
     is_vague = by_code is InvalidRequestError and by_status is not ProviderError
     coarse = by_status if by_code is None or is_vague else by_code
+    # A word of another provider's, which a gateway has passed on, says it too.
+    said = message if by_code is not None or code is None else f"{message} {code}"
     if coarse in _COARSE:
         for pattern, narrower in _PHRASES:
-            if pattern.search(message) and _may_narrow(coarse, narrower):
+            if pattern.search(said) and _may_narrow(coarse, narrower):
                 return narrower
     return coarse
 
@@ -146,6 +151,12 @@ def _may_narrow(coarse: type[ProviderError], narrower: type[ProviderError]) -> b
     if coarse is RateLimitError:
         return narrower in {QuotaExceededError, OverloadedError}
     return True
+
+
+def kind_of_ending(word: str) -> type[ProviderError] | None:
+    """The class of the error that a reason to stop is; None where an answer may end so."""
+    said = failure(word)
+    return None if said is None else OverloadedError if "overload" in said else ServerError
 
 
 def class_of_status(status: int | None) -> type[ProviderError]:

@@ -22,15 +22,21 @@ JSONObject: TypeAlias = dict[str, Any]
 
 _SHOWN_CHARS = 80
 _NOTHING: Any = object()
-_END_NAMES = frozenset({"done", "end", "close"})
+_END_NAMES = frozenset({"done", "end", "close", "complete", "completed", "finish", "finished"})
+_END_WORDS = frozenset({b"DONE", b"END"})
+_BRACKETS = b'"[]<> '
+_OPENING = (b"[", b'"[', b"<")
+_CLOSING = (b"]", b']"', b">")
 _KEEP_ALIVE = re.compile(
-    rb"|:.*|\W*(?:keep[-_ ]?alive|ping|pong|heartbeat|noop)\W*", re.IGNORECASE | re.DOTALL
+    rb"|null|\"\"|\[\]|:.*"
+    rb"|\W*(?:keep[-_ ]?alive|ping|pong|heartbeat|noop|(?:openrouter )?processing)\W*",
+    re.IGNORECASE | re.DOTALL,
 )
 _LONGEST_KEEP_ALIVE = 100
 
 # Where one payload may end and another begin, and what a gateway leaves of the line between them.
-_SEAM = re.compile(rb"\}\s*(?:data:\s*)?[\[{]")
-_BETWEEN = re.compile(r"\s*(?:data:\s*)?")
+_SEAM = re.compile(rb"\A(?:data:|\[\{)|\}(?:\s|\\[rn])*(?:data:\s*)?[\[{]|\\[rn]\Z")
+_BETWEEN = re.compile(r"(?:\s|\\[rn])*(?:data:\s*)*")
 _DONE = "[DONE]"
 _PATIENT = json.JSONDecoder(strict=False)
 
@@ -118,25 +124,41 @@ def _not_json(text: str, provider: str) -> ProtocolError:
 
 
 def frames_in(frame: Frame) -> Sequence[Frame]:
-    """The frames of one: several, where a gateway left out the line ends between two payloads.
+    """The frames of one, where a gateway wrote several payloads as one, or wrapped one twice.
 
-    ``data: {…}{…}``, ``data: {…}data: [DONE]``: what only looks so, within a text, stays one.
+    ``data: {…}{…}``, ``data: {…}data: [DONE]``, ``data: data: {…}``, line ends that are escaped,
+    a list of payloads. What only looks so, within a text, stays one: then `frame` is all there is.
     """
     if _SEAM.search(frame.data) is None:
         return (frame,)
     text = frame.data.decode("utf-8", "replace")
     found: list[Frame] = []
-    at = 0
     try:
+        at = _next(text, 0)
         while at < len(text):
-            end = at + len(_DONE)
-            if text[at:end] != _DONE:
-                _, end = _PATIENT.raw_decode(text, at)
-            found.append(Frame(text[at:end].encode(), frame.event))
-            at = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+            value, end = _read_payload(text, at)
+            listed = value if isinstance(value, list) else [text[at:end]]
+            found += [_as_frame(each, frame.event) for each in listed]
+            at = _next(text, end)
     except (ValueError, RecursionError):
         return (frame,)
-    return found if len(found) > 1 else (frame,)
+    is_same = len(found) == 1 and found[0].data == frame.data
+    return (frame,) if is_same else found
+
+
+def _next(text: str, at: int) -> int:
+    """The place of the payload that follows."""
+    return _BETWEEN.match(text, at).end()  # type: ignore[union-attr]
+
+
+def _read_payload(text: str, at: int) -> tuple[Any, int]:
+    end = at + len(_DONE)
+    return (None, end) if text[at:end] == _DONE else _PATIENT.raw_decode(text, at)
+
+
+def _as_frame(payload: object, event: str) -> Frame:
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    return Frame(text.encode("utf-8", "replace"), event)
 
 
 def is_keep_alive(data: bytes) -> bool:
@@ -150,12 +172,29 @@ def is_keep_alive(data: bytes) -> bool:
 def is_end(frame: Frame) -> bool:
     """Whether this is the end of a stream as chat completions have it, or under another name.
 
-    ``[DONE]``, ``DONE``, ``event: done``: gateways write them behind streams of other formats.
+    ``[DONE]``, ``DONE``, ``event: done``, ``{"type": "done"}``: gateways write them behind streams
+    of other formats.
     """
     data = frame.data.strip()
-    if data.strip(b'"').upper() in {b"DONE", b"[DONE]"}:  # whole: a marker that is cut is none
+    word = data.strip(_BRACKETS)
+    # Whole: a marker that is cut is none.
+    if word.upper() in _END_WORDS and data.startswith(_OPENING) == data.endswith(_CLOSING):
         return True
-    return frame.event in _END_NAMES and data in {b"{}", b"null", b'""'}
+    if frame.event in _END_NAMES and data in {b"{}", b"null", b'""'}:
+        return True
+    return len(data) < _LONGEST_KEEP_ALIVE and _names_the_end(data)
+
+
+def _names_the_end(data: bytes) -> bool:
+    """Whether an object says that it is the end, and no more: ``{"type": "done"}``."""
+    try:
+        value = _read(data)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    word = value.get("type", value.get("event"))
+    return value.get("done") is True or (isinstance(word, str) and word in _END_NAMES)
 
 
 # --- a value, where it has the type that is expected --------------------------------------------

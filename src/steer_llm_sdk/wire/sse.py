@@ -16,7 +16,8 @@ Five departures from the specification, each because servers of models need it:
 * An event whose data is blank is no frame: proxies send such events to keep a connection alive.
 * Some servers that fail in the middle of a stream write their JSON error bare, without ``data:``.
   No field's name begins with a brace or a bracket, so such a block is given as a payload.
-* White space around a field's name means nothing.
+* White space around a field's name means nothing, nor does a BOM or NUL: gateways indent, and join
+  bodies of which each begins with one.
 * Where each line of an event's data is a JSON object of its own, each is a frame: some servers end
   their events with one line end. Joined, they would be no JSON.
 """
@@ -31,6 +32,7 @@ from steer_llm_sdk.wire.frame import Frame
 _BOM = b"\xef\xbb\xbf"
 _LF, _CR = 10, 13
 _SPACE = 32
+_BLANKS = b" \t\0"
 
 
 class SSEFraming:
@@ -189,7 +191,7 @@ def _read_fields(block: bytes) -> Frame | None:
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
-        name = name.strip()  # some gateways indent
+        name = name.replace(_BOM, b"").strip(_BLANKS)
         if name == b"data":
             data.append(value)
         elif name == b"event":

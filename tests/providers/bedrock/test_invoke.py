@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.errors import ProtocolError, RateLimitError
-from steer_llm_sdk.models.fragments import End, Extras, Failure, Finish, ToolCallPiece
+from steer_llm_sdk.models.fragments import End, Extras, Failure, Finish, ToolCallPiece, Usage
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer
@@ -45,6 +45,7 @@ def test_each_chunk_is_one_of_anthropics_events() -> None:
         ToolCallPiece(0, "t1", "find"),
         Finish("tool_calls", "end_turn"),
         Extras({"amazon-bedrock-invocationMetrics": metrics}),
+        Usage({"prompt_tokens": 3}, {"input_tokens": 3}),
         End(),
     ]
     assert list(decoder.decode_eof()) == []

@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk.errors import OverloadedError, ProtocolError, ProviderError, RateLimitError
+from steer_llm_sdk.errors import (
+    OverloadedError,
+    ProtocolError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+)
 from steer_llm_sdk.models.fragments import (
     End,
     Extras,
     Failure,
+    File,
     Finish,
     Fragment,
     Identity,
@@ -142,6 +149,7 @@ def test_what_the_provider_did_itself_is_kept_whole() -> None:
 
     assert found == [
         Extras({"steps": [{**search, "deltas": [grown]}]}),
+        File("", "a"),
         Extras({"steps": [{"type": "image", "data": "a"}]}),
     ]
 
@@ -210,7 +218,7 @@ def test_usage_counts_thoughts_and_tools() -> None:
             OverloadedError,
         ),
         (end("failed", errors=[{"code": "x", "message": "overloaded"}]), OverloadedError),
-        (end("failed"), ProviderError),
+        (end("failed"), ServerError),
         (event("error"), ProviderError),
     ],
 )
@@ -225,7 +233,7 @@ def test_events_of_unknown_types_and_keep_alives_pass_by() -> None:
     assert read(event("ping"), Frame(b"ping"), Frame(b"{}")) == []
 
 
-@pytest.mark.parametrize("data", [b"no JSON", b"[]", b"[" * 5000])
+@pytest.mark.parametrize("data", [b"no JSON", b"[1]", b"[" * 5000])
 def test_what_is_no_object_is_told(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         read(Frame(data))

@@ -271,7 +271,7 @@ def test_a_response_that_is_no_stream_is_read(
 # --- what is not the format -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [b"data {}", b"<html>", b"1", b"[]", b"{", b"[" * 100_000])
+@pytest.mark.parametrize("data", [b"data {}", b"<html>", b"1", b"[1]", b"{", b"[" * 100_000])
 def test_a_line_that_is_no_json_object_is_a_protocol_error(data: bytes) -> None:
     decoder = WIRE.decoder("ollama")
     decoder.decode(frame(OPENING))

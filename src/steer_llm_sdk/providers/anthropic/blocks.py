@@ -24,7 +24,14 @@ from steer_llm_sdk.models.fragments import (
     Reasoning,
     ToolCallPiece,
 )
-from steer_llm_sdk.providers.reading import JSONObject, as_list, as_string, object_at, text_at
+from steer_llm_sdk.providers.reading import (
+    JSONObject,
+    as_list,
+    as_string,
+    json_text,
+    object_at,
+    text_at,
+)
 
 NOTHING: tuple[Fragment, ...] = ()
 
@@ -107,7 +114,7 @@ class ContentBlocks:
 
     def change(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
         """A block grows."""
-        kind = text_at(delta, "type")
+        kind = text_at(delta, "type") or _kind_by_field(delta)
         read = self._changers.get(kind)
         if read is not None:
             return [*_unread(delta, _DELTA_FIELDS[kind]), *read(self, index, delta)]
@@ -115,12 +122,13 @@ class ContentBlocks:
             self._others[index].fields |= {k: v for k, v in delta.items() if k != "type"}
         return NOTHING
 
-    def close(self, index: int) -> Sequence[Fragment]:
-        """A block ends."""
+    def close(self, index: int, block: JSONObject | None = None) -> Sequence[Fragment]:
+        """A block ends; some servers say the whole of it once more, as `block`."""
         if call := self._calls.pop(index, None):
+            call.given = call.given or self._input_text((block or {}).get("input"))
             return self._close_call(call)
-        if block := self._others.pop(index, None):
-            whole = block.whole()
+        if other := self._others.pop(index, None):
+            whole = other.whole()
             return (ProviderItem(whole), Extras({"content_blocks": [whole]}))
         return self._end_texts() if index in self._texts else NOTHING
 
@@ -213,7 +221,7 @@ class ContentBlocks:
         return _cite(delta.get("citation"))
 
     def _change_input(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
-        return self.add_input(index, text_at(delta, "partial_json"))
+        return self.add_input(index, json_text(delta.get("partial_json")))
 
     _openers: ClassVar[Mapping[str, _Reader]] = {
         "text": _open_text,
@@ -229,6 +237,12 @@ class ContentBlocks:
         "citations_delta": _change_citations,
         "input_json_delta": _change_input,
     }
+
+
+def _kind_by_field(delta: JSONObject) -> str:
+    """What a delta is whose server leaves its type out."""
+    kinds = (kind for kind, fields in _DELTA_FIELDS.items() if delta.keys() & set(fields))
+    return next(kinds, "")
 
 
 def _cite(citation: object) -> Sequence[Fragment]:

@@ -46,7 +46,8 @@ from steer_llm_sdk.providers.base import (
     TerminalMarkers,
     WireFormat,
 )
-from steer_llm_sdk.providers.endings import FAILED_REASONS, meaning
+from steer_llm_sdk.providers.endings import is_reason, meaning
+from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
@@ -87,6 +88,13 @@ _READ_OF_FRAMES = frozenset(
     {"type", "index", "delta", "message", "content_block", "usage", "error"}
 )
 _READ_OF_MESSAGES = frozenset({"id", "type", "role", "model", "content", "stop_reason", "usage"})
+
+_METRICS: Mapping[str, str] = {
+    "inputTokenCount": "input_tokens",
+    "outputTokenCount": "output_tokens",
+    "cacheReadInputTokenCount": "cache_read_input_tokens",
+    "cacheWriteInputTokenCount": "cache_creation_input_tokens",
+}
 
 # The counts that together are the prompt.
 _PROMPT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -176,6 +184,7 @@ class AnthropicDecoder:
         self._provider = provider
         self._blocks = ContentBlocks(provider)
         self._usage: JSONObject = {}
+        self._has_output = False  # the count of the output is no placeholder any more
         self._stop_word = ""
         self._halves = Halves()
 
@@ -201,7 +210,7 @@ class AnthropicDecoder:
         return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        if len(several := frames_in(frame)) > 1:
+        if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
         if is_end(frame):  # after `message_stop`, or in its place
             return self._stop_message({}) if self._stop_word else NOTHING
@@ -232,7 +241,7 @@ class AnthropicDecoder:
         for index, block in enumerate(as_list(message.get("content"))):
             fragments += self._blocks.open(index, as_object(block))
             fragments += self._blocks.close(index)
-        self._see_usage(message)
+        self._see_usage(message, is_final=bool(text_at(message, "stop_reason")))
         return [*fragments, *self._finish(message)]
 
     def _whole_message(self, payload: JSONObject) -> Sequence[Fragment]:
@@ -246,16 +255,21 @@ class AnthropicDecoder:
         return self._blocks.change(_index(payload), object_at(payload, "delta"))
 
     def _close_block(self, payload: JSONObject) -> Sequence[Fragment]:
-        return self._blocks.close(_index(payload))
+        return self._blocks.close(_index(payload), object_at(payload, "content_block"))
 
     def _change_message(self, payload: JSONObject) -> Sequence[Fragment]:
         """Why it stopped, and the usage."""
-        self._see_usage(payload)
-        return self._finish(object_at(payload, "delta"), is_final=True)
+        self._see_usage(payload, is_final=True)
+        return self._finish(object_at(payload, "delta"))
 
     def _stop_message(self, payload: JSONObject) -> Sequence[Fragment]:
-        del payload  # what servers put there (their own figures) has been kept
-        return [*self._blocks.release(), End()]
+        """The end; some servers tell the usage here."""
+        usage = object_at(payload, "usage") or _metrics(payload)
+        told: list[Fragment] = []
+        if usage and not self._has_output:
+            self._see_usage({"usage": usage}, is_final=True)
+            told = self._usage_so_far()
+        return [*self._blocks.release(), *told, End()]
 
     def _fail(self, payload: JSONObject) -> Sequence[Fragment]:
         return (failure_in_stream(self._provider, payload),)
@@ -271,18 +285,15 @@ class AnthropicDecoder:
         "error": _fail,
     }
 
-    def _finish(self, message: JSONObject, *, is_final: bool = False) -> list[Fragment]:
+    def _finish(self, message: JSONObject) -> list[Fragment]:
         """Read what a message says of its end; add the usage as it stands."""
         word = text_at(message, "stop_reason")
-        fragments = _unread(message, _READ_OF_MESSAGES)
-        if self._usage:
-            counts = _counts(self._usage, has_output=is_final or bool(word))
-            fragments.append(Usage(counts, dict(self._usage)))
-        if not word:
+        fragments = [*_unread(message, _READ_OF_MESSAGES), *self._usage_so_far()]
+        if not is_reason(word):
             return fragments
         self._stop_word = word
-        if word.lower() in FAILED_REASONS:
-            return [*fragments, failure_by_word(self._provider, word)]
+        if (kind := kind_of_ending(word)) is not None:
+            return [*fragments, failure_by_word(self._provider, word, kind)]
         is_cut = word in _CUT_SHORT if word in FINISH_REASONS else meaning(word) in _CUTTING
         held = self._blocks.release(is_cut=is_cut)
         return [*held, *fragments, self._finish_of(word)]
@@ -293,9 +304,15 @@ class AnthropicDecoder:
         is_for_calls = reason == "stop" and self._blocks.has_calls
         return Finish("tool_calls" if is_for_calls else reason, word)
 
-    def _see_usage(self, holder: JSONObject) -> None:
+    def _usage_so_far(self) -> list[Fragment]:
+        counts = _counts(self._usage, has_output=self._has_output)
+        return [Usage(counts, dict(self._usage))] if self._usage else []
+
+    def _see_usage(self, holder: JSONObject, *, is_final: bool) -> None:
         # Each is a snapshot, and leaves out or nulls what has not changed: never add them up.
         usage = {k: v for k, v in object_at(holder, "usage").items() if v is not None}
+        # What a message begins with is a placeholder; and a zero at its end tells nothing.
+        self._has_output = self._has_output or (is_final and bool(usage.get("output_tokens")))
         if not _prompt(usage) and _prompt(self._usage):
             # Some gateways close with a prompt of 0 tokens, which no prompt has.
             usage = {key: value for key, value in usage.items() if key not in _PROMPT_COUNTS}
@@ -314,6 +331,12 @@ def _counts(raw: JSONObject, *, has_output: bool) -> dict[str, int]:
     passes = [_counts_of_pass(each, has_output=has_output) for each in _passes(raw)]
     counts = added(passes) if passes else _counts_of_pass(raw, has_output=has_output)
     return with_total(counts)
+
+
+def _metrics(payload: JSONObject) -> JSONObject:
+    """What Bedrock counts of an answer, under Anthropic's names."""
+    metrics = object_at(payload, "amazon-bedrock-invocationMetrics")
+    return {name: metrics[key] for key, name in _METRICS.items() if key in metrics}
 
 
 def _passes(raw: JSONObject) -> list[JSONObject]:

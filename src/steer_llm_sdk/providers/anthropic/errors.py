@@ -19,8 +19,8 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
-from steer_llm_sdk.providers.endings import FAILED_REASONS
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.openai_chat.errors import KNOWN_CODES, code_of, status_of
 from steer_llm_sdk.providers.reading import as_object, as_string, object_at, text_at
 
 # https://platform.claude.com/docs/en/api/errors. The prose of an `invalid_request_error` tells a
@@ -65,6 +65,9 @@ CAUSES: Mapping[str, type[ProviderError]] = {
     "request_body_too_large_after_decoding": InvalidRequestError,
 }
 
+# Gateways pass on the words of others.
+_CODES: Mapping[str, type[ProviderError]] = {**KNOWN_CODES, **ERROR_CODES}
+
 # Limits of money, where a server says them in words only.
 _SPENT = re.compile(r"spend(?:ing)? limit|specified API usage limits", re.IGNORECASE)
 
@@ -79,7 +82,7 @@ def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
         code,
         message,
         status=answer.status,
-        codes=ERROR_CODES,
+        codes=_CODES,
         kind=_cause(code, message),
         body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
@@ -95,16 +98,16 @@ def failure_in_stream(provider: str, payload: Mapping[str, Any]) -> Failure:
         code,
         message,
         status=200,
-        codes=ERROR_CODES,
+        codes=_CODES,
         kind=_cause(code, message),
+        body_status=status_of(object_at(payload, "error")),
         request_id=as_string(payload.get("request_id")),
     )
     return Failure(error)
 
 
-def failure_by_word(provider: str, word: str) -> Failure:
+def failure_by_word(provider: str, word: str, kind: type[ProviderError]) -> Failure:
     """The failure that a stop reason is: the answer did not end, it broke."""
-    kind = ERROR_CODES.get(FAILED_REASONS[word.lower()], ServerError)
     said = "the answer broke off with this stop reason"
     return Failure(make_error(provider, word, said, status=200, codes={}, kind=kind))
 
@@ -127,7 +130,8 @@ def _code_and_message(payload: Mapping[str, Any]) -> tuple[str | None, str]:
         return None, error
     if isinstance(error, dict):
         cause = text_at(object_at(error, "details"), "error_code")
-        code = cause if cause in CAUSES else as_string(error.get("type"))
+        kind = as_string(error.get("type"))
+        code = cause if cause in CAUSES else kind if kind in ERROR_CODES else code_of(error)
         return code, text_at(error, "message")
     kind = as_string(payload.get("type"))
     return kind if kind != "error" else None, text_at(payload, "message")

@@ -29,23 +29,25 @@ from steer_llm_sdk.providers.reading import (
     as_list,
     as_object,
     as_string,
+    json_text,
     object_at,
     text_at,
 )
 
 NOTHING: tuple[Fragment, ...] = ()
 
-_CALL_FIELDS = frozenset({"toolUseId", "name", "type"})
-_REASONING_FIELDS = frozenset({"text"})
+_CALL_FIELDS = frozenset({"toolUseId", "name", "type", "input"})
+_REASONING_FIELDS = frozenset({"text", "reasoningText"})
 
 # A tool that runs at the provider; any other is the caller's to run.
 _SERVER_TOOL = "server_tool_use"
 
 
 class _OpenCall(msgspec.Struct):
-    """A call whose block is open: its number among the calls."""
+    """A call whose block is open: its number, and its input where that came at first."""
 
     number: int
+    given: str = ""
     has_arguments: bool = False
 
 
@@ -90,6 +92,8 @@ class ContentBlocks:
         beside = {key: value for key, value in start.items() if key != kind and value}
         fragments += [Extras(beside)] if beside else NOTHING
         fields = object_at(start, kind)
+        if kind == "text":
+            return [*fragments, *self.change(index, start)]  # some gateways begin with words
         if kind == "toolUse" and fields.get("type") != _SERVER_TOOL:
             return [*fragments, self._open_call(index, fields)]
         if kind:
@@ -126,14 +130,15 @@ class ContentBlocks:
 
     def _change_input(self, index: int, delta: JSONObject) -> list[Fragment]:
         beside = {key: value for key, value in delta.items() if key != "input" and value}
-        found = self.add_input(index, text_at(delta, "input"))
+        found = self.add_input(index, json_text(delta.get("input")))
         return [*([Extras(beside)] if beside else NOTHING), *found]
 
     def close(self, index: int) -> Sequence[Fragment]:
         """A block ends."""
         if call := self._calls.pop(index, None):
-            if call.has_arguments:
-                return (ToolCallPiece(call.number, is_whole=True),)
+            if call.has_arguments or call.given:
+                rest = "" if call.has_arguments else call.given
+                return (ToolCallPiece(call.number, arguments=rest, is_whole=True),)
             self.held = ToolCallPiece(call.number, arguments="{}", is_whole=True)
             return NOTHING
         if block := self._others.pop(index, None):
@@ -149,7 +154,7 @@ class ContentBlocks:
     def _open_call(self, index: int, call: JSONObject) -> ToolCallPiece:
         number = self._calls_seen
         self._calls_seen += 1
-        self._calls[index] = _OpenCall(number)
+        self._calls[index] = _OpenCall(number, json_text(call.get("input") or None))
         extra = {key: call[key] for key in call if key not in _CALL_FIELDS}
         name, call_id = as_string(call.get("name")), as_string(call.get("toolUseId"))
         return ToolCallPiece(number, call_id, name, extra=extra or None)
@@ -174,6 +179,7 @@ def _as_file(block: JSONObject) -> list[Fragment]:
 
 def _reasoning(index: int, delta: JSONObject) -> list[Fragment]:
     """Words, or what has to come back with them: a signature, or content that is redacted."""
+    delta = delta | object_at(delta, "reasoningText")  # as in a message that is whole
     text = text_at(delta, "text")
     extra = {key: value for key, value in delta.items() if key not in _REASONING_FIELDS and value}
     return [Reasoning(text, index, extra or None)] if text or extra else []

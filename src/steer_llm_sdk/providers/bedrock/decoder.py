@@ -44,11 +44,14 @@ from steer_llm_sdk.providers.base import (
 from steer_llm_sdk.providers.bedrock.blocks import NOTHING, ContentBlocks
 from steer_llm_sdk.providers.bedrock.errors import (
     MALFORMED,
+    broken_output,
     failure_in_stream,
     malformed_output,
     read_bedrock_error,
 )
 from steer_llm_sdk.providers.bedrock.request import build_request
+from steer_llm_sdk.providers.endings import is_reason, meaning
+from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
@@ -71,9 +74,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 
 # With these the model may have been stopped inside a block.
-_CUT_SHORT = frozenset(
-    {"max_tokens", "model_context_window_exceeded", "guardrail_intervened", "content_filtered"}
-)
+_CUTTING = frozenset({"length", "content_filter", "refusal"})
 
 # What has a place of its own; everything else that a message says is kept in metadata.
 _READ = frozenset({"p", "role", "contentBlockIndex", "start", "delta", "stopReason", "usage"})
@@ -222,25 +223,30 @@ class ConverseDecoder:
         word = text_at(event, "stopReason")
         if word in MALFORMED:
             return (malformed_output(self._provider, word),)
-        held = self._blocks.release(is_cut=word in _CUT_SHORT)
+        if (kind := kind_of_ending(word)) is not None:
+            return (broken_output(self._provider, word, kind),)
+        if not is_reason(word):
+            return NOTHING
+        held = self._blocks.release(is_cut=_reason_of(word) in _CUTTING)
         self._has_finished = True
         return [*held, self._finish_of(word), *([End()] if self._has_metadata else NOTHING)]
 
     def _finish_of(self, word: str) -> Finish:
         """Why it stopped; where there are calls to run, "stop" is "tool_calls"."""
-        reason = FINISH_REASONS.get(word, "other")
+        reason = _reason_of(word)
         is_for_calls = reason == "stop" and self._blocks.has_calls
         return Finish("tool_calls" if is_for_calls else reason, word)
 
     def _read_metadata(self, event: JSONObject) -> Sequence[Fragment]:
         """The usage, and the model that a router of prompts has chosen."""
         usage = object_at(event, "usage")
+        counts = _counts(usage)
         router = object_at(object_at(event, "trace"), "promptRouter")
         model = as_string(router.get("invokedModelId"))
         self._has_metadata = True
         return [
             *([Identity(model=model)] if model else NOTHING),
-            *([Usage(_counts(usage), usage)] if usage else NOTHING),
+            *([Usage(counts, usage)] if any(counts.values()) else NOTHING),  # zeros tell nothing
             *([End()] if self._has_finished else NOTHING),
         ]
 
@@ -252,6 +258,10 @@ class ConverseDecoder:
         "messageStop": _stop_message,
         "metadata": _read_metadata,
     }
+
+
+def _reason_of(word: str) -> FinishReason:
+    return FINISH_REASONS.get(word) or meaning(word)
 
 
 _Reader: TypeAlias = Callable[[ConverseDecoder, JSONObject], Sequence[Fragment]]

@@ -106,6 +106,12 @@ def malformed_output(provider: str, word: str) -> Failure:
     return Failure(make_error(provider, word, said, status=200, codes={}, kind=ServerError))
 
 
+def broken_output(provider: str, word: str, kind: type[ProviderError]) -> Failure:
+    """The failure that another stop reason is: a word of a server behind a gateway."""
+    said = "the answer broke off with this stop reason"
+    return Failure(make_error(provider, word, said, status=200, codes={}, kind=kind))
+
+
 def _payload(data: bytes, provider: str) -> JSONObject:
     """The payload of an exception; its name is worth telling even where that cannot be read."""
     try:

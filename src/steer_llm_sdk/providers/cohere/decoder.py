@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     Commentary,
     End,
@@ -35,16 +35,21 @@ from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers, WireFormat
 from steer_llm_sdk.providers.cohere.errors import FAILURES, failure_in_stream, read_cohere_error
 from steer_llm_sdk.providers.cohere.request import build_request
+from steer_llm_sdk.providers.endings import is_reason, meaning
+from steer_llm_sdk.providers.failures import kind_of_ending
+from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
     as_objects,
     as_string,
-    expect_object,
     frames_in,
+    is_end,
     is_keep_alive,
+    json_text,
     object_at,
-    parse_json,
+    objects_at,
+    parse_object,
     text_at,
 )
 from steer_llm_sdk.wire.frame import Frame
@@ -60,7 +65,9 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 NOTHING: tuple[Fragment, ...] = ()
 
 # What is read, by where it stands; everything else that an event says is kept in metadata.
-_READ_OF_EVENTS = frozenset({"type", "id", "index", "delta", "logprobs", "error", "message"})
+_READ_OF_EVENTS = frozenset(
+    {"type", "id", "index", "delta", "logprobs", "error", "message", "usage"}
+)
 _READ_OF_DELTAS = frozenset({"message", "finish_reason", "usage", "error", "error_type"})
 _READ_OF_MESSAGES = frozenset({"role", "content", "tool_plan", "tool_calls", "citations"})
 _READ_OF_CONTENT = frozenset({"type", "text", "thinking"})
@@ -127,6 +134,7 @@ class CohereDecoder:
         self._provider = provider
         self._calls: dict[int, int] = {}  # the numbers of open calls, by the provider's own
         self._calls_seen = 0
+        self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one event.
@@ -145,29 +153,41 @@ class CohereDecoder:
         return (content.text,) if content.text else NOTHING
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """Nothing: nothing is held back."""
-        return NOTHING
+        """Give half of a character; nothing else is ever held back."""
+        return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        if len(several := frames_in(frame)) > 1:
+        if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
-        if frame.data.strip() == b"[DONE]":
+        if is_end(frame) or is_keep_alive(frame.data):
             return NOTHING
-        try:
-            payload = parse_json(frame.data, self._provider)
-        except ProtocolError:
-            if is_keep_alive(frame.data):
-                return NOTHING
-            raise
-        event = expect_object(payload, self._provider)
-        kind = text_at(event, "type") or frame.event
-        if kind == "error" or (not kind and "message" in event):
+        data, before = self._halves.join(frame.data)
+        found = self._read_event(parse_object(data, self._provider), frame.event)
+        return [before, *found] if before else found
+
+    def _read_event(self, event: JSONObject, name: str) -> Sequence[Fragment]:
+        kind = text_at(event, "type") or name
+        if not kind and isinstance(event.get("message"), dict):
+            return self._whole_message(event)
+        if kind == "error" or (not kind and ("message" in event or "error" in event)):
             return (failure_in_stream(self._provider, event),)
         read = self._readers.get(kind)
         if read is None:
             return NOTHING
         message = object_at(object_at(event, "delta"), "message")
         return [*_beside(event, message), *read(self, event, message)]
+
+    def _whole_message(self, document: JSONObject) -> Sequence[Fragment]:
+        """The answer as one document: the server does not stream."""
+        message = object_at(document, "message")
+        found = [*self._start_message(document, message)]
+        for index, part in enumerate(objects_at(message, "content")):
+            found += self._change_content({"index": index}, {"content": part})
+        found += self._cite({}, message)
+        for index, call in enumerate(objects_at(message, "tool_calls")):
+            found += self._open_call({"index": index}, {"tool_calls": call})
+            found += self._close_call({"index": index}, {})
+        return [*found, *self._end_message({"delta": document}, {})]
 
     def _start_message(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
         """Who answers; a server may have begun to say something here."""
@@ -200,19 +220,19 @@ class CohereDecoder:
         return (PartData("text", {}, read, is_earlier=True), Extras({"citations": cited}))
 
     def _open_call(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
-        call = object_at(message, "tool_calls")
+        call = _call_in(message)
         number = self._calls[_index(event)] = self._calls_seen
         self._calls_seen += 1
         function = object_at(call, "function")
         extra = {key: call[key] for key in call if key not in _READ_OF_CALLS}
         name, call_id = as_string(function.get("name")), as_string(call.get("id"))
-        begun = text_at(function, "arguments")
+        begun = json_text(function.get("arguments"))
         return (ToolCallPiece(number, call_id, name, begun, extra=extra or None),)
 
     def _change_call(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
         number = self._calls.get(_index(event))
-        call = object_at(message, "tool_calls")
-        piece = text_at(object_at(call, "function"), "arguments")
+        call = _call_in(message)
+        piece = json_text(object_at(call, "function").get("arguments"))
         beside = _unread(call, _READ_OF_CALLS)
         if number is None or not piece:
             return beside
@@ -227,17 +247,17 @@ class CohereDecoder:
         """Why it stopped, and the usage."""
         del message
         delta = object_at(event, "delta")
-        usage = object_at(delta, "usage")
+        usage = object_at(delta, "usage") or object_at(event, "usage")
         told = [Usage(_counts(usage), usage)] if usage else []
         word = text_at(delta, "finish_reason")
-        if word in FAILURES or delta.get("error"):
+        if word in FAILURES or kind_of_ending(word) or delta.get("error"):
             return [*told, failure_in_stream(self._provider, delta)]
-        finish = [self._finish_of(word)] if word else []
+        finish = [self._finish_of(word)] if is_reason(word) else []
         return [*finish, *told, End()]
 
     def _finish_of(self, word: str) -> Finish:
         """Why it stopped; where there are calls to run, "stop" is "tool_calls"."""
-        reason = FINISH_REASONS.get(word, "other")
+        reason = FINISH_REASONS.get(word) or meaning(word)
         is_for_calls = reason == "stop" and self._calls_seen > 0
         return Finish("tool_calls" if is_for_calls else reason, word)
 
@@ -261,6 +281,12 @@ class CohereDecoder:
 
 
 _Reader: TypeAlias = Callable[[CohereDecoder, JSONObject, JSONObject], Sequence[Fragment]]
+
+
+def _call_in(message: JSONObject) -> JSONObject:
+    """The call of an event; in a list, as a message that is whole has it, the first."""
+    calls = objects_at(message, "tool_calls")
+    return calls[0] if calls else object_at(message, "tool_calls")
 
 
 def _beside(event: JSONObject, message: JSONObject) -> list[Fragment]:

@@ -13,8 +13,13 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
-from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
-from steer_llm_sdk.providers.reading import JSONObject, as_object, as_string, text_at
+from steer_llm_sdk.providers.failures import (
+    describe_body,
+    kind_of_ending,
+    make_error,
+    read_json_body,
+)
+from steer_llm_sdk.providers.reading import JSONObject, as_int, as_object, as_string, text_at
 
 # Inside a stream: the kind of an error, or the finish reason that is one. A response has only its
 # status and words: https://docs.cohere.com/reference/errors.
@@ -54,5 +59,14 @@ def read_cohere_error(answer: ErrorAnswer) -> ProviderError:
 def failure_in_stream(provider: str, said: JSONObject) -> Failure:
     """The error that a stream ends in: in its last event, or in one of its own."""
     word = as_string(said.get("error_type")) or as_string(said.get("finish_reason"))
+    inner = said.get("error")
+    if isinstance(inner, dict):
+        said = inner
+        word = word or as_string(inner.get("code")) or as_string(inner.get("type"))
     message = text_at(said, "error") or text_at(said, "message")
-    return Failure(make_error(provider, word, message, status=200, codes=ERROR_CODES))
+    kind = None if word is None or word in ERROR_CODES else kind_of_ending(word)
+    status = as_int(said.get("code")) or as_int(said.get("status_code"))
+    error = make_error(
+        provider, word, message, status=200, codes=ERROR_CODES, kind=kind, body_status=status
+    )
+    return Failure(error)

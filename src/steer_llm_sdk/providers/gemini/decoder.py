@@ -32,7 +32,7 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers, WireFormat
-from steer_llm_sdk.providers.endings import meaning
+from steer_llm_sdk.providers.endings import is_reason, meaning
 from steer_llm_sdk.providers.gemini.errors import (
     blocked_prompt,
     failed_finish,
@@ -47,13 +47,14 @@ from steer_llm_sdk.providers.gemini.spelling import in_one_spelling
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
+    as_int,
+    as_objects,
     as_string,
     expect_object,
     frames_in,
     is_end,
     is_keep_alive,
     object_at,
-    objects_at,
     parse_json,
 )
 from steer_llm_sdk.wire.frame import Frame, Framing
@@ -91,7 +92,6 @@ _NUMBERED: Mapping[int, str] = {
     5: "OTHER",
 }
 _NUMBERED_FILTERS = frozenset({"6", "7", "8"})
-_NO_REASON = frozenset({"", "0", "FINISH_REASON_UNSPECIFIED"})
 
 # What has a place of its own; everything else is kept in metadata, under the provider's keys.
 _READ_OF_RESPONSES = frozenset(
@@ -106,6 +106,9 @@ _READ_OF_RESPONSES = frozenset(
 )
 _READ_OF_CANDIDATES = frozenset({"content", "index", "finishReason"})
 _READ_OF_CONTENTS = frozenset({"parts", "role"})
+
+# Counts that never become less: the prompt's, and those of the output.
+_GROWING = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
 
 _OF_OTHER_CHOICES = (str, Text, Reasoning, ToolCallPiece, Finish)
 
@@ -205,7 +208,9 @@ class GeminiDecoder:
         self._create_time: object = None
         self._usage: JSONObject = {}
         self._has_unsent_usage = False
-        self._choices: dict[int, _Choice] = {0: _Choice(provider)}
+        self._answer: int | None = None  # the index of the candidate that is the answer
+        self._first = _Choice(provider)
+        self._choices: dict[int, _Choice] = {}
         self._grounding = Grounding(provider)
         self._halves = Halves()
 
@@ -243,7 +248,7 @@ class GeminiDecoder:
         return (*half, *self._send_usage(has_output="candidatesTokenCount" in self._usage))
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        if len(several := frames_in(frame)) > 1:
+        if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
         if is_keep_alive(frame.data) or is_end(frame):  # copies write `[DONE]` behind the end
             return NOTHING
@@ -256,8 +261,11 @@ class GeminiDecoder:
         return [before, *found] if before else found
 
     def _read(self, payload: JSONObject) -> Iterator[Fragment]:
-        if payload.get("error"):
-            yield failure_in_stream(self._provider, payload["error"])
+        if isinstance(inner := payload.get("response"), dict) and "candidates" not in payload:
+            payload = {**payload, **inner}  # Code Assist wraps it, and so do gateways
+            del payload["response"]
+        if error := payload.get("error") or _bare_error(payload):
+            yield failure_in_stream(self._provider, error)
             return
         yield from self._identify(payload)
         yield from self._read_beside(payload)
@@ -269,10 +277,14 @@ class GeminiDecoder:
             return
         if any(feedback.values()):
             yield Extras({"promptFeedback": feedback})
-        for candidate in objects_at(payload, "candidates"):
+        candidates = _objects_in(payload.get("candidates"))
+        if self._answer is None and candidates:
+            indexes = [as_int(each.get("index")) or 0 for each in candidates]
+            self._answer = 0 if 0 in indexes else indexes[0]  # the first; a server may count from 1
+        for candidate in candidates:
             yield from self._read_candidate(candidate)
         if self._has_unsent_usage:
-            yield from self._send_usage(has_output=bool(self._choices[0].finish_word))
+            yield from self._send_usage(has_output=bool(self._first.finish_word))
 
     def _identify(self, payload: JSONObject) -> Iterator[Fragment]:
         seen = self._identity
@@ -294,13 +306,13 @@ class GeminiDecoder:
             yield Extras(found)
 
     def _read_candidate(self, candidate: JSONObject) -> Iterator[Fragment]:
-        index = candidate.get("index")
-        if not isinstance(index, int) or index == 0:
+        index = as_int(candidate.get("index"))
+        if index is None or index == self._answer:
             found = _unread(candidate, _READ_OF_CANDIDATES)
             beside = _unread(object_at(candidate, "content"), _READ_OF_CONTENTS)
             if found := found | ({"content": beside} if beside else {}):
                 yield Extras(found)
-            yield from self._read_content(self._choices[0], candidate)
+            yield from self._read_content(self._first, candidate)
             yield from self._grounding.read(candidate)
             yield from self._fail(candidate)
             return
@@ -312,7 +324,7 @@ class GeminiDecoder:
     def _read_content(self, choice: _Choice, candidate: JSONObject) -> Iterator[Any]:
         """The candidate's parts, and why it stopped."""
         had_calls = choice.parts.has_calls
-        for part in objects_at(object_at(candidate, "content"), "parts"):
+        for part in _objects_in(object_at(candidate, "content").get("parts")):
             yield from choice.parts.read(part)
         word = _finish_word(candidate.get("finishReason"))
         choice.finish_word = word or choice.finish_word
@@ -334,10 +346,14 @@ class GeminiDecoder:
         """
         if usage:
             has_counts = "promptTokenCount" in usage or "totalTokenCount" in usage
-            if usage.get("promptTokenCount") == 0 and self._usage.get("promptTokenCount"):
-                # No prompt has 0 tokens; the total that says so is none either.
+            # Tokens that were there are not undone, and no prompt has none; a total that says so is
+            # none either.
+            is_less = _total(usage) < _total(self._usage)
+            growing = _GROWING if is_less else _GROWING[:1]
+            known = {key: self._usage.get(key) for key in growing if not usage.get(key)}
+            if has_counts and any(known.values()):
                 usage = {key: value for key, value in usage.items() if key != "totalTokenCount"}
-                usage["promptTokenCount"] = self._usage["promptTokenCount"]
+                usage |= {key: count for key, count in known.items() if count}
             self._usage = usage if has_counts else self._usage | usage
             self._has_unsent_usage = True
 
@@ -381,11 +397,27 @@ def _unread(holder: JSONObject, read: frozenset[str]) -> JSONObject:
     return {key: value for key, value in holder.items() if value and key not in read}
 
 
+def _total(usage: JSONObject) -> int:
+    return count_at(usage, "totalTokenCount") or 0
+
+
+def _objects_in(value: object) -> list[JSONObject]:
+    """The objects of a list; some servers write none where there is but one."""
+    return as_objects([value] if isinstance(value, dict) else value)
+
+
+def _bare_error(payload: JSONObject) -> JSONObject | None:
+    """An error that stands in a frame by itself, as gateways of RPCs write it."""
+    is_answer = {"candidates", "usageMetadata", "promptFeedback"} & payload.keys()
+    return payload if not is_answer and as_string(payload.get("message")) else None
+
+
 def _finish_word(given: object) -> str:
     """Return the provider's word; an empty one where it gives none."""
     if isinstance(given, int):
         given = _NUMBERED.get(given, str(given))
-    return given if isinstance(given, str) and given not in _NO_REASON else ""
+    word = given if isinstance(given, str) else ""
+    return word if word != "0" and is_reason(word) else ""
 
 
 def _finish(word: str, *, has_calls: bool) -> Finish:

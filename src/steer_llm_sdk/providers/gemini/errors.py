@@ -26,8 +26,12 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
-from steer_llm_sdk.providers.endings import FAILED_REASONS
-from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.failures import (
+    describe_body,
+    kind_of_ending,
+    make_error,
+    read_json_body,
+)
 from steer_llm_sdk.providers.reading import as_int, as_object, as_string, objects_at
 
 ERROR_CODES: Mapping[str, type[ProviderError]] = {
@@ -125,8 +129,8 @@ def failed_finish(provider: str, word: str, message: object) -> Failure | None:
     """The failure that a finish reason is; None where it is the end of an answer."""
     if word in FAILED_FINISHES:
         kind, said = FAILED_FINISHES[word]
-    elif word.lower() in FAILED_REASONS:  # of a server behind a gateway
-        kind, said = ServerError, "the answer broke off"
+    elif (meant := kind_of_ending(word)) is not None:  # of a server behind a gateway
+        kind, said = meant, "the answer broke off"
     else:
         return None
     text = f"{said}: {message}" if isinstance(message, str) and message else said
@@ -185,7 +189,8 @@ def delay_in(details: list[dict[str, Any]]) -> float | None:
 def _code(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str | None:
     reasons = (as_string(detail.get("reason")) for detail in details)
     known = (reason for reason in reasons if reason in _CODES)
-    return next(known, as_string(error.get("status")))
+    words = (error.get("status"), error.get("code"), error.get("type"))
+    return next(known, next(filter(None, map(as_string, words)), None))
 
 
 def _status(code: object) -> int | None:

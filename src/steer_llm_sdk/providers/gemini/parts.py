@@ -41,6 +41,8 @@ _SIGNATURE = "thoughtSignature"
 
 # What has a place of its own; whatever stands beside it in a part is kept in metadata.
 _READ = frozenset({"text", "thought", "functionCall", _SIGNATURE})
+# What a part holds in place of words; from some servers beside them.
+_CONTENT = ("inlineData", "fileData", "executableCode", "codeExecutionResult", "functionResponse")
 _READ_OF_CALLS = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
 
 
@@ -54,6 +56,7 @@ class PartReader:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._calls = 0  # calls that have begun
+        self._ids: set[str | None] = set()
         self._open: PartialArguments | None = None  # of the last call, while it goes on
 
     @property
@@ -71,10 +74,15 @@ class PartReader:
         extra = {_SIGNATURE: signature} if isinstance(signature, str) and signature else None
         text = part.get("text")
         call = part.get("functionCall")
+        content = {key: part[key] for key in _CONTENT if part.get(key)}
+        if content and text == "":
+            text = None
         if isinstance(call, dict) or isinstance(text, str):
             beside = {key: value for key, value in part.items() if value and key not in _READ}
             if beside:
                 yield Extras({"parts": [beside]})
+            if content:
+                yield _as_part(content, None)
         if isinstance(call, dict):
             yield from self._read_call(call, extra)
         elif isinstance(text, str):
@@ -91,7 +99,10 @@ class PartReader:
         beside = {key: value for key, value in call.items() if value and key not in _READ_OF_CALLS}
         extra = {**beside, **(extra or {})} or None
         is_whole = not call.get("willContinue")
+        if name is not None and call_id in self._ids:
+            return  # said before: copies repeat the calls in each frame
         if name is not None:
+            self._ids |= {call_id} if call_id else set()
             self._calls += 1
             if is_whole and not call.get("partialArgs"):
                 self._open = None

@@ -16,10 +16,11 @@ from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 
-from steer_llm_sdk.errors import ProtocolError, ProviderError
+from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     End,
     Extras,
+    File,
     Finish,
     FinishReason,
     Fragment,
@@ -33,19 +34,23 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers, WireFormat
+from steer_llm_sdk.providers.endings import meaning
+from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.gemini.errors import failure_in_stream, read_gemini_error
+from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.interactions.request import build_request
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     arguments_text,
     as_int,
     as_string,
-    expect_object,
     frames_in,
+    is_end,
     is_keep_alive,
+    json_text,
     object_at,
     objects_at,
-    parse_json,
+    parse_object,
     text_at,
 )
 from steer_llm_sdk.wire.frame import Frame
@@ -65,11 +70,22 @@ NOTHING: tuple[Fragment, ...] = ()
 _CUT_SHORT = frozenset({"incomplete", "budget_exceeded", "requires_continuation"})
 
 _READ_OF_EVENTS = frozenset(
-    {"event_type", "event_id", "index", "step", "delta", "interaction", "interaction_id", "status"}
+    {
+        "event_type",
+        "event_id",
+        "index",
+        "step",
+        "delta",
+        "interaction",
+        "interaction_id",
+        "status",
+        "usage",
+    }
 )
 _READ_OF_INTERACTIONS = frozenset(
-    {"id", "model", "object", "status", "usage", "created", "updated", "errors"}
+    {"id", "model", "object", "status", "usage", "created", "updated", "errors", "steps"}
 )
+_READ_OF_ARGUMENTS = frozenset({"type", "arguments", "partial_arguments"})
 _READ_OF_CALLS = frozenset({"type", "id", "name", "arguments"})
 
 
@@ -130,10 +146,12 @@ class InteractionsDecoder:
         self._provider = provider
         self._calls: dict[int, _OpenCall] = {}
         self._calls_seen = 0
+        self._has_steps = False
         self._steps: dict[int, JSONObject] = {}  # that only pass through
         # The end of a call without arguments, which may have been cut before its first: what
         # follows tells.
         self._held: ToolCallPiece | None = None
+        self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
         """The fragments of one event.
@@ -148,22 +166,22 @@ class InteractionsDecoder:
         return (event.delta.text,) if event.delta.text else NOTHING
 
     def decode_eof(self) -> Sequence[Fragment]:
-        """Nothing: what is held back is only whole when the provider says so."""
-        return NOTHING
+        """Give half of a character. A call that is held back is whole when the provider says so."""
+        return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        if len(several := frames_in(frame)) > 1:
+        if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
-        if frame.data.strip() == b"[DONE]":
+        if is_end(frame) or is_keep_alive(frame.data):
             return NOTHING
-        try:
-            payload = parse_json(frame.data, self._provider)
-        except ProtocolError:
-            if is_keep_alive(frame.data):
-                return NOTHING
-            raise
-        event = expect_object(payload, self._provider)
-        kind = text_at(event, "event_type") or frame.event
+        data, before = self._halves.join(frame.data)
+        found = self._read_event(parse_object(data, self._provider), frame.event)
+        return [before, *found] if before else found
+
+    def _read_event(self, event: JSONObject, name: str) -> Sequence[Fragment]:
+        kind = text_at(event, "event_type") or name
+        if not kind and "status" in event and not event.get("error"):
+            return self._end({"interaction": event})  # the answer as one document
         if event.get("error") or kind == "error":
             return (failure_in_stream(self._provider, event.get("error")),)
         read = self._readers.get(kind)
@@ -176,14 +194,23 @@ class InteractionsDecoder:
         named = as_string(interaction.get("id")), as_string(interaction.get("model"))
         return [*_unread(interaction, _READ_OF_INTERACTIONS), Identity(*named)]
 
-    def _say_nothing(self, event: JSONObject) -> Sequence[Fragment]:
-        del event  # its status is told again at the end
-        return NOTHING
+    def _update(self, event: JSONObject) -> Sequence[Fragment]:
+        """What has been used so far; the status is told again at the end."""
+        return self._usage_in(event)
+
+    def _usage_in(self, holder: JSONObject) -> Sequence[Fragment]:
+        usage = object_at(holder, "usage")
+        return (Usage(_counts(usage), usage),) if usage else NOTHING
+
+    def _cancel(self, event: JSONObject) -> Sequence[Fragment]:
+        failed = failure_in_stream(self._provider, _unexplained("cancelled"))
+        return [*self._usage_in(event), failed]
 
     def _open_step(self, event: JSONObject) -> Sequence[Fragment]:
         index, step = _index(event), object_at(event, "step")
         kind = text_at(step, "type")
         held = self._release()
+        self._has_steps = True
         if kind == "function_call":
             return [*held, self._open_call(index, step)]
         if kind == "thought":
@@ -205,7 +232,8 @@ class InteractionsDecoder:
         index, delta = _index(event), object_at(event, "delta")
         kind = text_at(delta, "type")
         if kind == "arguments_delta":
-            return self._add_arguments(index, text_at(delta, "arguments"), delta)
+            piece = json_text(delta.get("arguments") or delta.get("partial_arguments"))
+            return self._add_arguments(index, piece, delta)
         if kind == "text":
             beside = {key: value for key, value in delta.items() if key not in {"type", "text"}}
             text = text_at(delta, "text")
@@ -218,13 +246,15 @@ class InteractionsDecoder:
                 return NOTHING
             return (PartData("text", {}, found), Extras({"citations": found}))
         step = self._steps.get(index)
+        if step is None and kind == "image":
+            return (*_image(delta), Extras({"steps": [delta]}))
         if step is None:
             return (Extras({"steps": [delta]}),) if delta else NOTHING
         step.setdefault("deltas", []).append(delta)
         return NOTHING
 
     def _add_arguments(self, index: int, piece: str, delta: JSONObject) -> list[Fragment]:
-        beside = {key: delta[key] for key in delta if key not in {"type", "arguments"}}
+        beside = {key: delta[key] for key in delta if key not in _READ_OF_ARGUMENTS}
         kept: list[Fragment] = [Extras(beside)] if beside else []
         call = self._calls.get(index)
         if call is None or not piece:
@@ -246,17 +276,26 @@ class InteractionsDecoder:
     def _end(self, event: JSONObject) -> Sequence[Fragment]:
         """Why it stopped, and the usage."""
         interaction = object_at(event, "interaction")
-        usage, status = object_at(interaction, "usage"), text_at(interaction, "status")
-        told = [*self._start(event), *([Usage(_counts(usage), usage)] if usage else NOTHING)]
-        if status == "failed":
-            errors = objects_at(interaction, "errors") or [{"message": "the interaction failed"}]
+        status = text_at(interaction, "status")
+        said = NOTHING if self._has_steps else self._whole_steps(interaction)
+        told = [*said, *self._start(event), *self._usage_in(interaction)]
+        if kind_of_ending(status):
+            errors = objects_at(interaction, "errors") or [_unexplained(status)]
             return [*told, failure_in_stream(self._provider, errors[0])]
         held = self._release(is_cut=status in _CUT_SHORT)
         return [*held, *told, *([self._finish_of(status)] if status else NOTHING), End()]
 
+    def _whole_steps(self, interaction: JSONObject) -> list[Fragment]:
+        """The steps of an answer of which nothing has come before its end."""
+        found: list[Fragment] = []
+        for index, step in enumerate(objects_at(interaction, "steps")):
+            found += self._open_step({"index": index, "step": step})
+            found += self._close_step({"index": index})
+        return found
+
     def _finish_of(self, status: str) -> Finish:
         """Why it stopped; where there are calls to run, "stop" is "tool_calls"."""
-        reason = FINISH_REASONS.get(status, "other")
+        reason = FINISH_REASONS.get(status) or meaning(status)
         is_for_calls = reason == "stop" and self._calls_seen > 0
         return Finish("tool_calls" if is_for_calls else reason, status)
 
@@ -275,7 +314,8 @@ class InteractionsDecoder:
 
     _readers: ClassVar[Mapping[str, _Reader]] = {
         "interaction.created": _start,
-        "interaction.status_update": _say_nothing,
+        "interaction.status_update": _update,
+        "interaction.cancelled": _cancel,
         "step.start": _open_step,
         "step.delta": _change_step,
         "step.stop": _close_step,
@@ -297,9 +337,19 @@ def _thought(index: int, step: JSONObject) -> list[Fragment]:
     return [*fragments, Reasoning(part=index, extra=extra)] if extra else fragments
 
 
+def _image(delta: JSONObject) -> tuple[Fragment, ...]:
+    """An image that the model made."""
+    data, url = as_string(delta.get("data")), as_string(delta.get("uri"))
+    return (File(text_at(delta, "mime_type"), data, url),) if data or url else NOTHING
+
+
 def _unread(holder: JSONObject, read: frozenset[str]) -> list[Fragment]:
     found: dict[str, Any] = {k: v for k, v in holder.items() if v and k not in read}
     return [Extras(found)] if found else []
+
+
+def _unexplained(status: str) -> JSONObject:
+    return {"message": f"the interaction ended with {status!r}", "status": "UNKNOWN"}
 
 
 def _counts(raw: JSONObject) -> dict[str, int]:

@@ -38,7 +38,7 @@ from steer_llm_sdk.providers.base import (
     TerminalMarkers,
     WireFormat,
 )
-from steer_llm_sdk.providers.endings import FAILED_REASONS, meaning
+from steer_llm_sdk.providers.endings import failure, is_reason, meaning
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.ollama.request import build_request
@@ -74,7 +74,8 @@ _READ_OF_LINES = frozenset(
     {"model", "created_at", "message", "done", "done_reason", "error", "logprobs"}
     | {"response", "thinking", "content", "tool_calls", *_FIGURES}
 )
-_READ_OF_MESSAGES = frozenset({"role", "content", "thinking", "tool_calls"})
+_THINKING = ("thinking", "reasoning", "reasoning_content")
+_READ_OF_MESSAGES = frozenset({"role", "content", *_THINKING, "tool_calls"})
 _READ_OF_CALLS = frozenset({"id", "type", "function"})
 _READ_OF_FUNCTIONS = frozenset({"index", "name", "arguments"})
 
@@ -160,6 +161,7 @@ class OllamaDecoder:
         self._provider = provider
         self._model: str | None = None
         self._calls = 0
+        self._ids: set[str | None] = set()
         self._has_begun = False
         # Why the first line is none: it may be one of a page, which is named when it is there.
         self._refused: ProtocolError | None = None
@@ -189,12 +191,11 @@ class OllamaDecoder:
         return self._halves.read_eof()
 
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
-        if len(several := frames_in(frame)) > 1:
+        if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
-        text = frame.data.removeprefix(b"data:")  # a gateway may write its lines as events
-        if is_keep_alive(text) or is_end(Frame(text)):
+        if is_keep_alive(frame.data) or (frame.data[:1] != b"{" and is_end(frame)):
             return NOTHING
-        data, before = self._halves.join(text)
+        data, before = self._halves.join(frame.data)
         try:
             line = parse_object(data, self._provider)
         except ProtocolError as error:
@@ -225,7 +226,7 @@ class OllamaDecoder:
         """Read the message, or the line itself, as ``/api/generate`` has it."""
         message = line.get("message")
         holder = message if isinstance(message, dict) else line
-        if thinking := text_at(holder, "thinking"):
+        if thinking := next(filter(None, (text_at(holder, key) for key in _THINKING)), ""):
             yield Reasoning(thinking)
         if text := text_at(holder, "content") or text_at(holder, "response"):
             logprobs = line.get("logprobs")
@@ -235,18 +236,20 @@ class OllamaDecoder:
 
     def _read_call(self, call: JSONObject) -> Iterator[ToolCallPiece]:
         """Read a whole call. Its index says nothing: some versions give 0 to every one."""
-        function = object_at(call, "function")
-        name = as_string(function.get("name"))
-        if name is None:
-            return
+        function = object_at(call, "function") or call
+        name, call_id = as_string(function.get("name")), as_string(call.get("id"))
+        if name is None or call_id in self._ids:
+            return  # it says nothing, or it was said before: copies repeat the calls in each line
+        self._ids |= {call_id} if call_id else set()
         arguments = function.get("arguments")
         if not isinstance(arguments, str) or not arguments:
             arguments = arguments_text(arguments or {}, self._provider)
         index = self._calls
         self._calls += 1
-        call_id = as_string(call.get("id"))
         extra = _unread(call, _READ_OF_CALLS)
-        if of_function := _unread(function, _READ_OF_FUNCTIONS):
+        if function is call:
+            extra = {key: extra[key] for key in extra if key not in _READ_OF_FUNCTIONS}
+        elif of_function := _unread(function, _READ_OF_FUNCTIONS):
             extra["function"] = of_function
         yield ToolCallPiece(index, call_id, name, arguments, is_whole=True, extra=extra or None)
 
@@ -256,8 +259,8 @@ class OllamaDecoder:
         raw = {key: line[key] for key in _FIGURES if line.get(key) is not None}
         if counts := _counts(raw):
             yield Usage(counts, raw)
-        if word := as_string(line.get("done_reason")):
-            if word.lower() in FAILED_REASONS:
+        if (word := as_string(line.get("done_reason"))) and is_reason(word):
+            if failure(word):
                 yield _failure(self._provider, f"the answer ended with {word!r}")
                 return
             reason = meaning(word)  # `load` and `unload` answer a request without messages

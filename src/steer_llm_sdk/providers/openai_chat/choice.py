@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from steer_llm_sdk.models.fragments import (
@@ -14,21 +15,23 @@ from steer_llm_sdk.models.fragments import (
     Text,
     ToolCallPiece,
 )
-from steer_llm_sdk.providers.endings import FAILED_REASONS, meaning
+from steer_llm_sdk.providers.endings import failure, is_reason, meaning
 from steer_llm_sdk.providers.openai_chat.content import (
+    REASONING_FIELDS,
     plain_detail,
     read_content,
     read_reasoning,
     reasoning_field,
+    sealed,
 )
 from steer_llm_sdk.providers.openai_chat.errors import error_object
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.reading import (
     as_int,
     as_object,
+    as_objects,
     as_string,
     json_text,
-    objects_at,
     text_at,
 )
 
@@ -40,6 +43,7 @@ _CHOICE_FIELDS = frozenset(
         "message",
         "text",
         "finish_reason",
+        "finishReason",
         "error",
         "logprobs",
         "token_ids",
@@ -54,14 +58,7 @@ _DELTA_FIELDS = frozenset(
         "channel",
         "token_id",
         "content",
-        "reasoning",
-        "reasoning_content",
-        "reasoning_details",
-        "reasoning_text",
-        "reasoning_opaque",
-        "reasoning_encrypted",
-        "reasoning_items",
-        "thinking_blocks",
+        *REASONING_FIELDS,
         "refusal",
         "tool_calls",
         "function_call",
@@ -96,7 +93,7 @@ class ChoiceReader:
         delta = self._delta_of(choice)
         extras.update(_unknown(choice, _CHOICE_FIELDS))
         extras.update(_unknown(as_object(choice.get("message")), _DELTA_FIELDS))
-        extras.update(_unknown(delta, _DELTA_FIELDS))
+        extras.update(_unknown(delta, _DELTA_FIELDS | sealed(delta).keys()))
         found += self._about_reasoning(delta)
         found += read_reasoning(delta)
         words, others = read_content(delta.get("content"))
@@ -110,7 +107,7 @@ class ChoiceReader:
             extras["content_parts"] = others
         if refusal := text_at(delta, "refusal"):
             found.append(Refusal(refusal))
-        found += self._pieces(delta)
+        found += self._pieces(delta, choice)
         found += self._finish_of(choice)
         return found
 
@@ -145,8 +142,10 @@ class ChoiceReader:
         message = choice.get("message")
         return message if isinstance(message, dict) else {"content": choice.get("text")}
 
-    def _pieces(self, delta: dict[str, Any]) -> list[ToolCallPiece]:
-        calls = objects_at(delta, "tool_calls")
+    def _pieces(self, delta: dict[str, Any], choice: dict[str, Any]) -> list[ToolCallPiece]:
+        calls = _calls_in(delta)
+        if not calls and not len(self.calls) and _reason_of(choice):
+            calls = _calls_in(as_object(choice.get("message")))  # that the end alone has
         # The form that tool calls had before there could be several.
         legacy = delta.get("function_call")
         if isinstance(legacy, dict):
@@ -156,9 +155,8 @@ class ChoiceReader:
 
     def _finish_of(self, choice: dict[str, Any]) -> list[Finish]:
         """The finish reason, once: several servers repeat it in the chunk with the usage."""
-        given = choice.get("finish_reason")
-        reason = "" if given is None else str(given)
-        if reason in {"", self._finish} or reason.lower() in FAILED_REASONS:
+        reason = _reason_of(choice)
+        if reason == self._finish or not is_reason(reason) or failure(reason):
             return []
         meant = meaning(reason)
         if meant == "stop" and self._finish and meaning(self._finish) != "stop":
@@ -172,10 +170,22 @@ class ChoiceReader:
 def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
     """The error that a choice carries, or of which its finish reason tells."""
     error = error_object({"error": choice.get("error")})
-    reason = text_at(choice, "finish_reason")
-    if error is None and (kind := FAILED_REASONS.get(reason.lower())):
+    reason = _reason_of(choice)
+    if error is None and (kind := failure(reason)):
         return {"type": kind, "message": f"the answer ended with the finish reason {reason!r}"}
     return error
+
+
+def _calls_in(holder: dict[str, Any]) -> list[dict[str, Any]]:
+    """The calls of a delta or a message; a server that knows but one writes no list."""
+    calls = holder.get("tool_calls")
+    return as_objects([calls] if isinstance(calls, dict) else calls)
+
+
+def _reason_of(choice: Mapping[str, Any]) -> str:
+    """The server's word for why it stopped; Google's copy once wrote it in its own spelling."""
+    given = choice.get("finish_reason") or choice.get("finishReason")
+    return "" if given is None else str(given)
 
 
 def says_something(choice: Mapping[str, Any]) -> bool:
@@ -184,7 +194,7 @@ def says_something(choice: Mapping[str, Any]) -> bool:
     return bool(choice.get("text")) or any(said[key] for key in said if key != "role")
 
 
-def _unknown(fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+def _unknown(fields: dict[str, Any], known: AbstractSet[str]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if key not in known}
 
 

@@ -115,7 +115,7 @@ class ChunkReader:
         Raises:
             ProtocolError: The frame is not JSON, or not an object, or nested without end.
         """
-        if len(several := frames_in(frame)) > 1:
+        if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.read(each)]
         data = frame.data.strip()
         if is_end(frame):

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from steer_llm_sdk.models.fragments import Reasoning
-from steer_llm_sdk.providers.reading import objects_at
+from steer_llm_sdk.providers.reading import json_text, objects_at
 
 _WORDS = ("text", "output_text")
 _THINKING = ("thinking", "reasoning")
 # Keys of a reasoning part that have to be sent back with the next turn.
-_REASONING = ("reasoning_content", "reasoning", "reasoning_text")
-_OPAQUE = ("reasoning_opaque", "reasoning_encrypted", "reasoning_items")
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thinking_content")
+_OPAQUE = (
+    *("reasoning_opaque", "reasoning_encrypted", "reasoning_items", "reasoning_signature"),
+    *("thinking_signature", "thought_signature", "signature"),
+)
+# Fields of gateways that hold this and that, and among it what seals the reasoning.
+_MIXED = ("extra_content", "provider_specific_fields")
+_SEAL = re.compile(r"signature|encrypted|opaque|thinking_block", re.IGNORECASE)
+
+# What of a delta is reasoning, however it is spelled.
+REASONING_FIELDS = frozenset({*_REASONING, *_OPAQUE, "reasoning_details", "thinking_blocks"})
 _SEALS = ("signature", "data", "encrypted_content")
 
 # What has been read of a part, or of a detail of the reasoning; whatever else it has is kept.
@@ -29,6 +39,8 @@ def read_content(content: object) -> tuple[list[str | Reasoning], list[Any]]:
         return ([content] if content else []), []
     words: list[str | Reasoning] = []
     others: list[Any] = []
+    if isinstance(content, int | float) and not isinstance(content, bool):
+        return [json_text(content)], []  # a gateway took a word of digits for a number
     parts = content if isinstance(content, list) else [content] if content else []
     for part in parts:
         found = _read_part(part)
@@ -107,6 +119,21 @@ def _thought_of(field: object) -> str:
     return field if isinstance(field, str) else ""
 
 
+def sealed(delta: dict[str, Any]) -> dict[str, Any]:
+    """The fields of gateways in which stands what has to be sent back with the answer."""
+    return {key: delta[key] for key in _MIXED if _has_seal(delta.get(key))}
+
+
+def _has_seal(value: object) -> bool:
+    if isinstance(value, list):
+        return any(_has_seal(each) for each in value)
+    if not isinstance(value, dict):
+        return False
+    return any(
+        (each and _SEAL.search(key) is not None) or _has_seal(each) for key, each in value.items()
+    )
+
+
 def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     """The reasoning of a delta, once, however many fields repeat it.
 
@@ -130,6 +157,7 @@ def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
         # A block without its signature only repeats the words.
         "thinking_blocks": [b for b in blocks if any(b.get(key) for key in _SEALS)],
         **{key: delta.get(key) for key in _OPAQUE},
+        **sealed(delta),
         # Words in a form of their own are kept in it, too.
         **{key: delta[key] for key in _REASONING if isinstance(delta.get(key), dict | list)},
     }

@@ -43,7 +43,7 @@ def read_answer(answer: ErrorAnswer) -> ProviderError:
         message_of(value) or describe_body(answer),
         status=answer.status,
         body_status=_status_in(value) if answer.status < 400 else None,
-        codes=_CODES,
+        codes=KNOWN_CODES,
         body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
         request_id=as_string(value.get("request_id")),
@@ -144,10 +144,10 @@ def _status_in(error: Mapping[str, Any]) -> int | None:
     return status_of(error) or status_of({"code": status})
 
 
-_CODES = {**GOOGLE_CODES, **OPENAI_CODES}
+KNOWN_CODES: Mapping[str, type[ProviderError]] = {**GOOGLE_CODES, **OPENAI_CODES}
 
 # Words that say nothing beside a status, which knows better.
-_IN_STREAMS = {**_CODES, "api_error": ServerError}
+_IN_STREAMS = {**KNOWN_CODES, "api_error": ServerError}
 
 _BARE = ("message", "detail", "msg", "error_msg", "error_message")
 
@@ -168,7 +168,7 @@ def code_of(error: Mapping[str, Any]) -> str | None:
 def _known(word: str) -> str | None:
     """The word, or what stands before its detail: ``RateLimitExceeded.EndpointTPMExceeded``."""
     beginning = _DETAIL.split(word, maxsplit=1)[0]
-    return next((each for each in (word, beginning) if each in _CODES), None)
+    return next((each for each in (word, beginning) if each in KNOWN_CODES), None)
 
 
 _DETAIL = re.compile(r"[.:]")

@@ -23,6 +23,7 @@ _PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "cache_write": (
         ("prompt_tokens_details", "cache_write_tokens"),  # OpenRouter
+        ("input_tokens_details", "cache_write_tokens"),
         ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
         ("prompt_tokens_details", "cache_creation_input_tokens"),  # DashScope
         ("cache_creation_input_tokens",),

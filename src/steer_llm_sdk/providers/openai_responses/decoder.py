@@ -235,7 +235,7 @@ class ResponsesDecoder:
     # --- every other event --------------------------------------------------------------------
 
     def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
-        if len(several := frames_in(frame)) > 1:
+        if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
         if is_end(frame) or is_keep_alive(frame.data):
             return ()
@@ -269,7 +269,7 @@ class ResponsesDecoder:
 
     def _decode_leniently(self, kind: str, event: _Event) -> Sequence[Fragment]:
         """A delta that the quick road refused: a broken character, a field of another type."""
-        text = text_at(event, "delta")
+        text = text_at(event, "delta") or text_at(object_at(event, "delta"), "text")
         delta = _Delta(
             delta=text,
             item_id=as_string(event.get("item_id")),
@@ -379,6 +379,8 @@ class ResponsesDecoder:
     _DELTAS: ClassVar[Mapping[str, Callable[[ResponsesDecoder, _Delta], Sequence[Fragment]]]] = {
         "response.reasoning_summary_text.delta": _summary_delta,
         "response.reasoning_text.delta": _thought_delta,
+        "response.reasoning_summary.delta": _summary_delta,  # what these two were called once
+        "response.reasoning.delta": _thought_delta,
         "response.refusal.delta": _refusal_delta,
         "response.function_call_arguments.delta": _arguments_delta,
         "response.custom_tool_call_input.delta": _input_delta,
@@ -404,6 +406,8 @@ class ResponsesDecoder:
         "response.refusal.done": _refusal_done,
         "response.reasoning_summary_text.done": _summary_done,
         "response.reasoning_text.done": _thought_done,
+        "response.reasoning_summary.done": _summary_done,
+        "response.reasoning.done": _thought_done,
         "response.function_call_arguments.done": _arguments_done,
         "response.custom_tool_call_input.done": _input_done,
         "response.completed": _ended,

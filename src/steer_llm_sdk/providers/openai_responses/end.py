@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steer_llm_sdk.models.fragments import Failure, Finish, FinishReason, Usage
-from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
+from steer_llm_sdk.models.usage import with_total
 from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
+from steer_llm_sdk.providers.openai_chat.usage import read_usage as read_counts
 from steer_llm_sdk.providers.openai_chat.usage import with_tier
 from steer_llm_sdk.providers.openai_responses.items import Items
 from steer_llm_sdk.providers.reading import object_at, text_at
@@ -54,22 +55,15 @@ def read_finish(response: Mapping[str, Any], status: str, items: Items) -> Finis
 
 def read_failed(provider: str, response: Mapping[str, Any], status: str) -> Failure:
     """The error of a response that failed or was cancelled."""
-    unexplained = {"code": status, "message": f"the response is {status}, and does not say why"}
+    code = "server_error" if status == "failed" else status
+    unexplained = {"code": code, "message": f"the response is {status}, and does not say why"}
     error = error_object({"error": response.get("error")}) or unexplained
     return Failure(read_failure(provider, error, None))
 
 
 def read_usage(response: Mapping[str, Any]) -> Iterator[Usage]:
     """The tokens, where they are told."""
-    usage = response.get("usage")
-    if not isinstance(usage, dict) or not usage:
-        return
-    counts = usage_counts(
-        prompt=count_at(usage, "input_tokens"),
-        completion=count_at(usage, "output_tokens"),
-        total=count_at(usage, "total_tokens"),
-        cached=count_at(usage, "input_tokens_details", "cached_tokens"),
-        cache_write=count_at(usage, "input_tokens_details", "cache_write_tokens"),
-        reasoning=count_at(usage, "output_tokens_details", "reasoning_tokens"),
-    )
-    yield Usage(with_total(counts), with_tier(usage, response.get("service_tier")))
+    usage = object_at(response, "usage")
+    counts = read_counts(usage)
+    if any(counts.values()):  # zeros tell nothing
+        yield Usage(with_total(counts), with_tier(usage, response.get("service_tier")))

@@ -175,7 +175,7 @@ class Items:
             response: The final response.
             is_whole: Whether it was completed, so that a call left open is whole too.
         """
-        output = objects_at(response, "output")
+        output = objects_at(response, "output") or _message_in(response)
         had_calls = len(self.calls) > 0
         yield from self.calls.close_all(output, is_whole=is_whole)
         if not had_calls and not self.said.has_words:
@@ -346,6 +346,13 @@ class Items:
                 yield from self._parts.begin("reasoning", item_key, part)
             yield Reasoning(part=part, extra=kept)
             yield PartData("reasoning", {"item": self._parts.note(item_key, item)})
+
+
+def _message_in(response: _Object) -> list[dict[str, Any]]:
+    """The answer of a copy that has no items: a message with all the words."""
+    text = text_at(response, "output_text")
+    part = {"type": "output_text", "text": text}
+    return [{"type": "message", "content": [part]}] if text else []
 
 
 def _spoken(text: str, logprobs: object, *, is_aside: bool) -> Iterator[Fragment]:
