@@ -107,6 +107,7 @@ def test_steps_that_come_whole_are_read() -> None:
         Reasoning("Hm", 0),
         Reasoning(part=0, extra={"signature": "c2ln"}),
         "Hi",
+        File("", "aGk="),
         Extras({"steps": [image]}),
         ToolCallPiece(0, "c", "f", extra={"signature": "s"}),
         ToolCallPiece(0, arguments='{"a": 1}', is_whole=True),
@@ -263,3 +264,9 @@ def test_a_response_is_read_as_geminis() -> None:
 
     error = Interactions().read_error(ErrorAnswer("gemini-interactions", 429, {}, body))
     assert type(error) is RateLimitError
+
+
+def test_a_summary_without_words_is_kept_and_is_no_file() -> None:
+    image = {"type": "image", "data": "aGk="}
+
+    assert read(delta(0, type="thought_summary", content=image)) == [Extras({"steps": [image]})]

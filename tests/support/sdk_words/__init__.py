@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from support.sdk_words.anthropic import anthropic
+from support.sdk_words.bedrock import bedrock
 from support.sdk_words.chat_completions import chat_completions
+from support.sdk_words.cohere import cohere
 from support.sdk_words.gemini import gemini
+from support.sdk_words.interactions import interactions
 from support.sdk_words.measuring import Row
 from support.sdk_words.ollama import ollama
 from support.sdk_words.responses import responses
@@ -21,4 +24,7 @@ FAMILIES: Mapping[str, Callable[[], Iterator[Row]]] = {
     "anthropic": anthropic,
     "gemini": gemini,
     "ollama": ollama,
+    "bedrock": bedrock,
+    "cohere": cohere,
+    "gemini-interactions": interactions,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,6 +27,10 @@ _KINDS = {
 }
 
 
+def _sse(payload: Payload) -> bytes:
+    return b"data: %b\n\n" % msgspec.json.encode(payload)
+
+
 class Road:
     """A wire format, and an ordinary answer in it to compare with.
 
@@ -34,7 +38,7 @@ class Road:
         wire: The format.
         before: The frames that stand before a word.
         after: The frames that stand behind it, to the end of the stream.
-        is_sse: Whether frames are server-sent events, rather than lines.
+        write: Writes a frame: as a server-sent event, where a format has no other way.
     """
 
     def __init__(
@@ -43,12 +47,12 @@ class Road:
         before: Sequence[Payload],
         after: Sequence[Payload],
         *,
-        is_sse: bool = True,
+        write: Callable[[Payload], bytes] = _sse,
     ) -> None:
         self._wire = wire
         self._before = before
         self._after = after
-        self._is_sse = is_sse
+        self._write = write
         self._ordinary = _ending(self._travel())
 
     def outcome(
@@ -73,9 +77,13 @@ class Road:
 
     def _travel(self, *payloads: Payload, is_last: bool = False) -> Travelled:
         after = () if is_last else self._after
-        frames = [msgspec.json.encode(each) for each in (*self._before, *payloads, *after)]
-        lines = [b"data: %b\n\n" % each if self._is_sse else each + b"\n" for each in frames]
-        return travel(self._wire, [b"".join(lines)])
+        frames = [self._write(each) for each in (*self._before, *payloads, *after)]
+        return travel(self._wire, [b"".join(frames)])
+
+
+def line(payload: Payload) -> bytes:
+    """A frame as a line."""
+    return msgspec.json.encode(payload) + b"\n"
 
 
 def _ending(travelled: Travelled) -> str:

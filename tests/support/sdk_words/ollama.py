@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from steer_llm_sdk.providers.ollama.decoder import Ollama
-from support.sdk_words.measuring import UNKNOWN, Road, Row
+from support.sdk_words.measuring import UNKNOWN, Road, Row, line
 from support.sdk_words.samples import Sample, fields_of
 
 _PADDING = "passes by: padding"
@@ -19,8 +19,8 @@ def _line(message: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 _END = _line({}, done=True, done_reason="stop")
-_ROAD = Road(Ollama(), [_line({"content": "a"}, model="m")], [_END], is_sse=False)
-_FIRST = Road(Ollama(), [], [_END], is_sse=False)
+_ROAD = Road(Ollama(), [_line({"content": "a"}, model="m")], [_END], write=line)
+_FIRST = Road(Ollama(), [], [_END], write=line)
 
 
 def ollama() -> Iterator[Row]:

@@ -150,10 +150,12 @@ def words_in(holder: object, field: str) -> Iterator[str]:
         yield from words_of(model.model_fields[field].annotation)
 
 
-def tagged(union: object) -> Iterator[tuple[str, type[BaseModel]]]:
-    """The models of a union, with the word in `type` by which each is known."""
+def tagged(union: object, by: str = "type") -> Iterator[tuple[str, type[BaseModel]]]:
+    """The models of a union, with the word by which each is known; those for others have none."""
     for model in _models(union):
-        yield next(words_of(model.model_fields["type"].annotation)), model
+        word = next(words_of(model.model_fields[by].annotation), None)
+        if word is not None and not model.__name__.startswith("Unknown"):
+            yield word, model
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:

@@ -225,7 +225,7 @@ class InteractionsDecoder:
         fragments: list[Fragment] = []
         for part in objects_at(step, "content"):
             is_text = part.get("type") == "text" and isinstance(part.get("text"), str)
-            fragments.append(part["text"] if is_text else Extras({"steps": [part]}))
+            fragments += [part["text"]] if is_text else _other_content(part)
         return [each for each in fragments if each]
 
     def _change_step(self, event: JSONObject) -> Sequence[Fragment]:
@@ -246,10 +246,8 @@ class InteractionsDecoder:
                 return NOTHING
             return (PartData("text", {}, found), Extras({"citations": found}))
         step = self._steps.get(index)
-        if step is None and kind == "image":
-            return (*_image(delta), Extras({"steps": [delta]}))
         if step is None:
-            return (Extras({"steps": [delta]}),) if delta else NOTHING
+            return _other_content(delta) if delta else NOTHING
         step.setdefault("deltas", []).append(delta)
         return NOTHING
 
@@ -332,15 +330,19 @@ def _thought(index: int, step: JSONObject) -> list[Fragment]:
     fragments: list[Fragment] = [
         Reasoning(text_at(part, "text"), index) for part in parts if text_at(part, "text")
     ]
+    others = [part for part in parts if part and not text_at(part, "text")]
+    fragments += [Extras({"steps": others})] if others else []
     read = {"type", "content", "summary"}
     extra = {key: value for key, value in step.items() if value and key not in read}
     return [*fragments, Reasoning(part=index, extra=extra)] if extra else fragments
 
 
-def _image(delta: JSONObject) -> tuple[Fragment, ...]:
-    """An image that the model made."""
-    data, url = as_string(delta.get("data")), as_string(delta.get("uri"))
-    return (File(text_at(delta, "mime_type"), data, url),) if data or url else NOTHING
+def _other_content(part: JSONObject) -> list[Fragment]:
+    """What the model says that is no text: kept as it came; an image is a file."""
+    data, url = as_string(part.get("data")), as_string(part.get("uri"))
+    is_image = part.get("type") == "image" and (data or url)
+    file: list[Fragment] = [File(text_at(part, "mime_type"), data, url)] if is_image else []
+    return [*file, Extras({"steps": [part]})]
 
 
 def _unread(holder: JSONObject, read: frozenset[str]) -> list[Fragment]:
