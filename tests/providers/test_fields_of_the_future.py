@@ -35,6 +35,9 @@ OPAQUE: Mapping[str, tuple[str, ...]] = {
     "anthropic": ("input",),
     "gemini": ("args", "partialArgs", "usageMetadata"),
     "ollama": ("arguments",),
+    "bedrock": ("usage", "metrics", "trace", "input"),
+    "cohere": ("usage", "citations", "sources"),
+    "gemini-interactions": ("usage", "arguments", "annotations", "content", "result"),
 }
 
 # Frames that only announce what is kept when it is closed, or that say nothing.

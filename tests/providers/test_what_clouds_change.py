@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from support.payload_bodies import read
+from support.pure_road import Travelled
 
 # --- Bedrock ----------------------------------------------------------------------------------
 
@@ -243,3 +244,40 @@ def test_interactions_that_are_cancelled_fail_with_what_they_cost() -> None:
 @pytest.mark.parametrize("word", ["failed", "cancelled"])
 def test_interactions_a_status_may_be_a_failure(word: str) -> None:
     assert read("gemini-interactions", completed(word)).outcome == "ServerError"
+
+
+# --- fields of the future, where a thing is put together of pieces ------------------------------
+
+
+def told(travelled: Travelled) -> str:
+    """All that the events of a stream say."""
+    return repr([(getattr(event, "delta", None), event.metadata) for event in travelled.events])
+
+
+def test_bedrock_what_stands_beside_a_piece_of_a_block_is_kept() -> None:
+    result = start(toolResult={"toolUseId": "s"})
+    grown = change(toolResult=[{"text": "found"}], strange={"x": "new"})
+    alone = change(toolResult=[{"text": "found"}], strange={"x": "new"})
+    other = [start(future={"a": 1}), change(anything={"x": "new"}), CLOSE]
+
+    for between in ([result, grown, CLOSE], [alone, CLOSE], other):
+        assert "'new'" in told(read("bedrock", *between, STOP, TOLD))
+
+
+@pytest.mark.parametrize("kind", ["tool-call-start", "tool-call-delta"])
+def test_cohere_what_stands_beside_a_function_is_kept(kind: str) -> None:
+    call = {"id": "c", "function": {"name": "f", "arguments": "{}"}}
+    strange = {"function": {"arguments": " ", "strange": "new"}}
+    message = {"tool_calls": call | strange if kind == "tool-call-start" else strange}
+    event = {"type": kind, "index": 0, "delta": {"message": message}}
+
+    assert "'new'" in told(read("cohere", begin_call(call), event, cohere("COMPLETE")))
+
+
+def test_interactions_what_stands_beside_words_is_kept() -> None:
+    travelled = read(
+        "gemini-interactions", step("start", step=WORDS | {"strange": "new"}), completed()
+    )
+
+    assert "'new'" in told(travelled)
+    assert travelled.response.get_text() == "Hi"

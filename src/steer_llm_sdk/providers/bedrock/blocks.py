@@ -112,7 +112,7 @@ class ContentBlocks:
                 fragments += _cite(value)
             elif kind == "toolUse":
                 fragments += self._change_input(index, as_object(value))
-            elif index in self._others or kind in _GATHERED:
+            elif self._belongs(index, kind):
                 self._gather(index, kind, value)
             else:
                 fragments.append(Extras({kind: value}))
@@ -158,6 +158,13 @@ class ContentBlocks:
         extra = {key: call[key] for key in call if key not in _CALL_FIELDS}
         name, call_id = as_string(call.get("name")), as_string(call.get("toolUseId"))
         return ToolCallPiece(number, call_id, name, extra=extra or None)
+
+    def _belongs(self, index: int, kind: str) -> bool:
+        """Whether this is a piece of a block that is gathered."""
+        block = self._others.get(index)
+        if block is None:
+            return kind in _GATHERED
+        return kind == block.kind or block.kind not in _GATHERED
 
     def _gather(self, index: int, kind: str, value: Any) -> None:
         block = self._others.setdefault(index, _OpenBlock(kind, {}, []))

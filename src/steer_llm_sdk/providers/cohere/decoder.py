@@ -72,6 +72,7 @@ _READ_OF_DELTAS = frozenset({"message", "finish_reason", "usage", "error", "erro
 _READ_OF_MESSAGES = frozenset({"role", "content", "tool_plan", "tool_calls", "citations"})
 _READ_OF_CONTENT = frozenset({"type", "text", "thinking"})
 _READ_OF_CALLS = frozenset({"id", "type", "function"})
+_READ_OF_FUNCTIONS = frozenset({"name", "arguments"})
 
 
 class Cohere(WireFormat):
@@ -225,6 +226,7 @@ class CohereDecoder:
         self._calls_seen += 1
         function = object_at(call, "function")
         extra = {key: call[key] for key in call if key not in _READ_OF_CALLS}
+        extra |= {key: function[key] for key in function if key not in _READ_OF_FUNCTIONS}
         name, call_id = as_string(function.get("name")), as_string(call.get("id"))
         begun = json_text(function.get("arguments"))
         return (ToolCallPiece(number, call_id, name, begun, extra=extra or None),)
@@ -232,8 +234,9 @@ class CohereDecoder:
     def _change_call(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
         number = self._calls.get(_index(event))
         call = _call_in(message)
-        piece = json_text(object_at(call, "function").get("arguments"))
-        beside = _unread(call, _READ_OF_CALLS)
+        function = object_at(call, "function")
+        piece = json_text(function.get("arguments"))
+        beside = [*_unread(call, _READ_OF_CALLS), *_unread(function, _READ_OF_FUNCTIONS)]
         if number is None or not piece:
             return beside
         return [*beside, ToolCallPiece(number, arguments=piece)]

@@ -85,6 +85,7 @@ _READ_OF_EVENTS = frozenset(
 _READ_OF_INTERACTIONS = frozenset(
     {"id", "model", "object", "status", "usage", "created", "updated", "errors", "steps"}
 )
+_READ_OF_WORDS = frozenset({"type", "content"})
 _READ_OF_ARGUMENTS = frozenset({"type", "arguments", "partial_arguments"})
 _READ_OF_CALLS = frozenset({"type", "id", "name", "arguments"})
 
@@ -222,7 +223,7 @@ class InteractionsDecoder:
 
     def _begun_words(self, step: JSONObject) -> list[Fragment]:
         """What a step of words begins with; parts of other kinds are kept."""
-        fragments: list[Fragment] = []
+        fragments = _unread(step, _READ_OF_WORDS)
         for part in objects_at(step, "content"):
             is_text = part.get("type") == "text" and isinstance(part.get("text"), str)
             fragments += [part["text"]] if is_text else _other_content(part)
