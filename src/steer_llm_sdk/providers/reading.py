@@ -35,7 +35,11 @@ _KEEP_ALIVE = re.compile(
 _LONGEST_KEEP_ALIVE = 100
 
 # Where one payload may end and another begin, and what a gateway leaves of the line between them.
-_SEAM = re.compile(rb"\A(?:data:|\[\{)|\}(?:\s|\\[rn])*(?:data:\s*)?[\[{]|\\[rn]\Z")
+# (A pattern that begins with a letter of its own is looked for forty times as fast as one of
+# alternatives; so the ends of a frame are looked at apart.)
+_SEAM = re.compile(rb"\}(?:\s|\\[rn])*(?:data:\s*)?[\[{]")
+_BEGINNINGS = (b"data:", b"[{")
+_ENDS = (b"\\n", b"\\r")
 _BETWEEN = re.compile(r"(?:\s|\\[rn])*(?:data:\s*)*")
 _DONE = "[DONE]"
 _PATIENT = json.JSONDecoder(strict=False)
@@ -129,7 +133,9 @@ def frames_in(frame: Frame) -> Sequence[Frame]:
     ``data: {…}{…}``, ``data: {…}data: [DONE]``, ``data: data: {…}``, line ends that are escaped,
     a list of payloads. What only looks so, within a text, stays one: then `frame` is all there is.
     """
-    if _SEAM.search(frame.data) is None:
+    data = frame.data
+    is_wrapped = data.startswith(_BEGINNINGS) or data.endswith(_ENDS)
+    if not is_wrapped and _SEAM.search(data) is None:
         return (frame,)
     text = frame.data.decode("utf-8", "replace")
     found: list[Frame] = []
