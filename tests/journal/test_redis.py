@@ -13,6 +13,7 @@ import redis.asyncio
 
 from steer_llm_sdk import ConfigurationError, ConnectionLostError, SteerLLMClient
 from steer_llm_sdk.journal import RedisJournal
+from steer_llm_sdk.journal.reaching import limits
 from steer_llm_sdk.journal.store import Claim
 from steer_llm_sdk.testing import ScriptedProvider
 from support.cut_proxy import CutProxy
@@ -142,6 +143,61 @@ async def test_a_network_that_is_cut_loses_nothing_and_repeats_nothing(
     assert sequences == [list(range(62))] * 2
 
 
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"seconds": 0.3, "block_ms": 100, "grace": 0.2}.items():
+        monkeypatch.setattr(limits, name, value)
+
+
+@pytest.mark.usefixtures("short_limits")
+async def test_a_network_that_passes_nothing_on_loses_nothing_and_repeats_nothing(
+    redis_server: Valkey,
+) -> None:
+    """What was under way is lost, in both directions; nobody is told so by the network."""
+    redis_server.flush()
+    async with CutProxy(redis_server.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}"
+        sequences = await say_and_disturb(url, proxy.freeze, proxy.thaw)
+
+    assert sequences == [list(range(62))] * 2
+
+
+@pytest.mark.usefixtures("short_limits")
+@pytest.mark.parametrize("is_own", [False, True])
+async def test_a_network_that_passes_nothing_on_is_noticed_within_a_bound(
+    redis_server: Valkey, *, is_own: bool
+) -> None:
+    """By followers, producers and whoever asks; a client of the caller's own has no limits."""
+    redis_server.flush()
+    async with CutProxy(redis_server.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}"
+
+        def connect() -> redis.asyncio.Redis:
+            return redis.asyncio.Redis.from_url(url)
+
+        how: Any = {"connect": connect} if is_own else {"url": url}
+        journal = RedisJournal(**how, patience=0.2)
+        elsewhere = RedisJournal(**how, patience=0.2)
+        async with Producing(journal) as producing:
+            producing.source.say("Hello")
+            following = elsewhere.attach(STREAM)
+            await anext(following)
+            await anext(following)
+            await proxy.freeze()
+
+            async with asyncio.timeout(5):
+                producing.source.say(" world")
+                await producing.finished()
+                with pytest.raises(ConnectionLostError, match="the journal in Redis"):
+                    await anext(following)
+                with pytest.raises(ConnectionLostError, match="the journal in Redis"):
+                    await elsewhere.stop(STREAM)
+                await journal.close()
+                await elsewhere.close()
+
+    assert producing.source.was_left
+
+
 async def test_a_server_that_does_not_come_back_is_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -257,7 +313,7 @@ async def test_a_cluster_of_three_will_do(tmp_path: Path) -> None:
 
 def make_node(stack: ExitStack, folder: Path) -> Valkey:
     folder.mkdir()
-    settings = {"cluster-enabled": "yes", "cluster-port": free_port()}
+    settings: Any = {"cluster-enabled": "yes", "cluster-port": free_port()}
     return stack.enter_context(Valkey(folder, **settings))
 
 
@@ -271,3 +327,69 @@ async def join(nodes: list[Valkey]) -> None:
         node.ask("CLUSTER", "MEET", "127.0.0.1", first.port, first.settings["cluster-port"])
     while not all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in nodes):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
+
+
+async def test_a_sentinel_names_the_server_that_is_in_charge(tmp_path: Path) -> None:
+    """The first is killed in the middle: the other, which has all that it had, goes on."""
+    at_once: Any = {"repl-diskless-sync-delay": 0}
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(Valkey(made(tmp_path / name), **at_once))
+            for name in ("first", "second")
+        )
+        second.ask("REPLICAOF", "127.0.0.1", first.port)
+        await seen(lambda: second.ask("INFO", "replication")["master_link_status"] == "up")
+        sentinel = stack.enter_context(watching(made(tmp_path / "sentinel"), first))
+        await seen(lambda: sentinel.ask("SENTINEL", "REPLICAS", "journal"))
+
+        def connect() -> Any:
+            asked: Any = redis.asyncio.Sentinel  # it has no annotations
+            return asked([("127.0.0.1", sentinel.port)], socket_timeout=1).master_for("journal")
+
+        async with RedisJournal(connect=connect) as journal, RedisJournal(connect=connect) as other:
+            async with Producing(journal, key="k") as producing:
+                following = asyncio.create_task(read(other))
+                producing.source.say("Hel")
+                await until(lambda: has_come(other, 2))
+                await seen(lambda: offset_of(first) == offset_of(second))
+                first.kill()
+                producing.source.say("lo")
+                producing.source.complete()
+                events = await following
+                await producing.finished()
+            role = second.ask("ROLE")[0]
+
+    assert role == b"master"
+    assert [event.sequence for event in events] == [0, 1, 2, 3]
+    assert said(events) == "Hello"
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def watching(folder: Path, server: Valkey) -> Valkey:
+    """A Sentinel that watches a server, and soon takes it for dead."""
+    settings = folder / "sentinel.conf"
+    settings.write_text(
+        f"sentinel monitor journal 127.0.0.1 {server.port} 1\n"
+        "sentinel down-after-milliseconds journal 200\n"
+        "sentinel failover-timeout journal 2000\n"
+    )
+    return Valkey(folder, first=[str(settings), "--sentinel"])
+
+
+async def seen(condition: Callable[[], object]) -> None:
+    """Ask again until something is so: nothing tells of it."""
+    while not await asyncio.to_thread(condition):  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+
+def offset_of(server: Valkey) -> int:
+    found = server.ask("INFO", "replication")
+    return int(found.get("slave_repl_offset", found["master_repl_offset"]))
+
+
+def has_come(journal: RedisJournal, count: int) -> bool:
+    return any(tail.next == count for tail in journal.here()._tails.values())

@@ -1,4 +1,4 @@
-"""A proxy on the loopback interface whose network can be cut."""
+"""A proxy on the loopback interface whose network can be cut, or passes nothing on any more."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ class CutProxy:
         self._target = port
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._frozen = asyncio.Event()
+
+    async def freeze(self) -> None:
+        """Pass nothing on, and tell nobody: connections stay open, and new ones are accepted."""
+        self._frozen.set()
+
+    async def thaw(self) -> None:
+        """Pass on what comes by new connections; those of before are forgotten on the way."""
+        self._frozen = asyncio.Event()
 
     async def mend(self) -> None:
         """Listen, at the same port as before."""
@@ -34,9 +43,10 @@ class CutProxy:
         await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frozen = self._frozen
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
         self._open |= {writer, back}
-        await asyncio.gather(_copy(reader, back), _copy(there, writer))
+        await asyncio.gather(_copy(reader, back, frozen), _copy(there, writer, frozen))
         self._open -= {writer, back}
 
     async def __aenter__(self) -> Self:
@@ -47,9 +57,13 @@ class CutProxy:
         await self.cut()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frozen: asyncio.Event
+) -> None:
     with suppress(OSError):
         while data := await reader.read(65536):
+            if frozen.is_set():
+                continue  # lost on the way
             writer.write(data)
             await writer.drain()
     writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,18 +30,20 @@ class Valkey:
 
     Args:
         folder: Where it keeps its files.
+        first: What stands before the settings: a file of them, another kind of server.
         settings: Further settings of the server.
     """
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, first: Sequence[str] = (), **settings: Any) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._folder = folder
+        self._first = first
         self.settings = {
             "bind": "127.0.0.1",
             "port": self.port,
             "dir": str(folder),
-            "save": "",
+            **({} if first else {"save": ""}),
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,7 +52,7 @@ class Valkey:
         """Start it, and wait until it answers."""
         arguments = [word for name, value in self.settings.items() for word in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            [str(get_binary_path()), *map(str, arguments)], stdout=subprocess.DEVNULL
+            [str(get_binary_path()), *self._first, *map(str, arguments)], stdout=subprocess.DEVNULL
         )
         until = time.monotonic() + _PATIENCE
         while not self._answers():

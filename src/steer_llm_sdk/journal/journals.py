@@ -113,7 +113,7 @@ class RedisJournal(Journal):
             raise ConfigurationError("RedisJournal: expected a url or connect, and not both")
         SECRET.or_none().check("url", url)  # it may hold a password
         if url is not None:
-            from steer_llm_sdk.journal.redis import make_connect
+            from steer_llm_sdk.journal.reaching import make_connect
 
             connect = make_connect(url)
         self._connect = connect

@@ -26,8 +26,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
-from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.codec import decode_event, encode_event
+from steer_llm_sdk.journal.reaching import close_client, is_cluster, limits, telling
 from steer_llm_sdk.journal.store import (
     PAGE_EVENTS,
     Append,
@@ -35,18 +35,10 @@ from steer_llm_sdk.journal.store import (
     Keeping,
     News,
     Page,
-    StoreUnreachableError,
     trimmed,
     unknown_stream,
 )
 from steer_llm_sdk.models.events import StreamEvent
-
-# How long one XREAD waits, in milliseconds, and how much longer its answer may take, in seconds.
-_BLOCK_MS = 2000
-_BLOCK_GRACE = 5.0
-
-# How long any other command may take, in seconds.
-_TIMEOUT = 5.0
 
 # How many connections are used at once, beside that of the reader.
 _MOST_CONNECTIONS = 8
@@ -261,7 +253,7 @@ class RedisStore:
         self._reader.begin()
         try:
             await asyncio.sleep(len(asked) * _PAUSE_PER_STREAM)
-            async with _telling():
+            async with telling():
                 found = await self._reader.read(asked)
         finally:
             self._reader.end()
@@ -281,7 +273,7 @@ class RedisStore:
     async def close(self) -> None:
         """Close the connections."""
         await self._reader.close()
-        await self._redis.aclose()
+        await close_client(self._redis)
 
     def give_up(self) -> None:
         """Drop the connections: see `Store`."""
@@ -290,8 +282,12 @@ class RedisStore:
 
     @asynccontextmanager
     async def _reaching(self) -> AsyncIterator[None]:
-        """Hold one of the few connections, and tell what goes wrong."""
-        async with self._connections, _telling():
+        """Hold one of the few connections, and tell what goes wrong.
+
+        A network that passes nothing on closes no connection either, and a caller's own client may
+        have no limit: the time is limited here.
+        """
+        async with self._connections, telling(), asyncio.timeout(limits.seconds):
             if self._is_new:
                 await self._know_cluster()
             yield
@@ -299,7 +295,7 @@ class RedisStore:
     async def _know_cluster(self) -> None:
         """Learn a Cluster's slots once, before many commands would at the same time."""
         async with self._beginning:
-            if self._is_new and _is_cluster(self._redis):
+            if self._is_new and is_cluster(self._redis):
                 await self._redis.initialize()
             self._is_new = False
 
@@ -311,7 +307,7 @@ class RedisStore:
 
     async def _together(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Ask all of these, in one round trip where there is one server."""
-        if _is_cluster(self._redis):
+        if is_cluster(self._redis):
             return await asyncio.gather(*(self._redis.execute_command(*call) for call in calls))
         async with self._redis.pipeline(transaction=False) as pipeline:
             for call in calls:
@@ -350,8 +346,9 @@ class _Reader:
         """Wait for entries after these identifiers; there may be none when it returns."""
         if self._interrupted.is_set():
             return {}
-        if _is_cluster(self._redis):
-            await self._redis.initialize()
+        if is_cluster(self._redis):
+            async with asyncio.timeout(limits.seconds):
+                await self._redis.initialize()
             return await self._read_each(asked)
         found = await self._read_all({**asked, self._wake: self._woken})
         if (woken := found.pop(self._wake, None)) is not None:
@@ -359,8 +356,8 @@ class _Reader:
         return found
 
     async def _read_all(self, asked: Mapping[str, str]) -> dict[str, _Entries]:
-        async with asyncio.timeout(_BLOCK_MS / 1000 + _BLOCK_GRACE):
-            found = await self._redis.xread(dict(asked), count=PAGE_EVENTS, block=_BLOCK_MS)
+        async with asyncio.timeout(limits.block_seconds):
+            found = await self._redis.xread(dict(asked), count=PAGE_EVENTS, block=limits.block_ms)
         return _by_stream(found)
 
     async def _read_each(self, asked: Mapping[str, str]) -> dict[str, _Entries]:
@@ -382,14 +379,14 @@ class _Reader:
         """End the wait, if there is one."""
         is_new = not self._interrupted.is_set()
         self._interrupted.set()
-        if is_new and self._is_reading and not _is_cluster(self._redis):
+        if is_new and self._is_reading and not is_cluster(self._redis):
             self._interrupting = asyncio.ensure_future(self._write_wake())
 
     async def _write_wake(self) -> None:
         # What cannot be reached is not waited for either: the read fails by itself.
         with suppress(Exception):
             await self._redis.xadd(self._wake, {"w": 1}, maxlen=1)
-            await self._redis.pexpire(self._wake, 10 * _BLOCK_MS)
+            await self._redis.pexpire(self._wake, 10 * limits.block_ms)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -397,7 +394,7 @@ class _Reader:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._redis.aclose()
+        await close_client(self._redis)
 
 
 def _by_stream(found: Any) -> dict[str, _Entries]:
@@ -431,57 +428,3 @@ def _unpacked(packed: Any, key: str) -> Claim:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value or "")
-
-
-def _is_cluster(client: Any) -> bool:
-    from redis.asyncio import RedisCluster
-
-    return isinstance(client, RedisCluster)
-
-
-@asynccontextmanager
-async def _telling() -> AsyncIterator[None]:
-    """Tell what redis-py raises by the library's own errors; its texts have no password."""
-    from redis import exceptions as raised
-
-    try:
-        yield
-    except raised.AuthenticationError as error:
-        raise ConfigurationError(f"the journal in Redis: {error}") from None
-    except raised.RedisError as error:
-        raise StoreUnreachableError(f"the journal in Redis: {error}") from None
-    except AttributeError:  # of a Cluster's connection that another command has just closed
-        raise StoreUnreachableError("the journal in Redis: the connection was closed") from None
-    except (OSError, TimeoutError) as error:
-        raise StoreUnreachableError(f"the journal in Redis: {type(error).__name__}") from None
-
-
-def make_connect(url: str) -> Callable[[], Any]:
-    """How clients are made for a URL.
-
-    Raises:
-        ConfigurationError: The extra ``redis`` is not installed, or it is no URL of Redis.
-    """
-    try:
-        import redis.asyncio as redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-    except ImportError:
-        raise ConfigurationError(
-            "RedisJournal: the extra is not installed: pip install 'steer-llm-sdk[redis]'"
-        ) from None
-
-    def connect() -> Any:
-        # What cannot be reached is asked again by the journal itself.
-        return redis.Redis.from_url(
-            url,
-            socket_timeout=_BLOCK_MS / 1000 + _BLOCK_GRACE,
-            socket_connect_timeout=_TIMEOUT,
-            retry=Retry(NoBackoff(), 1),
-        )
-
-    try:
-        redis.ConnectionPool.from_url(url)
-    except ValueError as error:
-        raise ConfigurationError(f"url: {error}") from None
-    return connect

@@ -1,0 +1,99 @@
+"""How Redis is reached, by ``redis.asyncio``: its clients are made and closed, errors told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.journal.store import StoreUnreachableError
+
+
+@dataclass(slots=True)
+class Limits:
+    """How long is waited.
+
+    Attributes:
+        block_ms: How long one XREAD waits for entries, in milliseconds.
+        grace: How much longer its answer may take, in seconds.
+        seconds: How long any other command may take, or a few that belong together.
+    """
+
+    block_ms: int = 2000
+    grace: float = 5.0
+    seconds: float = 5.0
+
+    @property
+    def block_seconds(self) -> float:
+        """How long an XREAD and its answer may take."""
+        return self.block_ms / 1000 + self.grace
+
+
+limits = Limits()
+
+
+async def close_client(client: Any) -> None:
+    """Close the connections of a client, and of the Sentinels that it asks."""
+    await client.aclose()
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    for sentinel in getattr(manager, "sentinels", ()):
+        await sentinel.aclose()
+
+
+def is_cluster(client: Any) -> bool:
+    """Whether it is a client of a Cluster, where each command has one slot."""
+    from redis.asyncio import RedisCluster
+
+    return isinstance(client, RedisCluster)
+
+
+@asynccontextmanager
+async def telling() -> AsyncIterator[None]:
+    """Tell what redis-py raises by the library's own errors; its texts have no password."""
+    from redis import exceptions as raised
+
+    try:
+        yield
+    except raised.AuthenticationError as error:
+        raise ConfigurationError(f"the journal in Redis: {error}") from None
+    except raised.RedisError as error:
+        raise StoreUnreachableError(f"the journal in Redis: {error}") from None
+    except AttributeError:  # of a Cluster's connection that another command has just closed
+        raise StoreUnreachableError("the journal in Redis: the connection was closed") from None
+    except TimeoutError:
+        raise StoreUnreachableError("the journal in Redis: no answer in time") from None
+    except OSError as error:
+        raise StoreUnreachableError(f"the journal in Redis: {type(error).__name__}") from None
+
+
+def make_connect(url: str) -> Callable[[], Any]:
+    """How clients are made for a URL.
+
+    Raises:
+        ConfigurationError: The extra ``redis`` is not installed, or it is no URL of Redis.
+    """
+    try:
+        import redis.asyncio as redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError:
+        raise ConfigurationError(
+            "RedisJournal: the extra is not installed: pip install 'steer-llm-sdk[redis]'"
+        ) from None
+
+    def connect() -> Any:
+        # What cannot be reached is asked again by the journal itself.
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=limits.block_seconds,
+            socket_connect_timeout=limits.seconds,
+            retry=Retry(NoBackoff(), 1),
+        )
+
+    try:
+        redis.ConnectionPool.from_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"url: {error}") from None
+    return connect
