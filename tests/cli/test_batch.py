@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +12,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.cli.main import main
-from steer_llm_sdk.testing import HTTPError, LoopbackServer, RecordedRequest, Script
+from steer_llm_sdk.testing import HTTPError, LoopbackServer, RecordedRequest, Script, Stall
 
 Serve = Callable[..., LoopbackServer]
 Captured = pytest.CaptureFixture[str]
@@ -125,3 +129,44 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, serve: Serve, capsys:
 
     assert run(tmp_path) == 1
     assert "Error: No such file or directory" in capsys.readouterr().err
+
+
+def test_killed_in_the_middle_and_started_again_it_asks_each_prompt_once(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """SIGKILL leaves no time to tidy up: what is on the disk is all that the second run has."""
+    is_in_the_middle, is_first_run = threading.Event(), True
+
+    def answer(request: RecordedRequest) -> Script:
+        said = request.json["messages"][-1]["content"]
+        if is_first_run and int(said.split()[-1]) > 6:
+            is_in_the_middle.set()
+            return Script(["never ", "whole"], faults=(Stall(after=1),))
+        return Script([said.upper()])
+
+    server = serve(answer)
+    (tmp_path / "in.jsonl").write_text("".join(f'"prompt {n}"\n' for n in range(1, 13)))
+    command = [sys.executable, "-m", "steer_llm_sdk.cli.main", "batch", "in.jsonl"]
+    with subprocess.Popen(
+        [*command, "-O", "out.jsonl", "-m", "openai:gpt-4o", "-c", "3"],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert is_in_the_middle.wait(30)
+        process.kill()
+    is_first_run = False
+    left = (tmp_path / "out.jsonl").read_bytes()
+    kept = {json.loads(line)["index"] for line in left.splitlines(True) if line.endswith(b"\n")}
+    asked = len(server.requests)
+
+    assert 0 < len(kept) <= 6
+    assert run(tmp_path, "-q") == 0
+    found = answers(tmp_path)
+    assert {index: record["text"] for index, record in found.items()} == {
+        n: f"PROMPT {n}" for n in range(1, 13)
+    }
+    again = {request.json["messages"][-1]["content"] for request in server.requests[asked:]}
+    assert again == {f"prompt {n}" for n in range(1, 13) if n not in kept}
+    assert len(server.requests) - asked == 12 - len(kept)

@@ -3,12 +3,26 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from steer_llm_sdk.cli.asking import read_question
 from steer_llm_sdk.cli.bench import histogram
 from steer_llm_sdk.cli.main import main
-from steer_llm_sdk.testing import HTTPError, LoopbackServer, Script
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.recording import read_recording
+from steer_llm_sdk.testing import (
+    Delay,
+    HTTPError,
+    LoopbackServer,
+    Pace,
+    RecordedRequest,
+    Script,
+)
 
 Serve = Callable[..., LoopbackServer]
 Captured = pytest.CaptureFixture[str]
@@ -58,3 +72,70 @@ def test_a_histogram_has_every_time_once() -> None:
     assert sum(counted) == 4
     assert histogram("TTFT", [5.0, 5.0])[2].endswith("2")
     assert histogram("TTFT", []) == []
+
+
+# --- beside the server's own clock ----------------------------------------------------------------
+
+
+def test_the_figures_are_those_of_the_servers_own_clock(serve: Serve, capsys: Captured) -> None:
+    """The server's delays are known, and it notes when each request came, by the same clock."""
+    came: list[float] = []
+
+    def answer(_: RecordedRequest) -> Script:
+        came.append(time.perf_counter())
+        return Script(["word "] * 6, usage=(3, 6), faults=(Delay(0.06), Pace(0.02)))
+
+    serve(answer)
+    assert main([*BENCH, "-n", "5", "-c", "1", "-q", "--json"]) == 0
+    done = time.perf_counter()
+    report = json.loads(capsys.readouterr().out)
+
+    # Nothing is faster than the server was: 60 ms, then 20 ms before each of six deltas.
+    assert report["ttft_ms"]["p50"] >= 80
+    assert report["itl_ms"]["p50"] >= 20 * 0.9  # the loop's timer may end a tick early
+    assert report["e2e_ms"]["p50"] >= 180
+    # One request at a time: from one that came to the next is a whole stream, and what is between.
+    rounds = [after - before for before, after in pairwise([*came, done])]
+    for name, of_server in (("max", max(rounds)), ("mean", sum(rounds) / len(rounds))):
+        assert 180 <= report["e2e_ms"][name] <= of_server * 1000 * 1.02 + 5
+    assert sum(rounds) * 0.9 <= report["seconds"] + 1.0
+    # And the figures are of one stream: what comes first, and five gaps.
+    whole = report["ttft_ms"]["mean"] + 5 * report["itl_ms"]["mean"]
+    assert whole == pytest.approx(report["e2e_ms"]["mean"], rel=0.1)
+
+
+def test_the_figures_of_the_embedded_model_are_its_servers(
+    embedded: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """llama.cpp tells with its last chunk how long it took by its own clock."""
+    path = tmp_path / "stream.jsonl"
+    monkeypatch.setattr(
+        "steer_llm_sdk.cli.bench.read_question", _recorded_question(path, read_question)
+    )
+
+    wanted = ["-o", "max_tokens=24", "-o", "temperature=0"]
+    assert main(["bench", "Count", "-m", "local:smollm2", "-n", "1", "-q", "--json", *wanted]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (exchange,) = read_recording(path)
+    told = b"".join(chunk.data for chunk in exchange.chunks).decode()
+    timings = next(
+        json.loads(line.removeprefix("data: "))["timings"]
+        for line in told.splitlines()
+        if '"timings"' in line
+    )
+    tokens = report["output_tokens"]
+    assert report["ttft_ms"]["p50"] >= timings["prompt_ms"]
+    assert report["e2e_ms"]["p50"] >= timings["prompt_ms"] + timings["predicted_ms"] * 0.9
+    # TPOT counts the tokens after the first; the server divides by all of them.
+    assert report["tpot_ms"]["p50"] * (tokens - 1) == pytest.approx(
+        timings["predicted_per_token_ms"] * tokens, rel=0.35
+    )
+
+
+def _recorded_question(path: Path, read: Callable[..., Any]) -> Callable[..., Any]:
+    def recorded(parsed: Any) -> Any:
+        question = read(parsed)
+        question.arguments["streaming_options"] = StreamingOptions(record=path)
+        return question
+
+    return recorded
