@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from steer_llm_sdk.cli.streams import can_style, decode, is_piped, read_text
+from steer_llm_sdk.cli.streams import can_style, decode, is_piped, read_text, wrapped
 from steer_llm_sdk.testing import LoopbackServer, Script
 
 STEER = f"{sys.executable} -W error -m steer_llm_sdk.cli.main"
@@ -58,6 +58,18 @@ def test_text_is_read_in_whatever_encoding_it_is(encoding: str) -> None:
 
 def test_no_byte_is_too_strange_to_be_read() -> None:
     assert decode(bytes(range(256)))
+
+
+def test_a_line_is_broken_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    text = "Error: gpt-4o-mini is not there, did you mean another?"
+
+    lines = wrapped(text, Terminal()).splitlines()
+    assert " ".join(lines) == text
+    assert max(map(len, lines)) < 20
+    assert wrapped(text, io.StringIO()) == wrapped(text, None) == text
 
 
 def test_a_closed_or_absent_input_is_no_pipe() -> None:

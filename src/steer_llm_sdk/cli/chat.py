@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from steer_llm_sdk.cli.asking import Question, add_options, add_tools, read_question
 from steer_llm_sdk.cli.history import Conversation, History
 from steer_llm_sdk.cli.stream import ask, say_figures, text_screen
+from steer_llm_sdk.cli.streams import wrapped
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import ConfigurationError, SteerError
 from steer_llm_sdk.providers.registry import resolve_model
@@ -121,7 +122,7 @@ class Chat:
                 self._keep([*messages, begun[-1].to_message()])
         except SteerError as error:
             screen.close()
-            _say(f"Error: {one_line(error)}")
+            _say(wrapped(f"Error: {one_line(error)}", sys.stderr))
             # The question is not kept: it can be asked again.
         else:
             screen.close()
@@ -142,7 +143,7 @@ class Chat:
         try:
             _check_model(question)
         except SteerError as error:
-            return _say(f"Error: {one_line(error)}")
+            return _say(wrapped(f"Error: {one_line(error)}", sys.stderr))
         self._question = question
         return _say(f"{name} answers from now on")
 

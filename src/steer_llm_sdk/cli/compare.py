@@ -124,7 +124,7 @@ def side_by_side(columns: Sequence[Column]) -> RenderableType:
     grid.add_row(
         *(
             Panel(
-                Group(Text(column.text or "…"), Text(column.footer, style="dim")),
+                Group(_words(column), Text(column.footer.replace(" · ", "\n"), style="dim")),
                 title=Text(column.title),
                 border_style="red" if column.error else "dim",
             )
@@ -132,6 +132,13 @@ def side_by_side(columns: Sequence[Column]) -> RenderableType:
         )
     )
     return grid
+
+
+def _words(column: Column) -> RenderableType:
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    return Text(column.text) if column.error else Markdown(column.text or "…")
 
 
 def _is_live() -> bool:

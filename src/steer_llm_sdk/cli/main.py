@@ -6,6 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from steer_llm_sdk._version import __version__
 from steer_llm_sdk.cli import (
@@ -21,7 +22,13 @@ from steer_llm_sdk.cli import (
 )
 from steer_llm_sdk.cli.parsing import Parser
 from steer_llm_sdk.cli.stream import EVENT_KINDS
-from steer_llm_sdk.cli.streams import discard_output, is_piped, prepare_output, show_warnings
+from steer_llm_sdk.cli.streams import (
+    discard_output,
+    is_piped,
+    prepare_output,
+    show_warnings,
+    wrapped,
+)
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import SteerError
 
@@ -70,6 +77,7 @@ def make_parser() -> Parser:
     """What reads the arguments of all commands."""
     parser = Parser(
         prog="steer",
+        formatter_class=partial(argparse.HelpFormatter, max_help_position=26),
         description="Stream from any language model, and see every event of it.",
         epilog="Words that are no command are a prompt: steer write a poem about AI",
     )
@@ -146,7 +154,7 @@ def _meant(word: str, names: Sequence[str]) -> str | None:
 
 def _fail(reason: str) -> int:
     try:
-        print(f"Error: {reason}", file=sys.stderr)
+        print(wrapped(f"Error: {reason}", sys.stderr), file=sys.stderr)
     except OSError:  # the full device is where errors go, too
         discard_output(sys.stderr)
     return 1

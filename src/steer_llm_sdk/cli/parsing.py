@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from steer_llm_sdk.cli.streams import wrapped
+
 _UNKNOWN = "unrecognized arguments: "
 # How alike an option must be to be taken for a slip of the pen, dashes left out.
 _NEAR = 0.6
@@ -27,7 +29,8 @@ class Parser(argparse.ArgumentParser):
         """Tell what was wrong, with the option that was probably meant, and leave with 2."""
         hint = "" if not message.startswith(_UNKNOWN) else self._near(message.split())
         self._print_message(self._usage_in_short or self._shorten(), sys.stderr)
-        self.exit(2, f"Error: {message}{hint} (`{self.prog} --help` tells more)\n")
+        told = f"Error: {message}{hint} (`{self.prog} --help` tells more)"
+        self.exit(2, wrapped(told, sys.stderr) + "\n")
 
     def _shorten(self) -> str:
         formatter = argparse.HelpFormatter(prog=f"{self.prog} [OPTIONS]")

@@ -22,6 +22,7 @@ from steer_llm_sdk.cli.screen import (
     cut_notice,
     figures,
 )
+from steer_llm_sdk.cli.streams import wrapped
 
 if TYPE_CHECKING:
     from steer_llm_sdk.models.responses import StreamingResponse
@@ -97,7 +98,7 @@ def say_figures(screen: Screen, response: StreamingResponse) -> None:
     """Say how long it took and what it cost, and whether the answer was cut."""
     for line in (cut_notice(response), figures(response)):
         if line:
-            print(screen.dim(line), file=sys.stderr)
+            print(screen.dim(wrapped(line, sys.stderr)), file=sys.stderr)
 
 
 def _screen(parsed: argparse.Namespace) -> Screen:

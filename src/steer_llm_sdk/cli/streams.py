@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import shutil
 import stat
 import sys
+import textwrap
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,6 +36,14 @@ def prepare_output() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif (reconfigure := getattr(output, "reconfigure", None)) is not None:
             reconfigure(errors="replace")
+
+
+def wrapped(text: str, output: TextIO | None) -> str:
+    """Break a line where words end, for a terminal; for all else it stays one line."""
+    if output is None or not output.isatty():
+        return text
+    columns = shutil.get_terminal_size().columns
+    return textwrap.fill(text, columns - 1, break_long_words=False, break_on_hyphens=False)
 
 
 def show_warnings() -> None:
