@@ -17,6 +17,7 @@ import pytest
 from steer_llm_sdk.cli.ledger import read_report
 from steer_llm_sdk.cli.ledger_page import make_page
 from steer_llm_sdk.cli.main import main
+from steer_llm_sdk.cli.stats import _table
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.sinks import SQLiteSink
 from support.pages import BACKGROUND, FITS, look_at, needs_browser
@@ -260,3 +261,22 @@ async def test_a_browser_draws_the_page(
     assert heights == pytest.approx([count / tallest * 120 for count in counts], abs=1)
     assert fits
     assert (background == "rgb(255, 255, 255)") is not dark
+
+
+def test_a_table_that_is_too_wide_for_the_terminal_has_its_names_on_lines_of_their_own() -> None:
+    rows = [("MODEL", "STREAMS", "COST"), ("provider:a-long-name", "12", "$0.1")]
+
+    assert (
+        list(_table(rows, 35))
+        == list(_table(rows, None))
+        == [
+            "MODEL                 STREAMS  COST",
+            "provider:a-long-name       12  $0.1",
+        ]
+    )
+    assert list(_table(rows, 34)) == [
+        "MODEL",
+        "  STREAMS  COST",
+        "provider:a-long-name",
+        "       12  $0.1",
+    ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -55,12 +57,18 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(report, indent=2))
     elif parsed.html is None:
-        print("\n".join(lines(report)))
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(lines(report, columns)))
     return 0
 
 
-def lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """The figures for eyes."""
+def lines(report: Mapping[str, Any], columns: int | None = None) -> Iterator[str]:
+    """The figures for eyes.
+
+    Args:
+        report: What was read from the ledger.
+        columns: How wide the terminal is; None where it is none.
+    """
     outcomes = ", ".join(f"{count} {name}" for name, count in report["outcomes"].items())
     yield f"{report['streams']} streams" + (f": {outcomes}" if outcomes else "")
     yield (
@@ -72,9 +80,9 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield _goodput(goodput)
     if report["models"]:
         yield ""
-        yield from _table([_HEADS, *map(_of_model, report["models"])])
+        yield from _table([_HEADS, *map(_of_model, report["models"])], columns)
         yield ""
-        yield from _table([_DAY_HEADS, *map(_of_day, report["days"])])
+        yield from _table([_DAY_HEADS, *map(_of_day, report["days"])], columns)
 
 
 def _goodput(goodput: Mapping[str, Any]) -> str:
@@ -111,8 +119,14 @@ def _number(value: float | None, unit: str) -> str:
     return "–" if value is None else f"{value:.1f}{unit}"
 
 
-def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(rows: list[tuple[str, ...]], columns: int | None) -> Iterator[str]:
+    """Lay out a table; where it is too wide, the first cell of a row has a line of its own."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    is_wide = columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns
     for first, *others in rows:
-        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
-        yield "  ".join([first.ljust(widths[0]), *cells])
+        aligned = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        cells = "  ".join(aligned)
+        if is_wide:
+            yield from (first, f"  {cells}")
+        else:
+            yield f"{first.ljust(widths[0])}  {cells}"
