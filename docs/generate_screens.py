@@ -28,7 +28,7 @@ from steer_llm_sdk.testing import LoopbackServer, Pace, RecordedRequest, Script
 
 FOLDER = Path(__file__).parent / "screens"
 WIDTHS = (80, 160)
-_ROWS = 70
+_ROWS = 100
 _SECONDS = 120
 
 # The picture fetches no font: the site works without a network.

@@ -264,7 +264,10 @@ async def test_a_browser_draws_the_page(
 
 
 def test_a_table_that_is_too_wide_for_the_terminal_has_its_names_on_lines_of_their_own() -> None:
-    rows = [("MODEL", "STREAMS", "COST"), ("provider:a-long-name", "12", "$0.1")]
+    rows: list[tuple[str, ...]] = [
+        ("MODEL", "STREAMS", "COST"),
+        ("provider:a-long-name", "12", "$0.1"),
+    ]
 
     assert (
         list(_table(rows, 35))
