@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import anthropic
-import openai
 import pytest
 
 from steer_llm_sdk import ProviderSettings, SteerError, SteerLLMClient
@@ -22,8 +18,9 @@ from steer_llm_sdk.testing import (
     Script,
     ScriptedToolCall,
 )
+from support.every_format import FORMATS
+from support.oracles import ERRORS, MODEL, ORACLES, Told
 
-MODEL = "model-x"
 WEATHER = ScriptedToolCall("weather", ['{"city":', ' "Zür', 'ich"}'], id="call_1")
 TIME = ScriptedToolCall("time", "{}", id="call_2")
 
@@ -40,108 +37,6 @@ SCRIPTS = {
     "compressed": replace(PLAIN, faults=[Gzip()]),
     "byte by byte": replace(PLAIN, faults=[Drip(1)]),
     "cut in a character": replace(PLAIN, faults=[CutAt(tuple(range(1, 4000, 3)))]),
-}
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a client tells of an answer."""
-
-    text: str
-    calls: list[tuple[str, str, Any]]
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    was_cut: bool
-
-
-async def ask_openai_chat(server: LoopbackServer) -> Told:
-    async with (
-        openai.AsyncOpenAI(
-            api_key="x", base_url=server.base_url("openai"), max_retries=0
-        ) as client,
-        client.chat.completions.stream(
-            model=MODEL,
-            messages=[{"role": "user", "content": "Hi"}],
-            stream_options={"include_usage": True},
-        ) as stream,
-    ):
-        # Not `get_final_completion`: it raises for an answer that was cut.
-        async for _ in stream:
-            pass
-        final = stream.current_completion_snapshot
-    message, usage = final.choices[0].message, final.usage
-    assert usage is not None
-    details = usage.prompt_tokens_details
-    return Told(
-        message.content or "",
-        [
-            (call.id, call.function.name, json.loads(call.function.arguments))
-            for call in message.tool_calls or ()
-        ],
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        (details and details.cached_tokens) or 0,
-        final.choices[0].finish_reason == "length",
-    )
-
-
-async def ask_openai_responses(server: LoopbackServer) -> Told:
-    base_url = server.base_url("openai-responses")
-    async with openai.AsyncOpenAI(api_key="x", base_url=base_url, max_retries=0) as client:
-        stream = await client.responses.create(model=MODEL, input="Hi", stream=True)
-        ends = [
-            event.response
-            async for event in stream
-            if event.type in {"response.completed", "response.incomplete"}
-        ]
-    (final,) = ends
-    assert final.usage is not None
-    return Told(
-        final.output_text,
-        [
-            (item.call_id, item.name, json.loads(item.arguments))
-            for item in final.output
-            if item.type == "function_call"
-        ],
-        final.usage.input_tokens,
-        final.usage.output_tokens,
-        final.usage.input_tokens_details.cached_tokens,
-        final.status == "incomplete",
-    )
-
-
-async def ask_anthropic(server: LoopbackServer) -> Told:
-    base_url = server.base_url("anthropic")
-    async with (
-        anthropic.AsyncAnthropic(api_key="x", base_url=base_url, max_retries=0) as client,
-        client.messages.stream(
-            model=MODEL, max_tokens=99, messages=[{"role": "user", "content": "Hi"}]
-        ) as stream,
-    ):
-        final = await stream.get_final_message()
-    cached = final.usage.cache_read_input_tokens or 0
-    written = final.usage.cache_creation_input_tokens or 0
-    return Told(
-        "".join(block.text for block in final.content if block.type == "text"),
-        [
-            (block.id, block.name, block.input)
-            for block in final.content
-            if block.type == "tool_use"
-        ],
-        # Anthropic's `input_tokens` leave out what the cache gave and took.
-        final.usage.input_tokens + cached + written,
-        final.usage.output_tokens,
-        cached,
-        final.stop_reason == "max_tokens",
-    )
-
-
-Ask = Callable[[LoopbackServer], Awaitable[Told]]
-ORACLES: dict[str, Ask] = {
-    "openai": ask_openai_chat,
-    "openai-responses": ask_openai_responses,
-    "anthropic": ask_anthropic,
 }
 
 
@@ -165,17 +60,46 @@ async def ask_ours(server: LoopbackServer, provider: str) -> Told:
     )
 
 
-@pytest.mark.parametrize("provider", ORACLES)
-@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+# What an SDK cannot read: botocore unpacks nothing.
+UNREAD = {("compressed", "bedrock")}
+CASES = [
+    pytest.param(SCRIPTS[name], provider, id=f"{name}-{provider}")
+    for name in SCRIPTS
+    for provider in ORACLES
+    if (name, provider) not in UNREAD
+]
+
+
+def readable(script: Script, provider: str) -> Script:
+    """The script without what an SDK stumbles over: to Ollama's, U+2028 is the end of a line."""
+    if provider != "ollama":
+        return script
+    return replace(script, deltas=[text.replace("\u2028", " ") for text in script.deltas])
+
+
+def told_where(theirs: Told, ours: Told, provider: str) -> Told:
+    """What an SDK tells, with ours in place of what it drops: Ollama's drops the ids of calls."""
+    if provider != "ollama":
+        return theirs
+    calls = [(ours.calls[at][0], *call[1:]) for at, call in enumerate(theirs.calls)]
+    return replace(theirs, calls=calls)
+
+
+@pytest.mark.parametrize(("script", "provider"), CASES)
 async def test_an_answer_is_the_official_sdks(script: Script, provider: str) -> None:
+    script = readable(script, provider)
     async with LoopbackServer(replace(script, response_id="answer-1")) as server:
         theirs = await ORACLES[provider](server)
         told = await ask_ours(server, provider)
 
-    assert told == theirs
+    assert told == told_where(theirs, told, provider)
     assert told.text == script.text
     assert [call[1] for call in told.calls] == [call.name for call in script.tool_calls]
     assert [request.model for request in server.requests] == [MODEL, MODEL]
+
+
+def test_every_format_has_its_oracle() -> None:
+    assert set(ORACLES) == set(FORMATS)
 
 
 FAILURES = {
@@ -194,8 +118,8 @@ async def test_an_answer_that_fails_for_one_fails_for_the_other(
             with pytest.raises(SteerError) as raised:
                 await client.generate("Hi", MODEL, provider=provider)
 
-        with pytest.raises((openai.APIError, anthropic.APIError)) as theirs:
+        with pytest.raises(ERRORS) as theirs:
             await ORACLES[provider](server)
 
-    assert getattr(theirs.value, "message", "").strip()
+    assert str(theirs.value).strip()
     assert str(raised.value)

@@ -41,7 +41,7 @@ _BY_PATH: Mapping[str, str] = {
     ":streamRawPredict": "anthropic",
     "/api/chat": "ollama",
     "/v2/chat": "cohere",
-    "/v1beta/interactions": "gemini-interactions",
+    "/interactions": "gemini-interactions",
     "/converse-stream": "bedrock",
     "/converse": "bedrock",
     "/invoke-with-response-stream": "bedrock-anthropic",

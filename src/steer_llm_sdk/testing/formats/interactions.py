@@ -13,7 +13,7 @@ from steer_llm_sdk.testing.scripts import Script
 
 
 class GeminiInteractions(Gemini):
-    """``POST …/v1beta/interactions``; errors are spelled as Gemini's."""
+    """``POST …/interactions``, of any version; errors are spelled as Gemini's."""
 
     name = "gemini-interactions"
     keep_alive = b": keep-alive\n\n"
