@@ -193,3 +193,20 @@ def test_schemas_are_written_as_gemini_takes_them() -> None:
     assert body["tools"][0]["parameters"] == body["response_format"]["schema"] == written
     closed = written | {"additionalProperties": False}
     assert of_type["response_format"]["schema"] == closed
+
+
+def test_the_answer_to_a_call_names_the_function_that_was_called() -> None:
+    body = body_of(
+        [
+            {"role": "user", "content": "?"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "c1", "function": {"name": "find", "arguments": "{}"}}],
+            },
+            {"role": "tool", "tool_call_id": "c1", "content": "found"},
+            {"role": "tool", "tool_call_id": "c2", "content": "of another turn"},
+        ]
+    )
+
+    assert body["input"][-2]["name"] == "find"
+    assert "name" not in body["input"][-1]

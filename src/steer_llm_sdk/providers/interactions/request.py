@@ -12,7 +12,7 @@ are left out. Everything else (``previous_interaction_id``, ``store``, …) can 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from steer_llm_sdk.models.inputs import InputFile
@@ -94,7 +94,7 @@ def _build_body(chat: ChatRequest, provider: str) -> _Object:
     system, messages = split_system(spelled, chat.system)
     fields = {
         "model": chat.model,
-        "input": [step for message in messages for step in _build_steps(message, provider)],
+        "input": list(_build_input(messages, provider)),
         "stream": True,
         "system_instruction": system or None,
         "tools": [_build_tool(tool, provider) for tool in chat.tools] or None,
@@ -124,10 +124,17 @@ def _build_generation(chat: ChatRequest, provider: str) -> _Object:
 # --- the conversation ---------------------------------------------------------------------------
 
 
+def _build_input(messages: Sequence[Message], provider: str) -> Iterator[_Object]:
+    names: dict[str, str] = {}  # of the functions, by the ids of their calls
+    for message in messages:
+        names |= {call.id: call.name for call in message.tool_calls}
+        if message.role == "tool":
+            yield _build_answer(message, names)
+        else:
+            yield from _build_steps(message, provider)
+
+
 def _build_steps(message: Message, provider: str) -> Iterator[_Object]:
-    if message.role == "tool":
-        yield _build_answer(message)
-        return
     if message.answer:
         yield from _build_turn(message.answer, provider)
         return
@@ -194,7 +201,7 @@ def _build_call(call: ToolCall, provider: str) -> _Object:
     return {**(call.extra or {}), **step}
 
 
-def _build_answer(message: Message) -> _Object:
+def _build_answer(message: Message, names: Mapping[str, str]) -> _Object:
     text = message.only_text
     content: Sequence[Any] | str = (
         text if text is not None else [_build_part(part) for part in message.parts]
@@ -202,7 +209,7 @@ def _build_answer(message: Message) -> _Object:
     step = {
         "type": "function_result",
         "call_id": message.tool_call_id,
-        "name": message.name,
+        "name": message.name or names.get(message.tool_call_id or ""),
         "result": content,
         "is_error": message.is_error or None,
     }
