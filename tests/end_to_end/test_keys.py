@@ -18,6 +18,7 @@ from steer_llm_sdk import (
     SteerLLMClient,
     SyncSteerLLMClient,
 )
+from steer_llm_sdk.calls import keys
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import HTTPError, Script, ScriptedProvider
 
@@ -231,6 +232,32 @@ async def test_without_a_key_there_is_no_stream(ask: Any, complaint: str) -> Non
     assert not began
     assert not provider.requests
     assert "secret" not in repr(caught.value.__context__) + str(caught.value)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_function_that_does_not_answer_is_waited_for_within_a_limit(
+    is_async: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_MAX_SECONDS", 0.01)
+    released = threading.Event()
+
+    def ask() -> str:
+        released.wait(10)
+        return "late"
+
+    async def ask_later() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    provider = ScriptedProvider(HELLO)
+    client = client_of(provider, api_key=ask_later if is_async else ask)
+    try:
+        with pytest.raises(MissingAPIKeyError, match=r"gave nothing within 0\.01 seconds"):
+            await client.generate("Hi", "gpt-4o")
+    finally:
+        released.set()
+
+    assert not provider.requests
 
 
 async def test_what_is_no_key_is_refused() -> None:

@@ -227,7 +227,7 @@ def _ask_interactions(server: LoopbackServer) -> None:
         {"type": "user_input", "content": [{"type": "text", "text": "And now?"}]},
     ]
     with google_client(server) as client:
-        stream: Any = client.interactions.create(
+        asked: Any = client.interactions.create(
             model=MODEL,
             input=given,
             stream=True,
@@ -241,7 +241,8 @@ def _ask_interactions(server: LoopbackServer) -> None:
                 "tool_choice": "any",
             },
         )
-        _ = list(stream)
+        with asked as stream:
+            _ = list(stream)
 
 
 def _ask_cohere(server: LoopbackServer) -> None:
@@ -258,18 +259,19 @@ def _ask_cohere(server: LoopbackServer) -> None:
         {"role": "tool", "tool_call_id": "t0", "content": "A city."},
         {"role": "user", "content": "And now?"},
     ]
-    client: Any = cohere.ClientV2(api_key="key", base_url=server.url)
-    stream = client.chat_stream(
-        model=MODEL,
-        messages=messages,
-        temperature=0.5,
-        max_tokens=300,
-        p=0.9,
-        stop_sequences=["END"],
-        tools=[{"type": "function", "function": TOOL | {"parameters": SCHEMA}}],
-        tool_choice="REQUIRED",
-    )
-    _ = list(stream)
+    asking: Any = cohere.ClientV2(api_key="key", base_url=server.url)
+    with asking as client:
+        stream = client.chat_stream(
+            model=MODEL,
+            messages=messages,
+            temperature=0.5,
+            max_tokens=300,
+            p=0.9,
+            stop_sequences=["END"],
+            tools=[{"type": "function", "function": TOOL | {"parameters": SCHEMA}}],
+            tool_choice="REQUIRED",
+        )
+        _ = list(stream)
 
 
 def _ask_bedrock(server: LoopbackServer) -> None:

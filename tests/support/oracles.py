@@ -215,9 +215,10 @@ def _hear(heard: Heard, part: types.Part) -> None:
 def _ask_interactions(server: LoopbackServer) -> Told:
     heard = Heard()
     with google_client(server) as client:
-        stream: Any = client.interactions.create(model=MODEL, input="Hi", stream=True)
-        for event in stream:
-            _hear_step(heard, event)
+        asked: Any = client.interactions.create(model=MODEL, input="Hi", stream=True)
+        with asked as stream:
+            for event in stream:
+                _hear_step(heard, event)
     usage: Any = heard.usage
     return heard.told(
         usage.total_input_tokens,
@@ -260,24 +261,29 @@ async def ask_ollama(server: LoopbackServer) -> Told:
 
 
 def _ask_cohere(server: LoopbackServer) -> Told:
-    client: Any = cohere.ClientV2(api_key="k", base_url=server.base_url("cohere"))
     heard = Heard()
-    for event in client.chat_stream(model=MODEL, messages=_QUESTION):
-        message: Any = getattr(getattr(event, "delta", None), "message", None)
-        if event.type == "content-delta":
-            heard.text += message.content.text or ""
-        elif event.type == "tool-call-start":
-            call = message.tool_calls
-            heard.begin_call(event.index, call.id, call.function.name)
-        elif event.type == "tool-call-delta":
-            heard.add_arguments(event.index, message.tool_calls.function.arguments)
-        elif event.type == "message-end":
-            heard.finish, heard.usage = event.delta.finish_reason, event.delta.usage
-            if event.delta.error:
-                raise CohereError(body=event.delta.error)
+    asking: Any = cohere.ClientV2(api_key="k", base_url=server.base_url("cohere"))
+    with asking as client:
+        for event in client.chat_stream(model=MODEL, messages=_QUESTION):
+            _hear_cohere(heard, event)
     usage: Any = heard.usage
     cached, tokens = int(usage.cached_tokens or 0), usage.tokens
     return heard.told(int(tokens.input_tokens), int(tokens.output_tokens), cached, "MAX_TOKENS")
+
+
+def _hear_cohere(heard: Heard, event: Any) -> None:
+    message: Any = getattr(getattr(event, "delta", None), "message", None)
+    if event.type == "content-delta":
+        heard.text += message.content.text or ""
+    elif event.type == "tool-call-start":
+        call = message.tool_calls
+        heard.begin_call(event.index, call.id, call.function.name)
+    elif event.type == "tool-call-delta":
+        heard.add_arguments(event.index, message.tool_calls.function.arguments)
+    elif event.type == "message-end":
+        heard.finish, heard.usage = event.delta.finish_reason, event.delta.usage
+        if event.delta.error:
+            raise CohereError(body=event.delta.error)
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 The function is asked before the start event, so that a key that is missing is refused there, and
 before each later request; after a 401 once more. A plain function runs in a thread, and never holds
-up the event loop.
+up the event loop. Neither kind is waited for longer than a minute.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.providers.base import Endpoint
+
+# A login that nobody completes, or a service that does not answer, is not waited for.
+_MAX_SECONDS = 60.0
 
 # How many keys are looked for in what errors say; an answer quotes none that is older.
 _KEPT_KEYS = 32
@@ -72,10 +75,14 @@ class KeySource:
     async def _key(self, refusal: Callable[[str], SteerError]) -> str:
         failure = None
         key: object = None
+        limit = asyncio.timeout(_MAX_SECONDS)
         try:
-            key = await self._call()
+            async with limit:
+                key = await self._call()
         except Exception as error:  # noqa: BLE001 - the caller's code; its words may hold a key
             failure = f"raised {type(error).__name__}"
+        if limit.expired():
+            failure = f"gave nothing within {_MAX_SECONDS:g} seconds"
         if failure is None and not key:
             failure = f"gave {key!r}"
         if failure is not None:

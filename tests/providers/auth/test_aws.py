@@ -6,16 +6,25 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.credentials import RefreshableCredentials
 
-from steer_llm_sdk.errors import AuthenticationError, ConfigurationError, MissingAPIKeyError
+from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    MissingAPIKeyError,
+    ProviderError,
+)
 from steer_llm_sdk.models.requests import HTTPRequest
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.auth import aws
 from steer_llm_sdk.providers.auth.aws import (
     AWSAccess,
     FoundCredentials,
@@ -28,6 +37,7 @@ from steer_llm_sdk.providers.auth.sigv4 import AWSKeys, sign
 from steer_llm_sdk.providers.auth.threads import run_in_thread
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.registry import PROVIDERS
+from steer_llm_sdk.testing import HTTPError, LoopbackServer, Script, ScriptedProvider
 
 RUNTIME = PROVIDERS["bedrock"].base_url or ""
 MODEL = "amazon.nova-lite-v1:0"
@@ -201,6 +211,38 @@ async def test_a_server_that_is_not_amazons_is_asked_without_a_signature() -> No
     assert looks == 1
 
 
+@pytest.mark.parametrize("host", ["gateway.example", "amazonaws.com.example", "myamazonaws.com"])
+async def test_what_reaches_a_server_that_is_not_amazons_gives_no_secret_away(host: str) -> None:
+    """A signature is made for one request to one host: no other takes it, and the secret stays."""
+    environment = {**KEYS, "AWS_SESSION_TOKEN": "the-token", "AWS_REGION": "us-east-1"}
+    asked = replace(ASKED, url=f"https://{host}/model/m/converse-stream")
+    at_amazons = replace(ASKED, url="https://bedrock-runtime.us-east-1.amazonaws.com/model/m/x")
+
+    endpoint = await found(environment, base_url=f"https://{host}")
+    signed = await endpoint.authorize(asked, NOW)
+    elsewhere = await endpoint.authorize(at_amazons, NOW)
+
+    assert "secret-of-the-environment" not in repr(signed)
+    assert "host;" in signed.headers["authorization"]
+    assert signed.headers["authorization"] != elsewhere.headers["authorization"]
+
+
+async def test_a_bearer_key_is_sent_to_the_address_that_it_was_given_for_alone() -> None:
+    settings_of = {
+        "bedrock": ProviderSettings(base_url="http://127.0.0.1:9", api_key="key-of-the-gateway"),
+        "bedrock-anthropic": ProviderSettings(base_url="http://127.0.0.1:8", api_key="another-key"),
+    }
+    provider = ScriptedProvider(HTTPError(500), Script(["Hello"]))
+    options = StreamingOptions(max_retries=0, fallback_models=["bedrock-anthropic:m"])
+
+    async with SteerLLMClient(providers=settings_of, transport=provider) as client:
+        await client.generate("Hi", "bedrock:m", streaming_options=options)
+
+    first, second = provider.requests
+    assert first.headers["authorization"] == "Bearer key-of-the-gateway"
+    assert "key-of-the-gateway" not in repr(second.headers)
+
+
 # --- credentials that expire ----------------------------------------------------------------------
 
 
@@ -327,3 +369,51 @@ async def test_others_run_while_a_thread_is_waited_for() -> None:
         run_in_thread(lambda: released.wait(10), "credentials"), release()
     )
     assert waited
+
+
+async def test_no_session_token_that_there_was_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = iter(["the-old-token", "the-new-token"])
+
+    class Found:
+        def __init__(self, token: str) -> None:
+            self._keys = Frozen("AK", "s", token)
+
+        def get_frozen_credentials(self) -> FrozenKeys:
+            return self._keys
+
+    monkeypatch.setattr(aws.Profile, "credentials", lambda _self: Found(next(served)))
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    refusal = HTTPError(403, message="neither the-old-token nor the-new-token", kind="permission")
+    expired = HTTPError(403, body=b'{"__type": "ExpiredTokenException", "message": "expired"}')
+
+    async with LoopbackServer([expired, refusal]) as server:
+        settings = {"bedrock": ProviderSettings(base_url=server.url)}
+        async with SteerLLMClient(providers=settings) as client:
+            with pytest.raises(ProviderError, match=r"neither \[key\] nor \[key\]") as caught:
+                await client.generate("Hi", f"bedrock:{MODEL}")
+
+    assert "-token" not in repr(vars(caught.value))
+
+
+async def test_a_metadata_service_that_does_not_answer_is_waited_for_within_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """botocore itself, which asks the machine for its role."""
+    asked = asyncio.Event()
+    gone = asyncio.Event()
+
+    async def stay_silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await gone.wait()
+        writer.close()
+
+    async with await asyncio.start_server(stay_silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "false")
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", f"http://127.0.0.1:{port}")
+        monkeypatch.setattr(aws, "run_in_thread", partial(run_in_thread, seconds=0.5))
+        with pytest.raises(ConfigurationError, match=r"AWS credentials: nothing was found within"):
+            await found({"AWS_REGION": "us-east-1"})
+
+        assert asked.is_set()  # the loop went on, and served it
+        gone.set()

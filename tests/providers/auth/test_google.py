@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from steer_llm_sdk.providers.auth.google import (
     anthropic_access,
     openai_access,
 )
+from steer_llm_sdk.providers.auth.threads import run_in_thread
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.testing import HTTPError, LoopbackServer, Script
 
@@ -223,3 +225,52 @@ async def test_a_token_that_expires_early_is_fetched_anew_and_the_request_repeat
     sent = [request.headers["authorization"] for request in server.requests]
     assert sent == ["Bearer old", "Bearer new"]
     assert server.requests[0].path.startswith("/v1beta1/projects/p/locations/global/publishers/")
+
+
+async def test_no_token_that_there_was_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(["the-old-token", "the-new-token"])
+    monkeypatch.setattr(google, "_google_auth", lambda: (tokens, "p"))
+    monkeypatch.setattr(google, "_is_elsewhere", lambda _url: False)
+    refusal = HTTPError(401, message="neither the-old-token nor the-new-token")
+
+    async with LoopbackServer([HTTPError(401), refusal]) as server:
+        settings = {"vertex": ProviderSettings(base_url=server.url)}
+        async with SteerLLMClient(providers=settings) as client:
+            with pytest.raises(AuthenticationError, match=r"neither \[key\] nor \[key\]") as caught:
+                await client.generate("Hi", "vertex:gemini-2.5-flash")
+
+    assert "-token" not in repr(vars(caught.value))
+    assert len(server.requests) == 2
+
+
+async def test_a_token_that_was_found_never_reaches_another_host() -> None:
+    looked: list[str] = []
+
+    def find() -> tuple[Tokens, str | None]:
+        looked.append("for a token")
+        return Tokens(["the-token"]), "p"
+
+    elsewhere = "https://aiplatform.googleapis.com.gateway.example"
+    settings = AccessSettings("vertex", "", elsewhere, environment=PLACE)
+    endpoint = await GoogleAccess(settings, "v1beta1", find=find).endpoint("gemini-2.5-flash")
+
+    assert (await endpoint.authorize(ASKED, 0.0)).headers == ASKED.headers
+    assert looked == []
+
+
+async def test_a_login_that_does_not_answer_is_waited_for_within_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(google, "run_in_thread", partial(run_in_thread, seconds=0.01))
+    released = threading.Event()
+
+    def find() -> tuple[Tokens, str | None]:
+        released.wait(10)
+        return Tokens(["late"]), None
+
+    waiting = GoogleAccess(AccessSettings("vertex", "", environment=PLACE), "v1beta1", find=find)
+    try:
+        with pytest.raises(ConfigurationError, match=r"Google's credentials: nothing was found"):
+            await waiting.endpoint("gemini-2.5-flash")
+    finally:
+        released.set()

@@ -9,13 +9,14 @@ again when what it gave expires.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from steer_llm_sdk.errors import AuthenticationError, ConfigurationError, MissingAPIKeyError
 from steer_llm_sdk.models.requests import HTTPRequest
-from steer_llm_sdk.providers.auth.base import AccessSettings
+from steer_llm_sdk.providers.auth.base import KEPT_TOKENS, AccessSettings
 from steer_llm_sdk.providers.auth.sigv4 import AWSKeys, sign
 from steer_llm_sdk.providers.auth.threads import run_in_thread
 from steer_llm_sdk.providers.base import Endpoint
@@ -136,6 +137,11 @@ class Signer:
         self._region = region
         self._service = service
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The session tokens that there were, which are to be hidden."""
+        return tuple(self._credentials.given)
+
     async def authorize(self, request: HTTPRequest, now: float) -> HTTPRequest:
         """Sign a request; keys that expire are fetched anew before.
 
@@ -156,6 +162,9 @@ class AWSCredentials:
     Args:
         settings: Whose environment is looked at first.
         find: What looks elsewhere; called in a thread.
+
+    Attributes:
+        given: The session tokens that there were last, to be hidden wherever one is quoted.
     """
 
     def __init__(
@@ -165,6 +174,7 @@ class AWSCredentials:
         self._find = find
         self._static = _keys_of_environment(settings.environment)
         self._found: FoundCredentials | None = None
+        self.given: deque[str] = deque(maxlen=KEPT_TOKENS)
 
     async def keys(self, *, is_late: bool = False) -> AWSKeys:
         """Give the keys of this moment.
@@ -207,6 +217,8 @@ class AWSCredentials:
         if keys is None:
             raise _no_credentials(self._provider, failure)
         self._found = found
+        if keys.token:
+            self.given.append(keys.token)
         return keys
 
 

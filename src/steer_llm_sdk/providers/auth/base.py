@@ -9,6 +9,9 @@ from typing import Protocol, cast
 
 from steer_llm_sdk.providers.base import Endpoint
 
+# How many tokens are looked for in what errors say; an answer quotes none that is older.
+KEPT_TOKENS = 32
+
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 from steer_llm_sdk.config import first_set
 from steer_llm_sdk.errors import AuthenticationError, ConfigurationError, MissingAPIKeyError
 from steer_llm_sdk.models.requests import HTTPRequest
-from steer_llm_sdk.providers.auth.base import AccessSettings
+from steer_llm_sdk.providers.auth.base import KEPT_TOKENS, AccessSettings
 from steer_llm_sdk.providers.auth.threads import run_in_thread
 from steer_llm_sdk.providers.base import Endpoint
 
@@ -134,6 +135,11 @@ class Signer:
     def __init__(self, tokens: GoogleTokens) -> None:
         self._tokens = tokens
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The tokens that there were, which are to be hidden."""
+        return tuple(self._tokens.given)
+
     async def authorize(self, request: HTTPRequest, now: float) -> HTTPRequest:
         """Add the token; a new one is fetched before, where it expires.
 
@@ -169,12 +175,14 @@ class GoogleTokens:
         provider: The name that errors carry.
         project: The project that the credentials belong to.
         more_headers: What has to go along: the project that pays, where that is another.
+        given: The tokens that there were last, to be hidden wherever one is quoted.
     """
 
     def __init__(self, provider: str, find: Find) -> None:
         self.provider = provider
         self.project: str | None = None
         self.more_headers: dict[str, str] = {}
+        self.given: deque[str] = deque(maxlen=KEPT_TOKENS)
         self._find = find
         self._found: FoundToken | None = None
         self._is_refused = False
@@ -219,6 +227,7 @@ class GoogleTokens:
         if self._is_refused or not self._found.valid:
             self._found.refresh(_google_request())
             self._is_refused = False
+            self.given.append(self._found.token or "")
         return self._found.token or ""
 
 
