@@ -68,11 +68,22 @@ def _rows(folder: Path, name: str) -> tuple[dict[str, Any], ...]:
 
 
 @functools.cache
+def _index(folder: Path) -> tuple[dict[str, Any], ...]:
+    """The index, in which a body of Anthropic's within Amazon's messages has a format's name."""
+    return tuple(row | {"wire": _wire(row)} for row in _rows(folder, "index.jsonl"))
+
+
+def _wire(row: Row) -> str:
+    is_anthropics = row["wire"] == "bedrock-invoke" and row["inner_wire"] == "anthropic"
+    return "bedrock-anthropic" if is_anthropics else str(row["wire"])
+
+
+@functools.cache
 def _read(folder: Path) -> Mapping[str, Recorded]:
     oracle = {row["id"]: row for row in _rows(folder, "oracle.jsonl")}
     return {
         row["id"]: Recorded(row["id"], (folder / row["file"]).read_bytes(), row, oracle[row["id"]])
-        for row in _rows(folder, "index.jsonl")
+        for row in _index(folder)
     }
 
 
@@ -138,7 +149,7 @@ def _batches(wires: Sequence[str], where: Callable[[Row], bool]) -> Iterator[Any
         reason = "the recorded streams are not here: set STEER_CORPUS to run"
         yield pytest.param((), marks=pytest.mark.skip(reason=reason), id="no-corpus")
         return
-    rows = _rows(_folder(), "index.jsonl")
+    rows = _index(_folder())
     ids = [row["id"] for row in rows if (not wires or row["wire"] in wires) and where(row)]
     for at in range(0, len(ids), BATCH):
         some = ids[at : at + BATCH]

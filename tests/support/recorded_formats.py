@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
+from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
 from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.interactions.decoder import Interactions
@@ -23,6 +24,7 @@ WIRES: Mapping[str, type[WireFormat]] = {
     "gemini": Gemini,
     "ollama": Ollama,
     "bedrock": Converse,
+    "bedrock-anthropic": InvokeAnthropic,
     "cohere": Cohere,
     "gemini-interactions": Interactions,
 }

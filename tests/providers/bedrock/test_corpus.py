@@ -12,12 +12,7 @@ from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.bedrock.invoke import InvokeAnthropic
 from support.corpus import Folded, Recorded, cut, every_stream, fold
 
-# Of what other families answer in their own formats, nothing is read here.
-streams = every_stream(
-    "bedrock",
-    "bedrock-invoke",
-    where=lambda row: row["wire"] == "bedrock" or row["inner_wire"] == "anthropic",
-)
+streams = every_stream("bedrock", "bedrock-anthropic")
 
 # Streams of at most so many bytes are also fed byte by byte.
 SMALL_BYTES = 12_000
