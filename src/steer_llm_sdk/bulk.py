@@ -29,6 +29,7 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
 from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.progress import ProgressBar
+from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import Owner
 from steer_llm_sdk.tasks import start_task
 from steer_llm_sdk.wiring import Wired
@@ -319,7 +320,7 @@ class _Work:
                 self._faults.report("callback", self._on_progress, "the prompts go on", raised)
 
 
-class ResultStream(Generic[Answer]):
+class ResultStream(Live, Generic[Answer]):
     """The results of many prompts, as they finish.
 
     ::

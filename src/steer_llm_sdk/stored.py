@@ -14,11 +14,26 @@ from dataclasses import fields, is_dataclass
 from datetime import date, time
 from enum import Enum
 from math import isfinite
-from typing import Any
+from typing import Any, NoReturn
 
 # Of what `to_json` writes. Newer versions of the library read what older ones have written.
 VERSION = 1
 _VERSION_KEY = "version"
+
+
+class Live:
+    """What reads from elsewhere while it lives: a copy would be a second holder of the same.
+
+    The end of either would then be the end of both, as when a copy is collected.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__}: what is being read cannot be copied, pickled or stored; its "
+            "events and its response can"
+        )
 
 
 def plain(value: Any) -> Any:

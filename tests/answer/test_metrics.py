@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steer_llm_sdk.answer.metrics import StreamMetrics, delta_content
+from steer_llm_sdk.answer.intake import Intake
+from steer_llm_sdk.answer.metrics import Measuring, StreamMetrics, delta_content
 from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.responses import StreamingResponse
 from support.events import BEGAN, delta
 
 
@@ -82,6 +84,16 @@ def test_what_is_not_known_is_none() -> None:
     assert nothing.pop("chunks") == nothing.pop("stalls") == nothing.pop("stall_ms") == 0
     assert nothing.pop("queued_ms") == 0
     assert set(nothing.values()) == {None}
+
+
+def test_the_waits_of_all_attempts_for_their_turn_are_added_up() -> None:
+    response = StreamingResponse()
+    measuring = Measuring(Intake(response, wall_offset=0), response, BEGAN)
+
+    measuring.note_queued(0.5)
+    measuring.note_queued(0.25)
+
+    assert response.metrics["queued_ms"] == 750
 
 
 def test_one_delta_has_no_gaps_and_no_rate_of_decoding() -> None:

@@ -1,11 +1,21 @@
-"""What comes through a processor when the stream is stopped from within it."""
+"""What comes through a processor: in the order of a stream, and when it is stopped from within."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from steer_llm_sdk import SteerLLMClient
-from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.events import (
+    StreamCompleteEvent,
+    StreamDeltaEvent,
+    StreamEvent,
+    StreamStartEvent,
+    StreamUsageEvent,
+)
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.processor import EventProcessor, EventTransformer
 from steer_llm_sdk.streaming.stream import EventStream
@@ -80,3 +90,75 @@ async def test_of_two_events_that_were_made_of_one_the_second_does_not_outlive_a
                 stream.cancel("enough")
 
     assert seen == ["a"]
+
+
+class Made(EventTransformer):
+    """Makes of each event what a table says: the types of other events, beside it or in its place.
+
+    Args:
+        table: What is made, by the event's type.
+    """
+
+    _KINDS: Mapping[str, type[StreamEvent]] = {
+        "start": StreamStartEvent,
+        "delta": StreamDeltaEvent,
+        "usage": StreamUsageEvent,
+        "complete": StreamCompleteEvent,
+    }
+
+    def __init__(self, table: Mapping[str, Sequence[str]], *, waits: bool) -> None:
+        self._table = table
+        self._waits = waits
+
+    async def _later(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        await asyncio.sleep(0)
+        return events
+
+    def transform(self, event: StreamEvent) -> Any:
+        made: list[StreamEvent] = [
+            event if kind == event.type else self._make(kind)
+            for kind in self._table.get(event.type, [event.type])
+        ]
+        return self._later(made) if self._waits else made
+
+    def _make(self, kind: str) -> StreamEvent:
+        made = self._KINDS[kind]()
+        if isinstance(made, StreamDeltaEvent):
+            made.delta = "made"
+        return made
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["plain", "async"])
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"start": ["start", "start"]}, "start delta delta usage complete"),
+        ({"usage": ["usage", "usage"]}, "start delta delta usage complete"),
+        ({"complete": ["complete", "complete"]}, "start delta delta usage complete"),
+        ({"delta": ["start", "delta"]}, "start delta delta usage complete"),
+        ({"delta": ["start"]}, "start usage complete"),
+        ({"usage": ["start", "usage"]}, "start delta delta usage complete"),
+        ({"usage": ["usage", "delta"]}, "start delta delta usage complete"),
+        ({"complete": ["delta", "complete"]}, "start delta delta usage complete"),
+        ({"start": ["start", "complete"]}, "start delta delta usage complete"),
+        ({"delta": ["delta", "usage"]}, "start delta delta usage complete"),
+        ({"start": ["delta", "start"]}, "delta delta delta usage complete"),
+        ({"start": [], "usage": ["start", "usage"]}, "delta delta usage complete"),
+        ({"start": [], "delta": ["start"]}, "start usage complete"),
+        ({"usage": ["delta", "usage"]}, "start delta delta delta usage complete"),
+        ({"usage": ["complete"]}, "start delta delta complete"),
+    ],
+    ids=str,
+)
+async def test_whatever_a_transformer_makes_comes_in_the_order_of_a_stream(
+    table: Mapping[str, Sequence[str]], expected: str, *, waits: bool
+) -> None:
+    client = SteerLLMClient("test", transport=ScriptedProvider(Script(["a", "b"])))
+    processor = EventProcessor(transformers=[Made(table, waits=waits)])
+    options = StreamingOptions(event_processor=processor)
+
+    async with client.stream_events("?", "gpt-4o", streaming_options=options) as stream:
+        events: list[StreamEvent] = [event async for event in stream]
+
+    assert " ".join(event.type for event in events) == expected
+    assert [event.sequence for event in events] == list(range(len(events)))

@@ -13,6 +13,7 @@ from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.stored import Live
 
 
 class Desks(Protocol):
@@ -27,7 +28,7 @@ class Desks(Protocol):
         ...
 
 
-class Attached:
+class Attached(Live):
     """The events of a stream that a journal holds: those that were, then those that come.
 
     ::

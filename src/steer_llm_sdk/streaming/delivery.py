@@ -70,7 +70,7 @@ class Delivery:
     def drop(self) -> None:
         """The stream was stopped: forget the deltas that are on their way through the processor."""
         self._batch = iter(())
-        if self._source == _DELTA and not self._has_released:
+        if self._source == _DELTA:
             self._owed.cancel()
 
     async def _settle(self) -> list[StreamEvent]:

@@ -31,6 +31,7 @@ from typing import Any, Literal, Self, TypeAlias, get_args
 from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.text import TextPieces
+from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import Owner
 
 Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "coalesce"]
@@ -38,7 +39,7 @@ Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "coalesce"]
 DEFAULT_MAXSIZE = 256
 
 
-class Observer:
+class Observer(Live):
     """One more async iterator of a stream's events. It ends after the terminal event.
 
     Args:

@@ -38,6 +38,7 @@ from steer_llm_sdk.models.ports import ProcessorStream
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.leaving import Leaving
@@ -76,7 +77,7 @@ _FOLLOWS: Mapping[State, frozenset[State]] = {
 _RUNNING = State.RUNNING  # looked up for each event: an enum's own attribute is slow on 3.11
 
 
-class EventStream(Generic[Answer]):
+class EventStream(Live, Generic[Answer]):
     """The events of one stream.
 
     ::

@@ -10,11 +10,12 @@ from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
+from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.structured import ItemStream
 
 
-class _View(Generic[Answer]):
+class _View(Live, Generic[Answer]):
     """What is made of a stream's events for one purpose."""
 
     def __init__(self, events: EventStream[Answer]) -> None:

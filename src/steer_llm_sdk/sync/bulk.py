@@ -16,6 +16,7 @@ from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog
 from steer_llm_sdk.progress import ProgressBar
+from steer_llm_sdk.stored import Live
 from steer_llm_sdk.sync.callbacks import outcome
 from steer_llm_sdk.sync.feed import Feed
 from steer_llm_sdk.sync.thread import LoopThread
@@ -159,7 +160,7 @@ class ManyPrompts:
         )
 
 
-class SyncResultStream(Generic[Answer]):
+class SyncResultStream(Live, Generic[Answer]):
     """The results of many prompts, as they finish, for a plain ``for`` loop. Use it in a ``with``.
 
     Args:

@@ -12,6 +12,7 @@ from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
+from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import tell_exhausted
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.structured.parser import JSONEvent
@@ -31,7 +32,7 @@ class AsyncStream(Source[_Item_co], Protocol[_Item_co]):
         ...
 
 
-class SyncIterator(Generic[_Item]):
+class SyncIterator(Live, Generic[_Item]):
     """What an asynchronous source gives, for a plain ``for`` loop. Use it in a ``with``.
 
     Args:

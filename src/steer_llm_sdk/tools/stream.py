@@ -15,6 +15,7 @@ from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.sinks.runs import RunAccount
+from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.manager import EventManager, Stoppable
 from steer_llm_sdk.streaming.ownership import Owner
 from steer_llm_sdk.streaming.stream import EventStream
@@ -25,7 +26,7 @@ from steer_llm_sdk.tools.run import Run
 OpenTurn: TypeAlias = Callable[[Plan, EventManager | None], EventStream]
 
 
-class RunStream(Generic[Answer]):
+class RunStream(Live, Generic[Answer]):
     """The events of a run: of each turn its start, its deltas, its usage and its terminal event.
 
     ::
