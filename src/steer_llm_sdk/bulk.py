@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, Unpack, overload
 
 from steer_llm_sdk.calls import CallKeywords, ItemKeywords
-from steer_llm_sdk.checks import POSITIVE
+from steer_llm_sdk.checks import POSITIVE, refuse_yielding
 from steer_llm_sdk.engine.counting import count_exactly
 from steer_llm_sdk.engine.encodings import estimate_prompt
 from steer_llm_sdk.errors import ConfigurationError, SteerError, StreamCancelledError
@@ -26,7 +26,7 @@ from steer_llm_sdk.models.bulk import OnProgress, Progress, PromptResult, TokenC
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
+from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code, to_await
 from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.progress import ProgressBar
 from steer_llm_sdk.stored import Live
@@ -223,6 +223,7 @@ class _Work:
             raise ConfigurationError(
                 f'on_progress: expected a function or "bar", found {on_progress!r:.80}'
             )
+        refuse_yielding("on_progress", self._on_progress)
         self._prompts = _numbered(prompts)
         self._turn = asyncio.Lock()  # of whoever takes the next prompt
         self._ask = ask
@@ -310,12 +311,12 @@ class _Work:
         if self._on_progress is None:
             return
         try:
-            noted = self._on_progress(self.progress)
+            awaited = to_await(self._on_progress(self.progress))
         except USER_ERRORS as error:
             self._faults.report("callback", self._on_progress, "the prompts go on", error)
             return
-        if hasattr(noted, "__await__"):
-            _, raised = await await_user_code(noted)
+        if awaited is not None:
+            _, raised = await await_user_code(awaited)
             if raised is not None:
                 self._faults.report("callback", self._on_progress, "the prompts go on", raised)
 

@@ -131,6 +131,36 @@ def listed(what: str, given: Any) -> Iterable[Any]:
     return given
 
 
+def refuse_yielding(what: str, function: object) -> None:
+    """Refuse a generator function where one is called for what it does: it would never run.
+
+    Raises:
+        ConfigurationError: It is one, plain or asynchronous.
+    """
+    from inspect import isasyncgenfunction, isgeneratorfunction
+
+    inner: Any = unwrapped(function)
+    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is called
+    if any(map(isgeneratorfunction, (inner, called))):
+        kind = "generator function"
+    elif any(map(isasyncgenfunction, (inner, called))):
+        kind = "asynchronous generator function"
+    else:
+        return
+    name = getattr(inner, "__qualname__", None) or repr(inner)
+    raise ConfigurationError(
+        f"{what}: expected a function, found the {kind} {name}: what it does would never be done; "
+        "yield nothing in it"
+    )
+
+
+def unwrapped(function: object) -> object:
+    """Find what is called in the end: within a `functools.partial`, its function."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def refuse_unknown(
     given: Iterable[str],
     known: Collection[str],

@@ -23,7 +23,7 @@ TIMEOUTS = (
     "retry_budget",
 )
 AMOUNTS = ("max_retry_wait", "exit_grace", "slow_callback_warning_ms")
-COUNTS = ("max_retries", "max_frame_bytes", "max_error_body_bytes")
+COUNTS = ("max_retries", "max_error_body_bytes")
 FLAGS = ("raise_callback_errors", "json_extract", "validate_schema", "include_usage")
 
 
@@ -56,6 +56,12 @@ def test_a_time_limit_may_be_a_number_or_none(name: str, value: Any) -> None:
 def test_an_amount_is_finite_and_not_below_zero(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{name}: expected a finite number of at least 0"):
         StreamingOptions(**{name: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, "5", None, True, 1e5])
+def test_a_frame_may_have_at_least_one_byte(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="max_frame_bytes: expected a whole number above"):
+        StreamingOptions(max_frame_bytes=value)
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -95,6 +95,13 @@ def test_a_name_without_a_model_is_none() -> None:
         resolve_model("")
 
 
+@pytest.mark.parametrize("model", ["gpt-4o\n", " gpt-4o", "openai:gpt-4o ", "\t"])
+@pytest.mark.parametrize("provider", [None, "openai"])
+def test_a_name_has_no_white_space_around_it(model: str, provider: str | None) -> None:
+    with pytest.raises(UnknownModelError, match="without white space around it, found '"):
+        resolve_model(model, provider)
+
+
 def test_an_unknown_provider_is_told_the_nearest() -> None:
     with pytest.raises(UnknownProviderError, match="did you mean 'anthropic'"):
         resolve_model("claude-x", "antropic")

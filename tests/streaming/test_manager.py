@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -520,11 +520,3 @@ async def test_a_delta_of_none_says_nothing() -> None:
     await EventManager(on_delta=on_delta).emit_delta(None)
 
     assert [(event.kind, event.get_text()) for event in heard] == [("text", "")]
-
-
-def test_an_asynchronous_generator_is_no_callback() -> None:
-    async def yields(event: StreamEvent) -> AsyncIterator[StreamEvent]:
-        yield event
-
-    with pytest.raises(ConfigurationError, match="on_delta: expected a function"):
-        EventManager(on_delta=yields)

@@ -56,7 +56,7 @@ _KINDS: Mapping[str, Kind] = {
     "record": PATH.or_none(),
     "record_raw": FLAG,
     "record_body": FLAG,
-    "max_frame_bytes": COUNT,
+    "max_frame_bytes": POSITIVE,
     "max_error_body_bytes": COUNT,
 }
 

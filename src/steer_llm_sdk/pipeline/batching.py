@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from steer_llm_sdk.checks import refuse_yielding
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
+from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code, to_await
 from steer_llm_sdk.tasks import start_task
 
 BatchHandler = Callable[[list[StreamEvent]], Any]
@@ -47,6 +48,7 @@ class BatchOptions:
             raise ConfigurationError(
                 f"batch_handler: expected something to call with each batch, found {self.handler!r}"
             )
+        refuse_yielding("batch_handler", self.handler)
         counts = {"batch_size": self.size, "max_waiting_batches": self.max_waiting}
         for name, value in counts.items():
             if type(value) is not int or value < 1:
@@ -208,12 +210,12 @@ class Batcher:
     async def _hand_over(self, batch: list[StreamEvent]) -> None:
         handler = self._options.handler
         try:
-            result = handler(batch)
+            awaited = to_await(handler(batch))
         except USER_ERRORS as error:
             self._report(error)
             return
-        if isinstance(result, Awaitable):
-            _, raised = await await_user_code(result)
+        if awaited is not None:
+            _, raised = await await_user_code(awaited)
             if raised is not None:
                 self._report(raised)
 

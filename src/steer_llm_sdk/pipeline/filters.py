@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 
-from steer_llm_sdk.checks import listed
+from steer_llm_sdk.checks import listed, refuse_yielding, unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
@@ -85,10 +85,15 @@ class PredicateFilter(EventFilter):
         predicate: A plain function of the event.
 
     Raises:
-        ConfigurationError: It is a coroutine function: its result would always be true.
+        ConfigurationError: It cannot be called, or is a coroutine function or yields: what that
+            returns would always be true.
     """
 
     def __init__(self, predicate: Callable[[StreamEvent], object]) -> None:
+        if not callable(predicate):
+            raise ConfigurationError(
+                f"predicate: expected a function of the event, found {predicate!r}"
+            )
         refuse_coroutine("predicate", predicate)
         self._predicate = predicate
         self._errors = UserErrorLog()
@@ -164,17 +169,15 @@ def is_kept(what: str, answer: object) -> bool:
 
 
 def refuse_coroutine(what: str, function: Callable[..., object]) -> None:
-    """Refuse a coroutine function where a plain one is called.
+    """Refuse a coroutine function, and one that yields, where a plain one is called.
 
     Raises:
         ConfigurationError: It is one.
     """
-    from functools import partial
     from inspect import iscoroutinefunction
 
-    inner: object = function
-    while isinstance(inner, partial):
-        inner = inner.func
+    refuse_yielding(what, function)
+    inner = unwrapped(function)
     called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is called
     if iscoroutinefunction(inner) or iscoroutinefunction(called):
         raise ConfigurationError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 _logger = logging.getLogger("steer_llm_sdk.streaming")
@@ -68,6 +69,22 @@ class UserErrorLog:
                 "is a return missing?",
                 _name(self._silent),
             )
+
+
+def to_await(result: object) -> Awaitable[Any] | None:
+    """Find what is to be awaited of what user code returned; None where it is done.
+
+    Raises:
+        TypeError: It is a generator, whose code nobody would run.
+    """
+    if hasattr(result, "__await__"):
+        return result  # type: ignore[no-any-return]  # the check is too narrow for mypy
+    if isinstance(result, GeneratorType | AsyncGeneratorType):
+        raise TypeError(
+            f"expected a result, or something to await; found {type(result).__name__}, of which "
+            "nothing would ever run"
+        )
+    return None
 
 
 async def await_user_code(awaitable: Awaitable[Any]) -> tuple[Any, BaseException | None]:

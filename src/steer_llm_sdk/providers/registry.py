@@ -232,6 +232,10 @@ def resolve_model(
     """
     if not model:
         raise UnknownModelError("model: expected a name such as 'openai:gpt-4o-mini', found ''")
+    if model != model.strip():  # as of a line of a file
+        raise UnknownModelError(
+            f"model: expected a name without white space around it, found {model!r}"
+        )
     if provider is not None:
         if provider not in known_names:
             raise _unknown_provider(provider, known_names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from steer_llm_sdk.checks import refuse_yielding
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
@@ -96,6 +97,7 @@ def _refuse_coroutines(where: str, sink: object) -> None:
     from inspect import iscoroutinefunction
 
     for name in (*_NEEDED, "event", "flush", "close"):
+        refuse_yielding(f"{where}.{name}", getattr(sink, name, None))
         if iscoroutinefunction(getattr(sink, name, None)):
             raise ConfigurationError(
                 f"{where}: expected {name} to be a plain method, since it is called in a thread "

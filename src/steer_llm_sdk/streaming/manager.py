@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from typing import Any, Protocol
 
 from steer_llm_sdk._version import __version__
+from steer_llm_sdk.checks import refuse_yielding
 from steer_llm_sdk.errors import CallbackError, ConfigurationError
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
@@ -32,7 +33,12 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code
+from steer_llm_sdk.pipeline.user_errors import (
+    USER_ERRORS,
+    UserErrorLog,
+    await_user_code,
+    to_await,
+)
 from steer_llm_sdk.streaming.legacy import adapt_callback
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -120,11 +126,7 @@ class EventManager:
             raise ConfigurationError(
                 f"on_{kind}: expected something to call, found {type(callback).__name__}"
             )
-        if inspect.isasyncgenfunction(callback):
-            raise ConfigurationError(
-                f"on_{kind}: expected a function, found the asynchronous generator function "
-                f"{_name(callback)}: it would never run; await in it, and yield nothing"
-            )
+        refuse_yielding(f"on_{kind}", callback)
         self._of_kind(kind).append((callback, adapt_callback(callback, kind)))
         self._refresh(kind)
 
@@ -188,8 +190,8 @@ class EventManager:
                     blocked = clock() - before
                     if blocked > slow_seconds:
                         self._warn_of_slow(listener, event, blocked)
-                    if result is not None and hasattr(result, "__await__"):
-                        await result
+                    if result is not None and (awaited := to_await(result)) is not None:
+                        await awaited
                 except asyncio.CancelledError as error:
                     if _is_being_cancelled():
                         raise
@@ -215,14 +217,15 @@ class EventManager:
             before = time.perf_counter()
             try:
                 result = listener(event)
+                awaited = None if result is None else to_await(result)
             except USER_ERRORS as error:
                 self._report(listener, event, error)
                 continue
             blocked = time.perf_counter() - before
             if blocked > self._slow_seconds:
                 self._warn_of_slow(listener, event, blocked)
-            if result is not None and hasattr(result, "__await__"):
-                yield self._run(listener, event, result)
+            if awaited is not None:
+                yield self._run(listener, event, awaited)
 
     async def _run(
         self, listener: Listener, event: StreamEvent, begun: Awaitable[Any] | None
@@ -321,11 +324,12 @@ class EventManager:
         for listener, _ in self._registered[kind]:
             try:
                 result = listener(data)
+                awaited = None if result is None else to_await(result)
             except USER_ERRORS as error:
                 self._report(listener, data, error)
                 continue
-            if result is not None and hasattr(result, "__await__"):
-                _, raised = await await_user_code(result)
+            if awaited is not None:
+                _, raised = await await_user_code(awaited)
                 if raised is not None:
                     self._report(listener, data, raised)
         return data

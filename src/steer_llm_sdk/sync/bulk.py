@@ -9,12 +9,13 @@ from typing import Any, Generic, Protocol, Self, Unpack, overload
 
 from steer_llm_sdk.bulk import DEFAULT_CONCURRENCY, Prompts, ResultStream
 from steer_llm_sdk.calls import CallKeywords, ItemKeywords
+from steer_llm_sdk.checks import refuse_yielding
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.bulk import OnProgress, Progress, PromptResult, TokenCount
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog
+from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, to_await
 from steer_llm_sdk.progress import ProgressBar
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.sync.callbacks import outcome
@@ -190,6 +191,7 @@ class SyncResultStream(Live, Generic[Answer]):
             raise ConfigurationError(
                 f'on_progress: expected a function or "bar", found {on_progress!r:.80}'
             )
+        refuse_yielding("on_progress", self._on_progress)
 
     def cancel(self, reason: str = "the prompts were cancelled") -> None:
         """End all that is being asked. From any thread."""
@@ -233,9 +235,9 @@ class SyncResultStream(Live, Generic[Answer]):
             return
         error: BaseException | None = None
         try:
-            noted = self._on_progress(progress)
-            if hasattr(noted, "__await__"):
-                error = self._thread.run(outcome(noted))
+            awaited = to_await(self._on_progress(progress))
+            if awaited is not None:
+                error = self._thread.run(outcome(awaited))
         except USER_ERRORS as raised:
             error = raised
         if error is not None:

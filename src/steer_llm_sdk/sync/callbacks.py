@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from steer_llm_sdk.errors import CallbackError, SteerError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.pipeline.user_errors import to_await
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.sync.thread import Work
 
@@ -40,8 +41,8 @@ class BlockingManager(EventManager):
         for listener, _ in self._listeners[event.type]:
             try:
                 result = listener(event)
-                if result is not None and hasattr(result, "__await__"):
-                    self._wait_for(result)
+                if result is not None and (awaited := to_await(result)) is not None:
+                    self._wait_for(awaited)
             # A cancellation too: this thread runs no task that could be meant by it.
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - foreign code
                 self._report(listener, event, error)
