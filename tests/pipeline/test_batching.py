@@ -86,7 +86,11 @@ async def test_a_batch_is_handed_over_when_its_time_is_up() -> None:
     processor = BatchedEventProcessor(batch_timeout_ms=1, batch_handler=lambda _: handed.set())
     await feed(processor.open_stream(), delta())
 
+    (batcher,) = processor._pending
     await asyncio.wait_for(handed.wait(), 5)
+    assert batcher._task is not None
+    await asyncio.wait((batcher._task,))
+
     assert processor._pending == set()
 
 

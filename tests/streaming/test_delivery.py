@@ -162,3 +162,15 @@ async def test_whatever_a_transformer_makes_comes_in_the_order_of_a_stream(
 
     assert " ".join(event.type for event in events) == expected
     assert [event.sequence for event in events] == list(range(len(events)))
+
+
+async def test_what_may_not_follow_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    client = SteerLLMClient("test", transport=ScriptedProvider(Script(["a", "b"])))
+    processor = EventProcessor(transformers=[Made({"delta": ["start", "delta"]}, waits=False)])
+
+    options = StreamingOptions(event_processor=processor)
+    await client.generate("?", "gpt-4o", streaming_options=options)
+
+    assert [record.message for record in caplog.records] == [
+        "a transformer made a start event where none may follow; it is dropped"
+    ]
