@@ -67,8 +67,13 @@ YIELDING: list[Any] = [
     partial(partial(asynchronous, 1), 2),
 ]
 
+
+def manage(name: str, callback: Any) -> EventManager:
+    return EventManager(**{name: callback})
+
+
 PLACES: dict[str, Callable[[Any], Any]] = {
-    **{f"on_{kind}": lambda given, k=kind: EventManager(**{f"on_{k}": given}) for kind in KINDS},
+    **{f"on_{kind}": partial(manage, f"on_{kind}") for kind in KINDS},
     "predicate": PredicateFilter,
     "should_process": lambda given: EventProcessor([Filter(given)]),
     "should_process of a composite": lambda given: CompositeFilter([Filter(given)]),

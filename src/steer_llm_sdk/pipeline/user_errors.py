@@ -78,7 +78,7 @@ def to_await(result: object) -> Awaitable[Any] | None:
         TypeError: It is a generator, whose code nobody would run.
     """
     if hasattr(result, "__await__"):
-        return result  # type: ignore[no-any-return]  # the check is too narrow for mypy
+        return result
     if isinstance(result, GeneratorType | AsyncGeneratorType):
         raise TypeError(
             f"expected a result, or something to await; found {type(result).__name__}, of which "
