@@ -6,7 +6,13 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["support.embedded", "support.steady", "support.frozen", "support.uncounted"]
+pytest_plugins = [
+    "support.embedded",
+    "support.noticing",
+    "support.steady",
+    "support.frozen",
+    "support.uncounted",
+]
 
 # A busy machine is no fault of an example: how long tests may take, the tests of speed say.
 settings.register_profile("steer", deadline=None)

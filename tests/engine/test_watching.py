@@ -329,6 +329,69 @@ async def test_an_anext_that_is_given_up_while_notices_are_awaited_loses_nothing
     assert "notice" in summary.kinds
 
 
+@pytest.mark.parametrize("is_redacted", [False, True])
+@pytest.mark.parametrize("budget", [None, 60])
+async def test_no_notice_follows_the_terminal_event(
+    budget: int | None, *, is_redacted: bool
+) -> None:
+    options = StreamingOptions(
+        notices=True,
+        live_usage=0.5,
+        budget_tokens=budget,
+        text_transformers=[RedactTransformer(["nothing"])] if is_redacted else [],
+    )
+    clock = ManualClock()
+    stream = client_of(Script(WORDS), clock=clock).stream_events(
+        "Hi", MODEL, streaming_options=options
+    )
+    pump = await stream._open_pump()
+    events: list[StreamEvent] = []
+    while (batch := await pump.next_batch()) is not None:
+        for event in batch:
+            events.append(event)
+            if event.type in {"usage", "complete", "error"}:
+                clock.jump(1.0)  # something would be due
+
+    assert notices_in(events) == []
+    assert events[-1].type == ("complete" if budget is None else "error")
+
+
+async def test_a_call_from_a_callback_with_notices_is_told_not_hung() -> None:
+    told: list[str] = []
+    provider = ScriptedProvider("a")
+    async with SteerLLMClient("k", transport=provider, max_streams=1) as client:
+
+        async def ask_again(_event: object) -> None:
+            try:
+                await client.generate("Hi", MODEL, streaming_options=NOTICES)
+            except ConfigurationError as error:
+                told.append(str(error))
+
+        await client.stream_with_usage("Hi", MODEL, streaming_options=NOTICES, on_delta=ask_again)
+
+    assert "would wait for itself" in told[0]
+
+
+@pytest.mark.parametrize("rounds", range(2, 7))
+async def test_a_wait_with_notices_that_is_given_up_soon_gets_on_all_the_same(rounds: int) -> None:
+    clock = ManualClock()
+    client = client_of(Script(["a", "b", "c"]), clock=clock)
+    stream = client.stream_events("Hi", MODEL, streaming_options=NOTICES)
+    events: list[StreamEvent] = []
+    for _ in range(1_000):
+        task = asyncio.ensure_future(anext(stream))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait((task,))
+        if not task.cancelled():
+            events.append(task.result())
+            if events[-1].type == "complete":
+                break
+
+    assert check_stream(events).text == "abc"
+
+
 async def test_an_observer_is_told_each_notice_for_itself() -> None:
     answers = [HTTPError(503, headers={"retry-after": "0"})] * 2 + [Script(["a"])]
     client = client_of(*answers)

@@ -73,7 +73,8 @@ class Underway(Generic[_Result]):
         task = self._task
         if task is None:
             raise AssertionError("nothing was begun")
-        await asyncio.wait((task, other), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():  # or else whoever gives up after a moment would never get its result
+            await asyncio.wait((task, other), return_when=asyncio.FIRST_COMPLETED)
         return task.done()
 
     def cancel(self) -> None:

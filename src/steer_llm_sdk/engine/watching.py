@@ -77,6 +77,8 @@ class WatchedPump(Pump):
         super().stop(error)
 
     async def _next_watched(self) -> Events | None:
+        if self.is_over:
+            return await super().next_batch()
         now = self._clock.monotonic()
         self._note_due(now)
         if self._notices.waiting:
@@ -97,6 +99,7 @@ class WatchedPump(Pump):
         if self.step is Step.READ:
             self._underway.begin(self._read())
         elif self.step is Step.OPEN:
+            self._turn.begin(self._attempts.target)
             self._underway.begin(self._send_request())
 
     def _aside(self, work: Coroutine[Any, Any, Events]) -> Awaitable[Events]:
@@ -147,9 +150,9 @@ class WatchedPump(Pump):
         self._notices.note_due(now, intake.chunks + intake.fragments, self._count)
 
     def _given(self) -> Iterator[StreamEvent]:
-        """The notices that wait, made as they are asked for."""
+        """The notices that wait, made as they are asked for; none after the terminal event."""
         waiting = self._notices.waiting
-        while waiting:
+        while waiting and not self.is_over:
             yield self._intake.notice(waiting.pop(0), self._clock.monotonic())
 
     def _watched(self, batch: Events) -> Iterator[StreamEvent]:

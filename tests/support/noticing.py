@@ -1,0 +1,46 @@
+"""The whole suite with notices on: ``STEER_NOTICES=1 pytest …``.
+
+Every stream then tells of itself, beside what each test is about: no text, no count, no retry and
+no time to the first token may change by it. Tests that count events, whatever they are, are left
+out by name.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from steer_llm_sdk.models.streaming import StreamingOptions
+
+
+def notice_by_default() -> None:
+    """Have `StreamingOptions` ask for notices where nobody says otherwise."""
+    made: Any = StreamingOptions.__init__
+    made = getattr(made, "__wrapped__", made)
+    made.__kwdefaults__ |= {"notices": True, "stall_notice_after": 0.05, "live_usage": 0.05}
+
+
+IS_ON = "STEER_NOTICES" in os.environ
+
+# They say how many events there are, or what a stream without notices is.
+_COUNT_EVENTS = (
+    "test_attempts.py::test_the_time_in_which_a_wait_is_given_up_does_not_count",
+    "test_pump.py::test_the_error_of_an_attempt_is_not_told_of_the_next",
+    "test_stats.py::test_the_blocking_client_counts_too",
+    "test_client.py::test_a_slow_reader_slows_the_reading",
+    "test_fanout.py::test_a_blocking_observer_sets_the_pace",
+    "test_watching.py::",
+)
+
+if IS_ON:
+    notice_by_default()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what counts events."""
+    left_out = pytest.mark.skip(reason="it counts events, and notices are among them")
+    for item in items if IS_ON else ():
+        if any(name in item.nodeid for name in _COUNT_EVENTS):
+            item.add_marker(left_out)
