@@ -40,6 +40,7 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
     404: NotFoundError,
     408: ServerError,
     409: ServerError,
+    425: ServerError,
     413: InvalidRequestError,
     422: InvalidRequestError,
     429: RateLimitError,
@@ -51,7 +52,9 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
 _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (
         re.compile(
-            r"context[ _](?:length|window|size|limit)|maximum context|prompt is too long|"
+            r"context[ _]?(?:length|window|size|limit)|maximum context|maximum prompt length|"
+            r"(?:prompt|input) is too long|exceeded model token limit|range of input length|"
+            r"`inputs` tokens \+ `max_new_tokens`|"
             r"input token count.*exceeds|too many (?:input )?tokens|"
             r"exceeds? the (?:available )?context",
             re.IGNORECASE,
@@ -63,14 +66,18 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
             r"insufficient[ _](?:quota|balance|credits?|funds)|credit balance is too low|"
             r"exceeded your current quota|billing|payment required|spending limit|"
             r"balance is insufficient|余额不足|欠费|"
-            r"(?:hourly|daily|weekly|monthly|session) (?:usage )?limit",
+            r"(?:hourly|daily|weekly|monthly|session) (?:usage )?limit|"
+            # What comes back tomorrow does not come back while anyone waits; where it comes back
+            # earlier, the server says when.
+            r"(?:tokens?|requests?|calls|models)(?:[ -]per[ -]| / )(?:day|month)(?!.*again in)",
             re.IGNORECASE,
         ),
         QuotaExceededError,
     ),
     (
         re.compile(
-            r"content[ _](?:management[ _]policy|filter|policy)|safety system", re.IGNORECASE
+            r"content[ _]?(?:management[ _]policy|filter|policy)|safety system|input was flagged",
+            re.IGNORECASE,
         ),
         ContentFilterError,
     ),

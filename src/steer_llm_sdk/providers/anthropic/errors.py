@@ -69,7 +69,9 @@ CAUSES: Mapping[str, type[ProviderError]] = {
 _CODES: Mapping[str, type[ProviderError]] = {**KNOWN_CODES, **ERROR_CODES}
 
 # Limits of money, where a server says them in words only.
-_SPENT = re.compile(r"spend(?:ing)? limit|specified API usage limits", re.IGNORECASE)
+_SPENT = re.compile(
+    r"spend(?:ing)? limit|specified API usage limits|extra usage is required", re.IGNORECASE
+)
 
 
 def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
