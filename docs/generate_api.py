@@ -171,6 +171,7 @@ PAGES = {
             Part("", ("ProviderSettings",)),
             Part("", ("StreamingResponse", "EventStream"), is_made_for_users=False),
             Part("rates", ("RateLimit", "Quota"), is_made_for_users=False),
+            Part("models.listing", ("ModelInfo",), is_made_for_users=False),
             Part("tools.client", ("RunKeywords",), is_made_for_users=False),
             Part("", ("RunResult",), is_made_for_users=False),
             Part("tools", ("RunStream",), is_made_for_users=False),

@@ -78,6 +78,7 @@ PUBLIC = {
         "StreamStartEvent",
         "StreamUsageEvent",
     },
+    "steer_llm_sdk.models.listing": {"ModelInfo"},
     "steer_llm_sdk.models.streaming": {"StreamingOptions"},
     "steer_llm_sdk.streaming.processor": {
         "BatchedEventProcessor",

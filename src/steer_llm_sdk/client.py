@@ -18,6 +18,7 @@ from steer_llm_sdk.calls import (
     Planner,
     place_in_client,
 )
+from steer_llm_sdk.catalog import ModelLists
 from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice, with_hints
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
@@ -52,7 +53,7 @@ from steer_llm_sdk.transport.base import Transport
 
 @with_advice(place_in_client)
 @with_hints(METHODS)
-class SteerLLMClient(ManyPrompts, ToolRuns):
+class SteerLLMClient(ManyPrompts, ModelLists, ToolRuns):
     """Streams from language models, whoever serves them, as typed events.
 
     A client may be made outside of an event loop, and used from several loops one after another. It

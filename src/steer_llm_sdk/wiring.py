@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from steer_llm_sdk.calls import CallKeywords
+from steer_llm_sdk.calls import CallKeywords, Planner
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.threads import ToolThreads
@@ -18,6 +18,7 @@ from steer_llm_sdk.streaming.stream import EventStream
 class Wired(Protocol):
     """A client, as its own methods see it."""
 
+    _planner: Planner
     _clock: Clock
     _tool_threads: ToolThreads
     _sinks: SinkFeed

@@ -402,6 +402,27 @@ async def test_streams_wait_for_their_turn_and_tell_how_long(where: dict[str, An
     assert second.metrics["queued_ms"] == pytest.approx(first.metrics["duration_ms"])
 
 
+async def test_streams_that_wait_set_no_timer_and_wake_nobody() -> None:
+    clock = CountingClock()
+    provider = ScriptedProvider(Script(["a"], faults=[Stall(1)]), Script(["b"]), clock=clock)
+    options = StreamingOptions(queue_timeout=None)
+    async with client_of(provider, clock, max_streams=1) as client:
+        held = client.stream_events("Hi", "gpt-4o")
+        await anext(held)
+        await anext(held)
+        set_before = clock.timers
+        waiting = [
+            asyncio.ensure_future(client.generate("Hi", "gpt-4o", streaming_options=options))
+            for _ in range(300)
+        ]
+        await settled()
+
+        assert clock.timers == set_before
+        assert not any(task.done() for task in waiting)
+        await held.aclose()
+        assert {(await task).get_text() for task in waiting} == {"b"}
+
+
 async def test_a_generation_within_the_loop_of_a_stream_is_told_not_hung() -> None:
     clock = ManualClock()
     async with client_of(ScriptedProvider("a", "b"), clock, max_streams=1) as client:

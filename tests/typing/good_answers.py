@@ -109,6 +109,8 @@ async def many(client: SteerLLMClient) -> None:
             print(result.index + 1, result.response, result.error)
     count = await client.count_tokens("Hello", "m", exact=True, tools=[get_weather])
     print(int(count) + count.tokens, count.confidence / 2)
+    listed = await client.models("openai", api_key="key")
+    print([info.model.upper() for info in listed if (info.context_window or 0) > 1000])
 
 
 async def runs(client: SteerLLMClient) -> None:

@@ -1,10 +1,12 @@
 """Whether a call can be made: arguments are read, checked, and made into a plan.
 
 Everything that can be refused before a stream begins is refused here. `keywords` and `arguments`
-have what a call takes, `places` where a wrong keyword belongs, `planner` makes plans.
+have what a call takes, `places` where a wrong keyword belongs, `planner` makes plans, `embedded`
+has the model of this machine.
 """
 
 from steer_llm_sdk.calls.arguments import UNKNOWN, CallArguments
+from steer_llm_sdk.calls.embedded import embedded_models
 from steer_llm_sdk.calls.keywords import CallKeywords, ItemKeywords
 from steer_llm_sdk.calls.places import METHODS, place_in_call, place_in_client
 from steer_llm_sdk.calls.planner import Planner
@@ -16,6 +18,7 @@ __all__ = [
     "CallKeywords",
     "ItemKeywords",
     "Planner",
+    "embedded_models",
     "place_in_call",
     "place_in_client",
 ]

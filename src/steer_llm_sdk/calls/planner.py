@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from steer_llm_sdk.calls.arguments import CallArguments
 from steer_llm_sdk.calls.certificates import make_verify
+from steer_llm_sdk.calls.embedded import check_embedded, local_finder
 from steer_llm_sdk.calls.keys import KeySource, asking_finder
 from steer_llm_sdk.checks import NAME, SECRET
 from steer_llm_sdk.config import (
@@ -132,6 +133,21 @@ class Planner:
             structured=structured,
         )
 
+    def listing(
+        self, provider: str, api_key: str | Callable[[], Any] | None = None
+    ) -> Target | None:
+        """Make the target that is asked for its models alone; None: they are embedded here.
+
+        Raises:
+            ConfigurationError: It cannot be reached as it was asked for.
+        """
+        NAME.check("provider", provider)
+        provider, _ = resolve_model(_ANY_MODEL, provider, self._names)
+        service = self._service(provider)
+        if service.endpoint is None and service.access is None:
+            return None
+        return self._target(provider, "", ChatRequest("", ()), _Given(provider, service, api_key))
+
     def _fallback(self, model: str, chat: ChatRequest, given: _Given) -> Target:
         """A target that is asked later: all that can be wrong with its request is found now."""
         try:
@@ -182,7 +198,7 @@ class Planner:
         if service.endpoint is None:
             if key is not None:
                 raise ConfigurationError(f"{provider}: the embedded model takes no api_key")
-            return _local_finder(provider, model, service.model_path)
+            return local_finder(provider, model, service.model_path)
         source = key or service.source
         if isinstance(source, KeySource):
             return asking_finder(service.endpoint_with, source, is_later=is_later)
@@ -199,7 +215,7 @@ class Planner:
         """
         service = self._service(target.provider)
         if service.endpoint is None and service.access is None:
-            _check_embedded(target.provider, target.chat.model, service.model_path)
+            check_embedded(target.provider, target.chat.model, service.model_path)
         known = _UNKNOWN if service.endpoint is None else service.endpoint_with(None)
         target.wire.request(target.chat, known)
 
@@ -378,6 +394,8 @@ _SETTINGS_HINTS: Mapping[type, str] = {
 
 _DEFAULTS = StreamingOptions()
 
+_ANY_MODEL = "any"
+
 # Stands for those that are known later: the embedded model's, and what an access finds.
 _UNKNOWN = Endpoint(LOCAL, "http://127.0.0.1")
 
@@ -447,32 +465,3 @@ def _access_finder(access: Access, model: str) -> Callable[[], Awaitable[Endpoin
         return await access.endpoint(model)
 
     return find
-
-
-def _local_finder(
-    provider: str, model: str, model_path: str | None
-) -> Callable[[], Awaitable[Endpoint]]:
-    async def find() -> Endpoint:
-        from steer_llm_sdk.local import local_endpoint
-
-        _check_name(provider, model, model_path)
-        return await local_endpoint(model_path)
-
-    return find
-
-
-def _check_embedded(provider: str, model: str, model_path: str | None) -> None:
-    from steer_llm_sdk.local import check_model
-
-    _check_name(provider, model, model_path)
-    check_model(model_path)
-
-
-def _check_name(provider: str, model: str, model_path: str | None) -> None:
-    from steer_llm_sdk.local import EMBEDDED_MODEL
-
-    if model_path is None and model != EMBEDDED_MODEL:
-        raise ConfigurationError(
-            f"{provider}: the embedded model is called {EMBEDDED_MODEL!r}, found {model!r}; "
-            "another file goes by ProviderSettings(model_path=…)"
-        )

@@ -15,6 +15,7 @@ from steer_llm_sdk.cli import (
     chat,
     compare,
     local,
+    models,
     providers,
     recordings,
     stats,
@@ -91,6 +92,7 @@ def make_parser() -> Parser:
     local.add_commands(commands)
     stats.add_command(commands)
     providers.add_command(commands)
+    models.add_command(commands)
     return parser
 
 

@@ -363,10 +363,9 @@ class Pump:
 
     async def _conclude_slowly(self) -> Events:
         """Conclude where text transformers are asked for what they hold, or usage is estimated."""
-        held: list[StreamEvent] = []
-        for event in await self._text_stage.finish():
+        held = await self._text_stage.finish()
+        for event in held:
             self._intake.adopt(event)
-            held.append(event)
         await self._text_stage.clean_beside(self._intake)
         await self._heads.clean()
         error = self._ending  # it may have been stopped meanwhile

@@ -39,6 +39,10 @@ class AzureChat(OpenAIChat):
         deployment = f"deployments/{quote(chat.model, safe='')}"
         return super().request(chat, _spelled(endpoint, deployment))
 
+    def listing_endpoint(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint that is asked for the list of models, which no deployment has."""
+        return _spelled(endpoint)
+
 
 class AzureResponses(OpenAIResponses):
     """Responses of a deployment."""
@@ -46,6 +50,10 @@ class AzureResponses(OpenAIResponses):
     def request(self, chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         """Build the HTTP request, to the address that Azure has for responses."""
         return super().request(chat, _spelled(endpoint))
+
+    def listing_endpoint(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint that is asked for the list of models."""
+        return _spelled(endpoint)
 
     def resume(
         self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder

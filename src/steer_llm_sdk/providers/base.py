@@ -176,6 +176,10 @@ class WireFormat(ABC):
         """Read the number of tokens out of the answer to `count_request`."""
         return answer.get("input_tokens")
 
+    def listing_endpoint(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint that is asked for the list of models."""
+        return endpoint
+
     def resume(
         self, chat: ChatRequest, endpoint: Endpoint, written: str | None, decoder: Decoder
     ) -> Resumption | None:

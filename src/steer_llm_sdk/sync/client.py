@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
@@ -22,6 +22,7 @@ from steer_llm_sdk.models.callbacks import (
     StartCallback,
     UsageCallback,
 )
+from steer_llm_sdk.models.listing import ModelInfo
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.models.streaming import StreamingOptions
@@ -348,6 +349,16 @@ class SyncSteerLLMClient(ManyPrompts, ToolRuns):
         """Stop the generation of a stream, wherever it runs: see `Journal.stop`."""
         self._journals.add(check_journal(journal))
         return self._thread.run(journal.stop(stream_id, reason))
+
+    def models(
+        self,
+        provider: str,
+        streaming_options: StreamingOptions | None = None,
+        *,
+        api_key: str | Callable[[], Any] | None = None,
+    ) -> list[ModelInfo]:
+        """List the models that a provider offers: see `SteerLLMClient.models`."""
+        return self._thread.run(self._client.models(provider, streaming_options, api_key=api_key))
 
     def close(self, grace: float = 0.0) -> None:
         """End the streams that still run, close the connections, and end the thread.

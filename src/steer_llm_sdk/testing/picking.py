@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from steer_llm_sdk.testing.faults import HTTPError
 from steer_llm_sdk.testing.formats import FORMATS, Format, format_of_path
+from steer_llm_sdk.testing.listing import DEFAULT_MODELS, asks_for_list, plan_list
 from steer_llm_sdk.testing.plan import Exchange, Plan, RecordedRequest
 from steer_llm_sdk.testing.scripts import Answering, Responder, Script, as_script
 
@@ -18,6 +19,7 @@ class ScriptPicker:
         answers: One answer; a list of them, taken in order, of which the last repeats; or a
             function of the request.
         format: The name of a wire format; ``"auto"``: the one that the request's path asks for.
+        models: The models that are listed to whoever asks.
 
     Raises:
         ValueError: The format is not known, or the list is empty.
@@ -28,10 +30,12 @@ class ScriptPicker:
         self,
         answers: Answering,
         format: str = "auto",  # noqa: A002
+        models: Sequence[str] = DEFAULT_MODELS,
     ) -> None:
         if format != "auto" and format not in FORMATS:
             raise ValueError(f"format: expected 'auto' or one of {[*FORMATS]}, found {format!r}")
         self._format = format
+        self._models = models
         self._respond: Responder | None = None
         self._scripts: list[Script] = []
         self._next = 0
@@ -56,6 +60,10 @@ class ScriptPicker:
 
     async def plan(self, request: RecordedRequest) -> Plan:
         """Return the plan for a request: 404 where no format has its path."""
+        if asks_for_list(request):
+            listed = plan_list(await self._script(request), request, self._models)
+            assert listed is not None  # noqa: S101 - it asks for a list
+            return listed
         chosen = self._format_for(request)
         if chosen is None:
             where = f"no wire format has the path {request.path!r}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.errors import ConnectionLostError, ProtocolError, SteerError
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.testing.faults import ErrorInStream, HTTPError, Raise
+from steer_llm_sdk.testing.listing import DEFAULT_MODELS
 from steer_llm_sdk.testing.picking import ScriptPicker
 from steer_llm_sdk.testing.plan import Ending, Fault, Plan, RecordedRequest
 from steer_llm_sdk.testing.rendering import Write, body_writes
@@ -36,6 +37,8 @@ class ScriptedProvider:
             it is the response's own, later an error inside the stream); or a fault.
         format: A wire format's name; ``"auto"``: the one that a request's path asks for.
         clock: The clock for delays.
+        models: The models that are listed to whoever asks; a request for them takes a script of
+            its own, whose faults it meets.
 
     Attributes:
         requests: All requests so far.
@@ -51,10 +54,11 @@ class ScriptedProvider:
         then: SteerError | Fault | int | None = None,
         format: str = "auto",  # noqa: A002 (the word of the documentation)
         clock: Clock | None = None,
+        models: Sequence[str] = DEFAULT_MODELS,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.responses: list[ScriptedResponse] = []
-        self._picker = ScriptPicker(_answering(says, then), format)
+        self._picker = ScriptPicker(_answering(says, then), format, models)
         self._clock = clock or SystemClock()
         self._closed: SteerError | None = None
 

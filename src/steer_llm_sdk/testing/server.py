@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import ssl as tls
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.testing.connection import Connection, Connections
+from steer_llm_sdk.testing.listing import DEFAULT_MODELS
 from steer_llm_sdk.testing.picking import ScriptPicker
 from steer_llm_sdk.testing.plan import Plan, RecordedRequest
 from steer_llm_sdk.testing.scripts import Answering
@@ -49,6 +50,7 @@ class LoopbackServer:
         format: A wire format's name; ``"auto"``: the one that a request's path asks for.
         clock: The clock for delays.
         ssl: A server's TLS context; the URLs are then https.
+        models: The models that are listed to whoever asks, as for a `ScriptedProvider`.
 
     Attributes:
         requests: All requests so far, in the order in which they were read.
@@ -62,10 +64,11 @@ class LoopbackServer:
         format: str = "auto",  # noqa: A002 (the word of the documentation)
         clock: Clock | None = None,
         ssl: tls.SSLContext | None = None,
+        models: Sequence[str] = DEFAULT_MODELS,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.connections = Connections()
-        self._picker = ScriptPicker(answers, format)
+        self._picker = ScriptPicker(answers, format, models)
         self._clock = clock or SystemClock()
         self._ssl = ssl
         self._server: asyncio.Server | None = None
