@@ -491,3 +491,18 @@ def test_a_client_that_is_never_closed_says_nothing_at_exit(
 
     assert ended == Ended(0, "Hello world\n", "")
     assert time.monotonic() - begin < 20
+
+
+@pytest.mark.parametrize("method", ["stream", "stream_events"])
+def test_a_stream_that_is_iterated_after_its_end_gives_nothing_and_says_so(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SyncSteerLLMClient("test", transport=ScriptedProvider("Hello")) as client:
+        stream = getattr(client, method)("Hi", "gpt-4o")
+        assert list(stream)
+        assert not caplog.records
+
+        assert list(stream) == []
+
+    (record,) = caplog.records
+    assert record.message.startswith("a stream is iterated after its end")
