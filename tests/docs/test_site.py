@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -72,3 +77,91 @@ def test_the_first_page_shows_it_moving(site: Path) -> None:
     picture = (site / "terminal.svg").read_text("utf-8")
     assert "animation-delay" in picture
     assert "tokens/s" in picture
+
+
+# --- in a browser, without a network -------------------------------------------------------------
+
+_CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+_SHOWN = ("", "cli/", "mistakes/", "performance/", "architecture/", "providers/", "api/streaming/")
+
+# Opens pages in frames of these widths, and writes down what sticks out of them; what can be
+# scrolled to within its own box is not cut.
+_PROBE = """<!doctype html><title>probe</title><body><script>
+const sees = (node, view) => {
+  for (let at = node.parentElement; at; at = at.parentElement) {
+    const style = view.getComputedStyle(at);
+    if (/auto|scroll/.test(style.overflowX)) return false;
+    if (style.position === "fixed" || style.visibility === "hidden") return false;
+    if (style.opacity === "0") return false;
+  }
+  return true;
+};
+const probe = (path, width) => new Promise(done => {
+  const frame = document.createElement("iframe");
+  frame.width = width; frame.height = 900; frame.src = "/" + path;
+  frame.onload = () => {
+    const view = frame.contentWindow, page = frame.contentDocument;
+    const cut = [...page.querySelectorAll(".md-content *")].filter(node => {
+      const box = node.getBoundingClientRect();
+      return box.width > 0 && box.right > width + 1 && sees(node, view);
+    });
+    const root = page.documentElement;
+    done({path, width, title: page.title, over: root.scrollWidth - root.clientWidth,
+          cut: cut.map(node => node.outerHTML.slice(0, 80))});
+    frame.remove();
+  };
+  document.body.append(frame);
+});
+(async () => {
+  const found = [];
+  for (const path of PATHS) for (const width of [390, 1280]) found.push(await probe(path, width));
+  const told = document.createElement("pre");
+  told.id = "told"; told.textContent = btoa(unescape(encodeURIComponent(JSON.stringify(found))));
+  document.body.append(told);
+})();
+</script></body>"""
+
+_WIDE = '<div class="md-content"><p style="width: 2000px">wide</p></div>'
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.skipif(_CHROMIUM is None, reason="no chromium is installed")
+def test_nothing_is_cut_on_a_phone_nor_on_a_desk(site: Path, tmp_path: Path) -> None:
+    pages = [*_SHOWN, "wide.html"]
+    (site / "wide.html").write_text(_WIDE, "utf-8")
+    (site / "probe.html").write_text(_PROBE.replace("PATHS", json.dumps(pages)), "utf-8")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        done = subprocess.run(
+            [
+                str(_CHROMIUM),
+                *("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"),
+                "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+                *("--timeout=60000", "--virtual-time-budget=30000", "--dump-dom"),
+                f"http://127.0.0.1:{server.server_port}/probe.html",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    told = re.search(r'<pre id="told">([^<]+)</pre>', done.stdout)
+    assert told is not None, done.stdout[-500:] + done.stderr[-500:]
+    found = json.loads(base64.b64decode(told[1]))
+    assert len(found) == 2 * len(pages)
+    wide = [each for each in found if each["path"] == "wide.html"]
+    assert all(each["over"] > 0 and len(each["cut"]) == 1 for each in wide)  # it does find some
+    found = [each for each in found if each not in wide]
+    assert all("Steer LLM SDK" in each["title"] for each in found)
+    assert [each for each in found if each["cut"] or each["over"] > 0] == []
