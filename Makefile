@@ -35,7 +35,7 @@ chat: $(VENV)/.chat weights
 	@$(BIN)/python examples/chat $(PORT)
 
 test: $(VENV)/.tests weights
-	$(BIN)/python -m pytest --numprocesses=$(JOBS) --cov --cov-report= $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=100
 
 readers: $(VENV)/.readers
