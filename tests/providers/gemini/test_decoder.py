@@ -31,6 +31,8 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.providers.base import Endpoint, TerminalMarkers
 from steer_llm_sdk.providers.gemini.decoder import Gemini
+from steer_llm_sdk.providers.gemini.spelling import in_one_spelling
+from steer_llm_sdk.providers.reading import JSONObject
 from steer_llm_sdk.wire.frame import Frame
 from support.corpus import fold
 from support.framings import frames_of, one_by_one
@@ -643,3 +645,12 @@ def test_names_that_nobody_knows_stay_as_they_are() -> None:
         Extras({"gateway_cost": 1, "finishReason": 2})
     ]
     assert decode({"deep_down": deep}) == [Extras({"deep_down": deep})]
+
+
+def test_names_that_are_nested_without_end_stay_as_they_are() -> None:
+    deep: JSONObject = {}
+    place = deep
+    for _ in range(5000):
+        place["finish_reason"] = place = {}
+
+    assert in_one_spelling(deep) is deep

@@ -337,8 +337,9 @@ def test_a_page_that_stands_in_the_place_of_an_answer_is_read_to_its_end() -> No
     assert travel(WIRE, [body]).outcome == "IncompleteStreamError"
 
 
-def test_a_first_line_that_is_meant_to_be_json_is_a_protocol_error() -> None:
-    assert travel(WIRE, [b'{"message": \n']).outcome == "ProtocolError"
+@pytest.mark.parametrize("line", [b'{"message": ', b"data: {no", b"oh\ndata: {no"])
+def test_a_first_line_that_is_meant_to_be_json_is_a_protocol_error(line: bytes) -> None:
+    assert travel(WIRE, [line + b"\n"]).outcome == "ProtocolError"
 
 
 def test_a_line_behind_one_that_is_none_makes_it_no_better() -> None:

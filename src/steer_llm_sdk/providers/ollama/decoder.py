@@ -74,6 +74,8 @@ _READ_OF_LINES = frozenset(
     {"model", "created_at", "message", "done", "done_reason", "error", "logprobs"}
     | {"response", "thinking", "content", "tool_calls", *_FIGURES}
 )
+# How a line begins that is meant to be one, and no line of a page.
+_MEANT = (b"{", b"data:")
 _THINKING = ("thinking", "reasoning", "reasoning_content")
 _READ_OF_MESSAGES = frozenset({"role", "content", *_THINKING, "tool_calls"})
 _READ_OF_CALLS = frozenset({"id", "type", "function"})
@@ -199,9 +201,9 @@ class OllamaDecoder:
         try:
             line = parse_object(data, self._provider)
         except ProtocolError as error:
-            if self._has_begun or data[:1] == b"{":
-                raise
             self._refused = self._refused or error
+            if self._has_begun or data.startswith(_MEANT):
+                raise self._refused from None
             return NOTHING
         if self._refused is not None:
             raise self._refused
