@@ -71,12 +71,13 @@ async def run(make: Make, streams: int, deltas: int) -> float:
     """The CPU time of a stream, in microseconds."""
     script = Script(["word "] * deltas, usage=(31, deltas))
     provider = ScriptedProvider(*[script] * streams)
+    at_once = min(SIDE_BY_SIDE, streams)
     with tempfile.TemporaryDirectory() as folder:
         client = SteerLLMClient("key", transport=provider, sinks=make(Path(folder)))
         gc.collect()
         before = time.process_time()
-        for _ in range(streams // SIDE_BY_SIDE):
-            asked = (client.generate("Hi", MODEL) for _ in range(SIDE_BY_SIDE))
+        for _ in range(streams // at_once):
+            asked = (client.generate("Hi", MODEL) for _ in range(at_once))
             await asyncio.gather(*asked)
         await client.close()
         spent = time.process_time() - before

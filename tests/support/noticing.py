@@ -24,8 +24,19 @@ def notice_by_default() -> None:
 
 IS_ON = "STEER_NOTICES" in os.environ
 
-# They say how many events there are, or what a stream without notices is.
+# They say how many events there are, which callbacks they take how long, how deltas are joined
+# where nothing comes between them, or what a stream without notices is.
 _COUNT_EVENTS = (
+    "test_costs.py::",
+    "test_encoding.py::test_what_has_come_at_once_shares_a_write",
+    "test_feed.py::test_threads_may_share_a_stream_and_each_event_goes_to_one",
+    "test_heartbeats.py::test_limits_count_on_while_nobody_waits_for_the_headers",
+    "test_heartbeats.py::test_reading_with_heartbeats_is_as_reading_undisturbed",
+    "test_limits.py::test_time_spent_in_async_callbacks_never_counts_either",
+    "test_limits.py::test_time_spent_in_callbacks_never_counts",
+    "test_retries.py::test_other_models_are_asked_in_order_when_one_has_failed",
+    "test_streaming_options.py::test_the_times_of_the_events_decide_what_is_joined",
+    "test_text_transformers.py::test_what_comes_out_is_numbered_and_is_the_response",
     "test_attempts.py::test_the_time_in_which_a_wait_is_given_up_does_not_count",
     "test_pump.py::test_the_error_of_an_attempt_is_not_told_of_the_next",
     "test_stats.py::test_the_blocking_client_counts_too",
