@@ -200,6 +200,21 @@ def test_a_call_of_another_kind_says_so() -> None:
     assert delta["caller"] == "x"
 
 
+def test_a_call_that_is_withdrawn_is_none_of_a_whole_answer() -> None:
+    intake = intake_of()
+    taken(
+        intake,
+        ToolCallPiece(0, "call_1", "add", "{}", is_whole=True),
+        ToolCallPiece(1, "call_2", "add", "{}"),
+        ToolCallPiece(1, is_withdrawn=True),
+    )
+
+    intake.collector.settle(has_finished=True, was_cut=False)
+
+    assert [call["id"] for call in intake.response.tool_calls] == ["call_1"]
+    assert [call["id"] for call in intake.response.incomplete_tool_calls] == ["call_2"]
+
+
 def test_a_call_that_was_closed_without_news_is_closed_all_the_same() -> None:
     intake = intake_of()
 

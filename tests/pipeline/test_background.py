@@ -98,3 +98,14 @@ async def test_a_worker_that_was_cancelled_does_not_hold_up_the_end() -> None:
     await queue.put(delta("b"))
     async with asyncio.timeout(5):
         await queue.stop()
+
+
+async def test_a_worker_has_ended_when_its_queue_is_stopped() -> None:
+    async def process(event: StreamEvent) -> None: ...
+
+    queue = BackgroundQueue(process)
+    await queue.put(delta("a"))
+
+    await queue.stop()
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -19,7 +19,7 @@ from steer_llm_sdk.models.events import (
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.processor import EventProcessor, EventTransformer
 from steer_llm_sdk.streaming.stream import EventStream
-from steer_llm_sdk.testing import Script, ScriptedProvider
+from steer_llm_sdk.testing import CutAt, Script, ScriptedProvider
 from support.events import texts
 
 
@@ -174,3 +174,31 @@ async def test_what_may_not_follow_is_warned_of_once(caplog: pytest.LogCaptureFi
     assert [record.message for record in caplog.records] == [
         "a transformer made a start event where none may follow; it is dropped"
     ]
+
+
+class Slow(EventTransformer):
+    """Notes what it is given, and waits a moment with each."""
+
+    def __init__(self) -> None:
+        self.given: list[str] = []
+
+    async def transform(self, event: StreamEvent) -> StreamEvent:
+        if isinstance(event, StreamDeltaEvent):
+            self.given.append(event.get_text())
+        await asyncio.sleep(0)
+        return event
+
+
+async def test_deltas_that_were_read_but_not_asked_for_never_were_after_a_stop() -> None:
+    script = Script(["a", "b", "c"], faults=[CutAt((1_000_000,))])  # all of the body in one read
+    slow = Slow()
+    client = SteerLLMClient("test", transport=ScriptedProvider(script))
+    options = StreamingOptions(event_processor=EventProcessor(transformers=[slow]))
+
+    async with client.stream_events("?", "gpt-4o", streaming_options=options) as stream:
+        async for event in stream:
+            if isinstance(event, StreamDeltaEvent):
+                stream.cancel("enough")
+
+    assert slow.given == ["a"]
+    assert stream.response.get_text() == "a"
