@@ -70,6 +70,17 @@ def test_help_and_version_as_words_are_what_they_say(capsys: Captured) -> None:
     assert capsys.readouterr().out.startswith("steer-llm-sdk ")
 
 
+def test_every_command_has_its_line_on_a_terminal_of_80_columns(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    left("-V")
+    assert capsys.readouterr().out.startswith("steer-llm-sdk ")
+    left("help")
+    assert "    providers  list the providers" in capsys.readouterr().out
+
+
 def test_more_words_than_these_are_a_prompt() -> None:
     assert parse(["help", "me"]).prompt == ["help", "me"]
     assert parse(["version", "control"]).prompt == ["version", "control"]

@@ -37,7 +37,7 @@ from steer_llm_sdk.errors import SteerError
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-_TOP_OPTIONS = frozenset({"-h", "--help", "--version"})
+_TOP_OPTIONS = frozenset({"-h", "--help", "-V", "--version"})
 
 # What a lone word is taken for that is no command, and surely no prompt either.
 _LONE_WORDS: Mapping[str, list[str]] = {"help": ["--help"], "version": ["--version"]}
@@ -82,7 +82,7 @@ def make_parser() -> Parser:
         description="Stream from any language model, and see every event of it.",
         epilog="Words that are no command are a prompt: steer write a poem about AI",
     )
-    parser.add_argument("--version", action="version", version=f"steer-llm-sdk {__version__}")
+    parser.add_argument("-V", "--version", action="version", version=f"steer-llm-sdk {__version__}")
     commands: argparse._SubParsersAction[argparse.ArgumentParser] = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=Parser
     )
