@@ -77,6 +77,7 @@ SCREENS = {
     ),
     "stats": Screen(["steer stats ledger.db --slo ttft=1.0,tpot=0.05"], ["python ask.py"]),
     "providers": Screen(["steer providers"]),
+    "models": Screen(["steer models local"]),
     "pull": Screen(["steer local pull"]),
 }
 

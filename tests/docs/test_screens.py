@@ -31,8 +31,7 @@ def test_every_command_has_its_screen(columns: int) -> None:
     (commands,) = (action.choices for action in make_parser()._actions if action.choices)
 
     missing = [name for name in commands if f"$ steer {name}" not in typed]
-    # The word `stream` may be left out, and is; what models there are only a provider can tell.
-    assert set(missing) <= {"stream", "models"}
+    assert set(missing) <= {"stream"}  # the word may be left out, and is
 
 
 @pytest.mark.parametrize("name", SHOWN)
