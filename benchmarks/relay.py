@@ -1,10 +1,13 @@
 """The whole way of a token: provider → client → encoder → ASGI server → HTTP client.
 
-Run: ``python benchmarks/relay.py``; ``--streams 250``, ``--mode burst``, ``--only floor,sse``.
+Run: ``python benchmarks/relay.py``; ``--streams 250``, ``--mode burst``, ``--only floor``,
+``--processes 2``.
 
 Each contender is an application under uvicorn in a process of its own, whose CPU time is measured,
 for each chunk that it passes on; the reader's process measures the gaps between what arrives. The
 floor splits frames and does nothing else: aiohttp in, a message of the body a frame, Starlette out.
+LiteLLM's proxy and pydantic-ai's adapter run in environments of their own (``make bench`` makes
+them; whichever is missing is left out).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -19,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,7 @@ from typing import Any
 import aiohttp
 
 HERE = Path(__file__).parent
+ENVIRONMENTS = HERE.parent / ".venv-peers"
 ROUNDS = 3
 
 # Chunks of one stream, by how they come.
@@ -81,6 +86,12 @@ def ours(protocol: Any, journal: str | None = None) -> Respond:
     return answer
 
 
+async def pydantic_ai(request: Any, upstream: str) -> Any:
+    from pydantic_ai.ui.vercel_ai import VercelAIAdapter
+
+    return await VercelAIAdapter.dispatch_request(request, agent=_agent(upstream))
+
+
 CONTENDERS: dict[str, Respond] = {
     "floor": floor,
     "sse": ours("sse"),
@@ -89,6 +100,23 @@ CONTENDERS: dict[str, Respond] = {
     "vercel, journal in memory": ours("vercel", "memory"),
     "vercel, journal in SQLite": ours("vercel", "sqlite"),
     "loop over openai's SDK": loop_over_openai,
+    "pydantic-ai's Vercel adapter": pydantic_ai,
+}
+PROXY = "LiteLLM's proxy"
+NAMES = (*CONTENDERS, PROXY)
+
+# Whose packages are not among those of the tests.
+ELSEWHERE = {PROXY: "litellm-proxy", "pydantic-ai's Vercel adapter": "pydantic-ai-web"}
+
+# Without which the proxy does not start.
+KEY = "sk-8d1f0a6c5b7e4392"
+
+# What each is sent: a chat completion, or what a page of the Vercel SDK sends.
+CHAT = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+PAGE = {
+    "id": "c",
+    "trigger": "submit-message",
+    "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}],
 }
 
 
@@ -102,6 +130,16 @@ def _openai(upstream: str) -> Any:
     import openai
 
     return openai.AsyncOpenAI(api_key="k", base_url=upstream)
+
+
+@cache
+def _agent(upstream: str) -> Any:
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    provider = OpenAIProvider(base_url=upstream, api_key="k")
+    return Agent(OpenAIChatModel("gpt-4o", provider=provider))
 
 
 @cache
@@ -121,25 +159,58 @@ def _journal(kind: str) -> Any:
     return SQLiteJournal(Path(tempfile.mkdtemp()) / "journal.db")
 
 
-def serve(name: str) -> None:
-    """Serve one contender, and print the port; ends with its input."""
-    import uvicorn
+def _relay_of(name: str, upstream: str) -> Any:
+    """An application that answers ``/relay``."""
     from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
-    async def relay(request: Request) -> Response:
-        answered: Response = await CONTENDERS[name](request, request.headers["x-upstream"])
-        return answered
+    if name == PROXY:
+        return _litellm(upstream)
 
-    async def cpu(_: Request) -> Response:
-        return JSONResponse(time.process_time())
+    async def relay(request: Any) -> Any:
+        return await CONTENDERS[name](request, upstream)
+
+    return Starlette(routes=[Route("/relay", relay, methods=["POST"])])
+
+
+def _litellm(upstream: str) -> Any:
+    """The application of LiteLLM's proxy, with one model and nothing switched on."""
+    parameters = {"model": "openai/gpt-4o", "api_base": upstream, "api_key": "k"}
+    models = [{"model_name": "gpt-4o", "litellm_params": parameters}]
+    place = Path(tempfile.mkdtemp()) / "config.yaml"  # JSON is YAML
+    place.write_text(json.dumps({"model_list": models}))
+    os.environ["CONFIG_FILE_PATH"] = str(place)
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    os.environ["LITELLM_MASTER_KEY"] = KEY
+    from litellm.proxy.proxy_server import app
+
+    async def relay(scope: Any, receive: Any, send: Any) -> None:
+        path = "/v1/chat/completions"
+        if scope["type"] == "http":
+            scope = scope | {"path": path, "raw_path": path.encode()}
+        await app(scope, receive, send)
+
+    return relay
+
+
+def serve(name: str, upstream: str) -> None:
+    """Serve one contender, and print the port; ends with its input."""
+    import uvicorn
+
+    relay = _relay_of(name, upstream)
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") != "/cpu":
+            await relay(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        used = json.dumps(time.process_time()).encode()
+        await send({"type": "http.response.body", "body": used})
 
     async def run() -> None:
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        app = Starlette(routes=[Route("/relay", relay, methods=["POST"]), Route("/cpu", cpu)])
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(answer, log_level="error"))
         ended = asyncio.to_thread(sys.stdin.read)
         print(listening.getsockname()[1], flush=True)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
@@ -154,10 +225,10 @@ def serve(name: str) -> None:
 
 
 @contextmanager
-def process(*command: str) -> Iterator[int]:
+def process(*command: str, python: str = sys.executable) -> Iterator[int]:
     """Run a server that prints its port."""
     running = subprocess.Popen(
-        [sys.executable, *command],
+        [python, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # what is left open at the end is told there
@@ -166,7 +237,8 @@ def process(*command: str) -> Iterator[int]:
     assert running.stdin is not None
     assert running.stdout is not None
     try:
-        yield int(running.stdout.readline())
+        port = next(line for line in running.stdout if line.strip().isdigit())
+        yield int(port)
     finally:
         running.stdin.close()
         try:
@@ -175,18 +247,29 @@ def process(*command: str) -> Iterator[int]:
             running.kill()
 
 
-async def measure(relay: int, upstream: str, streams: int, count: int) -> tuple[float, float]:
+def python_of(name: str) -> Path:
+    """The interpreter of the contender's environment."""
+    if name not in ELSEWHERE:
+        return Path(sys.executable)
+    return ENVIRONMENTS / ELSEWHERE[name] / "bin" / "python"
+
+
+async def measure(relays: list[int], body: Any, streams: int, count: int) -> tuple[float, float]:
     """Read streams side by side: CPU for each chunk in µs, and the p99 of the gaps in ms."""
     gaps: list[float] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def cpu() -> float:
-            async with session.get(f"http://127.0.0.1:{relay}/cpu") as answer:
-                return float(await answer.json())
+            used = 0.0
+            for relay in relays:
+                async with session.get(f"http://127.0.0.1:{relay}/cpu") as answer:
+                    used += float(await answer.json())
+            return used
 
-        async def read() -> None:
-            address = f"http://127.0.0.1:{relay}/relay"
-            async with session.post(address, headers={"x-upstream": upstream}) as answer:
+        async def read(number: int) -> None:
+            headers = {"authorization": f"Bearer {KEY}"}
+            address = f"http://127.0.0.1:{relays[number % len(relays)]}/relay"
+            async with session.post(address, json=body, headers=headers) as answer:
                 assert answer.status == 200, await answer.text()
                 before = time.perf_counter()
                 async for _ in answer.content.iter_any():
@@ -194,42 +277,59 @@ async def measure(relay: int, upstream: str, streams: int, count: int) -> tuple[
                     gaps.append(now - before)
                     before = now
 
-        await read()  # connections, and what is loaded when it is first used
+        for number in range(len(relays)):  # connections, and what is loaded when it is first used
+            await read(number)
         gaps.clear()
         began = await cpu()
-        await asyncio.gather(*(read() for _ in range(streams)))
+        await asyncio.gather(*map(read, range(streams)))
         used = await cpu() - began
     p99 = statistics.quantiles(gaps, n=100)[98] if len(gaps) > 1 else 0.0
     return used / (streams * count) * 1e6, p99 * 1e3
 
 
+def measure_one(name: str, mode: str, streams: int, processes: int) -> tuple[float, float]:
+    """Start a model and a contender, and measure them."""
+    count = COUNTS[mode]
+    with ExitStack() as stack:
+        model = stack.enter_context(process(str(HERE / "load_server.py")))
+        upstream = f"http://127.0.0.1:{model}/{mode}/{count}/text/v1"
+        command = (__file__, "--serve", name, "--upstream", upstream)
+        relays = [
+            stack.enter_context(process(*command, python=str(python_of(name))))
+            for _ in range(processes)
+        ]
+        body = PAGE if CONTENDERS.get(name) is pydantic_ai else CHAT
+        return asyncio.run(measure(relays, body, streams, count))
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--serve", choices=CONTENDERS)
+    arguments.add_argument("--serve", choices=NAMES)
+    arguments.add_argument("--upstream", default="")
     arguments.add_argument("--streams", type=int, default=50)
+    arguments.add_argument("--processes", type=int, default=1)
+    arguments.add_argument("--rounds", type=int, default=ROUNDS)
     arguments.add_argument("--mode", choices=COUNTS, default="paced-20")
-    arguments.add_argument("--only", default=",".join(CONTENDERS))
+    arguments.add_argument("--only", action="append", choices=NAMES)
     asked = arguments.parse_args()
     if asked.serve:
-        serve(asked.serve)
+        serve(asked.serve, asked.upstream)
         return
-    names = [name for name in CONTENDERS if name in asked.only]
+    names = [name for name in asked.only or NAMES if python_of(name).exists()]
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    count = COUNTS[asked.mode]
-    with process(str(HERE / "load_server.py")) as model:
-        upstream = f"http://127.0.0.1:{model}/{asked.mode}/{count}/text/v1"
-        for _ in range(ROUNDS):
-            for name in names:
-                with process(__file__, "--serve", name) as relay:
-                    one = asyncio.run(measure(relay, upstream, asked.streams, count))
-                found[name].append(one)
+    for _ in range(asked.rounds):
+        for name in names:
+            found[name].append(measure_one(name, asked.mode, asked.streams, asked.processes))
     least = statistics.median(cpu for cpu, _ in found[names[0]])
-    print(f"{asked.mode}, {asked.streams} streams of {count} chunks, median of {ROUNDS} rounds")
-    print(f"{'':<28}{'µs of CPU a chunk':>18}{'ratio':>8}{'p99 gap, ms':>13}")
+    print(
+        f"{asked.mode}, {asked.streams} streams of {COUNTS[asked.mode]} chunks over "
+        f"{asked.processes} processes, median of {asked.rounds} rounds"
+    )
+    print(f"{'':<30}{'µs of CPU a chunk':>18}{'ratio':>8}{'p99 gap, ms':>13}")
     for name, measured in found.items():
         cpu = statistics.median(one for one, _ in measured)
         gap = statistics.median(one for _, one in measured)
-        print(f"{name:<28}{cpu:>18.1f}{cpu / least:>8.2f}{gap:>13.1f}")
+        print(f"{name:<30}{cpu:>18.1f}{cpu / least:>8.2f}{gap:>13.1f}")
 
 
 if __name__ == "__main__":
