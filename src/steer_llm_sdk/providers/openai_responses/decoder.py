@@ -157,6 +157,7 @@ class ResponsesDecoder:
         self._content_index: int | None = -1
         self._pieces: list[str] = []
         self._thought: tuple[ItemKey, str, int | None] | None = None  # whose part goes on
+        self._has_counted = False
         self._halves = Halves()
 
     def decode(self, frame: Frame) -> Sequence[Fragment]:
@@ -298,8 +299,11 @@ class ResponsesDecoder:
 
     def _usage(self, event: _Event) -> Iterator[Fragment]:
         """The tokens, which some tell beside the response."""
-        yield from read_usage(event)
-        yield from read_usage(_response_of(event))
+        for usage in (*read_usage(event), *read_usage(_response_of(event))):
+            has_tokens = any(usage.counts.values())
+            if has_tokens or not self._has_counted:  # zeros replace nothing
+                self._has_counted = has_tokens
+                yield usage
 
     def _item_added(self, event: _Event) -> Iterator[Fragment]:
         self._leave_part()

@@ -65,5 +65,5 @@ def read_usage(response: Mapping[str, Any]) -> Iterator[Usage]:
     """The tokens, where they are told."""
     usage = object_at(response, "usage")
     counts = read_counts(usage)
-    if any(counts.values()):  # zeros tell nothing
+    if usage:
         yield Usage(with_total(counts), with_tier(usage, response.get("service_tier")))
