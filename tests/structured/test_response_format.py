@@ -124,6 +124,12 @@ def test_a_schema_needs_no_name() -> None:
     assert _request({"type": "json_schema", "schema": SCHEMA}).name == "response"
 
 
+@pytest.mark.parametrize("kind", ["jsonschema", "json-object", "JSON", "integer", "array"])
+def test_a_slip_of_a_type_is_refused(kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"response_format: expected .*found .*{kind}"):
+        read_response_format({"type": kind})
+
+
 def test_another_mapping_is_the_providers_own() -> None:
     given = {"type": "grammar", "value": "root ::= [0-9]+"}
 
