@@ -70,6 +70,12 @@ def test_responses_have_theirs(base_url: str, url: str) -> None:
     assert request.headers["api-key"] == "k"
 
 
+def test_responses_list_models_where_everything_else_is() -> None:
+    listing = AzureResponses().listing_endpoint(Endpoint("azure-responses", ROOT, "k"))
+
+    assert listing.base_url == f"{ROOT}/openai/v1"
+
+
 def test_a_response_that_is_kept_is_taken_up_at_the_same_address() -> None:
     wire = AzureResponses()
     decoder = wire.decoder("azure-responses")

@@ -69,9 +69,9 @@ WIRES: dict[str, Fuzzed] = {
     "gemini": Fuzzed(Gemini, "gemini", None, re.compile(rb"finishReason|finish_reason")),
     "ollama": Fuzzed(Ollama, "ollama", re.compile(rb'"done"\s*:\s*true')),
     "gemini-interactions": Fuzzed(
-        Interactions, "gemini-interactions", re.compile(rb"interaction\.completed")
+        Interactions, "gemini-interactions", re.compile(rb"interaction\.completed|steps")
     ),
-    "cohere": Fuzzed(Cohere, "cohere", re.compile(rb"message-end")),
+    "cohere": Fuzzed(Cohere, "cohere", re.compile(rb"message-end|finish_reason")),
     "bedrock": Fuzzed(
         Converse,
         "bedrock",

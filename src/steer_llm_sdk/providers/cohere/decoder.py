@@ -168,7 +168,8 @@ class CohereDecoder:
 
     def _read_event(self, event: JSONObject, name: str) -> Sequence[Fragment]:
         kind = text_at(event, "type") or name
-        if not kind and isinstance(event.get("message"), dict):
+        is_document = isinstance(event.get("message"), dict) and text_at(event, "finish_reason")
+        if not kind and is_document:
             return self._whole_message(event)
         if kind == "error" or (not kind and ("message" in event or "error" in event)):
             return (failure_in_stream(self._provider, event),)

@@ -181,8 +181,8 @@ class InteractionsDecoder:
 
     def _read_event(self, event: JSONObject, name: str) -> Sequence[Fragment]:
         kind = text_at(event, "event_type") or name
-        if not kind and "status" in event and not event.get("error"):
-            return self._end({"interaction": event})  # the answer as one document
+        if not kind and _is_document(event):
+            return self._end({"interaction": event})
         if event.get("error") or kind == "error":
             return (failure_in_stream(self._provider, event.get("error")),)
         read = self._readers.get(kind)
@@ -323,6 +323,13 @@ class InteractionsDecoder:
 
 
 _Reader: TypeAlias = Callable[[InteractionsDecoder, JSONObject], Sequence[Fragment]]
+
+
+def _is_document(event: JSONObject) -> bool:
+    """Whether this is the answer as one document: the server does not stream."""
+    status = text_at(event, "status")
+    is_told = isinstance(event.get("steps"), list) or bool(kind_of_ending(status))
+    return bool(status) and is_told and not event.get("error")
 
 
 def _thought(index: int, step: JSONObject) -> list[Fragment]:
