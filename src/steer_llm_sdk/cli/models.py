@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from steer_llm_sdk.cli.screen import without_controls
+from steer_llm_sdk.cli.tables import aligned
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.providers.registry import PROVIDERS
@@ -78,13 +79,8 @@ def _print_json(infos: Iterable[ModelInfo]) -> None:
 
 
 def _print_table(infos: Sequence[ModelInfo]) -> None:
-    if not infos:
-        return
-    rows = [_HEADINGS, *map(_cells, infos)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADINGS))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    if infos:
+        print("\n".join(aligned([_HEADINGS, *map(_cells, infos)])))
 
 
 def _cells(info: ModelInfo) -> tuple[str, str, str, str]:

@@ -6,8 +6,9 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
+from steer_llm_sdk.cli.tables import aligned, is_wider
 from steer_llm_sdk.local.weights import EMBEDDED_MODEL, weights_path
 from steer_llm_sdk.providers.dialects import ProviderRow
 from steer_llm_sdk.providers.registry import PROVIDERS
@@ -28,24 +29,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _run(_: argparse.Namespace) -> int:
     rows = [_HEADINGS, *table(os.environ)]
-    is_narrow = sys.stdout.isatty() and _is_wider(rows, shutil.get_terminal_size().columns)
-    print("\n".join(_aligned(list(_one_below_another(rows)) if is_narrow else rows)))
+    is_narrow = sys.stdout.isatty() and is_wider(rows, shutil.get_terminal_size().columns)
+    print("\n".join(aligned(list(_one_below_another(rows)) if is_narrow else rows)))
     return 0
-
-
-def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    return [max(len(row[at]) for row in rows) for at in range(len(_HEADINGS))]
-
-
-def _is_wider(rows: Sequence[Sequence[str]], columns: int) -> bool:
-    return sum(_widths(rows)) + 2 * (len(_HEADINGS) - 1) > columns
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = _widths(rows)
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip()
 
 
 def _one_below_another(rows: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:

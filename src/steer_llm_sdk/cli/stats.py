@@ -14,6 +14,7 @@ from typing import Any
 
 from steer_llm_sdk.cli.counts import objective, positive
 from steer_llm_sdk.cli.ledger import read_report
+from steer_llm_sdk.cli.tables import is_wider, widths_of
 
 _LEDGER = "STEER_LEDGER"
 
@@ -121,8 +122,8 @@ def _number(value: float | None, unit: str) -> str:
 
 def _table(rows: list[tuple[str, ...]], columns: int | None) -> Iterator[str]:
     """Lay out a table; where it is too wide, the first cell of a row has a line of its own."""
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    is_wide = columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns
+    widths = widths_of(rows)
+    is_wide = columns is not None and is_wider(rows, columns)
     for first, *others in rows:
         aligned = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
         cells = "  ".join(aligned)

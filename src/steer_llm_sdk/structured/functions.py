@@ -6,10 +6,9 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from steer_llm_sdk.checks import FLAG, MAPPING, SECONDS, TEXT
+from steer_llm_sdk.checks import FLAG, MAPPING, SECONDS, TEXT, unwrapped
 from steer_llm_sdk.errors import ConfigurationError, SchemaError
 from steer_llm_sdk.models import requests
 from steer_llm_sdk.models.plain_json import plain_mapping
@@ -148,17 +147,15 @@ def _read_name(function: Callable[..., Any] | None, name: str | None) -> str:
 
 
 def _name_of(function: Callable[..., Any] | None) -> str:
-    while isinstance(function, partial):
-        function = function.func
-    return str(getattr(function, "__name__", "" if function is None else type(function).__name__))
+    found = unwrapped(function)
+    return str(getattr(found, "__name__", "" if found is None else type(found).__name__))
 
 
 def _docstring_of(function: Callable[..., Any] | None) -> str | None:
-    while isinstance(function, partial):
-        function = function.func
-    if function is None or inspect.isroutine(function):
-        return function.__doc__ if function is not None else None
-    return type(function).__call__.__doc__ or type(function).__doc__
+    found: Any = unwrapped(function)
+    if found is None or inspect.isroutine(found):
+        return found.__doc__ if found is not None else None
+    return type(found).__call__.__doc__ or type(found).__doc__
 
 
 def _read_signature(function: Callable[..., Any], said: Mapping[str, str], where: str) -> Signature:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
 
+from steer_llm_sdk.checks import unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.providers.schemas import Schema, with_object_at_root
 from steer_llm_sdk.structured.response_format import is_of_pydantic
@@ -129,9 +130,8 @@ def _read_parameters(function: Callable[..., Any], said: Mapping[str, str]) -> l
 
 
 def _read_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    while isinstance(function, partial):
-        function = function.func
-    function = inspect.unwrap(function)
+    called: Any = unwrapped(function)
+    function = inspect.unwrap(called)
     holder: Any = function if inspect.isroutine(function) else type(function).__call__
     try:
         return get_type_hints(holder, include_extras=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from steer_llm_sdk.checks import unwrapped
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.threads import Outcome, ToolThreads
 from steer_llm_sdk.errors import InvalidJSONError
@@ -198,8 +199,7 @@ async def _awaited(value: Awaitable[Any]) -> Any:
 
 
 def _is_async(function: Any) -> bool:
-    while isinstance(function, partial):
-        function = function.func
+    function = unwrapped(function)
     called = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that can be called
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
