@@ -38,6 +38,7 @@ _HEADERS_OF_TRANSPORT = frozenset({"content-length", "transfer-encoding"})
 # A URL in which a slash or the colon is missing, or the host.
 _HALF_SCHEME = re.compile(r"https?(?::/|//|:?$)", re.IGNORECASE)
 
+USUAL_PORTS = {"http": 80, "https": 443}
 SOCKS_SCHEMES = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
 _PROXY_SCHEMES = frozenset({"http", "https"}) | SOCKS_SCHEMES
 

@@ -59,6 +59,20 @@ MESSAGES: list[Any] = [
     {"role": "tool", "tool_call_id": "t0", "content": "A city."},
     {"role": "user", "content": "And now?"},
 ]
+# The same in the words of chat completions.
+_CALL = {"name": "look_up", "arguments": '{"place":"Bonn"}'}
+_IMAGE = {"type": "image_url", "image_url": {"url": DATA_URL}}
+CHAT_MESSAGES: list[Any] = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": [{"type": "text", "text": "What is this?"}, _IMAGE]},
+    {
+        "role": "assistant",
+        "content": "Let me see.",
+        "tool_calls": [{"id": "t0", "type": "function", "function": _CALL}],
+    },
+    {"role": "tool", "tool_call_id": "t0", "content": "A city."},
+    {"role": "user", "content": "And now?"},
+]
 # What not every format has.
 MORE: dict[str, Any] = {"stop": ["END"], "tool_choice": "required"}
 LACKING: Mapping[str, frozenset[str]] = {
@@ -70,24 +84,11 @@ Ask = Callable[[LoopbackServer], Awaitable[Any]]
 
 
 async def ask_openai(server: LoopbackServer) -> None:
-    call = {"name": "look_up", "arguments": '{"place":"Bonn"}'}
-    image = {"type": "image_url", "image_url": {"url": DATA_URL}}
-    messages: list[Any] = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]},
-        {
-            "role": "assistant",
-            "content": "Let me see.",
-            "tool_calls": [{"id": "t0", "type": "function", "function": call}],
-        },
-        {"role": "tool", "tool_call_id": "t0", "content": "A city."},
-        {"role": "user", "content": "And now?"},
-    ]
     tools: Any = [{"type": "function", "function": TOOL | {"parameters": SCHEMA}}]
     async with openai.AsyncOpenAI(api_key="key", base_url=server.base_url("openai")) as client:
         stream = await client.chat.completions.create(
             model=MODEL,
-            messages=messages,
+            messages=CHAT_MESSAGES,
             temperature=0.5,
             max_tokens=300,
             top_p=0.9,
@@ -246,24 +247,11 @@ def _ask_interactions(server: LoopbackServer) -> None:
 
 
 def _ask_cohere(server: LoopbackServer) -> None:
-    image = {"type": "image_url", "image_url": {"url": DATA_URL}}
-    call = {"name": "look_up", "arguments": '{"place":"Bonn"}'}
-    messages = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]},
-        {
-            "role": "assistant",
-            "content": "Let me see.",
-            "tool_calls": [{"id": "t0", "type": "function", "function": call}],
-        },
-        {"role": "tool", "tool_call_id": "t0", "content": "A city."},
-        {"role": "user", "content": "And now?"},
-    ]
     asking: Any = cohere.ClientV2(api_key="key", base_url=server.url)
     with asking as client:
         stream = client.chat_stream(
             model=MODEL,
-            messages=messages,
+            messages=CHAT_MESSAGES,
             temperature=0.5,
             max_tokens=300,
             p=0.9,

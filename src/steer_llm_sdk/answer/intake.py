@@ -191,7 +191,7 @@ class Intake:
                 self.failure = self.failure or error
 
     def _look_behind(self, fragments: Iterable[Fragment]) -> None:
-        """Take the usage that some servers tell behind their own terminal marker, or their error.
+        """Take the usage that some servers tell behind their terminal marker, or an error.
 
         Only what has come together with it: nothing is waited for any more.
         """

@@ -14,6 +14,7 @@ import msgspec
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.exchange import read_refusal
 from steer_llm_sdk.engine.plan import Target
+from steer_llm_sdk.engine.retrying import policy_of
 from steer_llm_sdk.engine.scrubbing import Secrets
 from steer_llm_sdk.engine.timeouts import Deadlines, Supervisor
 from steer_llm_sdk.errors import (
@@ -24,7 +25,6 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.retry import RetryPolicy
 from steer_llm_sdk.transport.base import Transport, TransportResponse
 
 _Result = TypeVar("_Result")
@@ -60,11 +60,7 @@ class Asker:
         self._max_bytes = max_bytes
         self._deadlines = Deadlines(options)
         self._supervisor = Supervisor(clock, self._deadlines)
-        self._policy = RetryPolicy(
-            max_retries=options.max_retries,
-            max_retry_wait=options.max_retry_wait,
-            budget=options.retry_budget,
-        )
+        self._policy = policy_of(options)
 
     async def ask(self, request: HTTPRequest, read: Callable[[bytes], _Result]) -> _Result:
         """Send a request until it is answered.

@@ -14,8 +14,18 @@ from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.errors import ProviderError, RequestTimeoutError, SteerError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Decoder, Resumption
 from steer_llm_sdk.retry import RetryPolicy
+
+
+def policy_of(options: StreamingOptions) -> RetryPolicy:
+    """How often, and after how long, the options have a request sent again."""
+    return RetryPolicy(
+        max_retries=options.max_retries,
+        max_retry_wait=options.max_retry_wait,
+        budget=options.retry_budget,
+    )
 
 
 class Attempts:
@@ -36,11 +46,7 @@ class Attempts:
         self._plan = plan
         self._random = random
         self._without_usage = without_usage
-        self._policy = RetryPolicy(
-            max_retries=options.max_retries,
-            max_retry_wait=options.max_retry_wait,
-            budget=options.retry_budget,
-        )
+        self._policy = policy_of(options)
         self._next_target = 1
         self._of_target = 0  # the attempts of this target
         self._spent = 0.0

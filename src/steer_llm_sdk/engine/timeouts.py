@@ -69,7 +69,7 @@ class Deadlines:
     def end_wait(self, now: float) -> None:
         """The wait is over: something came, or failed."""
         since = self.waiting_since
-        if since is not None:
+        if since is not None:  # as `give_up_wait`, without the call: once a read
             waited = now - since
             self._waited += waited
             self._waited_without_progress += waited

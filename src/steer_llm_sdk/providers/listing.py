@@ -17,7 +17,7 @@ from steer_llm_sdk.errors import ProtocolError
 from steer_llm_sdk.models.listing import ModelInfo, ModelPage
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.providers.base import Endpoint, WireFormat
-from steer_llm_sdk.providers.writing import bearer, build_headers
+from steer_llm_sdk.providers.writing import anthropic_key, bearer, build_headers, google_key
 
 _Object: TypeAlias = Mapping[str, Any]
 
@@ -83,27 +83,16 @@ def _last_id(answer: _Object) -> object:
     return answer.get("last_id") if answer.get("has_more") is True else None
 
 
-def anthropic_headers(endpoint: Endpoint) -> dict[str, str]:
-    """Make the headers of Anthropic's API."""
-    key = {"x-api-key": endpoint.api_key} if endpoint.api_key else {}
-    return {"anthropic-version": "2023-06-01", **key}
-
-
-def google_headers(endpoint: Endpoint) -> dict[str, str]:
-    """Make the headers of Google's APIs."""
-    return {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
-
-
 # https://platform.openai.com/docs/api-reference/models/list, and whoever copies it.
 OPENAI = Listing("models")
 # https://platform.claude.com/docs/en/api/models/list
 ANTHROPIC = Listing(
-    "v1/models", anthropic_headers, {"limit": "1000"}, after="after_id", following=_last_id
+    "v1/models", anthropic_key, {"limit": "1000"}, after="after_id", following=_last_id
 )
 # https://ai.google.dev/api/models#method:-models.list
 GEMINI = Listing(
     "v1beta/models",
-    google_headers,
+    google_key,
     {"pageSize": "1000"},
     after="pageToken",
     following=lambda answer: answer.get("nextPageToken"),
@@ -147,7 +136,7 @@ def _above_project(base_url: str) -> str:
 # https://cloud.google.com/vertex-ai/docs/reference/rest/v1beta1/publishers.models/list
 VERTEX = Listing(
     "publishers/google/models",
-    google_headers,
+    google_key,
     {"pageSize": "1000"},
     after="pageToken",
     following=lambda answer: answer.get("nextPageToken"),

@@ -231,6 +231,11 @@ def as_objects(value: object) -> list[JSONObject]:
     return [item for item in as_list(value) if isinstance(item, dict)]
 
 
+def listed(value: object) -> list[JSONObject]:
+    """Return the objects in a list; a server that knows but one may write no list around it."""
+    return as_objects([value] if isinstance(value, dict) else value)
+
+
 def text_at(holder: Mapping[str, Any], key: str) -> str:
     """Return the string under a key; an empty one where there is none."""
     value = holder.get(key)

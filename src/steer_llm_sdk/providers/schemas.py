@@ -6,14 +6,15 @@ the model to heed; the library checks the answer against the schema as it was gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
 
 Schema = dict[str, Any]
+_Written = TypeVar("_Written")
 
 # What says nothing of the values, and can be left out in silence.
 SILENT = frozenset({"$schema", "$id", "$comment", "discriminator", "examples"})
@@ -97,10 +98,17 @@ def with_bare_reference(schema: Schema) -> Schema:
     return {"anyOf": [{"$ref": schema["$ref"]}], **beside, **definitions}
 
 
-def unwritable(provider: str, error: RecursionError | TypeError) -> ConfigurationError:
-    """The error of a schema that goes round in a circle, or holds what is no JSON."""
-    reason = "the schema has no end" if isinstance(error, RecursionError) else error
-    return ConfigurationError(f"{provider}: the request cannot be written as JSON: {reason}")
+def write_schema(provider: str, write: Callable[[], _Written]) -> _Written:
+    """Return what `write` makes of a schema, for a request to a provider.
+
+    Raises:
+        ConfigurationError: It goes round in a circle, or holds what is no JSON.
+    """
+    try:
+        return write()
+    except (RecursionError, TypeError) as error:
+        reason = "the schema has no end" if isinstance(error, RecursionError) else error
+    raise ConfigurationError(f"{provider}: the request cannot be written as JSON: {reason}")
 
 
 def _json(value: object) -> str:

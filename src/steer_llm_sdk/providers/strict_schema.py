@@ -14,13 +14,13 @@ from steer_llm_sdk.models.requests import JSONFormat, Tool
 from steer_llm_sdk.providers.schemas import (
     Schema,
     type_of_values,
-    unwritable,
     with_any_of,
     with_bare_reference,
     with_left_out,
     with_object_at_root,
     with_one_part,
     without_silent,
+    write_schema,
 )
 
 _KEYWORDS = frozenset({
@@ -71,11 +71,7 @@ def strict_parameters(tool: Tool, provider: str, *, may_leave_out: bool) -> Mapp
 
 
 def _written(schema: Mapping[str, Any], provider: str, *, may_leave_out: bool) -> Schema | None:
-    try:
-        return strict_schema(schema, may_leave_out=may_leave_out)
-    except (RecursionError, TypeError) as error:
-        failure = unwritable(provider, error)
-    raise failure
+    return write_schema(provider, lambda: strict_schema(schema, may_leave_out=may_leave_out))
 
 
 def strict_schema(schema: Mapping[str, Any], *, may_leave_out: bool = True) -> Schema | None:

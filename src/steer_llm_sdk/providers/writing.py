@@ -77,6 +77,17 @@ def bearer(endpoint: Endpoint) -> dict[str, str]:
     return {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
 
 
+def anthropic_key(endpoint: Endpoint) -> dict[str, str]:
+    """Build the headers of Anthropic's own API: its version, and the key where there is one."""
+    key = {"x-api-key": endpoint.api_key} if endpoint.api_key else {}
+    return {"anthropic-version": "2023-06-01", **key}
+
+
+def google_key(endpoint: Endpoint) -> dict[str, str]:
+    """Build the header of a key of Google's; none where there is no key."""
+    return {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
+
+
 def arguments_object(call: ToolCall, provider: str) -> dict[str, Any]:
     """Parse the arguments of an earlier call, to be sent back as an object.
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from steer_llm_sdk.config import USUAL_PORTS
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.errors import (
     ConfigurationError,
@@ -148,10 +149,7 @@ def content_of(chat: ChatRequest) -> dict[str, Any]:
 def server_of(url: str) -> tuple[str | None, int | None]:
     """The host and the port of a URL; None where there is none."""
     parts = urlsplit(url)
-    return parts.hostname, parts.port or _PORTS.get(parts.scheme)
-
-
-_PORTS = {"http": 80, "https": 443}
+    return parts.hostname, parts.port or USUAL_PORTS.get(parts.scheme)
 
 
 def _parameters(chat: ChatRequest) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from steer_llm_sdk.config import SOCKS_SCHEMES
+from steer_llm_sdk.config import SOCKS_SCHEMES, USUAL_PORTS
 from steer_llm_sdk.errors import ConnectError, ConnectionLostError, RequestTimeoutError
 
-_USUAL_PORTS = {"http": 80, "https": 443}
 _USUAL_SOCKS_PORT = 1080
 
 # How the other side says, by an alert of TLS, that it wants another certificate of this one. (TLS
@@ -69,7 +68,7 @@ def way_of(url: str, proxy: str | None) -> Way:
         return Way(host)
     parts = urlsplit(proxy)
     is_socks = parts.scheme in SOCKS_SCHEMES
-    usual = _USUAL_SOCKS_PORT if is_socks else _USUAL_PORTS.get(parts.scheme, 0)
+    usual = _USUAL_SOCKS_PORT if is_socks else USUAL_PORTS.get(parts.scheme, 0)
     return Way(
         host, parts.hostname or "", parts.port or usual, is_socks, parts.username is not None
     )

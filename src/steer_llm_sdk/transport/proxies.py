@@ -12,7 +12,7 @@ import re
 import urllib.request
 from urllib.parse import SplitResult, urlsplit
 
-from steer_llm_sdk.config import clean_proxy, is_loopback
+from steer_llm_sdk.config import USUAL_PORTS, clean_proxy, is_loopback
 from steer_llm_sdk.errors import ConfigurationError, ConnectError
 
 # The spellings that are in use.
@@ -24,8 +24,6 @@ _VARIABLES = (
     "HTTPS_PROXY",
     "ALL_PROXY",
 )
-
-_USUAL_PORTS = {"http": 80, "https": 443}
 
 
 def proxy_of_environment(url: str) -> str | None:
@@ -53,7 +51,7 @@ def proxy_of_environment(url: str) -> str | None:
 
 def _is_excepted(parts: SplitResult, proxies: dict[str, str]) -> bool:
     host = (parts.hostname or "").rstrip(".")
-    port = parts.port or _USUAL_PORTS.get(parts.scheme)
+    port = parts.port or USUAL_PORTS.get(parts.scheme)
     exceptions = re.split(r"[\s,]+", proxies.get("no", ""))
     return any(_excepts(each, host, port) for each in exceptions if each)
 

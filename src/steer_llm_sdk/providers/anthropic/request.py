@@ -34,10 +34,8 @@ from steer_llm_sdk.providers.anthropic.turns import answer_blocks, call_block
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.reasoning import join_fields
-from steer_llm_sdk.providers.schemas import unwritable
-from steer_llm_sdk.providers.writing import build_headers, encode_body, without_none
-
-API_VERSION = "2023-06-01"
+from steer_llm_sdk.providers.schemas import write_schema
+from steer_llm_sdk.providers.writing import anthropic_key, build_headers, encode_body, without_none
 
 # The API wants a limit. This is the largest that every model of it accepts (Claude 3 Haiku writes
 # no more), so that a call without one never fails for it; newer models take more when asked.
@@ -86,10 +84,7 @@ def build_count_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
 def _spell(
     body: Mapping[str, Any], path: str, chat: ChatRequest, endpoint: Endpoint
 ) -> HTTPRequest:
-    own = {"anthropic-version": API_VERSION}
-    if endpoint.api_key:
-        own["x-api-key"] = endpoint.api_key
-    headers = build_headers(endpoint, chat.extra_headers, own)
+    headers = build_headers(endpoint, chat.extra_headers, anthropic_key(endpoint))
     url = f"{endpoint.base_url.rstrip('/')}/v1/{path}"
     return HTTPRequest(url, encode_body(body, endpoint.provider), headers)
 
@@ -289,10 +284,5 @@ def _build_format(wanted: JSONFormat | RawTool | None, provider: str) -> dict[st
 
 
 def _format_schema(schema: Mapping[str, Any], provider: str) -> dict[str, Any]:
-    try:
-        written: dict[str, Any] = format_schema(schema)
-    except (RecursionError, TypeError) as error:
-        failure = unwritable(provider, error)
-    else:
-        return written
-    raise failure
+    written: dict[str, Any] = write_schema(provider, lambda: format_schema(schema))
+    return written

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from steer_llm_sdk.config import USUAL_PORTS
 from steer_llm_sdk.models.requests import HTTPRequest
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_PORTS = {"http": 80, "https": 443}
 
 # Signed beside all of Amazon's own; what a proxy may change or add is not.
 _SIGNED = frozenset({"content-type", "host"})
@@ -64,7 +64,7 @@ def _host(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    usual = parts.port is None or parts.port == _PORTS.get(parts.scheme)
+    usual = parts.port is None or parts.port == USUAL_PORTS.get(parts.scheme)
     return host if usual else f"{host}:{parts.port}"
 
 

@@ -38,6 +38,7 @@ from steer_llm_sdk.providers.bedrock.reasoning import build_reasoning
 from steer_llm_sdk.providers.bedrock.turns import answer_blocks, call_block
 from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.reasoning import join_fields
+from steer_llm_sdk.providers.schemas import write_schema
 from steer_llm_sdk.providers.writing import (
     bearer,
     build_headers,
@@ -289,11 +290,5 @@ def _build_output(wanted: JSONFormat | RawTool | None, provider: str) -> dict[st
 
 def _format_schema(schema: Mapping[str, Any], provider: str) -> dict[str, Any]:
     """The schema in the subset that Bedrock takes, which is Anthropic's."""
-    try:
-        written: dict[str, Any] = format_schema(schema)
-    except (RecursionError, TypeError) as error:
-        reason = "the schema has no end" if isinstance(error, RecursionError) else error
-        raise ConfigurationError(
-            f"{provider}: the request cannot be written as JSON: {reason}"
-        ) from None
+    written: dict[str, Any] = write_schema(provider, lambda: format_schema(schema))
     return written

@@ -47,6 +47,7 @@ from steer_llm_sdk.providers.reading import (
     is_end,
     is_keep_alive,
     json_text,
+    listed,
     object_at,
     objects_at,
     parse_object,
@@ -289,8 +290,7 @@ _Reader: TypeAlias = Callable[[CohereDecoder, JSONObject, JSONObject], Sequence[
 
 def _call_in(message: JSONObject) -> JSONObject:
     """The call of an event; in a list, as a message that is whole has it, the first."""
-    calls = objects_at(message, "tool_calls")
-    return calls[0] if calls else object_at(message, "tool_calls")
+    return next(iter(listed(message.get("tool_calls"))), {})
 
 
 def _beside(event: JSONObject, message: JSONObject) -> list[Fragment]:

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from steer_llm_sdk.providers.schemas import (
-    unwritable,
     with_any_of,
     with_bare_reference,
     with_left_out,
     with_object_at_root,
     with_one_part,
     without_silent,
+    write_schema,
 )
 
 _TAKEN = frozenset({
@@ -43,13 +43,10 @@ def build_schema(
     """
     if schema is None:
         return None
-    try:
-        written: Mapping[str, Any] = format_schema(with_object_at_root(schema), closes=closes)
-    except (RecursionError, TypeError) as error:
-        failure = unwritable(provider, error)
-    else:
-        return written
-    raise failure
+    written: Mapping[str, Any] = write_schema(
+        provider, lambda: format_schema(with_object_at_root(schema), closes=closes)
+    )
+    return written
 
 
 def format_schema(schema: Any, *, closes: bool = False) -> Any:

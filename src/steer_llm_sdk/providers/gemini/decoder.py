@@ -48,12 +48,12 @@ from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
-    as_objects,
     as_string,
     expect_object,
     frames_in,
     is_end,
     is_keep_alive,
+    listed,
     object_at,
     parse_json,
 )
@@ -277,7 +277,7 @@ class GeminiDecoder:
             return
         if any(feedback.values()):
             yield Extras({"promptFeedback": feedback})
-        candidates = _objects_in(payload.get("candidates"))
+        candidates = listed(payload.get("candidates"))
         if self._answer is None and candidates:
             indexes = [as_int(each.get("index")) or 0 for each in candidates]
             self._answer = 0 if 0 in indexes else indexes[0]  # the first; a server may count from 1
@@ -324,7 +324,7 @@ class GeminiDecoder:
     def _read_content(self, choice: _Choice, candidate: JSONObject) -> Iterator[Any]:
         """The candidate's parts, and why it stopped."""
         had_calls = choice.parts.has_calls
-        for part in _objects_in(object_at(candidate, "content").get("parts")):
+        for part in listed(object_at(candidate, "content").get("parts")):
             yield from choice.parts.read(part)
         word = _finish_word(candidate.get("finishReason"))
         choice.finish_word = word or choice.finish_word
@@ -399,11 +399,6 @@ def _unread(holder: JSONObject, read: frozenset[str]) -> JSONObject:
 
 def _total(usage: JSONObject) -> int:
     return count_at(usage, "totalTokenCount") or 0
-
-
-def _objects_in(value: object) -> list[JSONObject]:
-    """The objects of a list; some servers write none where there is but one."""
-    return as_objects([value] if isinstance(value, dict) else value)
 
 
 def _bare_error(payload: JSONObject) -> JSONObject | None:

@@ -50,6 +50,7 @@ from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.writing import (
     build_headers,
     encode_body,
+    google_key,
     refuse_one_call_alone,
     without_none,
 )
@@ -92,8 +93,7 @@ def build_count_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
 def _spell(
     body: Mapping[str, Any], method: str, chat: ChatRequest, endpoint: Endpoint
 ) -> HTTPRequest:
-    own = {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
-    headers = build_headers(endpoint, chat.extra_headers, own)
+    headers = build_headers(endpoint, chat.extra_headers, google_key(endpoint))
     collection, name = _place(chat.model)
     place = f"{collection}/{quote(name, safe='')}"
     url = f"{endpoint.base_url.rstrip('/')}/v1beta/{place}:{method}"

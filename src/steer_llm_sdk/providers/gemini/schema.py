@@ -13,12 +13,12 @@ from typing import Any
 from steer_llm_sdk.providers.schemas import (
     Schema,
     type_of_values,
-    unwritable,
     with_any_of,
     with_bare_reference,
     with_left_out,
     with_one_part,
     without_silent,
+    write_schema,
 )
 
 _TAKEN = frozenset({
@@ -41,11 +41,7 @@ def build_schema(schema: Any, provider: str, *, closes: bool = False) -> Any:
     Raises:
         ConfigurationError: It goes round in a circle, or holds what is no JSON.
     """
-    try:
-        return format_schema(schema, closes=closes)
-    except (RecursionError, TypeError) as error:
-        failure = unwritable(provider, error)
-    raise failure
+    return write_schema(provider, lambda: format_schema(schema, closes=closes))
 
 
 def format_schema(schema: Any, *, closes: bool = False) -> Any:

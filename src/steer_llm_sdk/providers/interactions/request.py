@@ -55,6 +55,7 @@ from steer_llm_sdk.providers.writing import (
     arguments_object,
     build_headers,
     encode_body,
+    google_key,
     refuse_one_call_alone,
     without_none,
 )
@@ -83,8 +84,7 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
     """
     refuse_one_call_alone(chat, endpoint.provider)
     body = join_fields(_build_body(chat, endpoint.provider), chat.extra_body, "generation_config")
-    own = {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
-    headers = build_headers(endpoint, chat.extra_headers, own)
+    headers = build_headers(endpoint, chat.extra_headers, google_key(endpoint))
     url = f"{endpoint.base_url.rstrip('/')}/v1beta/interactions"
     return HTTPRequest(url, encode_body(body, endpoint.provider), headers)
 

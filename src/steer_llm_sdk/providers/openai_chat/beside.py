@@ -12,8 +12,8 @@ from steer_llm_sdk.models.inputs import read_data_url
 from steer_llm_sdk.providers.reading import (
     as_list,
     as_object,
-    as_objects,
     as_string,
+    listed,
     objects_at,
     text_at,
 )
@@ -43,7 +43,7 @@ class Beside:
             found.append(PartData("text", {}, cited, is_earlier=True))
         files = [*objects_at(news, "images"), *_parts(news, is_image=True)]
         found += [file for each in files if (file := _file(each)) is not None]
-        ran = [item for key in _RAN for item in as_objects(_listed(news.get(key)))]
+        ran = [item for key in _RAN for item in listed(news.get(key))]
         ran += [part for part in _parts(news) if text_at(part, "type") not in _READ]
         found += [ProviderItem(item) for item in ran if any(item.values()) and self._is_new(item)]
         return found
@@ -61,10 +61,6 @@ class Beside:
         is_new = mark not in self._seen
         self._seen.add(mark)
         return is_new
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, dict) else value
 
 
 def _parts(news: Mapping[str, Any], *, is_image: bool = False) -> list[dict[str, Any]]:

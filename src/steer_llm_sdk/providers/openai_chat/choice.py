@@ -29,9 +29,9 @@ from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.reading import (
     as_int,
     as_object,
-    as_objects,
     as_string,
     json_text,
+    listed,
     text_at,
 )
 
@@ -178,8 +178,7 @@ def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
 
 def _calls_in(holder: dict[str, Any]) -> list[dict[str, Any]]:
     """The calls of a delta or a message; a server that knows but one writes no list."""
-    calls = holder.get("tool_calls")
-    return as_objects([calls] if isinstance(calls, dict) else calls)
+    return listed(holder.get("tool_calls"))
 
 
 def _reason_of(choice: Mapping[str, Any]) -> str:

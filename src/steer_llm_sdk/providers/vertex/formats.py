@@ -21,7 +21,11 @@ from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.gemini.errors import read_gemini_error
 from steer_llm_sdk.providers.gemini.request import build_body as build_gemini_body
 from steer_llm_sdk.providers.reading import as_object, as_string, object_at
-from steer_llm_sdk.providers.writing import build_headers, encode_body
+from steer_llm_sdk.providers.writing import (
+    build_headers,
+    encode_body,
+    google_key,
+)
 
 API_VERSION = "vertex-2023-10-16"
 
@@ -74,6 +78,5 @@ def _model_url(endpoint: Endpoint, model: str, publisher: str) -> str:
 
 def _request(url: str, body: dict[str, Any], chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
     # A key of the "express mode"; everyone else is proved by a token.
-    own = {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
-    headers = build_headers(endpoint, chat.extra_headers, own)
+    headers = build_headers(endpoint, chat.extra_headers, google_key(endpoint))
     return HTTPRequest(url, encode_body(body, endpoint.provider), headers)
