@@ -37,6 +37,9 @@ ROUNDS = 3
 # Chunks of one stream, by how they come.
 COUNTS = {"paced-20": 150, "burst": 3000}
 
+# Within how many seconds the readers come, one after the other.
+ARRIVALS = 1.0
+
 Respond = Callable[[Any, str], Awaitable[Any]]
 
 
@@ -266,6 +269,10 @@ async def measure(relays: list[int], body: Any, streams: int, count: int) -> tup
                     used += float(await answer.json())
             return used
 
+        async def come(number: int) -> None:
+            await asyncio.sleep(ARRIVALS * number / streams)
+            await read(number)
+
         async def read(number: int) -> None:
             headers = {"authorization": f"Bearer {KEY}"}
             address = f"http://127.0.0.1:{relays[number % len(relays)]}/relay"
@@ -281,7 +288,7 @@ async def measure(relays: list[int], body: Any, streams: int, count: int) -> tup
             await read(number)
         gaps.clear()
         began = await cpu()
-        await asyncio.gather(*map(read, range(streams)))
+        await asyncio.gather(*map(come, range(streams)))
         used = await cpu() - began
     p99 = statistics.quantiles(gaps, n=100)[98] if len(gaps) > 1 else 0.0
     return used / (streams * count) * 1e6, p99 * 1e3

@@ -434,6 +434,43 @@ async def test_a_generation_that_was_taken_for_lost_is_left(
     assert said(await read(journal)) == "Hel"
 
 
+async def test_what_is_written_together_is_judged_apart(place: Place) -> None:
+    desk = place.open().here()
+    for name in ("first", "second", "third", "ended"):
+        await desk.claim(Claim(name, None, "request"))
+    assert await desk.write(Append("second", 0, _words("one", "two")))
+    assert await desk.write(Append("ended", 0, (), ends=True))
+
+    written = await asyncio.gather(
+        desk.write(Append("first", 0, _words("Hello"))),
+        desk.write(Append("second", 1, _words("another"))),
+        desk.write(Append("third", 0, _words("all"), ends=True)),
+        desk.write(Append("third", 1, _words("late"))),
+        desk.write(Append("ended", 0, _words("late"))),
+        desk.write(Append("nowhere", 0, _words("late"))),
+    )
+
+    assert list(written) == [True, False, True, False, False, False]
+    pages = [await desk.read(name, -1) for name in ("first", "second", "third")]
+    assert [said([*page.events]) for page in pages] == ["Hello", "onetwo", "all"]
+    assert [page.is_last for page in pages] == [False, False, True]
+
+
+async def test_a_stream_ends_where_it_has_come_to(place: Place) -> None:
+    desk = place.open().here()
+    await desk.claim(Claim(STREAM, None, "request"))
+    await desk.write(Append(STREAM, 0, _words("Hello")))
+
+    assert await desk.write(Append(STREAM, 7, (), ends=True)) is False
+    assert (await desk.read(STREAM, -1)).is_last is False
+    assert await desk.write(Append(STREAM, 1, (), ends=True))
+    assert (await desk.read(STREAM, 0)).is_last
+
+
+def _words(*texts: str) -> list[StreamEvent]:
+    return [StreamDeltaEvent(delta=text, sequence=number) for number, text in enumerate(texts)]
+
+
 # --- what it refuses ----------------------------------------------------------------------------
 
 

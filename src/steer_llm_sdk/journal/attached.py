@@ -158,6 +158,8 @@ class Attached(Live):
             self._is_over = True
         else:
             await tail.grown()
+            if held := tail.events_after(self._read_to):
+                self._take(held)
 
     def _open(self) -> Desk:
         self._loop = asyncio.get_running_loop()

@@ -15,7 +15,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, JournalGapError, ProducerLostError
-from steer_llm_sdk.journal.store import Append, Claim, Page, Store, StoreUnreachableError
+from steer_llm_sdk.journal.store import (
+    Append,
+    Claim,
+    Immediate,
+    Page,
+    Store,
+    StoreUnreachableError,
+)
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
 from steer_llm_sdk.tasks import start_task
@@ -45,6 +52,7 @@ class Desk:
 
     def __init__(self, store: Store, heartbeat: float, patience: float) -> None:
         self._store = store
+        self._writes_at_once = store.write_at_once if isinstance(store, Immediate) else None
         self._heartbeat = heartbeat
         self._patience = patience
         self._tails: dict[str, Tail] = {}
@@ -92,13 +100,19 @@ class Desk:
         Raises:
             StoreUnreachableError: The store could not be reached for too long.
         """
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._pending.append((append, future))
-        self._start("write", self._write_pending)
-        is_written = await future
+        if self._writes_at_once is None or self._is_closed:
+            is_written = await self._queue(append)
+        else:
+            is_written = self._writes_at_once(append)
         if is_written:
             self._hand_on(append)
         return is_written
+
+    def _queue(self, append: Append) -> asyncio.Future[bool]:
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._pending.append((append, future))
+        self._start("write", self._write_pending)
+        return future
 
     def _hand_on(self, append: Append) -> None:
         """Hand what was written to those who follow it here: they need not ask the store."""
@@ -125,6 +139,7 @@ class Desk:
             for (_, future), is_written in zip(batch, written, strict=True):
                 if not future.done():
                     future.set_result(is_written)
+            await asyncio.sleep(self._store.write_pause)
 
     # --- following ----------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ class Generation:
         self.begun.add_done_callback(_read_error)
         self._desk = desk
         self._source = source
+        self._take = source.take_ready if isinstance(source, Ready) else None
         self._named = named
         self._turns = turns
         self._next = 0
@@ -96,8 +97,8 @@ class Generation:
             if not isinstance(self._last, StreamErrorEvent):  # which would have told of it
                 await self._write_failure(error)
             return []
-        if isinstance(source, Ready):
-            while len(events) < _BATCH and (event := source.take_ready()) is not None:
+        if (take := self._take) is not None:
+            while len(events) < _BATCH and (event := take()) is not None:
                 events.append(event)
         return events
 

@@ -77,10 +77,11 @@ class MemoryShelf:
         kept = self.streams.get(stream_id)
         return None if kept is None or kept.expires_at < time.monotonic() else kept
 
-    def tell(self, stream_id: str) -> None:
-        """Something has come of a stream."""
+    def tell(self, stream_id: str, knows: MemoryStore | None = None) -> None:
+        """Something has come of a stream; one that knows need not be woken."""
         for watcher in self.watchers:
-            watcher.note(stream_id)
+            if watcher.note(stream_id) and watcher is not knows:
+                watcher.wake_soon()
 
     def sweep(self) -> None:
         """Forget what has expired."""
@@ -104,6 +105,8 @@ class MemoryStore:
     Args:
         shelf: Where the streams are.
     """
+
+    write_pause = 0.0
 
     def __init__(self, shelf: MemoryShelf) -> None:
         self._shelf = shelf
@@ -134,8 +137,12 @@ class MemoryStore:
 
     async def write(self, appends: Sequence[Append]) -> list[bool]:
         """Write events: see `Store`."""
+        return [self.write_at_once(append) for append in appends]
+
+    def write_at_once(self, append: Append) -> bool:
+        """Write events: see `Immediate`."""
         with self._shelf.lock:
-            return [self._write_one(append) for append in appends]
+            return self._write_one(append)
 
     def _write_one(self, append: Append) -> bool:
         kept = self._shelf.find(append.stream_id)
@@ -150,7 +157,7 @@ class MemoryStore:
             kept.expires_at = kept.heard + self._shelf.keeping.ttl
         if append.frees_key:
             self._shelf.free(kept.claim)
-        self._shelf.tell(append.stream_id)
+        self._shelf.tell(append.stream_id, knows=self)
         return True
 
     def _trim(self, kept: _Kept) -> None:
@@ -226,12 +233,17 @@ class MemoryStore:
                 news.stops[stream_id] = kept.stop_reason
         return news
 
-    def note(self, stream_id: str) -> None:
-        """Something has come of a stream; called under the lock, in any thread."""
-        if stream_id in self._watched:
-            self._changed.add(stream_id)
-            with suppress(RuntimeError):  # the loop has ended, and the store was not closed
-                self._loop.call_soon_threadsafe(self._wake)
+    def note(self, stream_id: str) -> bool:
+        """Note that something has come of a stream, if it is watched; called under the lock."""
+        if stream_id not in self._watched:
+            return False
+        self._changed.add(stream_id)
+        return True
+
+    def wake_soon(self) -> None:
+        """Have `news` look; called in any thread."""
+        with suppress(RuntimeError):  # the loop has ended, and the store was not closed
+            self._loop.call_soon_threadsafe(self._wake)
 
     def interrupt(self) -> None:
         """Have `news` return now: see `Store`."""

@@ -100,6 +100,8 @@ class RedisStore:
         keeping: How long and how much is kept.
     """
 
+    write_pause = 0.0  # a round trip is one
+
     def __init__(self, connect: Callable[[], Any], prefix: str, keeping: Keeping) -> None:
         self._redis = connect()
         self._prefix = prefix

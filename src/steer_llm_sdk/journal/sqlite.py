@@ -33,32 +33,60 @@ _Result = TypeVar("_Result")
 # How often the file is looked at, in seconds.
 _LOOK = 0.02
 
+# The pause between two transactions, in seconds: each costs as much as writing many events.
+_WRITE_PAUSE = 0.005
+
 # How long SQLite waits for another process that writes, in seconds.
 _BUSY_TIMEOUT = 5.0
 
-# What is written by this version of the library; a file of a newer one is refused.
-_SCHEMA_VERSION = 1
+# What is written by this version of the library; a file of a newer one is refused, and what an
+# older one holds is given up: it would have expired soon.
+_SCHEMA_VERSION = 2
 
+# Events stand in the order in which they come, whosever they are: then those that are written
+# together share a page of the file. An index of small numbers finds those of one stream.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS streams (
-    stream_id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    stream_id TEXT NOT NULL UNIQUE,
     key TEXT UNIQUE,
     request TEXT NOT NULL,
     first INTEGER NOT NULL DEFAULT 0,
-    next INTEGER NOT NULL DEFAULT 0,
     is_ended INTEGER NOT NULL DEFAULT 0,
     stop_reason TEXT,
     heard REAL NOT NULL,
     expires_at REAL NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS streams_by_expiry ON streams (expires_at);
+CREATE INDEX IF NOT EXISTS streams_to_stop ON streams (stream_id)
+    WHERE stop_reason IS NOT NULL AND NOT is_ended;
 CREATE TABLE IF NOT EXISTS events (
-    stream_id TEXT NOT NULL,
+    position INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL,
     sequence INTEGER NOT NULL,
     event TEXT NOT NULL,
-    PRIMARY KEY (stream_id, sequence)
-) WITHOUT ROWID;
+    UNIQUE (stream, sequence)
+);
 """
+
+_DROP = "DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS streams;"
+
+# An event, where the stream has not ended and the event before it is there.
+_INSERT = """
+INSERT OR IGNORE INTO events (stream, sequence, event) SELECT number, ?2, ?3 FROM streams
+WHERE stream_id = ?1 AND NOT is_ended AND (
+    ?2 = 0 OR EXISTS (SELECT 1 FROM events WHERE stream = number AND sequence = ?2 - 1)
+)
+"""
+
+# The end of a stream, where no other events have come.
+_END = """
+UPDATE streams SET is_ended = TRUE, expires_at = ?3 WHERE stream_id = ?1 AND NOT is_ended
+    AND ?2 = coalesce((SELECT max(sequence) + 1 FROM events WHERE stream = number), 0)
+"""
+
+# Those that are asked to stop, by the index of them.
+_STOPS = "SELECT stream_id, stop_reason FROM streams WHERE stop_reason IS NOT NULL AND NOT is_ended"
 
 
 class SQLiteStore:
@@ -68,6 +96,8 @@ class SQLiteStore:
         path: The file.
         keeping: How long and how much is kept.
     """
+
+    write_pause = _WRITE_PAUSE
 
     def __init__(self, path: str, keeping: Keeping) -> None:
         self._file = _File(path, keeping)
@@ -175,63 +205,51 @@ class _File:
 
     def write(self, appends: Sequence[Append]) -> list[bool]:
         with self._writing() as db:
+            db.execute("SAVEPOINT together")
+            if self._write_all(db, appends):
+                return [True] * len(appends)
+            db.execute("ROLLBACK TO together")
             return [self._write_one(db, append) for append in appends]
 
-    def _write_one(self, db: sqlite3.Connection, append: Append) -> bool:
-        stream_id, now = append.stream_id, time.time()
-        row = db.execute(
-            "SELECT first, next, is_ended FROM streams WHERE stream_id = ?", (stream_id,)
-        ).fetchone()
-        if row is None:
+    def _write_all(self, db: sqlite3.Connection, appends: Sequence[Append]) -> bool:
+        """Write events; False, and a part of them written, where others stand in their place."""
+        count = sum(len(append.events) for append in appends)
+        if db.executemany(_INSERT, _rows(appends)).rowcount != count:
             return False
-        if row[1:] != (append.first, 0):
-            return self._is_there(db, append, *row[1:])
-        db.executemany(
-            "INSERT INTO events VALUES (?, ?, ?)",
-            [
-                (stream_id, sequence, encode_event(event).decode())
-                for sequence, event in enumerate(append.events, append.first)
-            ],
-        )
-        following = append.first + len(append.events)
-        kept = self._keeping.ttl if append.ends else self._kept_for
-        db.execute(
-            "UPDATE streams SET first = ?, next = ?, is_ended = ?, heard = ?, expires_at = ?"
-            " WHERE stream_id = ?",
-            (
-                self._trim(db, stream_id, row[0], following),
-                following,
-                append.ends,
-                now,
-                now + kept,
-                stream_id,
-            ),
-        )
+        return all(self._finish(db, append) for append in appends)
+
+    def _finish(self, db: sqlite3.Connection, append: Append) -> bool:
+        """Do what is done after some events only; False where the end cannot be written."""
+        self._trim(db, append)
         if append.frees_key:
-            _free(db, stream_id)
-        return True
+            _free(db, append.stream_id)
+        if not append.ends:
+            return True
+        following = append.first + len(append.events)
+        end = (append.stream_id, following, time.time() + self._keeping.ttl)
+        return db.execute(_END, end).rowcount > 0
 
-    def _is_there(
-        self, db: sqlite3.Connection, append: Append, following: int, is_ended: int
-    ) -> bool:
-        """Whether it is written already: it is asked again when the answer was lost."""
-        if (following, bool(is_ended)) != (append.first + len(append.events), append.ends):
-            return False
-        rows = db.execute(
-            "SELECT event FROM events WHERE stream_id = ? AND sequence >= ? ORDER BY sequence",
-            (append.stream_id, append.first),
-        ).fetchall()
-        return [row[0] for row in rows] == [encode_event(e).decode() for e in append.events]
+    def _write_one(self, db: sqlite3.Connection, append: Append) -> bool:
+        db.execute("SAVEPOINT one")
+        if self._write_all(db, (append,)):
+            return True
+        db.execute("ROLLBACK TO one")
+        return _is_there(db, append)
 
-    def _trim(self, db: sqlite3.Connection, stream_id: str, first: int, following: int) -> int:
+    def _trim(self, db: sqlite3.Connection, append: Append) -> None:
+        """Forget what is too old: not one by one, but a quarter of what is kept."""
         most = self._keeping.max_events
-        if following - first <= most + most // 4:  # not one by one
-            return first
+        following = append.first + len(append.events)
+        quarter = most // 4 + 1
+        if following <= most or append.first // quarter == following // quarter:
+            return
+        first, stream_id = following - most, append.stream_id
         db.execute(
-            "DELETE FROM events WHERE stream_id = ? AND sequence < ?",
-            (stream_id, following - most),
+            "DELETE FROM events WHERE sequence < ?"
+            " AND stream = (SELECT number FROM streams WHERE stream_id = ?)",
+            (first, stream_id),
         )
-        return following - most
+        db.execute("UPDATE streams SET first = ? WHERE stream_id = ?", (first, stream_id))
 
     def beat(self, stream_ids: Collection[str]) -> None:
         now = time.time()
@@ -263,23 +281,24 @@ class _File:
 
     def read(self, stream_id: str, after: int) -> Page:
         with self._reading() as db:
-            row = _select(db, "first, next, is_ended", stream_id)
+            row = _select(db, "first, number, is_ended", stream_id)
             if row is None:
                 raise unknown_stream(stream_id)
-            return self._page(db, stream_id, after, *row)
+            if after + 1 < row[0]:
+                raise trimmed(stream_id, row[0], after)
+            return _read_page(db, after, *row[1:])
 
     def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
         news = News()
         with self._reading() as db:
             self.has_changed()
             for stream_id, after in followed.items():
-                row = _select(db, "first, next, is_ended", stream_id)
-                if row is not None and (row[1] > after + 1 or row[2]):
-                    known = max(after, row[0] - 1)
-                    news.pages[stream_id] = self._page(db, stream_id, known, *row)
-            for stream_id in produced:
-                (reason,) = _select(db, "stop_reason", stream_id) or (None,)
-                if reason is not None:
+                if (row := _select(db, "first, number, is_ended", stream_id)) is not None:
+                    page = _read_page(db, max(after, row[0] - 1), *row[1:])
+                    if page.events or page.is_last:
+                        news.pages[stream_id] = page
+            for stream_id, reason in db.execute(_STOPS):
+                if stream_id in produced:
                     news.stops[stream_id] = reason
         return news
 
@@ -288,25 +307,6 @@ class _File:
         with self._reading() as db:
             seen, self._seen = self._seen, db.execute("PRAGMA data_version").fetchone()[0]
         return seen != self._seen
-
-    def _page(
-        self,
-        db: sqlite3.Connection,
-        stream_id: str,
-        after: int,
-        first: int,
-        following: int,
-        is_ended: int,
-    ) -> Page:
-        if after + 1 < first:
-            raise trimmed(stream_id, first, after)
-        rows = db.execute(
-            "SELECT event FROM events WHERE stream_id = ? AND sequence > ? ORDER BY sequence"
-            " LIMIT ?",
-            (stream_id, after, PAGE_EVENTS),
-        ).fetchall()
-        is_last = bool(is_ended) and after + 1 + len(rows) >= following
-        return Page(after + 1, [decode_event(row[0]) for row in rows], is_last)
 
     # --- the connection -----------------------------------------------------------------------
 
@@ -352,8 +352,9 @@ def _connect(path: str) -> sqlite3.Connection:
         (found,) = db.execute("PRAGMA user_version").fetchone()
         if found > _SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"it was written by a newer version ({found})")
+        emptied = _DROP if 0 < found < _SCHEMA_VERSION else ""
         db.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
+            f"BEGIN IMMEDIATE; {emptied} {_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
         )
     except BaseException:
         db.close()
@@ -372,13 +373,43 @@ def _select(
     return row
 
 
+def _read_page(db: sqlite3.Connection, after: int, stream: int, is_ended: int) -> Page:
+    """Read a page of a stream whose row was read before: what ends it comes no sooner."""
+    rows = db.execute(
+        "SELECT event FROM events WHERE stream = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+        (stream, after, PAGE_EVENTS),
+    ).fetchall()
+    is_last = bool(is_ended) and len(rows) < PAGE_EVENTS
+    return Page(after + 1, [decode_event(row[0]) for row in rows], is_last)
+
+
+def _is_there(db: sqlite3.Connection, append: Append) -> bool:
+    """Whether it is written already: it is asked again when the answer was lost."""
+    row = db.execute(
+        "SELECT number, is_ended FROM streams WHERE stream_id = ?", (append.stream_id,)
+    ).fetchone()
+    if row is None or row[1] != append.ends:
+        return False
+    rows = db.execute(
+        "SELECT event FROM events WHERE stream = ? AND sequence >= ? ORDER BY sequence",
+        (row[0], append.first),
+    ).fetchall()
+    return [row[0] for row in rows] == [encode_event(e).decode() for e in append.events]
+
+
+def _rows(appends: Sequence[Append]) -> Iterator[tuple[str, int, str]]:
+    for append in appends:
+        for sequence, event in enumerate(append.events, append.first):
+            yield append.stream_id, sequence, encode_event(event).decode()
+
+
 def _free(db: sqlite3.Connection, stream_id: str) -> None:
     db.execute("UPDATE streams SET key = NULL WHERE stream_id = ?", (stream_id,))
 
 
 def _sweep(db: sqlite3.Connection, now: float) -> None:
     """Forget what has expired."""
-    expired = db.execute("SELECT stream_id FROM streams WHERE expires_at <= ?", (now,)).fetchall()
+    expired = db.execute("SELECT number FROM streams WHERE expires_at <= ?", (now,)).fetchall()
     if expired:
-        db.executemany("DELETE FROM events WHERE stream_id = ?", expired)
-        db.executemany("DELETE FROM streams WHERE stream_id = ?", expired)
+        db.executemany("DELETE FROM events WHERE stream = ?", expired)
+        db.executemany("DELETE FROM streams WHERE number = ?", expired)

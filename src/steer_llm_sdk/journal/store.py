@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from steer_llm_sdk.errors import ConnectionLostError, JournalGapError
 from steer_llm_sdk.models.events import StreamEvent
@@ -50,8 +50,7 @@ class Claim:
     request: str
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """Events to be written, if those before them are there and no others in their place.
 
     Attributes:
@@ -69,8 +68,7 @@ class Append:
     frees_key: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Events that were read.
 
     Attributes:
@@ -104,7 +102,12 @@ class Store(Protocol):
     """Holds streams for several processes. What one event loop has of it; used there alone.
 
     Every method but `interrupt` may raise `StoreUnreachableError`, and may be called again then.
+
+    Attributes:
+        write_pause: Seconds between two writes at least; what comes meanwhile is written together.
     """
+
+    write_pause: float
 
     async def claim(self, claim: Claim) -> Claim:
         """Begin a stream, unless its key is held; the claim that holds the key is returned."""
@@ -166,6 +169,15 @@ class Store(Protocol):
 
     def give_up(self) -> None:
         """Give back what can be given back without the event loop, which has ended."""
+        ...
+
+
+@runtime_checkable
+class Immediate(Protocol):
+    """A store that writes without waiting, for it need not leave the process."""
+
+    def write_at_once(self, append: Append) -> bool:
+        """Write events; False where others stand in their place, or the end was written before."""
         ...
 
 

@@ -33,7 +33,7 @@ class Tail:
         self.error: Exception | None = None
         self.is_quiet = False
         self._held: list[StreamEvent] = []
-        self._waiters: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
 
     @property
     def last(self) -> StreamEvent | None:
@@ -65,14 +65,15 @@ class Tail:
         start = after + 1 - (self.next - len(self._held))
         return None if start < 0 else self._held[start:]
 
-    async def grown(self) -> None:
-        """Wait until there is more, or until there will be nothing more."""
-        if self._waiters is None:
-            self._waiters = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._waiters)
+    def grown(self) -> asyncio.Future[None]:
+        """Return what is done when there is more, or when there will be nothing more."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return waiter
 
     def wake(self) -> None:
         """Wake those who wait."""
-        waiters, self._waiters = self._waiters, None
-        if waiters is not None:
-            waiters.set_result(None)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():  # who has given up is told nothing
+                waiter.set_result(None)

@@ -1,0 +1,97 @@
+"""A journal in a file of SQLite, beside the contract: what its writes cost, its versions."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from steer_llm_sdk import SteerError
+from steer_llm_sdk.journal import SQLiteJournal
+from steer_llm_sdk.journal.sqlite import SQLiteStore
+from steer_llm_sdk.journal.store import Append, Claim
+from steer_llm_sdk.models.events import StreamDeltaEvent
+
+_PAGE_BYTES = 4096
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[SQLiteJournal]:
+    journal = SQLiteJournal(tmp_path / "journal.db")
+    yield journal
+    await journal.close()
+
+
+def _word(stream: int, sequence: int) -> Append:
+    event = StreamDeltaEvent(
+        delta=" word", provider="openai", model="gpt-4o", sequence=sequence, chunk_index=sequence
+    )
+    return Append(f"stream-{stream}", sequence, (event,))
+
+
+async def _begin(journal: SQLiteJournal, streams: int) -> None:
+    for number in range(streams):
+        await journal.here().claim(Claim(f"stream-{number}", None, "request"))
+
+
+async def test_what_comes_in_a_pause_is_one_transaction(
+    journal: SQLiteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions: list[int] = []
+    write = SQLiteStore.write
+
+    async def counted(store: SQLiteStore, appends: Sequence[Append]) -> list[bool]:
+        transactions.append(len(appends))
+        return await write(store, appends)
+
+    monkeypatch.setattr(SQLiteStore, "write", counted)
+    monkeypatch.setattr(SQLiteStore, "write_pause", 0.2)
+    await _begin(journal, 10)
+    desk = journal.here()
+
+    assert await desk.write(_word(0, 0))  # at once: nothing was written just before
+    assert all(await asyncio.gather(*(desk.write(_word(n, 0)) for n in range(1, 10))))
+
+    assert transactions == [1, 9]
+
+
+async def test_words_of_many_streams_share_the_pages_that_are_written(
+    journal: SQLiteJournal, tmp_path: Path
+) -> None:
+    streams, words = 50, 12
+    await _begin(journal, streams)
+    desk = journal.here()
+    before = (tmp_path / "journal.db-wal").stat().st_size
+
+    for sequence in range(words):
+        await asyncio.gather(*(desk.write(_word(n, sequence)) for n in range(streams)))
+
+    written = (tmp_path / "journal.db-wal").stat().st_size - before
+    assert written / (streams * words) < _PAGE_BYTES / 2  # by stream, each word wrote two pages
+
+
+async def test_what_an_older_version_has_written_is_given_up(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("CREATE TABLE streams (stream_id TEXT, next INTEGER)")
+        db.execute("CREATE TABLE events (stream_id TEXT)")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    journal = SQLiteJournal(tmp_path / "journal.db")
+    await _begin(journal, 1)
+
+    assert await journal.here().write(_word(0, 0))
+    await journal.close()
+
+
+async def test_a_file_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    journal = SQLiteJournal(tmp_path / "journal.db", patience=0.01)
+
+    with pytest.raises(SteerError, match=r"newer version \(99\)"):
+        await _begin(journal, 1)
+    await journal.close()
