@@ -7,11 +7,12 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from steer_llm_sdk.checks import FLAG, PATH, Kind
-from steer_llm_sdk.models.records import StreamRecord, values_of
+from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.models.usage import USAGE_KEYS
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.forking import ForkSafe
@@ -35,8 +36,8 @@ _METRICS = (
 )  # fmt: skip
 
 
-# Each column with its type. New ones are only ever added at the end.
-COLUMNS: Mapping[str, str] = {
+# The first columns, which a record has by the same names.
+_ASKED: Mapping[str, str] = {
     "stream_id": "TEXT PRIMARY KEY",
     "request_id": "TEXT",
     "provider": "TEXT",
@@ -54,6 +55,11 @@ COLUMNS: Mapping[str, str] = {
     "error_status": "INTEGER",
     "is_retryable": "INTEGER",
     "attempts": "INTEGER",
+}
+
+# Each column with its type, in the order of `_row`. New ones are only ever added at the end.
+COLUMNS: Mapping[str, str] = {
+    **_ASKED,
     "retries": "INTEGER",
     "recoveries": "INTEGER",
     **dict.fromkeys(USAGE_KEYS, "INTEGER"),
@@ -66,13 +72,24 @@ COLUMNS: Mapping[str, str] = {
     "turn": "INTEGER",
 }
 
+_read_asked = attrgetter(*_ASKED)
+
 
 def _row(record: StreamRecord) -> tuple[Any, ...]:
-    values = {**(record.usage or {}), **record.metrics, **values_of(record)}
-    values["retries"] = len(record.retries)
-    values["metadata"] = _json(plain(record.metadata))
-    values["content"] = _json(record.content)
-    return tuple(map(values.get, COLUMNS))
+    usage, metadata = record.usage or {}, record.metadata
+    return (
+        *_read_asked(record),
+        len(record.retries),
+        record.recoveries,
+        *map(usage.get, USAGE_KEYS),
+        record.usage_is_estimated,
+        record.cost_usd,
+        *map(record.metrics.get, _METRICS),
+        _json(plain(metadata)) if metadata else None,
+        _json(record.content),
+        record.run_id,
+        record.turn,
+    )
 
 
 def _json(value: Any) -> str | None:
