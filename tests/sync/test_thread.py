@@ -156,11 +156,15 @@ def test_an_exit_in_the_loop_ends_it_and_the_next_call_gets_another() -> None:
 
     options = StreamingOptions(event_processor=EventProcessor([PredicateFilter(leave)]))
     with scripted() as client:
+        client.generate("Hi", MODEL)
+        (left,) = loop_threads()
         with pytest.raises(SystemExit):
             client.stream_with_usage("Hi", MODEL, streaming_options=options)
 
         assert client.generate("Hi", MODEL).ok
-        assert len(loop_threads()) == 1
+        left.join(10)
+        (running,) = loop_threads()
+        assert running is not left
 
 
 def test_where_no_thread_can_be_had_the_caller_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
