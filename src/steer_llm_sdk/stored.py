@@ -121,6 +121,11 @@ def write_json(value: Any) -> str:
     return text
 
 
+def plain_json(value: Any) -> str | None:
+    """Return a value as JSON, by way of `plain`; None where there is nothing in it."""
+    return write_json(plain(value)) if value else None
+
+
 def pydantic_schema(
     cls: type,
     handler: Any,

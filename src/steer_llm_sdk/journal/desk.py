@@ -100,10 +100,12 @@ class Desk:
         Raises:
             StoreUnreachableError: The store could not be reached for too long.
         """
-        if self._writes_at_once is None or self._is_closed:
-            is_written = await self._queue(append)
-        else:
+        if self._is_closed:
+            raise _closed()
+        if self._writes_at_once is not None:
             is_written = self._writes_at_once(append)
+        else:
+            is_written = await self._queue(append)
         if is_written:
             self._hand_on(append)
         return is_written

@@ -205,11 +205,17 @@ class _File:
 
     def write(self, appends: Sequence[Append]) -> list[bool]:
         with self._writing() as db:
-            db.execute("SAVEPOINT together")
-            if self._write_all(db, appends):
+            if self._try(db, appends):
                 return [True] * len(appends)
-            db.execute("ROLLBACK TO together")
-            return [self._write_one(db, append) for append in appends]
+            return [self._try(db, (append,)) or _is_there(db, append) for append in appends]
+
+    def _try(self, db: sqlite3.Connection, appends: Sequence[Append]) -> bool:
+        """Write all of them, or nothing."""
+        db.execute("SAVEPOINT attempt")
+        is_written = self._write_all(db, appends)
+        if not is_written:
+            db.execute("ROLLBACK TO attempt")
+        return is_written
 
     def _write_all(self, db: sqlite3.Connection, appends: Sequence[Append]) -> bool:
         """Write events; False, and a part of them written, where others stand in their place."""
@@ -228,13 +234,6 @@ class _File:
         following = append.first + len(append.events)
         end = (append.stream_id, following, time.time() + self._keeping.ttl)
         return db.execute(_END, end).rowcount > 0
-
-    def _write_one(self, db: sqlite3.Connection, append: Append) -> bool:
-        db.execute("SAVEPOINT one")
-        if self._write_all(db, (append,)):
-            return True
-        db.execute("ROLLBACK TO one")
-        return _is_there(db, append)
 
     def _trim(self, db: sqlite3.Connection, append: Append) -> None:
         """Forget what is too old: not one by one, but a quarter of what is kept."""

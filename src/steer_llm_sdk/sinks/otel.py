@@ -25,7 +25,7 @@ from steer_llm_sdk.sinks.semconv import (
     wants_newer,
     wants_words,
 )
-from steer_llm_sdk.stored import plain, write_json
+from steer_llm_sdk.stored import plain_json
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -280,16 +280,12 @@ def _words(record: StreamRecord, content: Mapping[str, Any]) -> dict[str, object
         "input_messages": input_messages(content),
         "output_messages": output_messages(content, record.finish_reason),
         "system_instructions": system_instructions(content),
-        "tool_definitions": _json(content.get("tools")),
+        "tool_definitions": plain_json(content.get("tools")),
     }
 
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _json(value: object) -> str | None:
-    return write_json(plain(value)) if value else None
 
 
 def _seconds(milliseconds: float | None) -> float | None:

@@ -16,7 +16,7 @@ from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.models.usage import USAGE_KEYS
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.forking import ForkSafe
-from steer_llm_sdk.stored import plain, write_json
+from steer_llm_sdk.stored import plain_json
 
 # Of the ledger's table; written into the database as its `user_version`.
 VERSION = 1
@@ -37,7 +37,7 @@ _METRICS = (
 
 
 # The first columns, which a record has by the same names.
-_ASKED: Mapping[str, str] = {
+_OWN: Mapping[str, str] = {
     "stream_id": "TEXT PRIMARY KEY",
     "request_id": "TEXT",
     "provider": "TEXT",
@@ -59,7 +59,7 @@ _ASKED: Mapping[str, str] = {
 
 # Each column with its type, in the order of `_row`. New ones are only ever added at the end.
 COLUMNS: Mapping[str, str] = {
-    **_ASKED,
+    **_OWN,
     "retries": "INTEGER",
     "recoveries": "INTEGER",
     **dict.fromkeys(USAGE_KEYS, "INTEGER"),
@@ -72,28 +72,24 @@ COLUMNS: Mapping[str, str] = {
     "turn": "INTEGER",
 }
 
-_read_asked = attrgetter(*_ASKED)
+_read_own = attrgetter(*_OWN)
 
 
 def _row(record: StreamRecord) -> tuple[Any, ...]:
-    usage, metadata = record.usage or {}, record.metadata
+    usage = record.usage or {}
     return (
-        *_read_asked(record),
+        *_read_own(record),
         len(record.retries),
         record.recoveries,
         *map(usage.get, USAGE_KEYS),
         record.usage_is_estimated,
         record.cost_usd,
         *map(record.metrics.get, _METRICS),
-        _json(plain(metadata)) if metadata else None,
-        _json(record.content),
+        plain_json(record.metadata),
+        plain_json(record.content),
         record.run_id,
         record.turn,
     )
-
-
-def _json(value: Any) -> str | None:
-    return write_json(value) if value else None
 
 
 _TABLE = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
