@@ -46,6 +46,11 @@ def deltas(*fragments: Fragment) -> list[Any]:
     return [event.delta for event in taken(intake_of(), *fragments)]
 
 
+def deltas_of_others(*fragments: Any) -> list[Any]:
+    others = OtherChoices()
+    return [others.take(OtherChoice(1, fragment))["delta"] for fragment in fragments]
+
+
 def breaking(*fragments: Fragment) -> Iterator[Fragment]:
     yield from fragments
     raise ProtocolError("not JSON")
@@ -190,6 +195,24 @@ def test_a_piece_that_repeats_what_is_known_is_no_delta() -> None:
     call = ToolCallPiece(0, "call_1", "add")
 
     assert len(deltas(call, call, ToolCallPiece(0), ToolCallPiece(0, extra={"sig": 1}))) == 2
+
+
+@pytest.mark.parametrize("name", ["type", "index", "id", "name", "arguments", "call_type"])
+def test_a_field_of_a_call_takes_no_name_of_the_library(name: str) -> None:
+    piece = ToolCallPiece(0, "call_1", "add", "{}")
+    strange = ToolCallPiece(0, "call_1", "add", "{}", extra={name: "find", "signature": "s"})
+
+    (plain,), (delta,) = deltas(piece), deltas(strange)
+    (beside,) = deltas_of_others(strange)
+    assert delta == beside == {**plain, "signature": "s"}
+
+
+@pytest.mark.parametrize("name", ["type", "text"])
+def test_a_field_of_a_thought_takes_no_name_of_the_library(name: str) -> None:
+    strange = Reasoning("Hm", extra={name: "find", "signature": "s"})
+
+    (delta,), (beside,) = deltas(strange), deltas_of_others(strange)
+    assert delta == beside == {"type": "reasoning", "text": "Hm", "signature": "s"}
 
 
 def test_a_call_of_another_kind_says_so() -> None:

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steer_llm_sdk.testing import Script
 from support.corpus import corpus_folder, recorded
 from support.framings import cut_bodies
 from support.fuzzed import SCRIPTS, WIRES, judge, judge_cuts, judge_error_body, pieces_of
-from support.mutations import MUTATIONS, Mutation, frames_of, mutate
+from support.mutations import MUTATIONS, Mutation, every_change, frames_of, mutate
 
 # Of a recorded stream: what comes after it says little that did not come before.
 MOST_BYTES = 20_000
@@ -141,6 +142,15 @@ def test_a_spoilt_stream_comes_to_events_and_one_ending(name: str, data: st.Data
     body, chunks = data.draw(spoilt(name))
 
     judge_cuts(name, body, chunks)
+
+
+@pytest.mark.parametrize("script", SCRIPTS[1:3], ids=["reasoning", "calls"])
+@EACH_FORMAT
+def test_a_stream_with_one_value_changed_comes_to_events_and_one_ending(
+    name: str, script: Script
+) -> None:
+    for body in every_change(b"".join(pieces_of(name, script))):
+        judge(name, [body])
 
 
 @EACH_FORMAT

@@ -13,6 +13,7 @@ from steer_llm_sdk.providers.base import Endpoint, WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.cohere.decoder import Cohere
 from steer_llm_sdk.providers.interactions.decoder import Interactions
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.testing.formats.base import sse
 from steer_llm_sdk.testing.formats.event_messages import event_message, string_headers
 from support.pure_road import travel
@@ -135,6 +136,9 @@ COHERE = b"".join(
 )
 
 
+ODD = {"name": "find", "arguments": "{}", "type": "odd", "id": "odd"}
+
+
 def test_cohere_gets_its_plan_back() -> None:
     assert sent_back(Cohere(), COHERE)["messages"][1] == {
         "role": "assistant",
@@ -144,6 +148,39 @@ def test_cohere_gets_its_plan_back() -> None:
             {"id": "t1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
         ],
     }
+
+
+# A call of each format whose function, or the call itself, has fields besides those that are known.
+STRANGE_CALLS = {
+    "cohere": (
+        Cohere(),
+        event(
+            "tool-call-start",
+            delta={"message": {"tool_calls": {"id": "t1", "name": "odd", "function": ODD}}},
+        )
+        + event("tool-call-end", index=0)
+        + event("message-end", delta={"finish_reason": "TOOL_CALL"}),
+    ),
+    "openai-chat": (
+        OpenAIChat(),
+        sse(
+            {"choices": [{"delta": {"tool_calls": [{"id": "t1", "name": "odd", "function": ODD}]}}]}
+        )
+        + sse({"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE_CALLS)
+def test_a_field_of_a_function_takes_no_name_of_the_calls(name: str) -> None:
+    wire, body = STRANGE_CALLS[name]
+    plain = {"id": "t1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+
+    (sent,) = sent_back(wire, body)["messages"][1]["tool_calls"]
+    assert {key: sent[key] for key in plain} == plain
+    assert travel(wire, [body]).response.tool_calls == [
+        {"id": "t1", "name": "find", "arguments": "{}"}
+    ]
 
 
 def test_citations_belong_to_the_words_before_them() -> None:

@@ -45,6 +45,10 @@ _SURPRISES: tuple[Any, ...] = (
     {"text": ["a"]},
 )
 
+# One value of each kind that is read in its own way, and the names that deltas have of their own.
+_KINDS: tuple[Any, ...] = (5, True, "find", [5], {"type": "find"})
+_NAMES = ("type", "index", "id", "name", "arguments", "call_type", "text")
+
 
 def frames_of(body: bytes) -> list[bytes]:
     """The frames of a body, separators included, so that joined they are the body."""
@@ -117,11 +121,7 @@ def surprise(body: bytes, random: Random) -> bytes:
 
 
 def _with_surprise(frame: bytes, random: Random) -> bytes:
-    begin, end = frame.find(b"{"), frame.rfind(b"}") + 1
-    try:
-        value = json.loads(frame[begin:end])
-    except (ValueError, RecursionError):
-        return frame
+    value = _value_in(frame)
     spots = list(_spots(value))
     if not spots:
         return frame
@@ -134,10 +134,55 @@ def _with_surprise(frame: bytes, random: Random) -> bytes:
         holder[str(other)] = holder.pop(key)
     else:
         holder[key] = random.choice(_SURPRISES)
-    spoilt = json.dumps(value).encode()
+    return _with_value(frame, value)
+
+
+def every_change(body: bytes) -> Iterator[bytes]:
+    """The bodies in which one value of one frame is of another kind, or has another name."""
+    frames = frames_of(body)
+    for at, frame in enumerate(frames):
+        value = _value_in(frame)
+        for holder, key in _spots(value):
+            for _ in _changes_at(holder, key):
+                changed = _with_value(frame, value)
+                yield b"".join([*frames[:at], changed, *frames[at + 1 :]])
+
+
+def _changes_at(holder: Any, key: Any) -> Iterator[None]:
+    """Change a value in its place, once for each change, and restore it in the end."""
+    old = holder[key]
+    for holder[key] in _KINDS:
+        yield
+    holder[key] = old
+    if not isinstance(holder, dict):
+        return
+    before = holder.copy()
+    for name in _NAMES:
+        holder[name] = holder.pop(key)
+        yield
+        holder.clear()
+        holder.update(before)
+
+
+def _value_in(frame: bytes) -> Any:
+    """The JSON of a frame; None where there is none."""
+    begin, end = _json_in(frame)
+    try:
+        return json.loads(frame[begin:end])
+    except (ValueError, RecursionError):
+        return None
+
+
+def _with_value(frame: bytes, value: Any) -> bytes:
+    begin, end = _json_in(frame)
+    spelled = json.dumps(value).encode()
     if frame.startswith(b"\x00"):  # with lengths and checksums that are right
-        return event_message(spoilt, frame[12:begin])
-    return frame[:begin] + spoilt + frame[end:]
+        return event_message(spelled, frame[12:begin])
+    return frame[:begin] + spelled + frame[end:]
+
+
+def _json_in(frame: bytes) -> tuple[int, int]:
+    return frame.find(b"{"), frame.rfind(b"}") + 1
 
 
 def _spots(value: Any) -> list[tuple[Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from steer_llm_sdk.answer.deltas import call_delta, reasoning_delta
 from steer_llm_sdk.models.fragments import (
     Extras,
     OtherChoice,
@@ -36,8 +37,7 @@ class OtherChoices:
                 if isinstance(fragment, Text):
                     piece["metadata"] = fragment.metadata
             case Reasoning():
-                beside = fragment.extra or {}
-                piece["delta"] = {"type": "reasoning", "text": fragment.text, **beside}
+                piece["delta"] = reasoning_delta(fragment)
             case Refusal():
                 piece["delta"] = {"type": "refusal", "text": fragment.text}
             case ToolCallPiece():
@@ -69,11 +69,4 @@ class OtherChoices:
         call["id"] = piece.id or call["id"]
         call["name"] = piece.name or call["name"]
         call["arguments"].append(piece.arguments)
-        return {
-            "type": "tool_call",
-            "index": piece.index,
-            "id": call["id"],
-            "name": call["name"],
-            "arguments": piece.arguments,
-            **(piece.extra or {}),
-        }
+        return call_delta(piece, call["id"], call["name"])

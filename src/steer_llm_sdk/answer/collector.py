@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from steer_llm_sdk.answer.deltas import CALL_NAMES
 from steer_llm_sdk.answer.said_once import said_once
 from steer_llm_sdk.models.events import StreamDeltaEvent, set_arguments
 from steer_llm_sdk.models.parts import ToolCallPart
@@ -90,8 +91,7 @@ class Collector:
         call.id = _words(delta, "id") or call.id
         call.name = _words(delta, "name") or call.name
         call.arguments.append(_words(delta, "arguments"))
-        known = {"type", "index", "id", "name", "arguments", "call_type"}
-        call.extra.update((key, value) for key, value in delta.items() if key not in known)
+        call.extra.update((key, value) for key, value in delta.items() if key not in CALL_NAMES)
         return call.partial
 
     def settle(self, *, has_finished: bool, was_cut: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from steer_llm_sdk.answer.choices import OtherChoices
 from steer_llm_sdk.answer.collector import Collector
+from steer_llm_sdk.answer.deltas import call_delta, reasoning_delta
 from steer_llm_sdk.answer.parts import SEPARATOR, Parts
 from steer_llm_sdk.errors import ProtocolError, SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent
@@ -302,8 +303,7 @@ class Intake:
             self._spoken_thought = fragment.part
         if extra:
             self.parts.add_data("reasoning", extra)
-        delta = {"type": "reasoning", "text": text, **(extra or {})}
-        return self._delta(delta, timestamp, self.parts.of("reasoning"))
+        return self._delta(reasoning_delta(fragment), timestamp, self.parts.of("reasoning"))
 
     def _take_refusal(self, fragment: Refusal, timestamp: float) -> StreamDeltaEvent | None:
         return self._words_apart("refusal", fragment.text, timestamp)
@@ -361,7 +361,7 @@ class Intake:
         part = self.parts.of_call(index)
         if piece.extra:
             self.parts.add_call_data(index, piece.extra)
-        event = self._delta(_call_delta(piece, *known), timestamp, part) if has_news else None
+        event = self._delta(call_delta(piece, *known), timestamp, part) if has_news else None
         if piece.is_whole:
             self.collector.close_call(index)
         if piece.is_withdrawn:
@@ -440,19 +440,6 @@ def _words_of(delta: str | dict[str, Any]) -> str:
     if isinstance(delta, str):
         return delta
     return str(delta.get("text") or delta.get("arguments") or "")
-
-
-def _call_delta(piece: ToolCallPiece, identifier: str, name: str | None) -> dict[str, Any]:
-    delta: dict[str, Any] = {
-        "type": "tool_call",
-        "index": piece.index,
-        "id": identifier,
-        "name": name,
-        "arguments": piece.arguments,
-    }
-    if piece.type != "function":
-        delta["call_type"] = piece.type
-    return delta | piece.extra if piece.extra else delta
 
 
 _Take: TypeAlias = Callable[[Intake, Any, float], StreamDeltaEvent | None]

@@ -145,6 +145,12 @@ class TestText:
         assert found[:2] == [Extras({"annotations": part["annotations"]}), "Hello"]
         assert [type(fragment) for fragment in found[2:]] == [Finish, End]
 
+    @pytest.mark.parametrize("odd", [7, True, "x", {"type": "url_citation"}])
+    def test_citations_that_are_no_list_are_kept_as_one(self, odd: object) -> None:
+        found = said(item("done", message(words("Hello", annotations=odd))))
+
+        assert found[:2] == [Extras({"annotations": [odd]}), "Hello"]
+
     def test_a_refusal_is_kept_apart_from_text(self) -> None:
         place = {"output_index": 0, "content_index": 0}
         streamed = told(

@@ -147,7 +147,7 @@ def _build_part(part: InputPart) -> _Object:
 
 def _build_call(call: ToolCall) -> _Object:
     function = {"name": call.name, "arguments": call.arguments or "{}"}
-    return {"id": call.id, "type": "function", "function": function, **(call.extra or {})}
+    return {**(call.extra or {}), "id": call.id, "type": "function", "function": function}
 
 
 # --- tools and formats ----------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def _build_call(call: ToolCall) -> dict[str, Any]:
     else:
         # A call without arguments is an empty object: some servers reject an empty text.
         inner = {"function": {"name": call.name, "arguments": call.arguments or "{}"}}
-    return {"id": call.id, "type": call.type, **inner, **(call.extra or {})}
+    return {**(call.extra or {}), "id": call.id, "type": call.type, **inner}
 
 
 # --- tools and formats ------------------------------------------------------------------------

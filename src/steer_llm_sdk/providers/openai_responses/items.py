@@ -315,7 +315,8 @@ class Items:
     ) -> Iterator[Extras]:
         annotations = part.get("annotations")
         if annotations and "annotations" not in seen and self.mark("annotations", item_key, index):
-            yield from self.annotate(item_key, annotations)
+            cited = annotations if isinstance(annotations, list) else [annotations]
+            yield from self.annotate(item_key, cited)
         yield from self._news.once("content_parts", about_part(part))
 
     def annotate(self, item_key: ItemKey, annotations: list[Any]) -> Iterator[Extras]:
