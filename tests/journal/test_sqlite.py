@@ -11,8 +11,8 @@ import pytest
 
 from steer_llm_sdk import SteerError
 from steer_llm_sdk.journal import SQLiteJournal
-from steer_llm_sdk.journal.sqlite import SQLiteStore
-from steer_llm_sdk.journal.store import Append, Claim
+from steer_llm_sdk.journal.sqlite import SQLiteStore, _File
+from steer_llm_sdk.journal.store import Append, Claim, Keeping
 from steer_llm_sdk.models.events import StreamDeltaEvent
 
 _PAGE_BYTES = 4096
@@ -56,6 +56,60 @@ async def test_what_comes_in_a_pause_is_one_transaction(
     assert all(await asyncio.gather(*(desk.write(_word(n, 0)) for n in range(1, 10))))
 
     assert transactions == [1, 9]
+
+
+async def test_what_is_written_together_is_as_few_statements_however_much_it_is(
+    tmp_path: Path,
+) -> None:
+    file = _File(str(tmp_path / "journal.db"), Keeping(60, 1000, 60))
+    for number in range(90):
+        file.claim(Claim(f"stream-{number}", None, "request"))
+    statements: list[str] = []
+
+    def statements_of(streams: range) -> int:
+        statements.clear()
+        assert all(file.write([_word(number, 0) for number in streams]))
+        return len(statements)
+
+    with file._reading() as db:
+        db.set_trace_callback(statements.append)
+
+    assert statements_of(range(2)) == statements_of(range(2, 90))
+    file.close()
+
+
+async def test_more_than_a_statement_takes_is_written_whole(journal: SQLiteJournal) -> None:
+    streams, words = 150, 250
+    await _begin(journal, streams)
+    store = journal.here()._store
+    long = Append("stream-0", 1, tuple(_word(0, at).events[0] for at in range(1, words)))
+
+    assert all(await store.write([_word(number, 0) for number in range(streams)]))
+    assert await store.write([long]) == [True]
+
+    page = await store.read("stream-0", -1)
+    assert [event.sequence for event in page.events] == list(range(words))
+
+
+async def test_one_that_cannot_be_written_holds_nobody_back(journal: SQLiteJournal) -> None:
+    await _begin(journal, 4)
+    store = journal.here()._store
+    ended = Append("stream-2", 0, _word(2, 0).events, ends=True)
+    assert all(await store.write([_word(0, 0), ended]))
+    foreign = Append("stream-0", 0, (StreamDeltaEvent(delta=" other"),))
+    appends = [
+        _word(1, 0),
+        _word(0, 0),
+        foreign,
+        _word(0, 2),
+        _word(2, 1),
+        _word(9, 0),
+        _word(3, 0),
+    ]
+
+    written = await store.write(appends)
+
+    assert written == [True, True, False, False, False, False, True]
 
 
 async def test_words_of_many_streams_share_the_pages_that_are_written(

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 from steer_llm_sdk.journal.codec import decode_event, encode_event
@@ -34,7 +36,7 @@ _Result = TypeVar("_Result")
 _LOOK = 0.02
 
 # The pause between two transactions, in seconds: each costs as much as writing many events.
-_WRITE_PAUSE = 0.005
+_WRITE_PAUSE = 0.01
 
 # How long SQLite waits for another process that writes, in seconds.
 _BUSY_TIMEOUT = 5.0
@@ -71,13 +73,19 @@ CREATE TABLE IF NOT EXISTS events (
 
 _DROP = "DROP TABLE IF EXISTS events; DROP TABLE IF EXISTS streams;"
 
-# An event, where the stream has not ended and the event before it is there.
-_INSERT = """
-INSERT OR IGNORE INTO events (stream, sequence, event) SELECT number, ?2, ?3 FROM streams
-WHERE stream_id = ?1 AND NOT is_ended AND (
-    ?2 = 0 OR EXISTS (SELECT 1 FROM events WHERE stream = number AND sequence = ?2 - 1)
+# Streams that have not ended, and where the event before the first new one is there.
+_OPEN = """
+WITH asked (stream_id, start) AS (VALUES {})
+SELECT stream_id, number FROM asked CROSS JOIN streams USING (stream_id)
+WHERE NOT is_ended AND (
+    start = 0 OR EXISTS (SELECT 1 FROM events WHERE stream = number AND sequence = start - 1)
 )
 """
+
+_INSERT = "INSERT OR IGNORE INTO events (stream, sequence, event) VALUES {}"
+
+# How many rows one statement has at most: SQLite's older builds take 999 values.
+_TOGETHER = 100
 
 # The end of a stream, where no other events have come.
 _END = """
@@ -219,8 +227,8 @@ class _File:
 
     def _write_all(self, db: sqlite3.Connection, appends: Sequence[Append]) -> bool:
         """Write events; False, and a part of them written, where others stand in their place."""
-        count = sum(len(append.events) for append in appends)
-        if db.executemany(_INSERT, _rows(appends)).rowcount != count:
+        numbers = _find_open(db, appends)
+        if len(numbers) != len(appends) or not _insert(db, _rows(appends, numbers)):
             return False
         return all(self._finish(db, append) for append in appends)
 
@@ -396,10 +404,47 @@ def _is_there(db: sqlite3.Connection, append: Append) -> bool:
     return [row[0] for row in rows] == [encode_event(e).decode() for e in append.events]
 
 
-def _rows(appends: Sequence[Append]) -> Iterator[tuple[str, int, str]]:
+def _find_open(db: sqlite3.Connection, appends: Sequence[Append]) -> dict[str, int]:
+    """The numbers of those streams that go on with these events: not ended, and none missing."""
+    asked = [(append.stream_id, append.first) for append in appends]
+    numbers: dict[str, int] = {}
+    for some in _by_statement(asked):
+        numbers.update(db.execute(_OPEN.format(_places(len(some), 2)), _flat(some)))
+    return numbers
+
+
+def _insert(db: sqlite3.Connection, rows: Iterable[tuple[object, ...]]) -> bool:
+    """Insert events; False where another stands in the place of one.
+
+    Many by one statement: the interpreter is given away at each, and then has to be waited for.
+    """
+    return all(
+        db.execute(_INSERT.format(_places(len(some), 3)), _flat(some)).rowcount == len(some)
+        for some in _by_statement(rows)
+    )
+
+
+def _by_statement(rows: Iterable[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:
+    left = iter(rows)
+    while some := list(islice(left, _TOGETHER)):
+        yield some
+
+
+def _flat(rows: Iterable[tuple[object, ...]]) -> list[object]:
+    return [value for row in rows for value in row]
+
+
+@cache
+def _places(rows: int, columns: int) -> str:
+    """What stands behind VALUES for so many rows."""
+    return ",".join([f"({','.join('?' * columns)})"] * rows)
+
+
+def _rows(appends: Sequence[Append], numbers: Mapping[str, int]) -> Iterator[tuple[int, int, str]]:
     for append in appends:
+        number = numbers[append.stream_id]
         for sequence, event in enumerate(append.events, append.first):
-            yield append.stream_id, sequence, encode_event(event).decode()
+            yield number, sequence, encode_event(event).decode()
 
 
 def _free(db: sqlite3.Connection, stream_id: str) -> None:
