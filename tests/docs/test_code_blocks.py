@@ -1,7 +1,8 @@
 """Every block of Python in the documentation runs, and every command in it exists.
 
 A page's blocks run in order and in one namespace, in which `client` is there, against the embedded
-model. What readers need not see stands in comments, and runs in its place::
+model, which is made to answer briefly and always the same. What readers need not see stands in
+comments, and runs in its place::
 
     <!-- python
     client = SteerLLMClient(transport=ScriptedProvider("Hello"))
@@ -32,6 +33,7 @@ import pytest
 from steer_llm_sdk import SteerLLMClient
 from steer_llm_sdk.cli.main import parse
 from steer_llm_sdk.providers.base import Endpoint
+from support.steady import steadied_code
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -74,8 +76,8 @@ class Block:
     async def run(self, names: dict[str, Any]) -> None:
         above = "\n" * (self.line - 1)  # so that a traceback names the page's own lines
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        tree = compile(above + self.text, self.page, "exec", flags=flags, dont_inherit=True)
-        left = eval(tree, names)
+        tree = steadied_code(ast.parse(above + self.text))
+        left = eval(compile(tree, self.page, "exec", flags=flags, dont_inherit=True), names)
         if inspect.isawaitable(left):
             await left
 
@@ -127,8 +129,10 @@ def test_the_blocks_of_a_page_run(
 @pytest.mark.usefixtures("reachable")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda block: block.place)
 def test_a_program_runs(program: Block) -> None:
+    text = ast.unparse(steadied_code(ast.parse(program.text)))
+
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program.text],
+        [sys.executable, "-W", "error", "-c", text],
         capture_output=True,
         text=True,
         timeout=100,
@@ -137,6 +141,30 @@ def test_a_program_runs(program: Block) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+@pytest.mark.parametrize(
+    ("call", "steadied"),
+    [
+        ("c.stream('a', 'local:smollm2')", {"max_tokens": 60, "seed": 7, "temperature": 0}),
+        ("c.stream('a', model='local:smollm2', seed=1)", {"max_tokens": 60, "temperature": 0}),
+        ("c.generate('a', 'local:smollm2', max_tokens=9)", {"seed": 7, "temperature": 0}),
+        ("c.stream('a', 'gpt-4o-mini')", {}),
+        ("named('local:smollm2')", {}),
+    ],
+)
+def test_only_a_call_that_asks_the_embedded_model_is_made_steady(
+    call: str, steadied: dict[str, int]
+) -> None:
+    expected = ast.parse(call, mode="eval").body
+    assert isinstance(expected, ast.Call)
+
+    found = ast.parse(ast.unparse(steadied_code(ast.parse(call))), mode="eval").body
+
+    assert isinstance(found, ast.Call)
+    kept = len(expected.keywords)
+    added = {word.arg: ast.literal_eval(word.value) for word in found.keywords[kept:]}
+    assert added == steadied
 
 
 def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:

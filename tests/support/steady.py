@@ -7,6 +7,7 @@ goes to the model and comes back as it is.
 
 from __future__ import annotations
 
+import ast
 import http.client
 import json
 import threading
@@ -24,6 +25,7 @@ from steer_llm_sdk.providers.base import Endpoint
 _LIMIT = 60
 _JSON_LIMIT = 300
 _LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+_STEADY = {"seed": 7, "temperature": 0}
 _KEPT = frozenset({"content-type", "authorization", "x-api-key", "anthropic-version"})
 
 
@@ -88,4 +90,31 @@ def _steadied(request: Mapping[str, Any]) -> dict[str, Any]:
     limit = _JSON_LIMIT if "response_format" in request else _LIMIT
     has_limit = not _LIMITS.isdisjoint(request)
     length = {} if has_limit else {"max_tokens": limit}
-    return {"seed": 7, "temperature": 0, **length, **request}
+    return {**_STEADY, **length, **request}
+
+
+# --- code that asks the model itself --------------------------------------------------------------
+
+_EMBEDDED = "local:smollm2"
+_ASKING = frozenset({"generate", "stream", "stream_events", "stream_with_usage"})
+
+
+def steadied_code(code: ast.Module) -> ast.Module:
+    """Code whose calls ask the embedded model for what the proxy would: it starts its own server.
+
+    Without it, a poem has 40 words or 2,000, and on a busy machine no time limit is long enough.
+    """
+    for node in ast.walk(code):
+        if isinstance(node, ast.Call) and _asks_embedded(node):
+            given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+            added = {name: value for name, value in _steadied(given).items() if name not in given}
+            node.keywords += [
+                ast.keyword(name, ast.Constant(value)) for name, value in added.items()
+            ]
+    return ast.fix_missing_locations(code)
+
+
+def _asks_embedded(call: ast.Call) -> bool:
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    is_named = any(isinstance(value, ast.Constant) and value.value == _EMBEDDED for value in values)
+    return is_named and isinstance(call.func, ast.Attribute) and call.func.attr in _ASKING
