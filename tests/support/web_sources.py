@@ -105,6 +105,14 @@ def with_parts(events: list[StreamEvent], *parts: int | None) -> list[StreamEven
     return events
 
 
+# A name that came in pieces: deltas tell it as far as it has come.
+NAME_IN_PIECES = turn(
+    call(0, "", "call_a", "get_"),
+    call(0, "", "call_a", "get_weather"),
+    call(0, "{}", "call_a", "get_weather"),
+    end="tool_calls",
+)
+
 # What an answer can be, by name.
 SHAPES: dict[str, list[StreamEvent]] = {
     "text": turn("Hello", " wörld 🎉"),

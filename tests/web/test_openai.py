@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from support.encoded import DONE, raw_of, values_of
-from support.web_sources import SHAPES
+from support.web_sources import NAME_IN_PIECES, SHAPES
 
 
 async def read(shape: str) -> list[Any]:
@@ -63,6 +63,17 @@ async def test_the_sdk_reads_parallel_calls() -> None:
         {"id": "call_b", "name": "time", "arguments": "{}"},
     ]
     assert chunks[-2].choices[0].finish_reason == "tool_calls"
+
+
+async def test_a_name_in_pieces_is_written_in_pieces() -> None:
+    values = [v for v in await values_of(NAME_IN_PIECES, "openai") if v != DONE and v["choices"]]
+
+    calls = [call for v in values for call in v["choices"][0]["delta"].get("tool_calls", ())]
+    assert [call["function"] for call in calls] == [
+        {"name": "get_", "arguments": ""},
+        {"name": "weather", "arguments": ""},
+        {"arguments": "{}"},
+    ]
 
 
 async def test_the_sdk_reads_reasoning_and_refusals() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.encoded import DONE, values_of
-from support.web_sources import SHAPES, STREAM, turn
+from support.web_sources import NAME_IN_PIECES, SHAPES, STREAM, turn
 
 
 async def parts_of(shape: str) -> list[dict[str, Any]]:
@@ -93,6 +93,12 @@ async def test_a_call_without_arguments_has_an_empty_input() -> None:
     (whole,) = [p for p in await parts_of("a call without arguments") if "input" in p]
 
     assert whole["input"] == {}
+
+
+async def test_a_name_in_pieces_is_whole_when_its_call_is() -> None:
+    (whole,) = [p for p in await values_of(NAME_IN_PIECES, "vercel") if "input" in p]
+
+    assert (whole["toolName"], whole["input"]) == ("get_weather", {})
 
 
 async def test_a_call_that_was_cut_is_an_error_of_its_input() -> None:

@@ -49,9 +49,10 @@ class ToolCallPiece(msgspec.Struct, gc=False):
     """A piece of a tool call that the caller is to run.
 
     `index` is settled by the decoder: one number for one call, counting from 0 in order of
-    appearance. `id` and `name` come whole, in whichever piece brings them; `arguments` is a piece
-    of text. `is_whole` says that the provider closed the call with this piece; `is_withdrawn`, that
-    the answer is whole without it, so that it is never to be run.
+    appearance. `id` and `name` come whole, in whichever piece brings them (a later name is more of
+    the same, from its beginning); `arguments` is a piece of text. `is_whole` says that the provider
+    closed the call with this piece; `is_withdrawn`, that the answer is whole without it, so that it
+    is never to be run.
     """
 
     index: int

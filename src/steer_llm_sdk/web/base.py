@@ -171,6 +171,7 @@ class PartEncoder:
         if not call.name and delta.get("name"):
             call.name = delta["name"]
             written += self.open_call(call) + self._write_held(call)
+        call.name = delta.get("name") or call.name  # a name in pieces is whole in the end
         piece = delta.get("arguments") or ""
         if piece:
             call.arguments.append(piece)

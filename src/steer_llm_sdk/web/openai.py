@@ -41,6 +41,7 @@ class OpenAIEncoder:
         self._ending: StreamEvent | None = None
         self._calls = 0  # of earlier turns
         self._indices: dict[Any, int] = {}
+        self._names: dict[Any, str] = {}  # as far as they have been written
         self._has_words = False
         self._is_joined = False  # the words of this turn to those of the turns before
 
@@ -80,7 +81,7 @@ class OpenAIEncoder:
     def _begin(self, event: StreamStartEvent) -> bytes:
         self._ending = None
         self._calls += len(self._indices)
-        self._indices = {}
+        self._indices, self._names = {}, {}
         if self._chunk:
             self._is_joined = not self._has_words
             return b""
@@ -124,11 +125,13 @@ class OpenAIEncoder:
         index = delta.get("index")
         is_new = index not in self._indices
         at = self._indices.setdefault(index, self._calls + len(self._indices))
-        function = {
-            name: delta[name] for name in ("name", "arguments") if delta.get(name) is not None
-        }
+        function = {key: delta[key] for key in ("name", "arguments") if delta.get(key) is not None}
+        name, earlier = delta.get("name") or "", self._names.get(index, "")
+        self._names[index] = name or earlier
         if not is_new:
             function.pop("name", None)
+            if name != earlier and name.startswith(earlier):  # readers put the pieces together
+                function["name"] = name[len(earlier) :]
             return {"index": at, "function": function}
         made = delta.get("id") or f"call_{self._chunk.get('id', '')}_{at}"
         return {"index": at, "id": made, "type": "function", "function": function}

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from steer_llm_sdk.models.fragments import ToolCallPiece
+from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
+from steer_llm_sdk.testing.formats.base import sse
+from support.pure_road import travel
 
 Piece = tuple[int | None, str | None, str | None, str]
 
@@ -152,3 +157,59 @@ def test_the_kind_and_the_extra_of_a_piece_pass() -> None:
     piece = calls.settle(0, "a", "f", "text", kind="custom", extra={"signature": "s"})
 
     assert piece == ToolCallPiece(0, "a", "f", "text", "custom", extra={"signature": "s"})
+
+
+@pytest.mark.parametrize("known", [None, "a"], ids=["no id", "the id again"])
+def test_a_name_in_pieces_is_one_name_of_one_call(known: str | None) -> None:
+    settled = settle((0, "a", "get_", ""), (0, known, "wea", ""), (0, known, "ther", "{}"))
+
+    assert settled == [
+        (0, "a", "get_", ""),
+        (0, None, "get_wea", ""),
+        (0, None, "get_weather", "{}"),
+    ]
+
+
+def test_a_name_as_far_as_it_has_come_is_not_added_to_itself() -> None:
+    settled = settle(
+        (0, "a", "get_", ""), (0, None, "get_weather", ""), (0, "a", "get_weather", "")
+    )
+
+    assert settled == [(0, "a", "get_", ""), (0, None, "get_weather", "")]
+
+
+def test_a_name_behind_arguments_is_no_piece_of_the_name_before() -> None:
+    settled = settle((0, "a", "f", "{}"), (0, None, "g", "{}"), (0, "a", "h", "{}"))
+
+    assert [(index, name) for index, _, name, _ in settled] == [(0, "f"), (1, "g"), (2, "h")]
+
+
+def test_a_name_at_an_index_that_is_not_the_last_is_no_piece() -> None:
+    settled = settle((0, "a", "f", ""), (1, "b", "g", ""), (0, None, "h", ""))
+
+    assert [(index, name) for index, _, name, _ in settled] == [(0, "f"), (1, "g"), (2, "h")]
+
+
+def test_names_without_ids_and_arguments_at_one_index_are_calls_of_their_own() -> None:
+    settled = settle(
+        (0, None, "f", ""), (0, None, "g", ""), (None, "b", "x", ""), (None, "b", "y", "")
+    )
+
+    assert [(index, name) for index, _, name, _ in settled] == [
+        (0, "f"),
+        (1, "g"),
+        (2, "x"),
+        (3, "y"),
+    ]
+
+
+def test_the_response_has_the_whole_of_a_name_in_pieces() -> None:
+    functions = [{"name": "get_", "arguments": ""}, {"name": "weather"}, {"arguments": "{}"}]
+    pieces = [{"index": 0, "function": function} for function in functions]
+    deltas = [{"tool_calls": [piece]} for piece in ({**pieces[0], "id": "a"}, *pieces[1:])]
+    body = b"".join(sse({"choices": [{"index": 0, "delta": delta}]}) for delta in deltas)
+
+    travelled = travel(OpenAIChat(), [body, b"data: [DONE]\n\n"])
+
+    assert travelled.outcome == "complete"
+    assert travelled.response.tool_calls == [{"id": "a", "name": "get_weather", "arguments": "{}"}]

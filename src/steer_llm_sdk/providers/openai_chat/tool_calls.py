@@ -3,7 +3,8 @@
 OpenAI numbers the calls and names each one once, in its first piece; the servers that copy it do
 not. Seen: no index at all; the same index for all calls; an index that starts at 1, or that drifts
 between the pieces of one call; the id and the name repeated in every piece; whole calls in one
-chunk; no ids. So the order of belief is: the id, then the index, then the order of arrival.
+chunk; no ids; a name in pieces. So the order of belief is: the id, then the index, then the order
+of arrival.
 """
 
 from __future__ import annotations
@@ -16,12 +17,30 @@ from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
 class _Call:
     """What is known so far of one call."""
 
-    __slots__ = ("id", "name", "number")
+    __slots__ = ("has_arguments", "id", "name", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.id: str | None = None
         self.name: str | None = None
+        self.has_arguments = False
+
+    def takes(self, name: str | None) -> bool:
+        """Whether a name is this call's: the same, or a piece of one, before there are arguments.
+
+        A call without an id may be followed by another at the same index, before it has arguments.
+        """
+        is_known = not name or self.name in {None, name}
+        return is_known or (self.id is not None and not self.has_arguments)
+
+    def add_name(self, name: str) -> str | None:
+        """Add a name or a piece of it; gives what the call is called now, None where it was before.
+
+        What begins with all that is known is the whole, as far as it has come.
+        """
+        earlier = self.name or ""
+        self.name = name if name.startswith(earlier) else earlier + name
+        return None if self.name == earlier else self.name
 
 
 class ToolCallIndexes:
@@ -52,7 +71,7 @@ class ToolCallIndexes:
         """The piece under its call's number; None when it says nothing.
 
         The id and the name are given out once, with the first piece that has them: what a server
-        repeats is not part of the call a second time.
+        repeats is not part of the call a second time. A name in pieces is given as far as it goes.
         """
         if id or name:
             call = self._call_of(index, id, name)
@@ -71,8 +90,9 @@ class ToolCallIndexes:
         if id and call.id is None:
             call.id = new_id = id
             self._by_id[id] = call
-        if name and call.name is None:
-            call.name = new_name = name
+        if name:
+            new_name = call.add_name(name)
+        call.has_arguments = call.has_arguments or bool(arguments)
         if not (new_id or new_name or arguments or extra):
             return None  # a repetition of what is known
         return ToolCallPiece(call.number, new_id, new_name, arguments, kind, extra=extra)
@@ -86,11 +106,14 @@ class ToolCallIndexes:
             if known is None:
                 return self._of_new_id(at_index, index, name)
             # An id that another function's call has is no name for this one.
-            return known if not name or known.name in {None, name} else None
+            is_here = has_id and index is not None
+            is_same = known.takes(name) if is_here else not name or known.name in {None, name}
+            return known if is_same else None
         if index is None or at_index is None:
             # A name without an id and without a known place begins a call.
             return None
-        return at_index if at_index.name in {None, name} else None
+        is_same = at_index.takes(name) if at_index is self._last else at_index.name in {None, name}
+        return at_index if is_same else None
 
     @staticmethod
     def _of_new_id(call: _Call | None, index: int | None, name: str | None) -> _Call | None:
