@@ -21,7 +21,12 @@ from steer_llm_sdk.streaming.processor import (
 )
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.testing import CutAt, Delay, Drip, HTTPError, LoopbackServer, Pace, Script, Stall
+from support.every_format import MODELS, settings_at
 from support.heartbeats import Manner, QuickClock, read_with_heartbeats
+
+# Of a provider that goes on with an answer which was cut.
+CONTINUES = "llama:m"
+MODELS_OF_ALL = [CONTINUES, *(f"{provider}:{model}" for provider, model in MODELS.items())]
 
 WORDS = [f"w{number} " for number in range(8)]
 
@@ -83,14 +88,19 @@ MakeOptions = Callable[[list[str]], StreamingOptions]
 
 
 async def outcome_of(
-    answers: Answers, make_options: MakeOptions, read: Callable[[EventStream], Any]
+    answers: Answers,
+    make_options: MakeOptions,
+    read: Callable[[EventStream], Any],
+    model: str = CONTINUES,
 ) -> Outcome:
     batched: list[str] = []
     async with LoopbackServer(list(answers)) as server:
-        settings = ProviderSettings(api_key="x", kind="llamacpp", base_url=server.base_url())
-        client = SteerLLMClient(providers={"it": settings}, clock=QuickClock())
+        llama = ProviderSettings(api_key="x", kind="llamacpp", base_url=server.base_url())
+        client = SteerLLMClient(
+            providers=settings_at(server) | {"llama": llama}, clock=QuickClock()
+        )
         options = make_options(batched).replace(raise_on_error=False)
-        async with client, client.stream_events("?", "it:m", streaming_options=options) as stream:
+        async with client, client.stream_events("?", model, streaming_options=options) as stream:
             events = await read(stream)
         response = stream.response
         return Outcome(
@@ -145,15 +155,20 @@ def _processors(rounds: int) -> list[MakeOptions]:
     ]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
+    model=st.sampled_from(MODELS_OF_ALL),
     answers=ANSWERS,
     make_options=st.integers(0, 30).flatmap(lambda rounds: st.sampled_from(_processors(rounds))),
     patience=st.lists(st.integers(0, 60), min_size=1, max_size=12),
     manner=st.sampled_from(["own task", "same task"]),
 )
 def test_reading_with_heartbeats_is_as_reading_undisturbed(
-    answers: Answers, make_options: MakeOptions, patience: list[int], manner: Manner
+    model: str,
+    answers: Answers,
+    make_options: MakeOptions,
+    patience: list[int],
+    manner: Manner,
 ) -> None:
     patience = [*patience, 40]  # with none at all nothing is ever read
 
@@ -164,11 +179,12 @@ def test_reading_with_heartbeats_is_as_reading_undisturbed(
         )
 
     async def compare() -> None:
-        expected = await outcome_of(answers, unlimited, read_undisturbed)
+        expected = await outcome_of(answers, unlimited, read_undisturbed, model)
         found = await outcome_of(
             answers,
             unlimited,
             lambda stream: read_with_heartbeats(stream, patience, manner),
+            model,
         )
         assert found == expected
 
