@@ -15,7 +15,7 @@ from concurrent.futures import Future, wait
 from typing import Any, Generic, Protocol, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError
-from steer_llm_sdk.sync.thread import CLOSED, LoopThread, Runtime
+from steer_llm_sdk.sync.thread import CLOSED, LoopThread, Runtime, leave_with_process
 
 _Item = TypeVar("_Item")
 _Item_co = TypeVar("_Item_co", covariant=True)
@@ -103,6 +103,7 @@ class Feed(Generic[_Item]):
             return item
         self.has_ended = True
         self._items.put(_END)
+        leave_with_process()
         error, self._error = self._error, None
         raise StopIteration if error is None else error
 

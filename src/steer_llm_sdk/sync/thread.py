@@ -196,6 +196,7 @@ class LoopThread:
                 work.close()
             else:  # an interruption may come when the loop has the work already
                 runtime.call(_cancel, work)
+            leave_with_process()
             raise
 
     def run(self, work: Work[_Result]) -> _Result:
@@ -287,7 +288,18 @@ def wait_for(future: Future[_Result]) -> _Result:
     try:
         return future.result()
     except CancelledError:
+        leave_with_process()
         raise StreamCancelledError(CLOSED) from None
     except BaseException:
+        leave_with_process()
         future.cancel()
         raise
+
+
+def leave_with_process() -> None:
+    """End this thread if it is a daemon's and the interpreter ends, which has closed the client.
+
+    There is nobody to be told of it any more; an exit is what a thread ends in without a word.
+    """
+    if threading.current_thread().daemon and not threading.main_thread().is_alive():
+        raise SystemExit
