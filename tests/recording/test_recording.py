@@ -428,12 +428,6 @@ def test_what_is_no_recording_is_not_played(path: Path, text: str | None, error:
         ReplayTransport(path)
 
 
-@pytest.mark.parametrize("arguments", [{"speed": -1}, {"cut": 0}, {"cut": "x"}, {"cut": True}])
-def test_arguments_of_a_replay_are_checked(path: Path, arguments: Any) -> None:
-    with pytest.raises(ConfigurationError):
-        ReplayTransport(path, **arguments)
-
-
 # --- the fixture ------------------------------------------------------------------------------
 
 _TEST = """
