@@ -11,6 +11,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,29 @@ def test_a_client_that_is_dropped_closes_what_its_closed_loop_held(server: Loopb
     server.wait_until(lambda: server.connections.open == 0)
 
 
+def test_a_client_that_is_dropped_leaves_nothing_to_do_for_its_idle_loop(
+    server: LoopbackServer,
+) -> None:
+    """What is left for a loop that never runs again, Python warns of."""
+    client = client_of(server)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(client.generate("Hi", MODEL))
+    del client
+    gc.collect()
+    begun: list[object] = []
+
+    def begin(loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asyncio.Task[Any]:
+        begun.append(work)
+        return asyncio.Task(work, loop=loop, **more)
+
+    loop.set_task_factory(begin)
+    own = asyncio.sleep(0)
+    loop.run_until_complete(own)
+    loop.close()
+
+    assert begun == [own]
+
+
 def test_what_a_closed_loop_did_not_deliver_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     stats = ClientStats()
     pools = Pools(ScriptedProvider(), stats)
@@ -171,8 +195,10 @@ async def test_a_pool_is_that_of_its_loop() -> None:
 # --- programs ---------------------------------------------------------------------------------
 
 BEGIN = """
-import asyncio, gc, logging, os, signal, sys
+import asyncio, gc, logging, os, signal, sys, warnings
 logging.getLogger("asyncio").setLevel(logging.ERROR)
+# Python 3.12 and newer warn of every fork beside a thread, and an event loop looks up hosts in one.
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 settings = ProviderSettings(api_key="x", base_url=sys.argv[1])
 client = SteerLLMClient(providers={"openai": settings})

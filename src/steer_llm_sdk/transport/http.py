@@ -126,11 +126,14 @@ class HTTPTransport:
 
     def give_up(self) -> None:
         """Close what can be closed without the event loop, which does not run any more."""
-        sessions, self._sessions, self._guards = self._sessions, {}, {}
+        sessions, self._sessions = self._sessions, {}
+        guards, self._guards = self._guards, {}
         for session in sessions.values():
             connector = session.connector
             assert isinstance(connector, _Connector)  # noqa: S101 - made in `_make_session`
             connector.give_up()
+        for guard in guards.values():
+            _end_guard(guard)
         for response in tuple(self._open):
             response.give_up()
 
@@ -201,6 +204,16 @@ async def _guard_session(
         if transport is not None:
             transport.forget(session)
         await session.close()
+
+
+def _end_guard(guard: AsyncGenerator[None, None]) -> None:
+    """End the guard of a session that was given up: it has nothing left to wait for.
+
+    Dropped as it is, it would be left for its loop to end, and Python 3.14 warns when that loop
+    never runs again.
+    """
+    with suppress(StopIteration):
+        guard.aclose().send(None)
 
 
 class _Connector(aiohttp.TCPConnector):
