@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from steer_llm_sdk.pipeline.filters import (
     ProviderFilter,
     TypeFilter,
 )
+from steer_llm_sdk.pipeline.redaction import RedactTransformer
 from support.events import complete, delta, start
 
 
@@ -89,3 +91,39 @@ async def asks_later(event: StreamEvent, wanted: bool = True) -> bool:
 def test_a_coroutine_is_refused_however_it_is_wrapped(predicate: Any) -> None:
     with pytest.raises(ConfigurationError, match="expected a plain function, found the coroutine"):
         PredicateFilter(predicate)
+
+
+@pytest.mark.parametrize("wrong", [5, None, len, [5], [None]])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("types", TypeFilter), ("providers", ProviderFilter), ("filters", CompositeFilter)],
+)
+def test_a_filter_of_what_it_cannot_know_is_refused_when_it_is_made(
+    name: str, make: Any, wrong: Any
+) -> None:
+    if make is CompositeFilter and wrong is None:
+        wrong = [wrong]  # of itself it stands for none
+
+    with pytest.raises(ConfigurationError, match="expected") as of:
+        make(wrong)
+    assert name in str(of.value)
+
+
+@pytest.mark.parametrize("wrong", [5, None, "delta", [len]])
+def test_a_predicate_that_cannot_be_called_is_refused_when_it_is_made(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="predicate: expected a function of the event"):
+        PredicateFilter(wrong)
+
+
+async def finds_later(_: str) -> list[tuple[int, int]]:
+    return []
+
+
+async def yields_later(_: str) -> AsyncIterator[tuple[int, int]]:
+    yield (0, 1)
+
+
+@pytest.mark.parametrize("find", [finds_later, yields_later, functools.partial(finds_later)])
+def test_a_finder_that_would_have_to_be_awaited_is_refused_when_it_is_made(find: Any) -> None:
+    with pytest.raises(ConfigurationError, match="patterns: expected a plain function"):
+        RedactTransformer(find, max_length=5)

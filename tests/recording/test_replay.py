@@ -131,6 +131,18 @@ async def test_a_request_gets_the_answer_of_the_same_request(path: Path) -> None
     assert await body_of(transport, request("y", URL)) == [b"the same"]
 
 
+async def test_a_request_whose_answer_never_came_gets_none(path: Path) -> None:
+    write(path, exchange(0, end=None)[:1])
+    clock = ManualClock()
+    transport = ReplayTransport(path, clock=clock)
+    opening = asyncio.create_task(transport.open(request(), connect_timeout=None))
+
+    await clock.advance(60)
+
+    assert not opening.done()
+    opening.cancel()
+
+
 async def test_a_recording_without_a_request_is_told_of(path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no requests"):
         await ReplayTransport(write(path)).open(request(), connect_timeout=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 
-from steer_llm_sdk.checks import listed, refuse_yielding, unwrapped
+from steer_llm_sdk.checks import TEXT, listed, refuse_yielding, unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
@@ -54,8 +54,8 @@ class TypeFilter(EventFilter):
     """
 
     def __init__(self, types: EventType | Iterable[EventType]) -> None:
-        given = [types] if isinstance(types, str | type) else list(types)
-        self._types = tuple(map(_event_class, given))
+        given = [types] if isinstance(types, str | type) or types is None else types
+        self._types = tuple(map(_event_class, listed("types", given)))
 
     def should_process(self, event: StreamEvent) -> bool:
         """Whether the event is of one of the types."""
@@ -67,10 +67,16 @@ class ProviderFilter(EventFilter):
 
     Args:
         providers: The names of the providers, or a single name.
+
+    Raises:
+        ConfigurationError: Something else is among them.
     """
 
     def __init__(self, providers: str | Iterable[str]) -> None:
-        names = [providers] if isinstance(providers, str) else providers
+        given = [providers] if isinstance(providers, str) or providers is None else providers
+        names = tuple(listed("providers", given))
+        for name in names:
+            TEXT.check("providers", name)
         self._providers = frozenset(name.casefold() for name in names)
 
     def should_process(self, event: StreamEvent) -> bool:
@@ -174,16 +180,22 @@ def refuse_coroutine(what: str, function: Callable[..., object]) -> None:
     Raises:
         ConfigurationError: It is one.
     """
-    from inspect import iscoroutinefunction
-
     refuse_yielding(what, function)
-    inner = unwrapped(function)
-    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is called
-    if iscoroutinefunction(inner) or iscoroutinefunction(called):
+    if is_asynchronous(function):
         raise ConfigurationError(
             f"{what}: expected a plain function, found the coroutine function {function!r}; "
             "an async transformer that returns None drops events too"
         )
+
+
+def is_asynchronous(function: object) -> bool:
+    """Whether what a function gives has to be awaited, or iterated asynchronously."""
+    from inspect import isasyncgenfunction, iscoroutinefunction
+
+    inner = unwrapped(function)
+    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is called
+    kinds = (iscoroutinefunction, isasyncgenfunction)
+    return any(is_kind(each) for is_kind in kinds for each in (inner, called))
 
 
 def _event_class(given: object) -> type[StreamEvent]:

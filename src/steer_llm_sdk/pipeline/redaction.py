@@ -20,6 +20,7 @@ from steer_llm_sdk.checks import POSITIVE, TEXT
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.pipeline.channels import Channel, channel_of, make_next, read_text, replace_text
+from steer_llm_sdk.pipeline.filters import is_asynchronous
 from steer_llm_sdk.pipeline.partial_match import is_undecided, partial_pattern, reach_of
 from steer_llm_sdk.pipeline.transformers import EventTransformer, Several
 
@@ -283,6 +284,11 @@ class _FinderRule:
             raise ConfigurationError(
                 f"patterns: the function {find!r} needs max_length, the most characters that a "
                 "place which it finds may have"
+            )
+        if is_asynchronous(find):
+            raise ConfigurationError(
+                f"patterns: expected a plain function, found the asynchronous {find!r}: text is "
+                "searched where nothing can be awaited"
             )
         self.find = find
         self.replacement = replacement
