@@ -143,6 +143,37 @@ async def test_a_request_whose_answer_never_came_gets_none(path: Path) -> None:
     opening.cancel()
 
 
+async def test_what_broke_before_its_answer_breaks_when_it_did(path: Path) -> None:
+    error = {"type": "error", "exchange": 0, "at": 20}
+    broken = {**error, "error": ConnectionLostError("broken").to_dict()}
+    write(path, [*exchange(0)[:1], broken])
+    clock = ManualClock()
+    transport = ReplayTransport(path, clock=clock)
+    opening = asyncio.create_task(transport.open(request(), connect_timeout=None))
+
+    await clock.advance(19)
+    assert not opening.done()
+    await clock.advance(1)
+    with pytest.raises(ConnectionLostError, match="broken"):
+        await opening
+
+
+async def test_a_read_that_is_given_up_leaves_no_timer(path: Path) -> None:
+    write(path, exchange(0, chunks=((3, "abc"),)))
+    clock = ManualClock()
+    transport = ReplayTransport(path, clock=clock)
+    opening = asyncio.create_task(transport.open(request(), connect_timeout=None))
+    await clock.advance(2)
+    reading = asyncio.create_task((await opening).read())
+    await asyncio.sleep(0)
+    before = clock.next_in
+
+    reading.cancel()
+    await asyncio.wait([reading])
+
+    assert (before, clock.next_in) == (1, None)
+
+
 async def test_a_recording_without_a_request_is_told_of(path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no requests"):
         await ReplayTransport(write(path)).open(request(), connect_timeout=None)

@@ -367,6 +367,27 @@ def test_an_interruption_while_work_is_handed_over_cancels_it(
         assert client.generate("Hi", MODEL).ok
 
 
+def test_an_interruption_before_work_is_handed_over_closes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing() -> None:
+        pass
+
+    def submit(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    work = nothing()
+    with scripted() as client:
+        assert client.generate("Hi", MODEL).ok
+        with monkeypatch.context() as patch:
+            patch.setattr("steer_llm_sdk.sync.thread._submit", submit)
+            with pytest.raises(KeyboardInterrupt):
+                client._thread.run(work)
+        assert client.generate("Hi", MODEL).ok  # the loop has seen to what came before
+
+        assert work.cr_frame is None
+
+
 # --- fork -------------------------------------------------------------------------------------
 
 
