@@ -35,8 +35,9 @@ MOST_IN_SQLITE = 100
 class Paced:
     """A source that tells the time, five times a second."""
 
-    def __init__(self, number: int, streams: int) -> None:
+    def __init__(self, number: int, streams: int, events: int) -> None:
         self._count = 0
+        self._events = events
         self._due = time.monotonic() + 1 + INTERVAL * number / streams
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -47,7 +48,7 @@ class Paced:
 
         sequence, self._count = self._count, self._count + 1
         await asyncio.sleep(self._due + sequence * INTERVAL - time.monotonic())
-        if sequence == EVENTS:
+        if sequence == self._events:
             return StreamCompleteEvent(sequence=sequence)
         return StreamDeltaEvent(delta=str(time.monotonic()), sequence=sequence)
 
@@ -66,7 +67,7 @@ def open_journal(where: str) -> Any:
     return RedisJournal(where) if "://" in where else SQLiteJournal(where)
 
 
-async def produce(journal: Any, streams: int) -> None:
+async def produce(journal: Any, streams: int, events: int) -> None:
     from steer_llm_sdk.journal.generation import Generation
     from steer_llm_sdk.journal.store import Claim
     from steer_llm_sdk.models.events import StreamEvent
@@ -74,7 +75,7 @@ async def produce(journal: Any, streams: int) -> None:
     desk = journal.here()
     for number in range(streams):
         await desk.claim(Claim(f"s{number}", None, ""))
-    sources = [Paced(number, streams) for number in range(streams)]
+    sources = [Paced(number, streams, events) for number in range(streams)]
     named = [StreamEvent(stream_id=f"s{number}") for number in range(streams)]
     print("ready", flush=True)
     generations = [Generation(desk, *each) for each in zip(sources, named, strict=True)]
@@ -93,11 +94,11 @@ async def follow(journal: Any, streams: int, followers: int) -> list[float]:
     return delays
 
 
-async def produce_plainly(url: str, streams: int) -> None:
+async def produce_plainly(url: str, streams: int, events: int) -> None:
     import redis.asyncio
 
     async with redis.asyncio.Redis.from_url(url) as client:
-        sources = [Paced(number, streams) for number in range(streams)]
+        sources = [Paced(number, streams, events) for number in range(streams)]
         waiting: list[tuple[str, str]] = []
         ready = asyncio.Event()
 
@@ -147,7 +148,7 @@ async def follow_plainly(url: str, streams: int, followers: int) -> list[float]:
     return delays
 
 
-async def run(role: str, where: str, streams: int, followers: int) -> None:
+async def run(role: str, where: str, streams: int, followers: int, events: int) -> None:
     """Be one of the two processes, or both; print what was found."""
     is_plain = where.startswith("plain:")
     where = where.removeprefix("plain:")
@@ -155,11 +156,11 @@ async def run(role: str, where: str, streams: int, followers: int) -> None:
     journal = None if is_plain else open_journal(where)
     began = time.process_time()
     if is_plain and role == "produce":
-        await produce_plainly(where, streams)
+        await produce_plainly(where, streams, events)
     elif is_plain:
         delays = await follow_plainly(where, streams, followers)
     else:
-        tasks = [produce(journal, streams)] if role in {"produce", "both"} else []
+        tasks = [produce(journal, streams, events)] if role in {"produce", "both"} else []
         following = [follow(journal, streams, followers)] if role in {"follow", "both"} else []
         results: list[Any] = await asyncio.gather(*tasks, *following)
         delays = results[-1] or []
@@ -188,23 +189,24 @@ def valkey() -> Iterator[str]:
         running.wait()
 
 
-def ask(place: str, where: str, streams: int, followers: int) -> str:
+def ask(place: str, where: str, streams: int, followers: int, events: int) -> str:
     """Run the processes of one place, and say what they took."""
     roles = ["both"] if place == "memory" else ["produce", "follow"]
     running: list[subprocess.Popen[str]] = []
     for role in roles:
         command = [sys.executable, __file__, "--run", role, "--where", where]
         sizes = ["--streams", str(streams), "--followers", str(followers)]
+        sizes += ["--events", str(events)]
         running.append(subprocess.Popen([*command, *sizes], stdout=subprocess.PIPE, text=True))
         if role == "produce":
             assert running[-1].stdout is not None
             running[-1].stdout.readline()
     found = [json.loads(one.communicate()[0].splitlines()[-1]) for one in running]
     delays = sorted(found[-1]["delays"])
-    expected = streams * followers * EVENTS
+    expected = streams * followers * events
     assert len(delays) == expected, f"{place}: {len(delays)} of {expected} came"
     p50, p99 = (statistics.quantiles(delays, n=100)[at] * 1e3 for at in (49, 98))
-    cpu = [one["cpu"] / (streams * EVENTS) * 1e6 for one in found]
+    cpu = [one["cpu"] / (streams * events) * 1e6 for one in found]
     shown = " + ".join(f"{each:.0f}" for each in cpu)
     return f"{place:<16}{streams:>8}{followers:>11}{p50:>10.1f}{p99:>10.1f}{shown:>20}"
 
@@ -213,12 +215,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--streams", type=int, default=1000)
     arguments.add_argument("--followers", type=int, default=20)
+    arguments.add_argument("--events", type=int, default=EVENTS, help="of each stream")
     arguments.add_argument("--only", choices=PLACES)
     arguments.add_argument("--run", choices=("produce", "follow", "both"))
     arguments.add_argument("--where", default="")
     asked = arguments.parse_args()
     if asked.run:
-        asyncio.run(run(asked.run, asked.where, asked.streams, asked.followers))
+        asyncio.run(run(asked.run, asked.where, asked.streams, asked.followers, asked.events))
         return
     sizes = f"{'':<16}{'streams':>8}{'followers':>11}"
     print(f"{sizes}{'p50, ms':>10}{'p99, ms':>10}{'µs of CPU an event':>20}")
@@ -227,7 +230,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, valkey() as url:
             wheres = {"memory": "memory", "sqlite": str(Path(folder) / "journal.db"), "redis": url}
             where = wheres.get(place, f"plain:{url}")
-            print(ask(place, where, streams, asked.followers), flush=True)
+            print(ask(place, where, streams, asked.followers, asked.events), flush=True)
 
 
 if __name__ == "__main__":

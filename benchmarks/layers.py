@@ -7,6 +7,7 @@ is the least of many runs, so it says what the code takes and nothing of the mac
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from _payloads import frames
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.answer.intake import Intake
 from steer_llm_sdk.engine.exchange import Body
+from steer_llm_sdk.engine.heads import Head
 from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.engine.scrubbing import Secrets
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
@@ -28,8 +30,10 @@ from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.processor import create_event_processor
 from steer_llm_sdk.wire.sse import SSEFraming
 
+# Of one stream, and how often each is run; the least of all runs counts.
 CHUNKS = 5000
 RUNS = 40
+
 READ_BYTES = 64 * 1024
 
 
@@ -79,7 +83,9 @@ def framing(reads: list[bytes]) -> None:
 def new_body() -> Body:
     target = Target("openai", ChatRequest("gpt-4o", ()), OpenAIChat(), _no_endpoint)
     secrets = Secrets(HTTPRequest("http://127.0.0.1:9/v1", b"", {}))
-    return Body(Played(()), target, StreamingOptions(), secrets, None)
+    answer = Played(())
+    head = Head(answer.headers, secrets, 0.0)
+    return Body(answer, target, StreamingOptions(), secrets, head, None)
 
 
 async def _no_endpoint() -> Endpoint:
@@ -109,19 +115,23 @@ async def streamed(reads: list[bytes], callback: object, options: StreamingOptio
     assert response.ok
 
 
-def least(works: list[Callable[[], object]]) -> list[float]:
+def least(works: list[Callable[[], object]], chunks: int, runs: int) -> list[float]:
     """Microseconds per chunk of each; they are run in turn."""
     times: list[list[float]] = [[] for _ in works]
-    for _ in range(RUNS):
+    for _ in range(runs):
         for work, taken in zip(works, times, strict=True):
             begun = time.process_time()
             work()
             taken.append(time.process_time() - begun)
-    return [min(taken) / CHUNKS * 1e6 for taken in times]
+    return [min(taken) / chunks * 1e6 for taken in times]
 
 
 def main() -> None:
-    alone = frames("openai", "text", CHUNKS)
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--chunks", type=int, default=CHUNKS)
+    arguments.add_argument("--runs", type=int, default=RUNS)
+    asked = arguments.parse_args()
+    alone = frames("openai", "text", asked.chunks)
     body = b"".join(alone)
     burst = [body[at : at + READ_BYTES] for at in range(0, len(body), READ_BYTES)]
     processed = StreamingOptions(
@@ -146,8 +156,10 @@ def main() -> None:
                     lambda: run(reads, typed, plain),
                     lambda: run(reads, untyped, plain),
                     lambda: run(reads, typed, processed),
-                    lambda: [StreamDeltaEvent(delta="a") for _ in range(CHUNKS)],
-                ]
+                    lambda: [StreamDeltaEvent(delta="a") for _ in range(asked.chunks)],
+                ],
+                asked.chunks,
+                asked.runs,
             )
 
         columns = [column(burst), column(alone)]

@@ -1,9 +1,10 @@
 """What sinks cost in CPU: for a stream, with each kind of sink, and for one more delta of it.
 
-Run: ``python benchmarks/sinks.py``; ``--streams 1000``, ``--rounds 10``. A thousand streams, a
-hundred at a time, come from the test kit's transport; the CPU time of the whole process, the sinks'
-thread among it, is compared with that of the same streams without sinks. Rounds take turns, and the
-shortest of each kind counts: other work on the machine only ever makes one longer.
+Run: ``python benchmarks/sinks.py``; ``--streams 1000``, ``--only SQLite``. The streams come from
+the test kit's transport. A batch of a hundred with a sink stands between two without, and the CPU
+time of the whole process, the sinks' thread among it, is compared with the mean of both: a machine
+that is quicker or slower from one second to the next is so for all three. The median of the batches
+counts, and beside it stands how far the middle half of them lies apart.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -55,7 +57,6 @@ def _prometheus(_folder: Path) -> list[Sink]:
 
 
 SINKS: dict[str, Make] = {
-    "none": lambda _: [],
     "one that does nothing": lambda _: [Sink()],
     "SQLite": lambda folder: [SQLiteSink(folder / "ledger.db")],
     "JSON lines": lambda folder: [JSONLinesSink(folder / "streams.jsonl")],
@@ -67,53 +68,79 @@ SINKS: dict[str, Make] = {
 }
 
 
-async def run(make: Make, streams: int, deltas: int) -> float:
-    """The CPU time of a stream, in microseconds."""
-    script = Script(["word "] * deltas, usage=(31, deltas))
-    provider = ScriptedProvider(*[script] * streams)
-    at_once = min(SIDE_BY_SIDE, streams)
-    with tempfile.TemporaryDirectory() as folder:
-        client = SteerLLMClient("key", transport=provider, sinks=make(Path(folder)))
+class Contender:
+    """A client with sinks, which is asked for batches of streams.
+
+    Args:
+        sinks: Its sinks.
+        deltas: How many deltas each stream has.
+    """
+
+    def __init__(self, sinks: list[Sink], deltas: int) -> None:
+        self._provider = ScriptedProvider(Script(["word "] * deltas, usage=(31, deltas)))
+        self.client = SteerLLMClient("key", transport=self._provider, sinks=sinks)
+        self.streams = 0
+
+    async def batch(self) -> float:
+        """The CPU time of a stream in a batch, in microseconds, with all that its sinks do."""
+        self._provider.requests.clear()
+        self._provider.responses.clear()
         gc.collect()
         before = time.process_time()
-        for _ in range(streams // at_once):
-            asked = (client.generate("Hi", MODEL) for _ in range(at_once))
-            await asyncio.gather(*asked)
-        await client.close()
-        spent = time.process_time() - before
-    if client.stats.sink_drops or client.stats.completed != streams:
-        raise AssertionError(f"expected {streams} streams and no drops, found {client.stats}")
-    return spent / streams * 1e6
+        asked = (self.client.generate("Hi", MODEL) for _ in range(SIDE_BY_SIDE))
+        await asyncio.gather(*asked)
+        await self.client._sinks.flush()
+        self.streams += SIDE_BY_SIDE
+        return (time.process_time() - before) / SIDE_BY_SIDE * 1e6
+
+    async def close(self) -> None:
+        await self.client.close()
+        stats = self.client.stats
+        if stats.sink_drops or stats.completed != self.streams:
+            raise AssertionError(f"expected {self.streams} streams and no drops, found {stats}")
 
 
-async def measure(streams: int, rounds: int) -> dict[str, tuple[float, float]]:
-    """The least CPU time of a short stream and of a long one, in microseconds, by the sink."""
-    found = dict.fromkeys(SINKS, (float("inf"), float("inf")))
-    for make in SINKS.values():  # imports, prices
-        await run(make, SIDE_BY_SIDE, SHORT)
-    for _ in range(rounds):
-        for name, make in SINKS.items():
-            short, long = found[name]
-            found[name] = (
-                min(short, await run(make, streams, SHORT)),
-                min(long, await run(make, streams // 5, LONG)),
-            )
-    return found
+async def compare(make: Make, streams: int, deltas: int) -> tuple[list[float], list[float]]:
+    """What a stream without sinks takes, and what one takes more with them: of each batch."""
+    with tempfile.TemporaryDirectory() as folder:
+        bare, sunk = Contender([], deltas), Contender(make(Path(folder)), deltas)
+        for contender in (bare, sunk):  # imports, prices, files
+            await contender.batch()
+        takes, more = [await bare.batch()], []
+        for _ in range(max(streams // SIDE_BY_SIDE, 2)):
+            with_sinks = await sunk.batch()
+            takes.append(await bare.batch())
+            more.append(with_sinks - (takes[-2] + takes[-1]) / 2)
+        await bare.close()
+        await sunk.close()
+    return takes, more
+
+
+def _half(values: list[float]) -> float:
+    """How far the middle half of the values lies apart."""
+    first, _, third = statistics.quantiles(values, n=4)
+    return third - first
 
 
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--streams", type=int, default=3_000, help="of each kind and length")
+    parser.add_argument("--deltas", type=int, default=LONG, help="of a long stream")
+    parser.add_argument("--only", action="append", choices=SINKS)
     asked = parser.parse_args()
-    found = asyncio.run(measure(asked.streams, asked.rounds))
-    bare, bare_long = found.pop("none")
-    print(f"without sinks: {bare:.0f} µs a stream of {SHORT} deltas, {bare_long:.0f} µs of {LONG}")
-    print("| sink | µs a stream | µs a delta |\n|---|---:|---:|")
-    for name, (short, long) in found.items():
-        more = ((long - bare_long) - (short - bare)) / (LONG - SHORT)
-        print(f"| {name} | {short - bare:.0f} | {more:.2f} |")
+    print("| sink | µs a stream | middle half | of a bare one | µs a delta |")
+    print("|---|---:|---:|---:|---:|")
+    for name in asked.only or SINKS:
+        bare, short = asyncio.run(compare(SINKS[name], asked.streams, SHORT))
+        _, long = asyncio.run(compare(SINKS[name], asked.streams // 5, asked.deltas))
+        a_stream, usual = statistics.median(short), statistics.median(bare)
+        a_delta = (statistics.median(long) - a_stream) / (asked.deltas - SHORT)
+        share = f"{a_stream / usual:+.0%} of {usual:.0f}"
+        print(
+            f"| {name} | {a_stream:.0f} | {_half(short):.0f} | {share} | {a_delta:.2f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
