@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 import subprocess
 import sys
@@ -385,7 +386,7 @@ def test_an_interruption_before_work_is_handed_over_closes_it(
                 client._thread.run(work)
         assert client.generate("Hi", MODEL).ok  # the loop has seen to what came before
 
-        assert work.cr_frame is None
+        assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
 
 
 # --- fork -------------------------------------------------------------------------------------
