@@ -219,6 +219,8 @@ class Desk:
     async def _read_news(self) -> None:
         pause = Pauses(self._patience)
         while (followed := self._find_followed()) or self._producers:
+            if self._is_closed:  # what a store raises can stand in the place of a cancellation
+                return
             try:
                 news = await self._store.news(followed, tuple(self._producers))
             except StoreUnreachableError as error:
@@ -249,7 +251,7 @@ class Desk:
                 del self._tails[stream_id]
 
     async def _send_beats(self) -> None:
-        while True:
+        while not self._is_closed:
             quiet = self._find_quiet()
             await asyncio.sleep(self._heartbeat)
             try:

@@ -1,0 +1,59 @@
+"""What a journal has in one event loop: its tasks end with it, whatever a store makes of that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+import pytest
+
+from steer_llm_sdk import ConfigurationError
+from steer_llm_sdk.journal.desk import Desk
+from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
+from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, StoreUnreachableError
+from steer_llm_sdk.models.events import StreamDeltaEvent
+
+
+class _Deaf(MemoryStore):
+    """A store whose connection breaks where it is cancelled, and which tells of that instead."""
+
+    def __init__(self, shelf: MemoryShelf) -> None:
+        super().__init__(shelf)
+        self.is_waiting = asyncio.Event()
+        self.is_beating = asyncio.Event()
+
+    async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        self.is_waiting.set()
+        return await _deafly(asyncio.Event())
+
+    async def beat(self, stream_ids: Collection[str]) -> None:
+        self.is_beating.set()
+        await _deafly(asyncio.Event())
+
+
+async def _deafly(never: asyncio.Event) -> News:
+    try:
+        await never.wait()
+    except asyncio.CancelledError:
+        raise StoreUnreachableError("the connection was closed") from None
+    return News()
+
+
+async def test_a_journal_is_closed_though_its_store_takes_the_cancellation_for_a_failure() -> None:
+    store = _Deaf(MemoryShelf(Keeping(60, 1000, 60)))
+    desk = Desk(store, heartbeat=0.001, patience=60)
+    await desk.claim(Claim("s", None, ""))
+    desk.produce("s", print)
+    await desk.write(Append("s", 0, (StreamDeltaEvent(delta="Hi"),)))
+    tail = desk.follow("s", 0)
+    waiter = tail.grown()
+    await store.is_waiting.wait()
+    await store.is_beating.wait()
+
+    async with asyncio.timeout(5):
+        await desk.close()
+        await waiter
+
+    assert isinstance(tail.error, ConfigurationError)
+    with pytest.raises(ConfigurationError, match="was closed"):
+        await desk.read("s", 0)
