@@ -218,9 +218,8 @@ class Desk:
 
     async def _read_news(self) -> None:
         pause = Pauses(self._patience)
-        while (followed := self._find_followed()) or self._producers:
-            if self._is_closed:  # what a store raises can stand in the place of a cancellation
-                return
+        # What a store raises can stand in the place of a cancellation: so it is asked, too.
+        while not self._is_closed and ((followed := self._find_followed()) or self._producers):
             try:
                 news = await self._store.news(followed, tuple(self._producers))
             except StoreUnreachableError as error:

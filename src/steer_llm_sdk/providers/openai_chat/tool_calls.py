@@ -25,13 +25,16 @@ class _Call:
         self.name: str | None = None
         self.has_arguments = False
 
+    def may_be(self, name: str | None) -> bool:
+        """Whether nothing in a name speaks against this call."""
+        return not name or self.name in {None, name}
+
     def takes(self, name: str | None) -> bool:
         """Whether a name is this call's: the same, or a piece of one, before there are arguments.
 
         A call without an id may be followed by another at the same index, before it has arguments.
         """
-        is_known = not name or self.name in {None, name}
-        return is_known or (self.id is not None and not self.has_arguments)
+        return self.may_be(name) or (self.id is not None and not self.has_arguments)
 
     def add_name(self, name: str) -> str | None:
         """Add a name or a piece of it; gives what the call is called now, None where it was before.
@@ -107,12 +110,12 @@ class ToolCallIndexes:
                 return self._of_new_id(at_index, index, name)
             # An id that another function's call has is no name for this one.
             is_here = has_id and index is not None
-            is_same = known.takes(name) if is_here else not name or known.name in {None, name}
+            is_same = known.takes(name) if is_here else known.may_be(name)
             return known if is_same else None
         if index is None or at_index is None:
             # A name without an id and without a known place begins a call.
             return None
-        is_same = at_index.takes(name) if at_index is self._last else at_index.name in {None, name}
+        is_same = at_index.takes(name) if at_index is self._last else at_index.may_be(name)
         return at_index if is_same else None
 
     @staticmethod
@@ -126,5 +129,5 @@ class ToolCallIndexes:
             return None
         if not name and index is not None and call.name is not None:
             return call
-        is_waiting = call.id is None and (not name or call.name in {None, name})
+        is_waiting = call.id is None and call.may_be(name)
         return call if is_waiting else None
