@@ -20,11 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from steer_llm_sdk import (
-    EventStream,
-    ProviderSettings,
-    SteerLLMClient,
-)
+import steer_llm_sdk
+from steer_llm_sdk import EventStream, ProviderSettings, SteerLLMClient
 from steer_llm_sdk.cli.main import main
 from steer_llm_sdk.providers.registry import PROVIDERS
 from steer_llm_sdk.streaming import processor
@@ -256,7 +253,7 @@ def _no_keys() -> Iterator[None]:
 
 
 async def _told_by_python(code: str) -> str:
-    names: dict[str, Any] = {**vars(processor), **globals()}
+    names: dict[str, Any] = {**vars(processor), **_exported(), "again": again}
     out, log = io.StringIO(), io.StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -284,6 +281,10 @@ async def _told_by_python(code: str) -> str:
         await client.close()
         await lost.close()
     return log.getvalue() or out.getvalue() or "nothing"
+
+
+def _exported() -> dict[str, Any]:
+    return {name: getattr(steer_llm_sdk, name) for name in steer_llm_sdk.__all__}
 
 
 def _told_by_shell(arguments: Sequence[str]) -> str:

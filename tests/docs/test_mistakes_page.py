@@ -48,6 +48,12 @@ def test_a_mistake_is_told_as_the_page_says(mistake: Any) -> None:
         assert not any(words in GENERATOR.told(mistake) for words in _PYTHON)
 
 
+def test_no_row_shows_a_mistake_of_the_generator() -> None:
+    of_the_generator = [row for row in PAGE.splitlines() if "NameError" in row]
+
+    assert of_the_generator == []
+
+
 def test_the_page_has_no_other_rows() -> None:
     assert PAGE.count("\n| `") == len(ALL)
     assert len(ALL) > 100
