@@ -213,7 +213,7 @@ def serve(name: str, upstream: str) -> None:
 
     async def run() -> None:
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        server = uvicorn.Server(uvicorn.Config(answer, log_level="error"))
+        server = uvicorn.Server(uvicorn.Config(answer, log_level="error", timeout_keep_alive=600))
         ended = asyncio.to_thread(sys.stdin.read)
         print(listening.getsockname()[1], flush=True)
         serving = asyncio.create_task(server.serve(sockets=[listening]))

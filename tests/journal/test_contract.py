@@ -90,6 +90,27 @@ async def test_a_follower_may_come_before_the_event_that_it_asks_for(journal: Jo
     assert [event.sequence for event in events] == [4, 5, 6]
 
 
+async def test_a_follower_who_asks_for_what_is_far_away_keeps_nothing_from_the_others(
+    place: Place,
+) -> None:
+    journal, elsewhere = place.open(), place.open()
+    async with Producing(journal) as producing:
+        producing.source.say("a")
+        ahead = [elsewhere.attach(STREAM, after=99), journal.attach(STREAM, after=99)]
+        waiting = [asyncio.create_task(anext(follower)) for follower in ahead]
+        await until(lambda: all(follower._tail is not None for follower in ahead))
+        following = [asyncio.create_task(read(one)) for one in (journal, elsewhere)]
+        producing.source.say("b", "c")
+        producing.source.complete()
+
+        found = [said(await events) for events in following]
+
+        assert found == ["abc", "abc"]
+        for nothing in waiting:
+            with pytest.raises(StopAsyncIteration):
+                await nothing
+
+
 async def test_followers_who_come_at_any_time_get_the_same(place: Place) -> None:
     journal, elsewhere = place.open(), place.open()
     async with Producing(journal) as producing:

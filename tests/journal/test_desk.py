@@ -45,7 +45,7 @@ async def test_a_journal_is_closed_though_its_store_takes_the_cancellation_for_a
     await desk.claim(Claim("s", None, ""))
     desk.produce("s", print)
     await desk.write(Append("s", 0, (StreamDeltaEvent(delta="Hi"),)))
-    tail = desk.follow("s", 0)
+    tail = desk.follow("s", await desk.read("s", -1))
     waiter = tail.grown()
     await store.is_waiting.wait()
     await store.is_beating.wait()

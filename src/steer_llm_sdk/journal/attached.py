@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
 from steer_llm_sdk.journal.desk import Desk
+from steer_llm_sdk.journal.store import PAGE_EVENTS
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.stored import Live
@@ -87,8 +88,10 @@ class Attached(Live):
             ConnectionLostError: The journal cannot be reached.
         """
         if self._tail is None and not self._ready and not self._is_over:
-            await self._read(self._desk or self._open())
-        return self._is_over and not self._ready
+            await self._begin(self._desk or self._open())
+        if self._ready or self._is_over or self._tail is None:
+            return self._is_over and not self._ready
+        return self._tail.is_over and self._tail.next <= self._read_to + 1
 
     def take_ready(self) -> StreamEvent | None:
         """Take the next event if that needs no waiting; None otherwise."""
@@ -147,8 +150,11 @@ class Attached(Live):
         """Get more events: from those that this process holds, else from the store."""
         desk = self._desk or self._open()
         tail = self._tail
-        held = None if tail is None else tail.events_after(self._read_to)
-        if tail is None or held is None:
+        if tail is None:
+            await self._begin(desk)
+            return
+        held = tail.events_after(self._read_to)
+        if held is None:
             await self._read(desk)
         elif held:
             self._take(held)
@@ -166,15 +172,20 @@ class Attached(Live):
         self._desk = desk = self._journal.here()
         return desk
 
+    async def _begin(self, desk: Desk) -> None:
+        """Join those who follow the stream here, or read the store."""
+        self._tail = desk.join(self.stream_id, self._read_to)
+        if self._tail is None:
+            await self._read(desk)
+
     async def _read(self, desk: Desk) -> None:
         page = await desk.read(self.stream_id, self._read_to)
         if self._is_over:  # it was left meanwhile
             return
         self._take(page.events)
-        if page.is_last and not page.events:
-            self._is_over = True
-        elif self._tail is None and not page.events:
-            self._tail = desk.follow(self.stream_id, self._read_to)
+        self._is_over = page.is_last
+        if self._tail is None and not page.is_last and len(page.events) < PAGE_EVENTS:
+            self._tail = desk.follow(self.stream_id, page)
 
     def _take(self, events: Sequence[StreamEvent]) -> None:
         self._ready.extend(events)

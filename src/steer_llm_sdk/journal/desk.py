@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, JournalGapError, ProducerLostError
+from steer_llm_sdk.journal.reads import Reads
 from steer_llm_sdk.journal.store import (
     Append,
     Claim,
@@ -60,6 +61,7 @@ class Desk:
         self._written: dict[str, int] = {}  # the next sequence of what is produced here
         self._pending: deque[tuple[Append, asyncio.Future[bool]]] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._reads = Reads(self._read_now)
         self._is_closed = False
 
     # --- producing ----------------------------------------------------------------------------
@@ -76,7 +78,7 @@ class Desk:
         if not await self.ask(lambda: self._store.silent((holder.stream_id,))):
             return False
         try:
-            await self._note_lost(holder.stream_id, Tail(-1))
+            await self._note_lost(holder.stream_id, Tail(Page(0, ())))
         except JournalGapError:  # it has expired, or its beginning was trimmed
             await self.ask(lambda: self._store.release(holder))
         return True
@@ -145,11 +147,19 @@ class Desk:
 
     # --- following ----------------------------------------------------------------------------
 
-    def follow(self, stream_id: str, after: int) -> Tail:
-        """Follow a stream that has been read up to `after`."""
+    def join(self, stream_id: str, after: int) -> Tail | None:
+        """Follow a stream that is followed here already, if what comes after `after` is held."""
+        tail = self._tails.get(stream_id)
+        if tail is None or tail.error is not None or tail.events_after(after) is None:
+            return None
+        tail.followers += 1
+        return tail
+
+    def follow(self, stream_id: str, page: Page) -> Tail:
+        """Follow a stream from the last page that was read of it on."""
         tail = self._tails.get(stream_id)
         if tail is None:
-            tail = self._tails[stream_id] = Tail(after)
+            tail = self._tails[stream_id] = Tail(page)
             self._begin()
         tail.followers += 1
         return tail
@@ -164,6 +174,11 @@ class Desk:
 
     async def read(self, stream_id: str, after: int) -> Page:
         """Read what the store has."""
+        if self._writes_at_once is not None:  # it need not be waited for
+            return await self._read_now(stream_id, after)
+        return await self._reads.read(stream_id, after)
+
+    async def _read_now(self, stream_id: str, after: int) -> Page:
         return await self.ask(lambda: self._store.read(stream_id, after))
 
     async def ask_to_stop(self, stream_id: str, reason: str) -> bool:

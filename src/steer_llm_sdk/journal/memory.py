@@ -49,12 +49,12 @@ class _Kept:
         return self.first + len(self.events)
 
     def page(self, after: int) -> Page:
-        start = after + 1 - self.first
+        start = min(after + 1, self.next) - self.first
         if start < 0:
             raise trimmed(self.claim.stream_id, self.first, after)
         events = self.events[start : start + PAGE_EVENTS]
         is_last = self.is_ended and start + len(events) >= len(self.events)
-        return Page(after + 1, events, is_last)
+        return Page(self.first + start, events, is_last)
 
 
 class MemoryShelf:

@@ -242,10 +242,10 @@ class RedisStore:
             )
         if following is None:
             raise unknown_stream(stream_id)
-        page = _page(after, entries)
-        if page.first != after + 1 or (not entries and int(following) > after + 1):
-            raise trimmed(stream_id, page.first if entries else int(following), after)
-        is_last = ended is not None and int(following) <= after + 1 + len(page.events)
+        page = _page(after, entries) if entries else Page(int(following), ())
+        if page.first > after + 1:
+            raise trimmed(stream_id, page.first, after)
+        is_last = ended is not None and int(following) <= page.first + len(page.events)
         return Page(page.first, page.events, is_last or page.is_last)
 
     async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:

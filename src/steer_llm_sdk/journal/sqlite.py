@@ -293,7 +293,8 @@ class _File:
                 raise unknown_stream(stream_id)
             if after + 1 < row[0]:
                 raise trimmed(stream_id, row[0], after)
-            return _read_page(db, after, *row[1:])
+            page = _read_page(db, after, *row[1:])
+            return page if page.events else Page(_find_next(db, row[1]), (), page.is_last)
 
     def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
         news = News()
@@ -388,6 +389,12 @@ def _read_page(db: sqlite3.Connection, after: int, stream: int, is_ended: int) -
     ).fetchall()
     is_last = bool(is_ended) and len(rows) < PAGE_EVENTS
     return Page(after + 1, [decode_event(row[0]) for row in rows], is_last)
+
+
+def _find_next(db: sqlite3.Connection, stream: int) -> int:
+    query = "SELECT max(sequence) FROM events WHERE stream = ?"
+    (last,) = db.execute(query, (stream,)).fetchone()
+    return 0 if last is None else int(last) + 1
 
 
 def _is_there(db: sqlite3.Connection, append: Append) -> bool:

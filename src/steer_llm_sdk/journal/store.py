@@ -55,7 +55,7 @@ class Append(NamedTuple):
 
     Attributes:
         stream_id: Whose they are.
-        first: The sequence of the first.
+        first: The sequence of the first; where there is none, of the next that is to be written.
         events: The events, in order.
         ends: Whether they are the last ones.
         frees_key: Whether the key of the generation may begin another one.
@@ -72,7 +72,7 @@ class Page(NamedTuple):
     """Events that were read.
 
     Attributes:
-        first: The sequence of the first.
+        first: The sequence of the first; where there is none, of the next that is to be written.
         events: The events, in order.
         is_last: Whether none will come after them.
     """

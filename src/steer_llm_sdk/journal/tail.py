@@ -16,7 +16,7 @@ class Tail:
     """Holds a stream's last events, and wakes those who wait for more.
 
     Args:
-        after: The sequence after which it begins.
+        page: What has been read of it last. Whoever comes for it next finds it here.
 
     Attributes:
         next: The sequence of the next event to come.
@@ -26,13 +26,13 @@ class Tail:
         is_quiet: Whether nothing has come since this was last set.
     """
 
-    def __init__(self, after: int) -> None:
-        self.next = after + 1
+    def __init__(self, page: Page) -> None:
+        self.next = page.first + len(page.events)
         self.is_over = False
         self.followers = 0
         self.error: Exception | None = None
         self.is_quiet = False
-        self._held: list[StreamEvent] = []
+        self._held: list[StreamEvent] = list(page.events)
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -61,7 +61,7 @@ class Tail:
         self.wake()
 
     def events_after(self, after: int) -> Sequence[StreamEvent] | None:
-        """The events after a sequence, perhaps none yet; None where they are not held any more."""
+        """The events after a sequence, perhaps none yet; None where they are not held here."""
         start = after + 1 - (self.next - len(self._held))
         return None if start < 0 else self._held[start:]
 
