@@ -35,9 +35,26 @@ def test_wrong_usage_is_told_in_two_lines(capsys: Captured) -> None:
     usage, error = capsys.readouterr().err.splitlines()
     assert usage == "usage: steer stream [OPTIONS] [PROMPT ...]"
     assert error == (
-        "Error: unrecognized arguments: --modle x; did you mean --model? "
+        "Error: unrecognized arguments: --modle; did you mean --model? "
         "(`steer stream --help` tells more)"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("hi --modle=x there", "--modle=x; did you mean --model?"),
+        ("stream --modle x hi", "--modle; did you mean --model?"),
+        ("chat --zzz 3 you", "--zzz (`"),
+        ("chat hello you", "hello you (`"),
+        ("local serve --zzz 1", "--zzz (`"),
+    ],
+)
+def test_unknown_options_are_told_without_what_may_be_their_values(
+    capsys: Captured, line: str, told: str
+) -> None:
+    assert left(*line.split()) == 2
+    assert f"Error: unrecognized arguments: {told}" in capsys.readouterr().err
 
 
 def test_the_usage_of_a_refusal_has_what_is_needed(capsys: Captured) -> None:

@@ -208,7 +208,7 @@ def _stages(line: str) -> list[str]:
 
 
 # Programs that a reader of the pages has, and a machine that runs the tests need not.
-_OTHERS = {"git", "jq"}
+_OTHERS = {"git", "jq", "pip"}
 
 COMMANDS = sorted({command for page in PAGES for command in commands_of(page)})
 

@@ -52,6 +52,9 @@ STREAMS = int(os.environ.get("STEER_MANY_STREAMS", "2000"))
 
 # --- one event --------------------------------------------------------------------------------
 
+# Python 3.14 makes an event in half the time, and does the rest in three quarters of it.
+TIMES_AN_EVENT = 8 if sys.version_info < (3, 14) else 12
+
 
 def cpu_us(process: Callable[[StreamEvent], object], count: int = 1000) -> float:
     """Microseconds of CPU that `process` takes for an event."""
@@ -76,7 +79,7 @@ def test_a_filter_and_three_transformers_cost_microseconds() -> None:
 
     # Measured: 1.5 µs, four times what it takes to make an event; 2 µs is what is promised. The
     # ratio holds on a slower and on a busy machine too.
-    assert median(with_parts) - median(without) < 8 * median(making)
+    assert median(with_parts) - median(without) < TIMES_AN_EVENT * median(making)
 
 
 # --- one very long stream ---------------------------------------------------------------------

@@ -100,7 +100,8 @@ async def test_a_stream_that_waits_for_its_turn_says_so_at_once() -> None:
     queued: list[Any] = []
     for stream in streams:
         assert (await anext(stream)).type == "start"
-        queued.append(await asyncio.wait_for(anext(stream), 5))  # no time passes meanwhile
+        asked = asyncio.ensure_future(anext(stream))  # in a task that holds no place itself
+        queued.append(await asyncio.wait_for(asked, 5))  # no time passes meanwhile
     told = {"type": "notice", "notice": "queued", "provider": "openai", "model": MODEL}
     assert [event.delta for event in queued] == [told | {"ahead": 0}, told | {"ahead": 1}]
 

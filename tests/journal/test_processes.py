@@ -94,7 +94,6 @@ async def test_a_child_of_a_fork_follows_with_connections_of_its_own(
 
         if (child := os.fork()) == 0:
             try:
-                asyncio.set_event_loop_policy(None)
                 asyncio.events._set_running_loop(None)
                 os.write(writing, said(asyncio.run(_take(journal, 2))).encode())
             finally:

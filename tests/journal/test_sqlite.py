@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from steer_llm_sdk import SteerError
 from steer_llm_sdk.journal import SQLiteJournal
+from steer_llm_sdk.journal import sqlite as journal_sqlite
 from steer_llm_sdk.journal.sqlite import SQLiteStore, _File
 from steer_llm_sdk.journal.store import Append, Claim, Keeping
 from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.sinks import sqlite as sinks_sqlite
 
 _PAGE_BYTES = 4096
 
@@ -149,3 +154,9 @@ async def test_a_file_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> Non
     with pytest.raises(SteerError, match=r"newer version \(99\)"):
         await _begin(journal, 1)
     await journal.close()
+
+
+@pytest.mark.parametrize("module", [journal_sqlite, sinks_sqlite], ids=lambda it: it.__name__)
+def test_no_value_of_a_statement_has_a_number(module: ModuleType) -> None:
+    """Python 3.12.0 to 3.12.3 take `?1` for a name, and warn of values that are no mapping."""
+    assert not re.search(r"\?\d", inspect.getsource(module))

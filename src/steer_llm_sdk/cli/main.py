@@ -108,7 +108,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.exit(2, "\nError: expected a command, or a prompt; found nothing\n")
     command = _commands_of(parser).get(given[0]) if given else None
     if command is None or any(action.nargs == argparse.PARSER for action in command._actions):  # noqa: SLF001
-        return parser.parse_args(given)
+        parsed: argparse.Namespace = parser.parse_args(given)
+        return parsed
     return command.parse_intermixed_args(given[1:])
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from steer_llm_sdk.cli.streams import wrapped
 
-_UNKNOWN = "unrecognized arguments: "
 # How alike an option must be to be taken for a slip of the pen, dashes left out.
 _NEAR = 0.6
 
@@ -20,17 +19,35 @@ class Parser(argparse.ArgumentParser):
 
     _usage_in_short = ""
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read arguments, all of which must be known."""
+        read, unknown = self.parse_known_args(args, namespace)
+        self._refuse(unknown)
+        return read
+
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Read arguments whose positional ones may stand between options."""
         self._usage_in_short = self._shorten()  # now: they are put away meanwhile
-        return super().parse_intermixed_args(args, namespace)
+        read, unknown = self.parse_known_intermixed_args(args, namespace)
+        self._refuse(unknown)
+        return read
 
     def error(self, message: str) -> NoReturn:
-        """Tell what was wrong, with the option that was probably meant, and leave with 2."""
-        hint = "" if not message.startswith(_UNKNOWN) else self._near(message.split())
+        """Tell what was wrong, and leave with 2."""
         self._print_message(self._usage_in_short or self._shorten(), sys.stderr)
-        told = f"Error: {message}{hint} (`{self.prog} --help` tells more)"
+        told = f"Error: {message} (`{self.prog} --help` tells more)"
         self.exit(2, wrapped(told, sys.stderr) + "\n")
+
+    def _refuse(self, unknown: Sequence[str]) -> None:
+        """Refuse what is unknown, with the option that was probably meant.
+
+        Whether the word behind an unknown option is its value, nobody knows, and Python's releases
+        do not agree: so only the options are told, where there are some.
+        """
+        if not unknown:
+            return
+        told = [word for word in unknown if word.startswith("-")] or unknown
+        self.error(f"unrecognized arguments: {' '.join(told)}{self._near(told)}")
 
     def _shorten(self) -> str:
         formatter = argparse.HelpFormatter(prog=f"{self.prog} [OPTIONS]")

@@ -89,8 +89,8 @@ _TOGETHER = 100
 
 # The end of a stream, where no other events have come.
 _END = """
-UPDATE streams SET is_ended = TRUE, expires_at = ?3 WHERE stream_id = ?1 AND NOT is_ended
-    AND ?2 = coalesce((SELECT max(sequence) + 1 FROM events WHERE stream = number), 0)
+UPDATE streams SET is_ended = TRUE, expires_at = ? WHERE stream_id = ? AND NOT is_ended
+    AND ? = coalesce((SELECT max(sequence) + 1 FROM events WHERE stream = number), 0)
 """
 
 # Those that are asked to stop, by the index of them.
@@ -240,7 +240,7 @@ class _File:
         if not append.ends:
             return True
         following = append.first + len(append.events)
-        end = (append.stream_id, following, time.time() + self._keeping.ttl)
+        end = (time.time() + self._keeping.ttl, append.stream_id, following)
         return db.execute(_END, end).rowcount > 0
 
     def _trim(self, db: sqlite3.Connection, append: Append) -> None:

@@ -215,8 +215,6 @@ def by_cohere(url: str) -> Mapping[str, Any]:
     return said
 
 
-# What Cohere's SDK calls, Python 3.14 and newer warn of.
-@pytest.mark.filterwarnings("ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning")
 async def test_it_is_asked_and_read_as_coheres_sdk_does_it() -> None:
     async with LoopbackServer(SCRIPT) as server:
         said = await asyncio.to_thread(by_cohere, server.url)
