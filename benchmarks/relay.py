@@ -1,11 +1,13 @@
 """The whole way of a token: provider → client → encoder → ASGI server → HTTP client.
 
 Run: ``python benchmarks/relay.py``; ``--streams 250``, ``--mode burst``, ``--only floor``,
-``--processes 2``.
+``--processes 2``, ``--server plain``.
 
 Each contender is an application under uvicorn in a process of its own, whose CPU time is measured,
-for each chunk that it passes on; the reader's process measures the gaps between what arrives. The
-floor splits frames and does nothing else: aiohttp in, a message of the body a frame, Starlette out.
+for each chunk that it passes on. Paced chunks carry the time at which they were sent: the reader's
+process measures how long each was under way. The server is uvicorn with uvloop and httptools, as
+``uvicorn[standard]`` installs it, or without (``plain``). The floor splits frames and does nothing
+else: aiohttp in, a message of the body a frame, Starlette out.
 LiteLLM's proxy and pydantic-ai's adapter run in environments of their own (``make bench`` makes
 them; whichever is missing is left out).
 """
@@ -16,6 +18,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -34,8 +37,11 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".venv-peers"
 ROUNDS = 3
 
-# Chunks of one stream, by how they come.
-COUNTS = {"paced-20": 150, "burst": 3000}
+# Chunks of one stream, by how they come: "stamped", every 20 ms, with the time.
+COUNTS = {"stamped-20": 150, "burst": 3000}
+
+# The time in a chunk: nanoseconds, in twenty digits.
+STAMP = re.compile(rb"000\d{17}")
 
 # Within how many seconds the readers come, one after the other.
 ARRIVALS = 1.0
@@ -110,6 +116,9 @@ NAMES = (*CONTENDERS, PROXY)
 
 # Whose packages are not among those of the tests.
 ELSEWHERE = {PROXY: "litellm-proxy", "pydantic-ai's Vercel adapter": "pydantic-ai-web"}
+
+# What uvicorn reads requests with, and with uvloop or without.
+HTTP: dict[str, Any] = {"standard": "httptools", "plain": "h11"}
 
 # Without which the proxy does not start.
 KEY = "sk-8d1f0a6c5b7e4392"
@@ -196,9 +205,10 @@ def _litellm(upstream: str) -> Any:
     return relay
 
 
-def serve(name: str, upstream: str) -> None:
+def serve(name: str, upstream: str, server: str) -> None:
     """Serve one contender, and print the port; ends with its input."""
     import uvicorn
+    import uvloop
 
     relay = _relay_of(name, upstream)
 
@@ -213,15 +223,20 @@ def serve(name: str, upstream: str) -> None:
 
     async def run() -> None:
         listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        server = uvicorn.Server(uvicorn.Config(answer, log_level="error", timeout_keep_alive=600))
+        config = uvicorn.Config(
+            answer, http=HTTP[server], log_level="error", timeout_keep_alive=600
+        )
+        serves = uvicorn.Server(config)
         ended = asyncio.to_thread(sys.stdin.read)
         print(listening.getsockname()[1], flush=True)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        serving = asyncio.create_task(serves.serve(sockets=[listening]))
         await ended
-        server.should_exit = server.force_exit = True
+        serves.should_exit = serves.force_exit = True
         await serving
 
-    asyncio.run(run())
+    loop = uvloop.new_event_loop if server == "standard" else None
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())
 
 
 # --- the reader -----------------------------------------------------------------------------------
@@ -257,9 +272,9 @@ def python_of(name: str) -> Path:
     return ENVIRONMENTS / ELSEWHERE[name] / "bin" / "python"
 
 
-async def measure(relays: list[int], body: Any, streams: int, count: int) -> tuple[float, float]:
-    """Read streams side by side: CPU for each chunk in µs, and the p99 of the gaps in ms."""
-    gaps: list[float] = []
+async def measure(relays: list[int], body: Any, streams: int, count: int) -> tuple[float, ...]:
+    """Read streams side by side: CPU for each chunk in µs; p50 and p99 of its way in ms."""
+    delays: list[int] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def cpu() -> float:
@@ -278,29 +293,29 @@ async def measure(relays: list[int], body: Any, streams: int, count: int) -> tup
             address = f"http://127.0.0.1:{relays[number % len(relays)]}/relay"
             async with session.post(address, json=body, headers=headers) as answer:
                 assert answer.status == 200, await answer.text()
-                before = time.perf_counter()
-                async for _ in answer.content.iter_any():
-                    now = time.perf_counter()
-                    gaps.append(now - before)
-                    before = now
+                async for read in answer.content.iter_any():
+                    now = time.monotonic_ns()
+                    delays.extend(now - int(stamp) for stamp in STAMP.findall(read))
 
         for number in range(len(relays)):  # connections, and what is loaded when it is first used
             await read(number)
-        gaps.clear()
+        delays.clear()
         began = await cpu()
         await asyncio.gather(*map(come, range(streams)))
         used = await cpu() - began
-    p99 = statistics.quantiles(gaps, n=100)[98] if len(gaps) > 1 else 0.0
-    return used / (streams * count) * 1e6, p99 * 1e3
+    centiles = statistics.quantiles(delays, n=100) if len(delays) > 1 else [0.0] * 99
+    return used / (streams * count) * 1e6, centiles[49] / 1e6, centiles[98] / 1e6
 
 
-def measure_one(name: str, mode: str, streams: int, processes: int) -> tuple[float, float]:
+def measure_one(
+    name: str, mode: str, streams: int, processes: int, server: str
+) -> tuple[float, ...]:
     """Start a model and a contender, and measure them."""
     count = COUNTS[mode]
     with ExitStack() as stack:
         model = stack.enter_context(process(str(HERE / "load_server.py")))
         upstream = f"http://127.0.0.1:{model}/{mode}/{count}/text/v1"
-        command = (__file__, "--serve", name, "--upstream", upstream)
+        command = (__file__, "--serve", name, "--upstream", upstream, "--server", server)
         relays = [
             stack.enter_context(process(*command, python=str(python_of(name))))
             for _ in range(processes)
@@ -316,27 +331,29 @@ def main() -> None:
     arguments.add_argument("--streams", type=int, default=50)
     arguments.add_argument("--processes", type=int, default=1)
     arguments.add_argument("--rounds", type=int, default=ROUNDS)
-    arguments.add_argument("--mode", choices=COUNTS, default="paced-20")
+    arguments.add_argument("--mode", choices=COUNTS, default="stamped-20")
+    arguments.add_argument("--server", choices=HTTP, default="standard")
     arguments.add_argument("--only", action="append", choices=NAMES)
     asked = arguments.parse_args()
     if asked.serve:
-        serve(asked.serve, asked.upstream)
+        serve(asked.serve, asked.upstream, asked.server)
         return
     names = [name for name in asked.only or NAMES if python_of(name).exists()]
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
     for _ in range(asked.rounds):
         for name in names:
-            found[name].append(measure_one(name, asked.mode, asked.streams, asked.processes))
-    least = statistics.median(cpu for cpu, _ in found[names[0]])
+            one = measure_one(name, asked.mode, asked.streams, asked.processes, asked.server)
+            found[name].append(one)
     print(
         f"{asked.mode}, {asked.streams} streams of {COUNTS[asked.mode]} chunks over "
-        f"{asked.processes} processes, median of {asked.rounds} rounds"
+        f"{asked.processes} processes, uvicorn {asked.server}, median of {asked.rounds} rounds"
     )
-    print(f"{'':<30}{'µs of CPU a chunk':>18}{'ratio':>8}{'p99 gap, ms':>13}")
+    print(f"{'':<30}{'µs of CPU a chunk':>18}{'ratio':>8}{'p50 of its way, ms':>20}{'p99':>8}")
+    least = 0.0
     for name, measured in found.items():
-        cpu = statistics.median(one for one, _ in measured)
-        gap = statistics.median(one for _, one in measured)
-        print(f"{name:<30}{cpu:>18.1f}{cpu / least:>8.2f}{gap:>13.1f}")
+        cpu, p50, p99 = (statistics.median(column) for column in zip(*measured, strict=True))
+        least = least or cpu
+        print(f"{name:<30}{cpu:>18.1f}{cpu / least:>8.2f}{p50:>20.2f}{p99:>8.1f}")
 
 
 if __name__ == "__main__":

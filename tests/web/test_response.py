@@ -18,12 +18,18 @@ from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, Stre
 from steer_llm_sdk.models.ports import EventSource
 from steer_llm_sdk.testing import Script, ScriptedProvider, ScriptedToolCall, Stall
 from steer_llm_sdk.web import Protocol, respond
-from support.asgi import serving
+from support.asgi import USUAL, serving
 from support.encoded import parse
 from support.journals import STREAM, Producing, read, said, until
 from support.web_sources import SHAPES, Listed
 
 Make = Callable[[], EventSource]
+
+
+@pytest.fixture(autouse=True, params=["h11", "httptools"])
+def http(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both of what uvicorn serves with: they tell of a browser that leaves in ways of their own."""
+    monkeypatch.setitem(USUAL, "http", request.param)
 
 
 @asynccontextmanager

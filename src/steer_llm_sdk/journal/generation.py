@@ -18,6 +18,8 @@ _log = logging.getLogger("steer_llm_sdk.journal")
 # How many events are written at once, at most.
 _BATCH = 500
 
+_TERMINAL = (StreamCompleteEvent, StreamErrorEvent)
+
 
 class Generation:
     """Pulls a source to its end, and writes its events.
@@ -74,8 +76,8 @@ class Generation:
             events = await self._pull()
             if self._is_ended:
                 return
-            ends = not events or (not self._turns and _is_terminal(events[-1]))
-            if not await self._write(events, ends=ends):
+            ends = not events or (not self._turns and isinstance(events[-1], _TERMINAL))
+            if not await self._desk.write(self._append(events, ends=ends)):
                 _log.warning(
                     "stream %s was taken for lost, and is stopped here: its event loop was held "
                     "up, or its journal could not be reached",
@@ -103,19 +105,17 @@ class Generation:
         return events
 
     async def _write_failure(self, error: Exception) -> None:
-        await self._write([self._failure(error)], ends=True)
+        await self._desk.write(self._append([self._failure(error)], ends=True))
         self._note_begun(error)
         if not isinstance(error, SteerError):
             _log.error("stream %s has failed", self._named.stream_id, exc_info=error)
 
-    async def _write(self, events: Sequence[StreamEvent], *, ends: bool) -> bool:
+    def _append(self, events: Sequence[StreamEvent], *, ends: bool) -> Append:
         first, self._next = self._next, self._next + len(events)
         self._last = events[-1] if events else self._last
         self._is_ended = ends
         failed = ends and not isinstance(self._last, StreamCompleteEvent)
-        return await self._desk.write(
-            Append(self._named.stream_id, first, events, ends=ends, frees_key=failed)
-        )
+        return Append(self._named.stream_id, first, events, ends, failed)
 
     def _failure(self, cause: Exception) -> StreamErrorEvent:
         named = self._named
@@ -138,10 +138,6 @@ class Generation:
             self.begun.set_result(None)
         else:
             self.begun.set_exception(error)
-
-
-def _is_terminal(event: StreamEvent | None) -> bool:
-    return isinstance(event, StreamCompleteEvent | StreamErrorEvent)
 
 
 def _read_error(begun: asyncio.Future[None]) -> None:

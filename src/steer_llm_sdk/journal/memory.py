@@ -72,10 +72,12 @@ class MemoryShelf:
         self.watchers: set[MemoryStore] = set()
         self._swept_at = 0.0
 
-    def find(self, stream_id: str) -> _Kept | None:
+    def find(self, stream_id: str, now: float | None = None) -> _Kept | None:
         """The stream of that name, if it is kept."""
         kept = self.streams.get(stream_id)
-        return None if kept is None or kept.expires_at < time.monotonic() else kept
+        if kept is None or kept.expires_at < (time.monotonic() if now is None else now):
+            return None
+        return kept
 
     def tell(self, stream_id: str, knows: MemoryStore | None = None) -> None:
         """Something has come of a stream; one that knows need not be woken."""
@@ -110,6 +112,8 @@ class MemoryStore:
 
     def __init__(self, shelf: MemoryShelf) -> None:
         self._shelf = shelf
+        # How long a stream is kept that has not ended: its producer may be lost.
+        self._kept_for = shelf.keeping.ttl + shelf.keeping.lost_after
         self._loop = asyncio.get_running_loop()
         self._changed: set[str] = set()
         self._watched: frozenset[str] = frozenset()
@@ -145,16 +149,17 @@ class MemoryStore:
             return self._write_one(append)
 
     def _write_one(self, append: Append) -> bool:
-        kept = self._shelf.find(append.stream_id)
+        now = time.monotonic()
+        kept = self._shelf.find(append.stream_id, now)
         if kept is None or kept.is_ended or kept.next != append.first:
             return False
         kept.events += append.events
-        kept.heard = time.monotonic()
-        kept.expires_at = kept.heard + self._kept_for
+        kept.heard = now
+        kept.expires_at = now + self._kept_for
         self._trim(kept)
         if append.ends:
             kept.is_ended = True
-            kept.expires_at = kept.heard + self._shelf.keeping.ttl
+            kept.expires_at = now + self._shelf.keeping.ttl
         if append.frees_key:
             self._shelf.free(kept.claim)
         self._shelf.tell(append.stream_id, knows=self)
@@ -272,8 +277,3 @@ class MemoryStore:
     def give_up(self) -> None:
         """Watch no more: see `Store`."""
         self._watch(frozenset())
-
-    @property
-    def _kept_for(self) -> float:
-        """How long a stream is kept that has not ended: its producer may be lost."""
-        return self._shelf.keeping.ttl + self._shelf.keeping.lost_after
