@@ -315,6 +315,23 @@ async def test_cookies_are_neither_kept_nor_sent() -> None:
     assert all("cookie" not in request.headers for request in server.requests)
 
 
+async def test_nothing_goes_out_that_was_not_asked_for() -> None:
+    """Above all no wish for compression: a proxy would hold words back to press them together."""
+    async with LoopbackServer() as server:
+        transport = HTTPTransport()
+        url = f"{server.base_url()}/chat/completions"
+        response = await transport.open(HTTPRequest(url, b"{}", {"x-mine": "1"}), connect_timeout=5)
+        await response.release()
+        await transport.close()
+
+    assert set(server.requests[0].headers) - {"content-type"} == {
+        "x-mine",
+        "host",
+        "accept",
+        "content-length",
+    }
+
+
 # --- limits -----------------------------------------------------------------------------------
 
 
@@ -333,6 +350,32 @@ async def test_a_header_without_an_end_is_refused(head: bytes) -> None:
 
     assert isinstance(error, ProtocolError)
     assert "a" * 100 not in str(error)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nx-long: " + b"a" * 16_000 + b"\r\n",
+        b"HTTP/1.1 200 " + b"O" * 16_000 + b"\r\n",
+    ],
+    ids=["a value", "a status line"],
+)
+async def test_a_header_of_sixteen_thousand_bytes_is_taken(head: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + b"Content-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    transport = HTTPTransport()
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    response = await transport.open(HTTPRequest(url, b"", {}), connect_timeout=5)
+    await response.release()
+    await transport.close()
+    server.close()
+
+    assert response.status == 200
 
 
 async def peak_of(work: Callable[[], Any]) -> int:

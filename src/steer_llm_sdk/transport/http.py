@@ -126,16 +126,16 @@ class HTTPTransport:
 
     def give_up(self) -> None:
         """Close what can be closed without the event loop, which does not run any more."""
-        sessions, self._sessions = self._sessions, {}
-        guards, self._guards = self._guards, {}
-        for session in sessions.values():
-            connector = session.connector
-            assert isinstance(connector, _Connector)  # noqa: S101 - made in `_make_session`
-            connector.give_up()
-        for guard in guards.values():
-            _end_guard(guard)
+        for socks in tuple(self._sessions):
+            self._give_up_session(socks)
         for response in tuple(self._open):
             response.give_up()
+
+    def _give_up_session(self, socks: str) -> None:
+        connector = self._sessions.pop(socks).connector
+        assert isinstance(connector, _Connector)  # noqa: S101 - made in `_make_session`
+        connector.give_up()
+        _end_guard(self._guards.pop(socks))
 
     async def _send(
         self,
@@ -161,7 +161,10 @@ class HTTPTransport:
 
     async def _live_session(self, socks: str) -> aiohttp.ClientSession:
         session = self._sessions.get(socks)
-        if session is None or session.closed:
+        if session is not None and session.closed:  # its loop is, without a word to it
+            self._give_up_session(socks)
+            session = None
+        if session is None:
             session = self._sessions[socks] = self._make_session(socks)
             guard = self._guards[socks] = _guard_session(session, weakref.ref(self))
             await anext(guard)
@@ -263,6 +266,8 @@ class _Connector(aiohttp.TCPConnector):
     def give_up(self) -> None:
         """Close the sockets: the event loop does not run any more."""
         self._is_given_up = True
+        if self._process_id != os.getpid():
+            return
         is_closed = self._home.is_closed()
         for protocol in tuple(self._protocols):
             if protocol.transport is not None:
@@ -399,7 +404,7 @@ class HTTPResponse:
         """Keep the connection when the rest of the body comes within a moment, else close it."""
         self._registry.discard(self)
         try:
-            if self._failure is None and not self._content.at_eof():
+            if not self._content.at_eof():
                 await self._drain()
         finally:
             self._response.close()
@@ -441,7 +446,7 @@ def _body(body: bytes) -> bytes | io.BytesIO:
 
 
 async def _note_reuse(_session: object, context: Any, _params: object) -> None:
-    context.trace_request_ctx.was_reused = context.trace_request_ctx.is_connected = True
+    context.trace_request_ctx.was_reused = True
 
 
 async def _note_connection(_session: object, context: Any, _params: object) -> None:

@@ -21,6 +21,9 @@ from steer_llm_sdk.transport.base import SOCKSFailure
 
 _USUAL_PORT = 1080
 
+# In seconds, for none: without a limit the library would set one of a minute.
+_NO_LIMIT = 86_400.0 * 365
+
 # https://www.rfc-editor.org/rfc/rfc1928#section-6, and whether another try may go better.
 _REPLIES: Mapping[int, tuple[str, bool]] = {
     1: ("it failed", True),
@@ -76,8 +79,9 @@ def through_socks(connector: type) -> Any:
 
         async def _plain_way(self, host: str, port: int, seconds: float | None) -> Any:
             failure: Exception
+            limit = _NO_LIMIT if seconds is None else seconds
             try:
-                return await super()._connect_via_proxy(host=host, port=port, timeout=seconds)
+                return await super()._connect_via_proxy(host=host, port=port, timeout=limit)
             except ProxyTimeoutError:
                 failure = TimeoutError()
             except ProxyConnectionError as error:
