@@ -83,6 +83,8 @@ async def test_an_answer_that_is_aborted_while_its_request_still_goes_out_closes
     assert connection is not None
     assert connection.transport is not None
     sent = connection.transport.get_extra_info("socket")
+    while not connection.transport.get_write_buffer_size():  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0)
     response.abort(ConnectionLostError("stopped"))
     for _ in range(3):
         await asyncio.sleep(0)
@@ -143,14 +145,18 @@ def test_what_was_given_up_can_be_closed_and_used_again() -> None:
     assert len(server.requests) == 2
 
 
-def test_a_transport_is_given_up_in_silence_though_its_loop_may_go_on() -> None:
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_a_transport_is_given_up_in_silence_though_its_loop_may_go_on(
+    has_tls: bool, tmp_path: Path
+) -> None:
     """Its client is collected between two calls of `run_until_complete`."""
     said: list[dict[str, Any]] = []
-    with LoopbackServer().in_thread() as server:
+    serving, trusting = make_contexts(tmp_path) if has_tls else (None, True)
+    with LoopbackServer(ssl=serving).in_thread() as server:
         transport = HTTPTransport()
         loop = asyncio.new_event_loop()
         loop.set_exception_handler(lambda _, context: said.append(context))
-        loop.run_until_complete(read_whole(transport, request_to(server)))
+        loop.run_until_complete(read_whole(transport, request_to(server, verify=trusting)))
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             transport.give_up()

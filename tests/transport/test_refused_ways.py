@@ -105,7 +105,7 @@ async def test_a_socks_proxy_may_take_as_long_as_the_caller_allows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The library that speaks to it has a limit of its own, which stands for none that is given."""
-    monkeypatch.setattr("python_socks.async_.asyncio._proxy.DEFAULT_TIMEOUT", 0.01)
+    monkeypatch.setattr("python_socks.async_.asyncio.v2._proxy.DEFAULT_TIMEOUT", 0.01)
     async with LoopbackServer() as server, socks_proxy(seconds=0.05) as proxy:
         transport = HTTPTransport()
         url = f"{server.base_url()}/chat/completions"
