@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,11 @@ class Tab:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._number = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more is said to it."""
+        return self._socket.closed
 
     async def send(self, method: str, **parameters: Any) -> Any:
         """Call a method of the protocol."""
@@ -95,16 +100,19 @@ class Tab:
 class Browser:
     """The browser: opens tabs."""
 
-    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, address: str, sockets: AsyncExitStack
+    ) -> None:
         self._session = session
         self._address = address
+        self._sockets = sockets
 
     async def new_tab(self) -> Tab:
         """Open a tab."""
         async with self._session.put(f"{self._address}/json/new?about:blank") as answer:
             made = await answer.json()
-        socket = await self._session.ws_connect(made["webSocketDebuggerUrl"], max_msg_size=0)
-        return Tab(socket)
+        connecting = self._session.ws_connect(made["webSocketDebuggerUrl"], max_msg_size=0)
+        return Tab(await self._sockets.enter_async_context(connecting))
 
 
 @asynccontextmanager
@@ -119,8 +127,8 @@ async def browsing() -> AsyncIterator[Browser]:
         )
         try:
             port = await _read_port(Path(folder) / "DevToolsActivePort")
-            async with aiohttp.ClientSession() as session:
-                yield Browser(session, f"http://127.0.0.1:{port}")
+            async with aiohttp.ClientSession() as session, AsyncExitStack() as sockets:
+                yield Browser(session, f"http://127.0.0.1:{port}", sockets)
         finally:
             running.kill()
             await running.wait()

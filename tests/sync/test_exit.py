@@ -70,17 +70,17 @@ def test_a_daemon_thread_ends_with_the_interpreter_without_a_word(
     moment: str, way: str, server: LoopbackServer
 ) -> None:
     program = BEGIN.replace("WAY", way) + MOMENTS[moment]
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program, server.base_url()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    if moment == "in its first request":
-        server.wait_until(lambda: server.requests)
-
-    told, complained = child.communicate(timeout=60)
+    ) as child:
+        if moment == "in its first request":
+            # On a busy machine a new interpreter takes its time.
+            server.wait_until(lambda: server.requests, timeout=60)
+        told, complained = child.communicate(timeout=60)
 
     assert (child.returncode, complained) == (0, "")
     assert told == "left\n"

@@ -71,3 +71,12 @@ async def test_it_gets_every_event_once_and_stays_away_after_the_end() -> None:
     assert ids == list(range(6))
     assert connections == 2
     assert asked == [None, "2", "5"]
+
+
+async def test_a_browser_that_was_driven_leaves_no_socket_to_a_later_test() -> None:
+    """Of one that is left open, aiohttp may warn in whichever test runs when it is collected."""
+    async with browsing() as browser:
+        tabs = [await browser.new_tab() for _ in range(2)]
+        assert not any(tab.is_closed for tab in tabs)
+
+    assert all(tab.is_closed for tab in tabs)
