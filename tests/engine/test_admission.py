@@ -142,6 +142,20 @@ async def test_what_was_not_sent_counts_for_nothing() -> None:
     await here.enter(Asking(50), None)
 
 
+async def test_what_was_not_sent_makes_no_room_either() -> None:
+    clock = ManualClock()
+    here = lane(clock, tokens_per_minute=50)
+    (await here.enter(Asking(50), None)).give_back()
+    await here.enter(Asking(50), None)
+    waiting = begun(here.enter(Asking(50), None))
+    await settled()
+
+    assert not waiting.done()
+    await clock.advance(60)
+    await settled()
+    assert waiting.done()
+
+
 async def test_what_could_never_be_sent_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="about 51 tokens, more than the 50"):
         await lane(ManualClock(), tokens_per_minute=50).enter(Asking(51), None)
@@ -229,6 +243,19 @@ async def test_whoever_gives_up_in_a_pause_is_forgotten() -> None:
     await clock.advance(30)
     await here.enter(Asking(), None)
     assert clock.timers == 1
+
+
+async def test_whoever_gives_up_holds_up_nobody_who_needs_less() -> None:
+    here = lane(ManualClock(), tokens_per_minute=100)
+    await here.enter(Asking(60), None)
+    large, small = begun(here.enter(Asking(90), None)), begun(here.enter(Asking(30), None))
+    await settled()
+    assert not small.done()
+
+    large.cancel()
+    await settled()
+
+    assert small.done()
 
 
 async def test_ten_thousand_in_a_pause_cost_one_timer() -> None:

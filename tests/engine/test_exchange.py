@@ -18,7 +18,15 @@ from steer_llm_sdk.errors import (
     QuotaExceededError,
     SteerError,
 )
-from steer_llm_sdk.models.fragments import End, Extras, Finish, Fragment, Identity, Usage
+from steer_llm_sdk.models.fragments import (
+    End,
+    Extras,
+    Finish,
+    Fragment,
+    Identity,
+    ToolCallPiece,
+    Usage,
+)
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, WireFormat
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
@@ -186,6 +194,13 @@ def test_a_server_that_does_not_echo_loses_nothing(size: int) -> None:
     pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
 
     assert text_of(passed(Overlap("no no "), *pieces)) == whole
+
+
+def test_what_only_began_like_the_echo_ends_the_search_for_it() -> None:
+    """The model calls a tool in between, and then writes words that it had written before."""
+    call = ToolCallPiece(0, id="c", name="f", arguments="{}")
+
+    assert text_of(passed(Overlap("no no "), "no", call, "no no more")) == "nono no more"
 
 
 def test_an_echo_is_taken_away_once() -> None:

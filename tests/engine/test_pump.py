@@ -120,6 +120,7 @@ async def test_a_stream_that_is_stopped_while_held_text_is_finished_ends_in_that
 
     assert [event.type for event in events] == ["start", "delta", "usage", "error"]
     assert str(pump.response.error) == "stopped"
+    assert not pump.is_stopped  # what has come now is delivered, and no listener is passed over
 
 
 async def _give_up_each(pump: Pump, rounds: int) -> list[StreamEvent]:
@@ -171,6 +172,17 @@ async def test_a_stop_tells_its_error_at_once() -> None:
     assert not pump.is_open
     assert [event.type for event in await events_of(pump)][-1] == "error"
     assert pump.response.error is error
+
+
+async def test_a_stream_that_is_stopped_gives_no_notice_any_more() -> None:
+    options = StreamingOptions(notices=True)
+    pump = await pump_of(HTTPError(503), "Hello", options=options)
+    while pump.step is not Step.PAUSE:
+        await pump.next_batch()  # the notice of the retry waits in it
+
+    pump.stop(StreamCancelledError("stopped"))
+
+    assert [event.type for event in await events_of(pump)] == ["error"]
 
 
 async def test_cancelling_all_tasks_of_the_loop_ends_the_stream() -> None:

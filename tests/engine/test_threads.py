@@ -56,6 +56,7 @@ async def test_what_is_left_is_counted_while_it_runs_and_never_begins_if_it_had_
     waiting.cancel()
     await asyncio.sleep(0)
     assert threads.left == 1
+    assert [threads.tell_left(), threads.tell_left()] == [1, 0]  # each is told of once
     gate.set()
     await until(lambda: threads.left == 0)
     assert await threads.run(lambda: "next") == ("next", None)

@@ -122,6 +122,29 @@ def test_idleness_is_counted_from_the_last_bytes() -> None:
     assert names_at(deadlines, 90.0) == "idle_timeout"
 
 
+@pytest.mark.parametrize(
+    ("limit", "has_begun"),
+    [
+        ("first_event_timeout", False),
+        ("idle_timeout", True),
+        ("stall_timeout", True),
+        ("total_timeout", True),
+    ],
+)
+def test_a_wait_that_is_given_up_and_taken_up_again_uses_up_every_limit(
+    limit: str, has_begun: bool
+) -> None:
+    """A heartbeat around `anext` does so every few seconds, and must not keep a stream alive."""
+    deadlines = reading(limited(**{limit: 30.0}), has_begun=has_begun)
+    for begin in (0.0, 10.0):
+        deadlines.waiting_since = begin
+        deadlines.give_up_wait(begin + 10.0)
+    deadlines.waiting_since = 20.0
+
+    assert names_at(deadlines, 29.0) is None
+    assert names_at(deadlines, 30.0) == limit
+
+
 def test_before_the_headers_there_is_no_idleness() -> None:
     deadlines = limited(idle_timeout=30.0)
     deadlines.begin_attempt()

@@ -103,7 +103,7 @@ class Admission:
             places.add(await provider.enter(asking, seconds))
             if self._max_streams is not None:
                 client = self._lane("", Limits(self._max_streams), clock)
-                asking = replace(asking, tokens=0, account=None)
+                asking = replace(asking, tokens=0)
                 left = None if seconds is None else seconds - (clock.monotonic() - begun)
                 places.add(await client.enter(asking, left))
         except BaseException:

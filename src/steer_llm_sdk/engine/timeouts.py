@@ -58,7 +58,6 @@ class Deadlines:
 
     def begin_pause(self) -> None:
         """Nothing is asked of the provider until the next attempt: only the total still runs."""
-        self._waited_without_progress = 0.0
         self._has_begun = True
         self._in_body = False
 
