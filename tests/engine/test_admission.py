@@ -24,6 +24,7 @@ from steer_llm_sdk.testing import (
     ScriptedProvider,
     Stall,
 )
+from support.leaving import rounds
 
 
 async def settled() -> None:
@@ -93,6 +94,20 @@ async def test_whoever_is_cancelled_leaves_no_place_behind() -> None:
     assert cancelled.cancelled()
     assert last.done()
     assert len(here) == 0
+
+
+async def test_whoever_was_cancelled_before_its_turn_does_not_get_it() -> None:
+    here = lane(ManualClock(), max_streams=1)
+    held = await here.enter(Asking(), None)
+    cancelled, last = begun(here.enter(Asking(), None)), begun(here.enter(Asking(), None))
+    await settled()
+
+    cancelled.cancel()
+    held.leave()  # before the cancelled one could run
+    await settled()
+
+    assert cancelled.cancelled()
+    assert last.done()
 
 
 async def test_a_minute_has_no_more_requests_than_allowed() -> None:
@@ -500,7 +515,7 @@ async def test_whoever_waits_can_be_cancelled_and_leaves_the_others_their_place(
         await anext(held)
         await anext(held)
         waiting = [asyncio.ensure_future(client.generate("Hi", "gpt-4o")) for _ in range(2)]
-        await asyncio.sleep(0.01)
+        await rounds(50)
         waiting[0].cancel()
         await held.aclose()
         response = await waiting[1]

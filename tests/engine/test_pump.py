@@ -176,7 +176,7 @@ async def test_a_stop_tells_its_error_at_once() -> None:
 
 async def test_a_stream_that_is_stopped_gives_no_notice_any_more() -> None:
     options = StreamingOptions(notices=True)
-    pump = await pump_of(HTTPError(503), "Hello", options=options)
+    pump = await pump_of(HTTPError(503), Script(), options=options)
     while pump.step is not Step.PAUSE:
         await pump.next_batch()  # the notice of the retry waits in it
 
