@@ -176,7 +176,7 @@ class Supervisor:
         assert task is not None  # noqa: S101 - asyncio runs coroutines in tasks alone
         cancels = task.cancelling()
         self._interruption = None
-        outer, self._wake = self._wake, self._cancel(task)
+        self._wake = self._cancel(task)
         self._deadlines.waiting_since = self._clock.monotonic()
         self.arm()
         try:
@@ -191,7 +191,7 @@ class Supervisor:
             if discard is not None:
                 discard(result)
         finally:
-            self._wake = outer
+            self._wake = None
             self._deadlines.end_wait(self._clock.monotonic())
         raise self._interruption
 
