@@ -344,6 +344,21 @@ async def test_what_is_left_of_a_batch_that_was_too_large_has_a_timer_too() -> N
     assert handler.indexes == [[0, 1], [2, 3], [4, 5], [6]]
 
 
+async def test_a_batch_that_began_while_another_was_handed_over_is_flushed_too() -> None:
+    handler = Handler()
+    processor = BatchedEventProcessor(batch_size=2, batch_timeout_ms=None, batch_handler=handler)
+    stream = processor.open_stream()
+    await feed(stream, delta(index=0), delta(index=1))
+    await turns()
+    await feed(stream, delta(index=2))
+    handler.gate.set()
+    await turns()
+
+    await processor.flush()
+
+    assert handler.indexes == [[0, 1], [2]]
+
+
 async def test_many_events_at_once_make_batches_of_the_right_size() -> None:
     handler = Handler()
     options = BatchOptions(handler=handler, size=2, max_waiting=1)

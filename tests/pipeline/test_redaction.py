@@ -249,6 +249,20 @@ def test_a_function_that_raises_drops_the_piece_and_what_was_held(
     assert len(caplog.records) == 1
 
 
+def test_a_function_that_always_raises_is_not_shown_more_and_more() -> None:
+    seen: list[int] = []
+
+    def find(text: str) -> list[tuple[int, int]]:
+        seen.append(len(text))
+        raise ValueError("cannot say")
+
+    chain = TransformerChain([RedactTransformer(find, "#", max_length=3)])
+    for _ in range(20):
+        chain.process(delta("ten chars."))
+
+    assert max(seen) == 3 + 10
+
+
 # --- kinds ------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,12 @@ def test_a_text_is_let_go_when_its_time_is_just_up() -> None:
     assert texts(run(CoalesceTransformer(interval_ms=250), events)) == ["ab", "cd"]
 
 
+def test_what_is_left_of_a_delta_has_its_own_time() -> None:
+    events = [delta("a", at=0.0), delta("b c", at=0.25), delta("d", at=0.5), delta("e", at=0.75)]
+
+    assert texts(run(CoalesceTransformer("word", interval_ms=500), events)) == ["ab ", "cde"]
+
+
 def test_what_comes_out_later_shares_nothing_with_the_event_it_came_in() -> None:
     held = delta("a")
     held.metadata["seen"] = "by the first"
@@ -62,10 +68,11 @@ def test_what_comes_out_later_shares_nothing_with_the_event_it_came_in() -> None
     assert released.metadata is not held.metadata
 
 
-def test_too_long_a_text_is_not_held() -> None:
+@pytest.mark.parametrize(("most", "come"), [(5, ["abcdef", "g"]), (6, ["abcdefg"])])
+def test_too_long_a_text_is_not_held(most: int, come: list[str]) -> None:
     events = [delta("abc"), delta("def"), delta("g")]
 
-    assert texts(run(CoalesceTransformer("line", max_length=5), events)) == ["abcdef", "g"]
+    assert texts(run(CoalesceTransformer("line", max_length=most), events)) == come
 
 
 def test_other_events_come_after_what_was_held() -> None:
@@ -131,6 +138,12 @@ def test_a_rate_limiter_joins_what_may_not_pass() -> None:
     passed = run(RateLimiter(per_second=2.5), events)
 
     assert texts(passed) == ["0", "1234", "567"]
+
+
+def test_a_clock_that_was_set_back_holds_up_no_delta_but_its_own() -> None:
+    events = [delta(str(at), at=at) for at in (100.0, 0.0, 0.25, 0.5)]
+
+    assert texts(run(RateLimiter(4, surplus="drop"), events)) == ["100.0", "0.25", "0.5"]
 
 
 def test_a_rate_limiter_may_drop_instead_and_allow_a_burst() -> None:

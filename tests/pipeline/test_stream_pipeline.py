@@ -119,6 +119,16 @@ async def test_what_drops_or_holds_on_purpose_is_not(
     assert caplog.records == []
 
 
+async def test_one_event_that_is_dropped_is_no_sign_of_a_mistake(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream = EventProcessor([NoReturn()]).open_stream()
+    await resolve(stream.process(start()))
+    await stream.close()
+
+    assert caplog.records == []
+
+
 # --- leaving early ----------------------------------------------------------------------------
 
 

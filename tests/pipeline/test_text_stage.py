@@ -235,3 +235,24 @@ async def test_what_the_provider_said_beside_the_answer_is_cleaned_at_the_end() 
     assert intake.usage == Usage({"prompt_tokens": 1}, {"note": "*", "n": [1, "*"]})
     assert intake.finish == Finish("stop", "a *")
     assert finish.provider_reason == "a secret"  # a decoder may give the same one again
+
+
+class Slow(EventTransformer):
+    """Takes its time over every event."""
+
+    async def transform(self, event: StreamEvent) -> StreamEvent:
+        await asyncio.sleep(0)
+        return event
+
+
+async def test_what_waits_for_the_next_event_is_not_lost_when_cleaning_is_cancelled() -> None:
+    intake = Intake(StreamingResponse(), wall_offset=0.0)
+    intake.put_pending({"finishMessage": "said"})
+    cleaning = asyncio.ensure_future(begun(Slow()).clean_beside(intake))
+    await asyncio.sleep(0)
+
+    cleaning.cancel()
+    await asyncio.wait([cleaning])
+
+    assert cleaning.cancelled()
+    assert intake.take_pending() == {"finishMessage": "said"}

@@ -121,6 +121,7 @@ def test_a_correlation_id_in_the_start_event_is_the_streams() -> None:
 @given(st.lists(st.floats(0.001, 4e9), min_size=1, max_size=5))
 @example([1_700_000_000.9999999, 1_700_000_001.0, 1_700_000_001.5, 1_700_000_001.000002])
 @example([1_700_000_000.5, 1_700_000_000.25, 1_700_000_000.000001])
+@example([1_700_000_000.5, 1_700_000_000.9999998])
 def test_the_datetime_is_what_the_library_writes(timestamps: list[float]) -> None:
     one = TimestampTransformer().for_stream()
     events = [one.transform(StreamEvent(timestamp=at)) for at in timestamps]
