@@ -24,6 +24,7 @@ import steer_llm_sdk
 from steer_llm_sdk import EventStream, ProviderSettings, SteerLLMClient
 from steer_llm_sdk.cli.main import main
 from steer_llm_sdk.providers.registry import PROVIDERS
+from steer_llm_sdk.sinks import SQLiteSink
 from steer_llm_sdk.streaming import processor
 from steer_llm_sdk.testing import HTTPError, ScriptedProvider
 
@@ -68,11 +69,15 @@ CLIENT = [
     Mistake("SteerLLMClient(transport='http')"),
     Mistake("SteerLLMClient(providers=['openai'])"),
     Mistake("SteerLLMClient(sinks=print)"),
+    Mistake("SteerLLMClient(sinks=[SQLiteSink])"),
+    Mistake("SteerLLMClient(max_concurrency=8)"),
+    Mistake("SteerLLMClient(providers={'openai': ProviderSettings})"),
     Mistake("ProviderSettings('sk-…')"),
     Mistake("ProviderSettings(url='http://localhost')"),
     Mistake("SteerLLMClient(providers={'mine': ProviderSettings(kind='vlm')})"),
     Mistake("client.chat.completions.create"),
     Mistake("client.messages.stream"),
+    Mistake("client.stream_text"),
     Mistake("client.agent"),
 ]
 
@@ -83,6 +88,8 @@ CALLS = [
     Mistake("client.stream_events('hi', 'gpt-4o', on_delta=print)", _BODY),
     Mistake("await client.stream_with_usage('hi', 'gpt-4o', on_dleta=print)", _BODY),
     Mistake("await client.stream_with_usage('hi', 'gpt-4o', on_delta='print')"),
+    Mistake("await client.stream_with_usage('hi', 'gpt-4o', on_token=print)"),
+    Mistake("await client.stream_with_usage('hi', 'gpt-4o', callback=print)"),
     Mistake("await client.generate('hi', 'gpt-4o', on_error=print)", "nothing: it was accepted"),
     Mistake(
         "await client.generate('hi', 'gpt-4o', reasoning_effort='low')",
@@ -93,6 +100,9 @@ CALLS = [
     Mistake("await client.generate('hi', 'gpt-4o', system_prompt='x')", "as today"),
     Mistake("await client.generate('hi', 'gpt-4o', stream=True)"),
     Mistake("await client.generate('hi', 'gpt-4o', max_turns=3)"),
+    Mistake("await client.generate('hi', 'gpt-4o', n=3)"),
+    Mistake("await client.generate('hi', 'gpt-4o', json=True)"),
+    Mistake("await client.generate('hi', 'gpt-4o', images=['cat.png'])"),
     Mistake(
         "await client.generate('hi', 'gpt-4o', stop=5)", "`TypeError: 'int' object is not iterable`"
     ),
@@ -102,6 +112,7 @@ CALLS = [
     Mistake("await client.generate('hi', 'gpt-4o', temperature=float('nan'))", "sent as null"),
     Mistake("await client.generate('hi', 'gpt-4o', tool_choice='weather')", _SENT),
     Mistake("await client.generate('hi', 'gpt-4o', tools=print)"),
+    Mistake("await client.generate('hi', 'gpt-4o', tools=['weather'])"),
     Mistake("await client.run('hi', 'gpt-4o', tools=[lambda city: 1])"),
     Mistake("await client.generate('hi', 'gpt-4o', response_format='json')", "as today"),
     Mistake("await client.generate('hi', 'gpt-4o', response_format={'type': 'jsonschema'})", _SENT),
@@ -129,6 +140,11 @@ MESSAGES = [
 MODELS = [
     Mistake("await client.generate('hi', 'gtp-4o')", "no suggestion"),
     Mistake("await client.generate('hi', 'GPT-4o')", "no suggestion"),
+    Mistake("await client.generate('hi', 'gpt4o')"),
+    Mistake("await client.generate('hi', 'claude')"),
+    Mistake("await client.generate('hi', 'smollm2')"),
+    Mistake("await client.generate('hi', 'ollama')"),
+    Mistake("await client.generate('gpt-4o', 'hi')"),
     Mistake("await client.generate('hi', 'opnai:gpt-4o')", "as today"),
     Mistake("await client.generate('hi', 'local:smolm2')", "as today"),
     Mistake("await client.generate('hi', 'mistral:7b')", "as today"),
@@ -152,6 +168,7 @@ OPTIONS = [
     Mistake("await client.generate('hi', 'gpt-4o', streaming_options={'total_timeout': 5})"),
     Mistake("EventProcessor(filters=lambda event: True)"),
     Mistake("EventProcessor(filters=[lambda event: True])", "as today, without the advice"),
+    Mistake("EventProcessor(filters=[TypeFilter])"),
     Mistake("EventProcessor(transformers=[str])"),
     Mistake("BatchedEventProcessor(batch_size=0, batch_handler=print)", "`size: …`"),
     Mistake("TypeFilter('deltas')", "as today"),
@@ -166,7 +183,10 @@ ANSWERS = [
     Mistake("(await client.generate('hi', 'gpt-4o')).choices", "no hint"),
     Mistake("(await client.generate('hi', 'gpt-4o')).stop_reason", "no hint"),
     Mistake("print(await client.generate('hi', 'gpt-4o'))", "a repr without the text"),
+    Mistake("(await client.generate('hi', 'gpt-4o')).tool_call"),
     Mistake("(await client.generate('hi', 'gpt-4o')).get_json()"),
+    Mistake("client.stream_events('hi', 'gpt-4o').text"),
+    Mistake("client.stream('hi', 'gpt-4o').usage"),
     Mistake(
         "await client.stream_with_usage('hi', 'gpt-4o', on_delta=lambda: None)",
         "logged, with a traceback; the stream went on",
@@ -253,7 +273,8 @@ def _no_keys() -> Iterator[None]:
 
 
 async def _told_by_python(code: str) -> str:
-    names: dict[str, Any] = {**vars(processor), **_exported(), "again": again}
+    names: dict[str, Any] = {**vars(processor), **_exported()}
+    names |= {"SQLiteSink": SQLiteSink, "again": again}
     out, log = io.StringIO(), io.StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(message)s"))

@@ -58,7 +58,7 @@ class Kind:
 
     def _show(self, value: object) -> str:
         if self.hides_value:
-            return type(value).__name__
+            return type_found(value)
         shown = repr(value)
         return shown if len(shown) <= _SHOWN_CHARS else shown[: _SHOWN_CHARS - 1] + "…"
 
@@ -129,6 +129,16 @@ def listed(what: str, given: Any) -> Iterable[Any]:
             f"{what}: expected a list, found {type(given).__name__}: write {what}=[…]"
         )
     return given
+
+
+def type_found(given: object) -> str:
+    """Say of which type a value is that was found; of a class, that an instance was meant.
+
+    Its value is not told: it may be a key, or the very text that is to be redacted.
+    """
+    if isinstance(given, type):
+        return f"the class {given.__name__}: an instance is needed"
+    return type(given).__name__
 
 
 def refuse_yielding(what: str, function: object) -> None:

@@ -41,7 +41,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 _BLOCK = re.compile(
     r"^```python\n(?P<shown>.*?)^```|^<!-- python\n(?P<hidden>.*?)^-->", re.MULTILINE | re.DOTALL
 )
-_COMMANDS = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_COMMANDS = re.compile(r"^```(console|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT = re.compile(r"\w+=")
 _DEFINES_TESTS = re.compile(r"^(async )?def test_", re.MULTILINE)
 
@@ -189,10 +189,16 @@ def test_the_tests_in_the_documentation_pass(tmp_path: Path) -> None:
 
 
 def commands_of(page: Path) -> list[str]:
-    """The commands after a prompt, each stage of a pipeline for itself."""
-    consoles = _COMMANDS.findall(page.read_text(encoding="utf-8"))
-    lines = [line[2:] for text in consoles for line in text.splitlines() if line.startswith("$ ")]
+    """The commands after a prompt, or without one; each stage of a pipeline for itself."""
+    shells = _COMMANDS.findall(page.read_text(encoding="utf-8"))
+    lines = [line for kind, text in shells for line in _typed(kind, text.splitlines())]
     return [stage.strip() for line in lines for stage in _stages(line)]
+
+
+def _typed(kind: str, lines: list[str]) -> list[str]:
+    if kind == "sh":
+        return lines
+    return [line[2:] for line in lines if line.startswith("$ ")]
 
 
 def _stages(line: str) -> list[str]:
@@ -223,7 +229,7 @@ def test_a_command_exists(command: str) -> None:
 
 
 def _is_on_the_path(words: list[str]) -> bool:
-    return shutil.which(words[0]) is not None or words[0] == "cd"
+    return shutil.which(words[0]) is not None or words[0] in {"cd", "."}
 
 
 def _is_understood(words: list[str]) -> bool:
@@ -253,7 +259,42 @@ def test_no_code_is_hidden_from_these_tests_by_its_language(page: Path) -> None:
     languages = set(re.findall(r"^```(\w+)", page.read_text(encoding="utf-8"), re.MULTILINE))
     signatures = {"py"} if page.parent.name == "api" else set()
 
-    assert languages <= {"python", "console", "text", "json"} | signatures
+    assert languages <= {"python", "console", "sh", "text", "json"} | signatures
+
+
+# What a newcomer pastes first, and where the same program stands twice.
+_FIRST = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("index.md", "quickstart.md")),
+    *sorted((ROOT / "docs" / "coming-from").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("page", _FIRST, ids=name_of)
+def test_the_first_pages_have_only_blocks_that_run_when_they_are_pasted(page: Path) -> None:
+    pieces = [block.place for block in BLOCKS if block.page == page and not block.is_program]
+
+    assert pieces == []
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in SHARED}), ids=name_of)
+def test_a_page_of_pieces_says_where_they_go(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    first_block = text.index("```python")
+
+    assert "quickstart.md#pieces" in text[:first_block]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_without_their_output_can_be_pasted(page: Path) -> None:
+    shells = _COMMANDS.findall(page.read_text(encoding="utf-8"))
+    only_commands = [
+        text
+        for kind, text in shells
+        if kind == "console" and all(line.startswith("$ ") for line in text.splitlines())
+    ]
+
+    assert only_commands == []
 
 
 def test_there_is_something_to_run() -> None:

@@ -88,7 +88,7 @@ def test_no_tools_are_none(tools: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ("add", r"tools\[0\]: expected a mapping, found str"),
+        ("add", r"tools\[0\]: expected a function, a Tool or a mapping, found str"),
         ({"type": "function", "function": {}}, r"tools\[0\]: a function needs a name, found None"),
         ({"type": "function", "name": ""}, "found ''"),
         ({"description": "Adds."}, "found None"),

@@ -38,6 +38,8 @@ _KEYWORDS: Mapping[str, str] = {
     "thinking_level": "reasoning",
     "default_headers": "extra_headers",
     "headers": "extra_headers",
+    "json": "response_format",
+    "json_mode": "response_format",
     "json_schema": "response_format",
     "output_format": "response_format",
     "output_type": "response_format",
@@ -63,9 +65,34 @@ _OF_METHODS: Mapping[str, str] = {
     "on_progress": "map",
 }
 
-_CALLBACKS = frozenset({
-    "callback", "callbacks", "on_complete", "on_delta", "on_error", "on_start", "on_usage",
-})  # fmt: skip
+_CALLBACKS = ("on_complete", "on_delta", "on_error", "on_start", "on_usage")
+
+# What other libraries call a callback of ours.
+_LISTENERS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "callback", "callbacks", "listener", "on_chunk", "on_content", "on_data", "on_event",
+            "on_llm_new_token", "on_message", "on_new_token", "on_text", "on_token",
+            "stream_callback", "stream_handler",
+        ),
+        "on_delta",
+    ),
+    **dict.fromkeys(("on_close", "on_done", "on_end", "on_finish", "on_llm_end"), "on_complete"),
+    **dict.fromkeys(("on_exception", "on_failure", "on_llm_error"), "on_error"),
+    **dict.fromkeys(("on_begin", "on_llm_start", "on_open"), "on_start"),
+}  # fmt: skip
+
+_PARTS = "images and files are parts of a message: its content=['What is this?', Path('cat.png')]"
+_ONE_ANSWER = "a call has one answer; client.gather([prompt] * 3, model) asks three times at once"
+
+# What is said in another way here.
+_SAID_OTHERWISE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("attachment", "attachments", "file", "files", "image", "images", "image_url"), _PARTS
+    ),
+    **dict.fromkeys(("best_of", "n", "num_return_sequences"), _ONE_ANSWER),
+    "stream": "every method streams; generate(…) waits for the whole answer",
+}
 
 _OF_CALL = frozenset({
     "max_tokens", "messages", "model", "streaming_options", "temperature",
@@ -81,7 +108,7 @@ METHODS: Mapping[str, str] = {
         (
             "acompletion", "ainvoke", "ask", "astream", "beta", "call", "chat", "complete",
             "completion", "completions", "create", "generate_content", "interactions", "invoke",
-            "messages", "predict", "prompt", "query", "responses", "send",
+            "messages", "predict", "prompt", "query", "responses", "send", "stream_text",
         ),
         _ASKS,
     ),
@@ -94,6 +121,9 @@ METHODS: Mapping[str, str] = {
 # What belongs to the client as it is, by the names that other libraries have for it too.
 _OF_CLIENT = frozenset(
     {"clock", "max_generations", "max_streams", "providers", "sinks", "transport"}
+)
+_LIMITS = frozenset(
+    {"concurrency", "max_concurrency", "max_connections", "max_parallel", "max_parallel_calls"}
 )
 _HTTP_CLIENTS = frozenset({"aiohttp_session", "http_client", "http_options", "session"})
 
@@ -109,17 +139,24 @@ def place_in_call(name: str) -> str | None:
             "callbacks go to stream_with_usage(…, on_delta=…); this method takes none, "
             "and gives the events or the words themselves"
         )
-    if name.startswith("on_") and (near := difflib.get_close_matches(name, _CALLBACKS, n=1)):
-        return f"{did_you_mean(near[0])} (a callback of stream_with_usage)"
+    if meant := _LISTENERS.get(name) or _near_callback(name):
+        return f"{did_you_mean(meant)} (a callback of stream_with_usage)"
     if name in _OF_METHODS:
         return f"it belongs to client.{_OF_METHODS[name]}(…, {name}=…)"
-    if name == "stream":
-        return "every method streams; generate(…) waits for the whole answer"
+    if name in _SAID_OTHERWISE:
+        return _SAID_OTHERWISE[name]
     return _option(name) or _setting(name) or _of_client(name) or place_of_key(name)
+
+
+def _near_callback(name: str) -> str | None:
+    near = difflib.get_close_matches(name, _CALLBACKS, n=1) if name.startswith("on_") else []
+    return near[0] if near else None
 
 
 def place_in_client(name: str) -> str | None:
     """Where a keyword belongs that a client does not take; None where nothing is known of it."""
+    if name in _LIMITS:
+        return did_you_mean("max_streams")
     return (
         _option(name)
         or _setting(name)

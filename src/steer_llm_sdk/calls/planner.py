@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from steer_llm_sdk.calls.arguments import CallArguments
 from steer_llm_sdk.calls.certificates import make_verify
 from steer_llm_sdk.calls.embedded import check_embedded, local_finder
 from steer_llm_sdk.calls.keys import KeySource, asking_finder
-from steer_llm_sdk.checks import NAME, SECRET
+from steer_llm_sdk.checks import NAME, SECRET, type_found
 from steer_llm_sdk.config import (
     ProviderSettings,
     check_key,
@@ -24,7 +25,12 @@ from steer_llm_sdk.config import (
     split_credentials,
 )
 from steer_llm_sdk.engine.plan import Limits, Plan, Target
-from steer_llm_sdk.errors import ConfigurationError, MissingAPIKeyError, UnknownProviderError
+from steer_llm_sdk.errors import (
+    ConfigurationError,
+    MissingAPIKeyError,
+    UnknownModelError,
+    UnknownProviderError,
+)
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.plain_json import plain_mapping
 from steer_llm_sdk.models.requests import (
@@ -112,7 +118,7 @@ class Planner:
         """
         options = arguments.streaming_options or _DEFAULTS
         NAME.check("model", model)
-        provider, name = resolve_model(model, arguments.provider, self._names)
+        provider, name = self._resolve(messages, model, arguments.provider)
         tools = read_toolbox(arguments.tools)
         chat = _read_chat(messages, name, arguments, options, tools)
         structured: StructuredOutput | None = None
@@ -132,6 +138,26 @@ class Planner:
             is_json=is_json,
             structured=structured,
         )
+
+    def _resolve(self, messages: object, model: str, provider: str | None) -> tuple[str, str]:
+        """Find who serves a model; a prompt that stands where the model should is told so."""
+        try:
+            return resolve_model(model, provider, self._names)
+        except UnknownModelError:
+            if provider is not None or not self._is_model(messages):
+                raise
+        raise UnknownModelError(
+            f"model: {messages!r} stands where the messages do, and {model!r} is no model's name: "
+            "the messages come first, then the model"
+        )
+
+    def _is_model(self, given: object) -> bool:
+        if not isinstance(given, str) or len(given.split()) != 1:
+            return False
+        with suppress(UnknownModelError):
+            resolve_model(given, None, self._names)
+            return True
+        return False
 
     def listing(
         self, provider: str, api_key: str | Callable[[], Any] | None = None
@@ -376,7 +402,7 @@ def _read_settings(settings: object) -> dict[str, ProviderSettings]:
         if not isinstance(setting, ProviderSettings):
             raise ConfigurationError(
                 f"providers[{name!r}]: expected ProviderSettings(…), "
-                f"found {type(setting).__name__}{_SETTINGS_HINTS.get(type(setting), '')}"
+                f"found {type_found(setting)}{_SETTINGS_HINTS.get(type(setting), '')}"
             )
         if setting.kind is None and name not in PROVIDERS:
             raise UnknownProviderError(

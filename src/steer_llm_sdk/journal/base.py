@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from steer_llm_sdk.checks import NUMBER, POSITIVE, SECONDS, TEXT, WHOLE, Kind
+from steer_llm_sdk.checks import NUMBER, POSITIVE, SECONDS, TEXT, WHOLE, Kind, type_found
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.journal.desk import Desk
@@ -145,6 +145,6 @@ def check_journal(journal: Journal) -> Journal:
     """
     if not isinstance(journal, Journal):
         raise ConfigurationError(
-            f"journal: expected a journal, such as MemoryJournal(), found {type(journal).__name__}"
+            f"journal: expected a journal, such as MemoryJournal(), found {type_found(journal)}"
         )
     return journal

@@ -122,7 +122,9 @@ def _read_tool(given: object, where: str) -> Tool | RawTool:
     if isinstance(given, Tool):
         return replace(given, parameters=_read_parameters(given.parameters, where))
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"{where}: expected a mapping, found {type(given).__name__}")
+        raise ConfigurationError(
+            f"{where}: expected a function, a Tool or a mapping, found {type(given).__name__}"
+        )
     tool = plain_mapping(given, where)
     if not _FUNCTION_KEYS & tool.keys():
         return RawTool(tool)  # Gemini's own: {"googleSearch": {}}

@@ -146,9 +146,24 @@ _HINTS = {
     "data": "response.parsed is the typed object, response.get_json() the JSON",
     "id": "response.request_id, stream_id and metadata['provider_request_id'] name it",
     "stop_reason": "response.finish_reason says why it stopped",
-    "thinking": "response.reasoning has the model's reasoning",
-    "tool_use": "response.tool_calls has the calls",
+    **dict.fromkeys(
+        ("reasoning_content", "thinking", "thoughts"),
+        "response.reasoning has the model's reasoning",
+    ),
+    **dict.fromkeys(
+        ("function_call", "function_calls", "tool_call", "tool_use"),
+        "response.tool_calls has the calls",
+    ),
 }
+
+# What people ask the stream for that its response has.
+STREAM_HINTS = dict.fromkeys(
+    (
+        "content", "error", "finish_reason", "metrics", "ok", "parts", "reasoning", "text",
+        "tool_calls", "usage",
+    ),
+    "iterate it to its end: then stream.response has it",
+)  # fmt: skip
 
 
 @with_hints(_HINTS)

@@ -19,6 +19,7 @@ from steer_llm_sdk.checks import (
     check_values,
     did_you_mean,
     one_of,
+    type_found,
     with_advice,
 )
 from steer_llm_sdk.errors import ConfigurationError
@@ -204,14 +205,16 @@ OPTIONS: Mapping[str, str] = {
 
 def _check_processor(given: object) -> None:
     if given is not None and (isinstance(given, type) or not isinstance(given, Processor)):
-        raise ConfigurationError(f"event_processor: expected an EventProcessor, {_found(given)}")
+        raise ConfigurationError(
+            f"event_processor: expected an EventProcessor, found {type_found(given)}"
+        )
 
 
 def _check_text_transformers(given: object) -> None:
     """Refuse what is no list of transformers: it would let the words pass as they are."""
     if not isinstance(given, list | tuple):
         raise ConfigurationError(
-            f"text_transformers: expected a list of transformers, {_found(given)}"
+            f"text_transformers: expected a list of transformers, found {type_found(given)}"
         )
     for one in given:
         refuse_no_transformer("text_transformers", one)
@@ -231,22 +234,15 @@ def refuse_no_transformer(what: str, given: object) -> None:
     from inspect import isasyncgenfunction, isgeneratorfunction
 
     if isinstance(given, type) or not isinstance(given, Transformer):
-        raise ConfigurationError(f"{what}: expected an EventTransformer, {_found(given)}")
+        raise ConfigurationError(f"{what}: expected an EventTransformer, found {type_found(given)}")
     transform: object = given.transform
     for_stream: object = given.for_stream
     if not (callable(transform) and callable(for_stream)):
         raise ConfigurationError(
-            f"{what}: expected methods transform and for_stream, {_found(given)}"
+            f"{what}: expected methods transform and for_stream, found {type_found(given)}"
         )
     if isgeneratorfunction(transform) or isasyncgenfunction(transform):
         raise ConfigurationError(
             f"{what}: expected a transform that returns events, found one that yields them: "
             f"{transform!r}"
         )
-
-
-def _found(given: object) -> str:
-    """Say what was found; its repr may be the very text that is to be redacted."""
-    if isinstance(given, type):
-        return f"found the class {given.__name__}: an instance is needed"
-    return f"found {type(given).__name__}"

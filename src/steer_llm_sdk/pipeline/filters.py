@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 
-from steer_llm_sdk.checks import TEXT, listed, refuse_yielding, unwrapped
+from steer_llm_sdk.checks import TEXT, listed, refuse_yielding, type_found, unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
@@ -151,9 +151,12 @@ def decision_of(event_filter: EventFilter) -> Callable[[StreamEvent], object]:
     """
     should_process = getattr(event_filter, "should_process", None)
     if isinstance(event_filter, type) or not callable(should_process):
-        is_function = callable(event_filter) and not isinstance(event_filter, type)
-        hint = ": write PredicateFilter(…) around it" if is_function else ""
-        raise ConfigurationError(f"filters: expected an EventFilter, found {event_filter!r}{hint}")
+        is_class = isinstance(event_filter, type)
+        found = type_found(event_filter) if is_class else repr(event_filter)
+        hint = ": write PredicateFilter(…) around it"
+        if is_class or not callable(event_filter):
+            hint = ""
+        raise ConfigurationError(f"filters: expected an EventFilter, found {found}{hint}")
     refuse_coroutine("should_process", should_process)
     if getattr(should_process, "__func__", None) is PredicateFilter.should_process:
         return event_filter.decide  # type: ignore[attr-defined, no-any-return]  # a PredicateFilter

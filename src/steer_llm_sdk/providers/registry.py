@@ -181,6 +181,20 @@ _PREFIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _FAMILY_WORDS = ("chatgpt", "claude", "gemini", "gpt", "grok")
 _NEAR_WORD = 0.66
 
+# A whole model's name, for who wrote one of these words alone.
+_WHOLE_NAMES = {
+    "chatgpt": "chatgpt-4o-latest",
+    "claude": "claude-haiku-4-5",
+    "gemini": "gemini-2.5-flash",
+    "gpt": "gpt-4o-mini",
+    "grok": "grok-4",
+    "local": "local:smollm2",
+    "smollm": "local:smollm2",
+    "smollm2": "local:smollm2",
+}
+# "gpt4o": a family's word, and its version without the dash between them.
+_DASHLESS = re.compile(rf"({'|'.join(_FAMILY_WORDS)})(\d.*)")
+
 # How alike a name must be to be taken for a slip of the pen: "llama3" is not meant to be "ollama".
 _NEAR = 0.8
 
@@ -276,24 +290,29 @@ def _unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
 def _unknown_model(model: str, head: str | None, known: Iterable[str]) -> UnknownModelError:
     names = sorted(known)
     near = difflib.get_close_matches(head.lower(), names, cutoff=_NEAR) if head else []
-    meant = _near_family(model)
+    meant = _WHOLE_NAMES.get(model.lower()) or _near_family(model)
     if near and head is not None:
         hint = f"did you mean {_either(name + model[len(head) :] for name in near)}?"
     elif meant:
         hint = f"did you mean {meant!r}?"
+    elif model in known:
+        hint = f"it is a provider: write a model of it behind it, as in '{model}:NAME'"
     else:
         serving = ("openrouter", "huggingface") if "/" in model else ("ollama", "openrouter")
         tried = [f"{name}:{model}" for name in serving if name in names]
         hint = f"write the provider before it ({_either(tried)}, …), or pass provider="
-    told = "" if near or meant else f" (providers: {', '.join(names)})"
+    told = "" if near or meant or model in known else f" (providers: {', '.join(names)})"
     return UnknownModelError(f"model {model!r} does not say which provider serves it: {hint}{told}")
 
 
 def _near_family(model: str) -> str | None:
     """The model's name as a known family spells its beginning; None where none is near.
 
-    ``GPT-4o`` and ``gtp-4o`` are slips of the pen; the rest of the name is not known here.
+    ``GPT-4o``, ``gtp-4o`` and ``gpt4o`` are slips of the pen; the rest of the name is not known
+    here.
     """
+    if dashless := _DASHLESS.fullmatch(model.lower()):
+        return f"{dashless[1]}-{dashless[2]}"
     first, dash, rest = model.lower().partition("-")
     near = difflib.get_close_matches(first, _FAMILY_WORDS, n=1, cutoff=_NEAR_WORD)
     meant = f"{near[0] if near else first}{dash}{rest}"

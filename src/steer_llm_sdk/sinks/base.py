@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steer_llm_sdk.checks import refuse_yielding
+from steer_llm_sdk.checks import refuse_yielding, type_found
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
@@ -81,13 +81,13 @@ def check_sinks(given: object) -> tuple[Sink, ...]:
         ConfigurationError: It is no list, or one of them is no sink.
     """
     if not isinstance(given, list | tuple):
-        raise ConfigurationError(f"sinks: expected a list of sinks, found {_found(given)}")
+        raise ConfigurationError(f"sinks: expected a list of sinks, found {type_found(given)}")
     for at, sink in enumerate(given):
         missing = [name for name in _NEEDED if not callable(getattr(sink, name, None))]
         if isinstance(sink, type) or missing:
             raise ConfigurationError(
                 f"sinks[{at}]: expected a Sink, with the methods {' and '.join(_NEEDED)}; "
-                f"found {_found(sink)}"
+                f"found {type_found(sink)}"
             )
         _refuse_coroutines(f"sinks[{at}]", sink)
     return tuple(given)
@@ -101,14 +101,8 @@ def _refuse_coroutines(where: str, sink: object) -> None:
         if iscoroutinefunction(getattr(sink, name, None)):
             raise ConfigurationError(
                 f"{where}: expected {name} to be a plain method, since it is called in a thread "
-                f"without an event loop; found a coroutine function in {_found(sink)}"
+                f"without an event loop; found a coroutine function in {type_found(sink)}"
             )
 
 
 _NEEDED = ("stream_started", "stream_ended")
-
-
-def _found(given: object) -> str:
-    if isinstance(given, type):
-        return f"the class {given.__name__}: an instance is needed"
-    return type(given).__name__

@@ -24,6 +24,7 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias
 
+from steer_llm_sdk.checks import with_hints
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.errors import (
@@ -35,7 +36,7 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.ports import ProcessorStream
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import STREAM_HINTS, StreamingResponse
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.stored import Live
@@ -77,6 +78,7 @@ _FOLLOWS: Mapping[State, frozenset[State]] = {
 _RUNNING = State.RUNNING  # looked up for each event: an enum's own attribute is slow on 3.11
 
 
+@with_hints(STREAM_HINTS)
 class EventStream(Live, Generic[Answer]):
     """The events of one stream.
 

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Generic, Self
 
+from steer_llm_sdk.checks import with_hints
 from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.models.events import StreamDeltaEvent
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import STREAM_HINTS, StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.structured import ItemStream
 
 
+@with_hints(STREAM_HINTS)
 class _View(Live, Generic[Answer]):
     """What is made of a stream's events for one purpose."""
 

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from steer_llm_sdk.checks import with_hints
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.events import AnyEvent, StreamEvent
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import STREAM_HINTS, StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import tell_exhausted
@@ -84,6 +85,7 @@ class SyncIterator(Live, Generic[_Item]):
         feed.leave("the stream was abandoned", waits=False)
 
 
+@with_hints(STREAM_HINTS)
 class SyncStream(SyncIterator[_Item]):
     """A stream of the asynchronous client, for a plain ``for`` loop. Use it in a ``with``.
 
