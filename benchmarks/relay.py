@@ -222,10 +222,11 @@ def serve(name: str, upstream: str, server: str) -> None:
         await send({"type": "http.response.body", "body": used})
 
     async def run() -> None:
-        listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
         config = uvicorn.Config(
             answer, http=HTTP[server], log_level="error", timeout_keep_alive=600
         )
+        config.load()  # what it lacks ends this process before anybody connects
+        listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
         serves = uvicorn.Server(config)
         ended = asyncio.to_thread(sys.stdin.read)
         print(listening.getsockname()[1], flush=True)

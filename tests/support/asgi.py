@@ -17,10 +17,11 @@ USUAL: dict[str, Any] = {"http": "auto"}
 @asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
     """Serve an application in this event loop; gives its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1, **USUAL
     )
+    config.load()  # what it lacks is told here, and not in a task that nobody waits for
+    listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     running = asyncio.create_task(server.serve(sockets=[listening]))

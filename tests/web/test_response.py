@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from starlette.responses import Response
+from uvicorn.importer import ImportFromStringError
 
 from steer_llm_sdk import ConfigurationError, MissingAPIKeyError, ProviderSettings, SteerLLMClient
 from steer_llm_sdk.journal import MemoryJournal
@@ -60,6 +61,16 @@ async def test_a_browser_gets_what_was_encoded(protocol: Protocol) -> None:
     assert "content-length" not in answer.headers
     values = parse(answer.content, protocol)
     assert "Hello" in str(values)
+
+
+async def test_a_test_whose_server_is_missing_says_so_and_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(USUAL, "http", "steer_llm_sdk:no_server")
+
+    with pytest.raises(ImportFromStringError, match="no_server"):
+        async with serving(FastAPI()):
+            pass
 
 
 async def test_an_error_before_the_first_event_is_the_frameworks_to_answer() -> None:
