@@ -399,6 +399,29 @@ async def test_the_end_of_a_stream_is_told_although_its_events_were_too_many(
         assert [told.outcome for told in each.ended] == ["completed"] * 2
 
 
+async def test_of_a_stream_that_is_not_told_of_no_event_is_told_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steer_llm_sdk.sinks.feed.MAX_WAITING", 3)
+    go_on = threading.Event()
+
+    class Hanging(RememberingEvents):
+        def stream_ended(self, record: StreamRecord) -> None:
+            go_on.wait(10)
+            super().stream_ended(record)
+
+    client = client_of(*[HELLO] * 7, sinks=[Hanging()])
+    for _ in range(6):
+        await client.generate("Hi", MODEL)
+    before = client.stats.sink_drops
+    await client.generate("Hi", MODEL)
+    after = client.stats.sink_drops
+    go_on.set()
+    await client.close()
+
+    assert after == before + 1  # as a whole
+
+
 async def test_what_cannot_be_worked_out_leaves_no_stream_without_an_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -167,6 +167,7 @@ class Account:
         last: Sequence[StreamEvent],
     ) -> None:
         """Have the sinks told that the stream has ended."""
+        self._plan.account = None  # or each held the other, and with it the client's sinks
         started_at, clock = self._started_at, self._feed.clock
         if started_at is None:
             return
