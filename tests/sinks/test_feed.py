@@ -23,6 +23,7 @@ from steer_llm_sdk.testing import (
     Reset,
     Script,
     ScriptedProvider,
+    ScriptedToolCall,
     Stall,
     check_stream,
 )
@@ -207,6 +208,57 @@ async def test_events_are_told_as_they_were_before_filters_and_transformers() ->
         assert (summary.text, summary.deltas) == ("Hello world", 2)
         assert "mine" not in sink.events[0].metadata
         sink.events.clear()
+
+
+class HideArguments(EventTransformer):
+    """Changes what a delta has, rather than the delta."""
+
+    def transform(self, event: StreamEvent) -> StreamEvent:
+        if isinstance(event, StreamDeltaEvent) and isinstance(event.delta, dict):
+            event.delta["arguments"] = "hidden"
+        return event
+
+
+async def test_a_transformer_changes_nothing_inside_of_what_sinks_were_told() -> None:
+    sink = RememberingEvents(content=True)
+    calls = Script([], tool_calls=[ScriptedToolCall("find", {"what": "x"})])
+    options = StreamingOptions(event_processor=EventProcessor([], [HideArguments()]))
+    async with client_of(calls, sinks=[sink]) as client:
+        await client.generate("Hi", MODEL, streaming_options=options)
+
+    assert "hidden" not in str([event.to_json() for event in sink.events])
+
+
+def test_a_loop_that_ends_before_all_was_told_does_not_end_the_telling() -> None:
+    """Whoever flushed is gone, and the thread that would wake it goes on."""
+    hangs, go_on = threading.Event(), threading.Event()
+
+    class Hanging(Remembering):
+        def stream_ended(self, record: StreamRecord) -> None:
+            hangs.set()
+            go_on.wait(10)
+            super().stream_ended(record)
+
+    sink = Hanging()
+    client = client_of(HELLO, HELLO, sinks=[sink])
+
+    async def leave() -> None:
+        await client.generate("Hi", MODEL)
+        assert hangs.wait(10)
+        flushing = asyncio.ensure_future(client._sinks.flush())
+        await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.wait([flushing])
+
+    async def stay() -> None:
+        await client.generate("Hi", MODEL)
+        await client.close()
+
+    asyncio.run(leave())
+    go_on.set()
+    asyncio.run(stay())
+
+    assert [told.outcome for told in sink.ended] == ["completed"] * 2
 
 
 async def test_events_are_told_between_the_beginning_and_the_end() -> None:
@@ -403,15 +455,18 @@ async def test_of_a_stream_that_is_not_told_of_no_event_is_told_either(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("steer_llm_sdk.sinks.feed.MAX_WAITING", 3)
-    go_on = threading.Event()
+    hangs, go_on = threading.Event(), threading.Event()
 
     class Hanging(RememberingEvents):
         def stream_ended(self, record: StreamRecord) -> None:
+            hangs.set()
             go_on.wait(10)
             super().stream_ended(record)
 
-    client = client_of(*[HELLO] * 7, sinks=[Hanging()])
-    for _ in range(6):
+    client = client_of(*[HELLO] * 6, sinks=[Hanging()])
+    await client.generate("Hi", MODEL)
+    assert hangs.wait(10)
+    for _ in range(4):
         await client.generate("Hi", MODEL)
     before = client.stats.sink_drops
     await client.generate("Hi", MODEL)
