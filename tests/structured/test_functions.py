@@ -481,7 +481,7 @@ def test_a_call_takes_functions_tools_and_mappings_together() -> None:
         (7, "expected a list of tools, found int"),
         ([get_weather, get_weather], "two are called 'get_weather'"),
         ([Tool(get_weather, "look_up"), MAPPING], "two are called 'look_up'"),
-        ([7], r"tools\[0\]: expected a mapping, found int"),
+        ([7], r"tools\[0\]: expected a function, a Tool or a mapping, found int"),
         ([Place], "found the class Place"),
     ],
 )
