@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.ansi import AnsiDecoder
 from rich.console import Console
-from rich.text import Text
 
 from steer_llm_sdk.testing import LoopbackServer, Pace, RecordedRequest, Script
 
@@ -47,7 +47,9 @@ class Screen(NamedTuple):
 SCREENS = {
     "help": Screen(["steer help"]),
     "ask": Screen(["steer What is a tide? Use a list. -m gpt-4o-mini"]),
-    "events": Screen(["steer Say hello --events -m local:smollm2 -o max_tokens=5"]),
+    "events": Screen(
+        ["steer Say hello --events -m local:smollm2 -o max_tokens=5 -o temperature=0"]
+    ),
     "schema": Screen(["steer 'Name three cities' --schema 'names:str[]' -m gpt-4o-mini"]),
     "wrong": Screen(["steer hi --modle gpt-4o", "steer hi -m gtp-4o", "steer hi -m groq:x"]),
     "chat": Screen(
@@ -66,7 +68,7 @@ SCREENS = {
         ["yes '\"What is a tide?\"' | head -24 > prompts.jsonl"],
     ),
     "bench": Screen(
-        ["steer bench -m local:smollm2 -n 12 -c 4 -o max_tokens=16 --slo ttft=5,tpot=0.5 --plot"]
+        ["steer bench -m local:smollm2 -n 12 -c 4 -o max_tokens=16 --slo ttft=1,tpot=0.1 --plot"]
     ),
     "record": Screen(
         ["steer record tide.jsonl What is a tide? -m gpt-4o-mini", "head -c 300 tide.jsonl"]
@@ -119,7 +121,8 @@ class Terminal:
     """A shell in tmux, which is typed into."""
 
     def __init__(self, columns: int, folder: Path, environment: dict[str, str]) -> None:
-        self._name = f"screens-{os.getpid()}-{columns}"
+        # A server of its own: the one before may still be on its way out.
+        self._name = f"screens-{folder.name}-{columns}"
         self._environment = environment
         ready = f"tmux -L {self._name} wait-for -S ready"
         (folder / "rc").write_text(f"PS1='$ '\nPROMPT_COMMAND='{ready}'\n")
@@ -190,10 +193,13 @@ def show(terminal: Terminal, screen: Screen) -> str:
 
 def draw(shown: str, columns: int, name: str) -> str:
     """Draw a screen as SVG; the empty prompt at its end is left out."""
+    shown = shown.replace(os.environ["HOME"], "/home/you")
     rows = shown.rstrip().removesuffix("$").rstrip().split("\n")
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
+    decoder = AnsiDecoder()  # one for all rows: a colour goes on in the next row, unsaid
     for row in rows:
-        console.print(Text.from_ansi(row), soft_wrap=True)
+        console.print(decoder.decode_line(row), soft_wrap=True)
+    console.print()  # the picture's last row is cut at the foot of its letters
     drawn = console.export_svg(
         title=f"steer, {columns} columns", code_format=_FORMAT, unique_id=name
     )

@@ -137,6 +137,20 @@ def test_every_event_is_one_line(event: StreamEvent, expected: str) -> None:
     assert line(event) == expected
 
 
+def test_no_word_of_an_event_is_broken_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    out = Terminal()
+
+    EventLines(out, Terminal()).show(usage_of({**USAGE, "cached_tokens": 0}))
+
+    assert out.getvalue() == (
+        "   0  usage     prompt_tokens=36 completion_tokens=80\n"
+        "                total_tokens=116 cached_tokens=0\n"
+    )
+
+
 def test_the_figures_say_what_was_measured() -> None:
     response = StreamingResponse(usage=USAGE)
     set_measure(response, lambda: {"ttft_ms": 187.4, "tokens_per_second": 104.56})

@@ -176,8 +176,8 @@ def test_an_unknown_format_has_no_deltas_and_a_broken_one_its_failure(path: Path
 
 
 @needs_browser
-@pytest.mark.parametrize("dark", [False, True])
-async def test_a_browser_draws_it(path: Path, tmp_path: Path, *, dark: bool) -> None:
+@pytest.mark.parametrize(("width", "dark"), [(1000, False), (1000, True), (390, True)])
+async def test_a_browser_draws_it(path: Path, tmp_path: Path, *, width: int, dark: bool) -> None:
     timeline(path, tmp_path / "page.html")
 
     bars, fits, background = await look_at(
@@ -188,6 +188,7 @@ async def test_a_browser_draws_it(path: Path, tmp_path: Path, *, dark: bool) -> 
             BACKGROUND,
         ],
         tmp_path / "page.png",
+        width=width,
         dark=dark,
     )
 

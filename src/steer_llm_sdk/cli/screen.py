@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from steer_llm_sdk.cli.streams import can_style
+from steer_llm_sdk.cli.streams import can_style, wrapped
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
     StreamDeltaEvent,
@@ -133,12 +133,16 @@ class Silence(Screen):
         """Nothing is open."""
 
 
+_BENEATH = " " * 16  # where what an event says begins: beneath it go the words that do not fit
+
+
 class EventLines(Screen):
     """Each event as a line: its number, its type, and what it says."""
 
     def show(self, event: StreamEvent) -> None:
         """Show one event as one line."""
-        self._write(f"{event.sequence:>4}  {event.type:<8}  {_told(event)}\n")
+        line = f"{event.sequence:>4}  {event.type:<8}  {_told(event)}"
+        self._write(wrapped(line, self._out, _BENEATH) + "\n")
 
     def close(self) -> None:
         """Every line has its end."""

@@ -38,12 +38,24 @@ def prepare_output() -> None:
             reconfigure(errors="replace")
 
 
-def wrapped(text: str, output: TextIO | None) -> str:
-    """Break a line where words end, for a terminal; for all else it stays one line."""
+def wrapped(text: str, output: TextIO | None, indent: str = "") -> str:
+    """Break a line where words end, for a terminal; for all else it stays one line.
+
+    Args:
+        text: The line.
+        output: Where it goes.
+        indent: What the further lines begin with.
+    """
     if output is None or not output.isatty():
         return text
     columns = shutil.get_terminal_size().columns
-    return textwrap.fill(text, columns - 1, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text,
+        columns - 1,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def show_warnings() -> None:
