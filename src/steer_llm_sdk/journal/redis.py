@@ -119,17 +119,20 @@ class RedisStore:
 
     async def claim(self, claim: Claim) -> Claim:
         """Begin a stream, unless its key is held: see `Store`."""
-        stream_id = claim.stream_id
-        meta = {"next": 0, "request": claim.request, "key": claim.key or ""}
+        meta, alive = (self._key(claim.stream_id, kind) for kind in ("meta", "alive"))
+        known = ("next", 0, "request", claim.request, "key", claim.key or "")
         async with self._reaching():
             # Before the key, so that whoever finds the key finds the stream.
-            await self._redis.hset(self._key(stream_id, "meta"), mapping=meta)
-            await self._redis.pexpire(self._key(stream_id, "meta"), self._kept_ms)
-            await self._redis.set(self._key(stream_id, "alive"), 1, px=self._lost_ms)
+            await self._together(
+                [
+                    ("HSET", meta, *known),
+                    ("PEXPIRE", meta, self._kept_ms),
+                    ("SET", alive, 1, "PX", self._lost_ms),
+                ]
+            )
             holder = await self._hold(claim)
             if holder != claim:
-                await self._redis.delete(self._key(stream_id, "meta"))
-                await self._redis.delete(self._key(stream_id, "alive"))
+                await self._together([("DEL", meta), ("DEL", alive)])
         return holder
 
     async def _hold(self, claim: Claim) -> Claim:
@@ -208,8 +211,12 @@ class RedisStore:
             following, ended = await self._redis.hmget(meta, ["next", "ended"])
             if following is None or ended is not None:
                 return False
-            await self._redis.xadd(control, {"stop": reason}, maxlen=1)
-            await self._redis.pexpire(control, self._kept_ms)
+            await self._together(
+                [
+                    ("XADD", control, "MAXLEN", 1, "*", "stop", reason),
+                    ("PEXPIRE", control, self._kept_ms),
+                ]
+            )
         return True
 
     # --- reading ------------------------------------------------------------------------------
