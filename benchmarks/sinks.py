@@ -1,7 +1,7 @@
 """What sinks cost in CPU: for a stream, with each kind of sink, and for one more delta of it.
 
 Run: ``python benchmarks/sinks.py``; ``--streams 1000``, ``--only SQLite``. The streams come from
-the test kit's transport. A batch of a hundred with a sink stands between two without, and the CPU
+the test kit's transport. A batch of 500 with a sink stands between two without, and the CPU
 time of the whole process, the sinks' thread among it, is compared with the mean of both: a machine
 that is quicker or slower from one second to the next is so for all three. The median of the batches
 counts, and beside it stands how far the middle half of them lies apart.
@@ -31,6 +31,9 @@ from steer_llm_sdk.testing import Script, ScriptedProvider
 
 MODEL = "gpt-4o"
 SIDE_BY_SIDE = 100
+
+# After how many streams the sinks are closed, as at a client's end: their files are opened anew.
+BATCH = 500
 
 # Deltas of a stream; the second kind is for what one more delta costs.
 SHORT, LONG = 10, 500
@@ -87,11 +90,12 @@ class Contender:
         self._provider.responses.clear()
         gc.collect()
         before = time.process_time()
-        asked = (self.client.generate("Hi", MODEL) for _ in range(SIDE_BY_SIDE))
-        await asyncio.gather(*asked)
+        for _ in range(BATCH // SIDE_BY_SIDE):
+            asked = (self.client.generate("Hi", MODEL) for _ in range(SIDE_BY_SIDE))
+            await asyncio.gather(*asked)
         await self.client._sinks.flush()
-        self.streams += SIDE_BY_SIDE
-        return (time.process_time() - before) / SIDE_BY_SIDE * 1e6
+        self.streams += BATCH
+        return (time.process_time() - before) / BATCH * 1e6
 
     async def close(self) -> None:
         await self.client.close()
@@ -107,7 +111,7 @@ async def compare(make: Make, streams: int, deltas: int) -> tuple[list[float], l
         for contender in (bare, sunk):  # imports, prices, files
             await contender.batch()
         takes, more = [await bare.batch()], []
-        for _ in range(max(streams // SIDE_BY_SIDE, 2)):
+        for _ in range(max(streams // BATCH, 2)):
             with_sinks = await sunk.batch()
             takes.append(await bare.batch())
             more.append(with_sinks - (takes[-2] + takes[-1]) / 2)
@@ -125,7 +129,7 @@ def _half(values: list[float]) -> float:
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=3_000, help="of each kind and length")
+    parser.add_argument("--streams", type=int, default=5_000, help="of each kind and length")
     parser.add_argument("--deltas", type=int, default=LONG, help="of a long stream")
     parser.add_argument("--only", action="append", choices=SINKS)
     asked = parser.parse_args()

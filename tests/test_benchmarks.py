@@ -14,7 +14,7 @@ _BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 # What is asked for, and a line of what is told.
 _RUNS = {
     "layers.py": ("--chunks 40 --runs 1", r"in all +\d+\.\d\d +\d+\.\d\d"),
-    "sinks.py": ("--streams 200 --deltas 20 --only SQLite", r"\| SQLite \| -?\d+ \| \d+ \|"),
+    "sinks.py": ("--streams 1000 --deltas 20 --only SQLite", r"\| SQLite \| -?\d+ \| \d+ \|"),
     "relay.py": ("--mode burst --rounds 1 --streams 2 --only floor --only vercel", r"vercel +\d"),
     "journals.py": ("--streams 4 --followers 2 --events 3 --only sqlite", r"sqlite +4 +2 +\d"),
 }
