@@ -230,6 +230,7 @@ SHELL = [
     Mistake("steer compare hi -m gpt-4o"),
     Mistake("steer batch absent.jsonl -O answers.jsonl -m gpt-4o"),
     Mistake("steer batch prompts.jsonl -o answers.jsonl"),
+    Mistake("steer models nope"),
     Mistake("steer bench -n 0"),
     Mistake("steer bench --slo speed=1"),
     Mistake("steer replay absent.jsonl"),

@@ -85,7 +85,9 @@ def test_one_that_fails_ends_nothing_and_is_tried_again(
     (tmp_path / "in.jsonl").write_text('"bad"\n"good"\n')
 
     assert run(tmp_path) == 1
-    assert "1 × InvalidRequestError" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "1 × InvalidRequestError" in told
+    assert "\nInvalidRequestError: openai (400)" in told  # why
     records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     (failed,) = [record for record in records if "error" in record]
     assert failed["error"]["type"] == "InvalidRequestError"

@@ -58,7 +58,7 @@ def test_the_table_is_for_eyes(serve: Serve, capsys: Captured) -> None:
     assert main([*BENCH, "-n", "3", "-c", "1", "--plot", "--slo", "ttft=60,e2e=60"]) == 1
     out = capsys.readouterr().out
     assert "2 of 3 answered" in out
-    assert "1 × InvalidRequestError" in out
+    assert "1 × InvalidRequestError\nInvalidRequestError: openai (400)" in out
     assert "goodput (ttft ≤ 60 s, e2e ≤ 60 s)" in out
     for name in ("TTFT", "ITL", "TPOT", "E2E"):
         assert f"\n{name}" in out

@@ -15,13 +15,32 @@ def told(model: str) -> str:
     raise AssertionError("it was accepted")
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "nonsense", "mistral:7b", "opnai:gpt-4o", "nope:x"])
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "nonsense", "mistral:7b", "opnai:gpt-4o", "nope:x", "gpt4o", "ollama"]
+)
 def test_no_error_speaks_python_to_a_shell(model: str) -> None:
     words = told(model)
 
     assert len(words) < 250  # not all providers: `steer providers` lists them
     for python in ("providers={", "ProviderSettings", "provider=", "model="):
         assert python not in words.replace("-o provider=", "")
+
+
+@pytest.mark.parametrize(
+    ("library", "shell"),
+    [
+        (
+            "needs the extra; StreamingOptions(validate_schema=False) leaves the check out",
+            "needs the extra",
+        ),
+        (
+            "for a key set VERTEX_API_KEY, or pass providers={'vertex': ProviderSettings(…)}",
+            "for a key export VERTEX_API_KEY=…",
+        ),
+    ],
+)
+def test_advice_for_programs_is_left_out(library: str, shell: str) -> None:
+    assert one_line(SteerError(library)) == shell
 
 
 def test_a_key_that_is_missing_is_a_line_for_the_shell() -> None:

@@ -255,7 +255,9 @@ async def test_a_host_that_does_not_answer_is_given_up() -> None:
 async def test_a_port_where_nobody_listens_is_told_at_once(unused_tcp_port: int) -> None:
     settings = {"openai": ProviderSettings(base_url=f"http://127.0.0.1:{unused_tcp_port}/v1")}
     async with SteerLLMClient(providers=settings) as client:
-        with pytest.raises(ConnectError, match=r"no connection to 127\.0\.0\.1: Conn") as caught:
+        with pytest.raises(
+            ConnectError, match=r"no connection to 127\.0\.0\.1: Conn.* is a server running"
+        ) as caught:
             await client.generate("Hi", "gpt-4o", streaming_options=ONCE)
 
     assert caught.value.is_retryable

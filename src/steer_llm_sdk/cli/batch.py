@@ -14,6 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_question
 from steer_llm_sdk.cli.bar import Bar
 from steer_llm_sdk.cli.counts import positive
+from steer_llm_sdk.cli.streams import wrapped
+from steer_llm_sdk.cli.words import named
 from steer_llm_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Totals:
     completion_tokens: int = 0
     cost_usd: float | None = None
     errors: dict[str, int] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
 
     def add(self, result: PromptResult) -> None:
         """Count a result."""
@@ -66,6 +69,8 @@ class Totals:
             self.failed += 1
             name = type(result.error).__name__
             self.errors[name] = self.errors.get(name, 0) + 1
+            if result.error is not None:
+                self.said.setdefault(name, named(result.error))
             return
         self.answered += 1
         usage: Mapping[str, Any] = result.response.usage or {}
@@ -101,6 +106,8 @@ def _run(parsed: argparse.Namespace) -> int:
         asyncio.run(_answer(left, question, parsed.concurrency, file, totals, bar))
     if not parsed.quiet:
         print(totals.told(len(lines) - len(left)), file=sys.stderr)
+        for words in totals.said.values():  # the first of each class: why it failed
+            print(wrapped(words, sys.stderr), file=sys.stderr)
     return 1 if totals.failed else 0
 
 

@@ -16,7 +16,7 @@ from steer_llm_sdk.cli.bar import Bar
 from steer_llm_sdk.cli.counts import objective, positive
 from steer_llm_sdk.cli.load import SHARES, Load
 from steer_llm_sdk.cli.prompt import read_prompt
-from steer_llm_sdk.cli.streams import is_piped
+from steer_llm_sdk.cli.streams import is_piped, wrapped
 
 _PROMPT = "Write a short poem about the sea."
 _BAR_WIDTH = 40
@@ -61,6 +61,8 @@ def _run(parsed: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     else:
         print("\n".join(lines(report)))
+        for words in load.said.values():  # the first of each class: why it failed
+            print(wrapped(words, sys.stdout))
         if parsed.plot:
             for name in ("TTFT", "E2E"):
                 print("\n".join(histogram(name, load.times(name))))

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from steer_llm_sdk.cli.words import named
+
 # The names of `response.metrics`, as load generators print them; in milliseconds.
 _TIMES = {"TTFT": "ttft_ms", "ITL": "itl_ms", "TPOT": "tpot_ms", "E2E": "e2e_ms"}
 SHARES = (50, 90, 95, 99)
@@ -21,6 +23,7 @@ class Load:
         output_tokens: The tokens of their answers, together.
         prompt_tokens: The tokens of their prompts, together.
         errors: How often each class of error ended one.
+        said: What the first of each class said, in one line.
         seconds: From the first request to the last answer.
     """
 
@@ -28,6 +31,7 @@ class Load:
     output_tokens: int = 0
     prompt_tokens: int = 0
     errors: dict[str, int] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def add(self, metrics: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
@@ -40,6 +44,7 @@ class Load:
         """Count an error by its class."""
         name = type(error).__name__
         self.errors[name] = self.errors.get(name, 0) + 1
+        self.said.setdefault(name, named(error))
 
     def times(self, name: str) -> list[float]:
         """The times of one kind, sorted, in milliseconds: TTFT, ITL, TPOT or E2E."""

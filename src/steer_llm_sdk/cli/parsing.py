@@ -14,6 +14,10 @@ from steer_llm_sdk.cli.streams import wrapped
 _NEAR = 0.6
 
 
+# What is added to a message that ends so.
+_HINTS = {"required: -O/--output": "; -o is for options, such as -o temperature=0"}
+
+
 class Parser(argparse.ArgumentParser):
     """Reads arguments; what it refuses it tells in two lines, and not in a page."""
 
@@ -35,7 +39,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Tell what was wrong, and leave with 2."""
         self._print_message(self._usage_in_short or self._shorten(), sys.stderr)
-        told = f"Error: {message} (`{self.prog} --help` tells more)"
+        hint = next((words for end, words in _HINTS.items() if message.endswith(end)), "")
+        told = f"Error: {message}{hint} (`{self.prog} --help` tells more)"
         self.exit(2, wrapped(told, sys.stderr) + "\n")
 
     def _refuse(self, unknown: Sequence[str]) -> None:

@@ -11,14 +11,22 @@ from steer_llm_sdk.errors import MissingAPIKeyError, SteerError
 _SPOKEN = (
     (re.compile(r"set ([A-Z_]+(?: or [A-Z_]+)*), or pass providers=\{.*\}"), r"export \1=…"),
     (re.compile(r", or pass provider="), ""),
+    (re.compile(r"; StreamingOptions\([^)]*\) leaves the check out"), ""),
     (re.compile(r"ProviderSettings\(model_path=…\)"), "--model-path FILE"),
     (re.compile(r"\(providers: [\w, -]+\)"), "(`steer providers` lists them)"),
+    (re.compile(r"Known are [\w, -]+"), "`steer providers` lists them"),
     (
         re.compile(r"provider='(?P<provider>[^']+)' with model='(?P<model>[^']+)'"),
         r"-m \g<model> -o provider=\g<provider>",
     ),
 )
 _KEY = re.compile(r"^(?P<provider>[\w.-]+): no API key")
+
+
+def named(error: BaseException) -> str:
+    """Tell an error in one line that begins with its class."""
+    name, text = type(error).__name__, one_line(error)
+    return text if text.startswith(name) else f"{name}: {text}"
 
 
 def one_line(error: BaseException) -> str:

@@ -282,7 +282,7 @@ def _split_name(model: str, provider: str, rest: str) -> tuple[str, str]:
 
 def _unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
     names = sorted(known)
-    near = difflib.get_close_matches(name, names)
+    near = difflib.get_close_matches(name, names, cutoff=_NEAR_WORD)
     hint = f"did you mean {_either(near)}?" if near else f"Known are {', '.join(names)}"
     return UnknownProviderError(f"no provider is called {name!r}: {hint}")
 

@@ -5,6 +5,7 @@ Nothing here quotes a URL or a header: they may hold a key or a password.
 
 from __future__ import annotations
 
+import errno
 import re
 import ssl
 from collections.abc import Mapping
@@ -117,7 +118,10 @@ def not_reached(owner: str, error: OSError) -> ConnectError:
     """Nobody is there, or no name."""
     if isinstance(error, ssl.SSLError):
         return no_tls(owner, error)
-    return ConnectError(f"no connection to {owner}: {error.strerror or type(error).__name__}")
+    reason = error.strerror or type(error).__name__
+    is_refused = error.errno == errno.ECONNREFUSED or "Connect call failed" in reason
+    question = "; is a server running there?" if is_refused else ""
+    return ConnectError(f"no connection to {owner}: {reason}{question}")
 
 
 def refused_by_proxy(way: Way, status: int, headers: Mapping[str, str]) -> ConnectError:

@@ -215,8 +215,8 @@ class GoogleTokens:
         raise MissingAPIKeyError(
             f"{self.provider}: no Google credentials ({reason}): looked at "
             "GOOGLE_APPLICATION_CREDENTIALS, those of gcloud (gcloud auth application-default "
-            "login) and the metadata service; a key of the express mode goes by "
-            f"providers={{{self.provider!r}: ProviderSettings(api_key=…)}}"
+            "login) and the metadata service; for a key of the express mode set VERTEX_API_KEY, "
+            "or pass providers={'vertex': ProviderSettings(api_key=…)}"
         )
 
     def _fetch_alone(self) -> str:
