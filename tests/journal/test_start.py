@@ -184,7 +184,7 @@ async def test_there_are_so_many_generations_and_no_more(journal: Journal) -> No
             await client.start(**CALL, journal=journal)
         await journal.stop(first)
         await read(journal, first)
-        await asyncio.sleep(0)
+        await until(lambda: len(client._pools.here().generations) == 1)  # soon after its last event
 
         third = await client.start(**CALL, journal=journal)
 
