@@ -1,9 +1,9 @@
-"""The plot of the documentation: CPU per chunk, on a logarithmic scale, as plain SVG."""
+"""The plots of the documentation: CPU per chunk, on a logarithmic scale, as plain SVG."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -14,6 +14,8 @@ _STYLE = (
     ".h{font-weight:600;font-size:15px}.s{fill:#57606a;font-size:12px}"
     ".g{stroke:#d0d7de;stroke-width:1}"
 )
+Row = tuple[str, float, str]
+
 _BACK = '<rect width="100%" height="100%" fill="#ffffff"/>'
 
 
@@ -26,6 +28,17 @@ def bars(found: dict[str, Any], name_of: Callable[[str], str]) -> str:
             _rows(found["paced"], _SHOWN, name_of),
         ),
     )
+    return draw(panels, "CPU per streamed chunk: the floor, this library, and others")
+
+
+def draw(panels: Sequence[tuple[str, list[Row]]], label: str) -> str:
+    """Panels of bars, one below the other.
+
+    Args:
+        panels: Each with its title, and its rows: a name, a value, and whose it is (``floor``,
+            ``ours`` or ``peer``).
+        label: What the picture shows, for those who cannot see it.
+    """
     body, top = [], 0
     for title, rows in panels:
         body.append(_panel(title, rows, top))
@@ -33,7 +46,7 @@ def bars(found: dict[str, Any], name_of: Callable[[str], str]) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {top}" '
         f'width="{_WIDTH}" height="{top}" role="img" '
-        'aria-label="CPU per streamed chunk: the floor, this library, and others">'
+        f'aria-label="{escape(label)}">'
     )
     return f"{head}<style>{_STYLE}</style>{_BACK}{''.join(body)}</svg>\n"
 
@@ -55,12 +68,10 @@ _SHOWN = (
     "litellm",
 )
 
-_Row = tuple[str, float, str]
-
 
 def _rows(
     section: dict[str, Any], shown: tuple[str, ...], name_of: Callable[[str], str]
-) -> list[_Row]:
+) -> list[Row]:
     rows = []
     for label in shown:
         if label not in section:
@@ -73,7 +84,7 @@ def _rows(
     return sorted(rows, key=lambda row: row[1])
 
 
-def _panel(title: str, rows: list[_Row], top: int) -> str:
+def _panel(title: str, rows: list[Row], top: int) -> str:
     most = max(value for _, value, _ in rows)
     decades = range(math.ceil(math.log10(most)) + 1)
     span = _WIDTH - _LEFT - 70

@@ -1,7 +1,7 @@
 """The whole way of a token: provider → client → encoder → ASGI server → HTTP client.
 
 Run: ``python benchmarks/relay.py``; ``--streams 250``, ``--mode burst``, ``--only floor``,
-``--processes 2``, ``--server plain``.
+``--processes 2``, ``--server plain``, ``--plot docs/relay.svg``.
 
 Each contender is an application under uvicorn in a process of its own, whose CPU time is measured,
 for each chunk that it passes on. Paced chunks carry the time at which they were sent: the reader's
@@ -31,6 +31,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import _plot
 import aiohttp
 
 HERE = Path(__file__).parent
@@ -111,6 +112,7 @@ CONTENDERS: dict[str, Respond] = {
     "loop over openai's SDK": loop_over_openai,
     "pydantic-ai's Vercel adapter": pydantic_ai,
 }
+OURS = ("sse", "vercel", "openai", "vercel, journal in memory", "vercel, journal in SQLite")
 PROXY = "LiteLLM's proxy"
 NAMES = (*CONTENDERS, PROXY)
 
@@ -325,6 +327,50 @@ def measure_one(
         return asyncio.run(measure(relays, body, streams, count))
 
 
+Medians = dict[str, tuple[float, ...]]
+
+
+def compare(asked: argparse.Namespace, mode: str, streams: int) -> Medians:
+    """Measure the contenders in turn, print a table, and return its figures."""
+    names = [name for name in asked.only or NAMES if python_of(name).exists()]
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
+    for _ in range(asked.rounds):
+        for name in names:
+            one = measure_one(name, mode, streams, asked.processes, asked.server)
+            found[name].append(one)
+    medians = {
+        name: tuple(map(statistics.median, zip(*found[name], strict=True))) for name in names
+    }
+    print(
+        f"{mode}, {streams} streams of {COUNTS[mode]} chunks over {asked.processes} processes, "
+        f"uvicorn {asked.server}, median of {asked.rounds} rounds"
+    )
+    print(f"{'':<30}{'µs of CPU a chunk':>18}{'ratio':>8}{'p50 of its way, ms':>20}{'p99':>8}")
+    least = medians[names[0]][0]
+    for name, (cpu, p50, p99) in medians.items():
+        print(f"{name:<30}{cpu:>18.1f}{cpu / least:>8.2f}{p50:>20.2f}{p99:>8.1f}", flush=True)
+    return medians
+
+
+def plot(paced: Medians, burst: Medians) -> str:
+    """Draw two panels: fifty paced streams, and a burst."""
+    return _plot.draw(
+        [
+            ("CPU per chunk, 50 streams with a chunk every 20 ms, µs", _rows(paced)),
+            ("CPU per chunk in a burst of 10 streams, µs", _rows(burst)),
+        ],
+        "CPU per relayed chunk: the floor, this library, and others",
+    )
+
+
+def _rows(medians: Medians) -> list[_plot.Row]:
+    rows = []
+    for name, (cpu, *_) in medians.items():
+        kind = "floor" if name == "floor" else "ours" if name in OURS else "peer"
+        rows.append((f"ours, {name}" if kind == "ours" else name, cpu, kind))
+    return sorted(rows, key=lambda row: row[1])
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--serve", choices=NAMES)
@@ -335,26 +381,15 @@ def main() -> None:
     arguments.add_argument("--mode", choices=COUNTS, default="stamped-20")
     arguments.add_argument("--server", choices=HTTP, default="standard")
     arguments.add_argument("--only", action="append", choices=NAMES)
+    arguments.add_argument("--plot", type=Path, help="measure both modes, and draw them here")
     asked = arguments.parse_args()
     if asked.serve:
         serve(asked.serve, asked.upstream, asked.server)
-        return
-    names = [name for name in asked.only or NAMES if python_of(name).exists()]
-    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
-    for _ in range(asked.rounds):
-        for name in names:
-            one = measure_one(name, asked.mode, asked.streams, asked.processes, asked.server)
-            found[name].append(one)
-    print(
-        f"{asked.mode}, {asked.streams} streams of {COUNTS[asked.mode]} chunks over "
-        f"{asked.processes} processes, uvicorn {asked.server}, median of {asked.rounds} rounds"
-    )
-    print(f"{'':<30}{'µs of CPU a chunk':>18}{'ratio':>8}{'p50 of its way, ms':>20}{'p99':>8}")
-    least = 0.0
-    for name, measured in found.items():
-        cpu, p50, p99 = (statistics.median(column) for column in zip(*measured, strict=True))
-        least = least or cpu
-        print(f"{name:<30}{cpu:>18.1f}{cpu / least:>8.2f}{p50:>20.2f}{p99:>8.1f}")
+    elif asked.plot:
+        paced, burst = compare(asked, "stamped-20", 50), compare(asked, "burst", 10)
+        asked.plot.write_text(plot(paced, burst))
+    else:
+        compare(asked, asked.mode, asked.streams)
 
 
 if __name__ == "__main__":
