@@ -11,10 +11,12 @@ import functools
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from os import PathLike
 from typing import Any, NoReturn, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.stored import shown_value
 
 _T = TypeVar("_T")
 
@@ -59,7 +61,7 @@ class Kind:
     def _show(self, value: object) -> str:
         if self.hides_value:
             return type_found(value)
-        shown = repr(value)
+        shown = shown_value(value)
         return shown if len(shown) <= _SHOWN_CHARS else shown[: _SHOWN_CHARS - 1] + "…"
 
 
@@ -79,8 +81,12 @@ def _is_whole(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     """Whether it is a number and finite; an infinite one is no JSON, and no limit is None."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and float("-inf") < value < float("inf")  # type: ignore[operator]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number that is larger than any clock's
+        return False
 
 
 def _is_list_of_text(value: object) -> bool:
@@ -157,7 +163,7 @@ def refuse_yielding(what: str, function: object) -> None:
         kind = "asynchronous generator function"
     else:
         return
-    name = getattr(inner, "__qualname__", None) or repr(inner)
+    name = getattr(inner, "__qualname__", None) or shown_value(inner)
     raise ConfigurationError(
         f"{what}: expected a function, found the {kind} {name}: what it does would never be done; "
         "yield nothing in it"

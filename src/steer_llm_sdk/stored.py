@@ -61,6 +61,14 @@ def _key(key: Any) -> str:
     return found if isinstance(found, str) else json.dumps(found)
 
 
+def shown_value(value: object) -> str:
+    """The `repr` of a value; its type where it has none, as a number of too many digits."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - whatever the value's own raises
+        return f"<{type(value).__name__}>"
+
+
 def _plain_object(value: Any) -> Any:
     """Convert what is no plain container, by the first kind that it is of."""
     for kind, convert in _CONVERTERS:
@@ -69,7 +77,9 @@ def _plain_object(value: Any) -> Any:
     if callable(to_dict := getattr(value, "to_dict", None)) and not isinstance(value, type):
         return plain(to_dict())
     names = _field_names(value)
-    return repr(value) if names is None else {name: plain(getattr(value, name)) for name in names}
+    if names is None:
+        return shown_value(value)
+    return {name: plain(getattr(value, name)) for name in names}
 
 
 _CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (

@@ -66,7 +66,7 @@ async def test_what_is_past_is_read_after_the_end(place: Place) -> None:
     assert events[-1].finish_reason == "stop"
 
 
-@pytest.mark.parametrize("after", [-1, 0, 2, 5, 6, 99])
+@pytest.mark.parametrize("after", [-1, 0, 2, 5, 6, 99, 2**53])
 async def test_events_come_from_behind_the_one_that_is_known(journal: Journal, after: int) -> None:
     async with Producing(journal) as producing:
         producing.source.say("a", "b", "c", "d", "e")
@@ -503,9 +503,13 @@ def test_options_that_cannot_be_are_refused(place: Place, options: dict[str, Any
         place.open(**options)
 
 
-@pytest.mark.parametrize(("stream_id", "after"), [(7, -1), ("s", "0"), ("s", None)])
+@pytest.mark.parametrize(
+    ("stream_id", "after"),
+    [(7, -1), ("s", "0"), ("s", None), ("s", -2), ("s", 2**53 + 1), ("s", 10**400)],
+    ids=["7", "text", "None", "-2", "too many", "far too many"],
+)
 async def test_attach_refuses_what_names_no_place(
     journal: Journal, stream_id: Any, after: Any
 ) -> None:
-    with pytest.raises(ConfigurationError, match="expected"):
+    with pytest.raises(ConfigurationError, match=r"expected .*, found"):
         journal.attach(stream_id, after)

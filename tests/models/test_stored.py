@@ -18,7 +18,14 @@ import msgspec
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from steer_llm_sdk import ConnectionLostError, RateLimitError, SteerError, SteerLLMClient
+from steer_llm_sdk import (
+    ConfigurationError,
+    ConnectionLostError,
+    RateLimitError,
+    SteerError,
+    SteerLLMClient,
+)
+from steer_llm_sdk.journal import MemoryJournal
 from steer_llm_sdk.models import events as events_module
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
@@ -192,6 +199,27 @@ def test_a_stored_event_comes_back_as_its_class_and_no_other() -> None:
         StreamDeltaEvent.from_dict(stored)
     with pytest.raises(ValueError, match="found 'quantum'"):
         StreamEvent.from_dict({"type": "quantum"})
+
+
+class _Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_what_cannot_be_shown_is_told_by_its_type() -> None:
+    event = StreamDeltaEvent(delta="Hi", metadata={"mine": _Unspeakable()})
+
+    assert json.loads(event.to_json())["metadata"] == {"mine": "<_Unspeakable>"}
+    with pytest.raises(ConfigurationError, match="stream_id: expected a str, found <_Unspeakable>"):
+        MemoryJournal().attach(_Unspeakable())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [10**400, 10**5000], ids=["400 digits", "5000 digits"])
+def test_a_number_that_no_clock_has_is_refused(number: int) -> None:
+    with pytest.raises(ConfigurationError, match="ttl: expected a number of seconds above 0"):
+        MemoryJournal(ttl=number)
+    with pytest.raises(ConfigurationError, match="total_timeout: expected a number of seconds"):
+        StreamingOptions(total_timeout=number)
 
 
 def test_a_dict_shares_nothing_with_its_event() -> None:

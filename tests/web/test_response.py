@@ -147,6 +147,19 @@ async def test_a_browser_that_goes_away_may_leave_the_answer_to_go_on() -> None:
     assert said(events) == "lo"
 
 
+@pytest.mark.parametrize("known", ["9" * 16, "9" * 5000, "-1", "1.5", "\u0661", ""])
+async def test_what_is_no_number_of_an_event_is_passed_by(known: str) -> None:
+    journal = MemoryJournal()
+    async with Producing(journal) as producing:
+        producing.source.say("Hello")
+        producing.source.complete()
+        async with browsing(lambda: journal.attach(STREAM)) as client:
+            answer = await client.get("/", headers=[(b"last-event-id", known.encode())])
+
+    assert answer.status_code == 200
+    assert len(parse(answer.content, "sse")) == 3
+
+
 async def test_to_continue_needs_a_journal() -> None:
     request: Any = None
 

@@ -28,6 +28,15 @@ _KINDS: Mapping[str, Kind] = {
 }
 
 
+# No stream has so many events. A number that a database cannot hold would be its error.
+MOST_EVENTS = 2**53
+
+_AFTER = Kind(
+    f"a whole number from -1 to {MOST_EVENTS}",
+    lambda value: WHOLE.accepts(value) and -1 <= value <= MOST_EVENTS,
+)
+
+
 class Journal(ABC):
     """Holds the events of generations that outlive their callers: see `SteerLLMClient.start`.
 
@@ -87,7 +96,7 @@ class Journal(ABC):
             ConfigurationError: An argument is not what it has to be.
         """
         TEXT.check("stream_id", stream_id)
-        WHOLE.check("after", after)
+        _AFTER.check("after", after)
         return Attached(self, stream_id, after)
 
     async def stop(self, stream_id: str, reason: str = "the stream was stopped") -> bool:

@@ -12,6 +12,7 @@ from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.store import Append
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.ports import Producer, Ready
+from steer_llm_sdk.stored import shown_value
 
 _log = logging.getLogger("steer_llm_sdk.journal")
 
@@ -119,7 +120,7 @@ class Generation:
 
     def _failure(self, cause: Exception) -> StreamErrorEvent:
         named = self._named
-        error = cause if isinstance(cause, SteerError) else SteerError(repr(cause))
+        error = cause if isinstance(cause, SteerError) else SteerError(shown_value(cause))
         return StreamErrorEvent(
             provider=named.provider,
             model=named.model,

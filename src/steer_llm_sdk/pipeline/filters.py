@@ -16,6 +16,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog
+from steer_llm_sdk.stored import shown_value
 
 EventType = type[StreamEvent] | str
 
@@ -152,7 +153,7 @@ def decision_of(event_filter: EventFilter) -> Callable[[StreamEvent], object]:
     should_process = getattr(event_filter, "should_process", None)
     if isinstance(event_filter, type) or not callable(should_process):
         is_class = isinstance(event_filter, type)
-        found = type_found(event_filter) if is_class else repr(event_filter)
+        found = type_found(event_filter) if is_class else shown_value(event_filter)
         hint = ": write PredicateFilter(…) around it"
         if is_class or not callable(event_filter):
             hint = ""

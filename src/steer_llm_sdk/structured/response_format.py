@@ -12,6 +12,7 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.plain_json import plain_mapping
 from steer_llm_sdk.models.requests import JSONFormat, RawTool
 from steer_llm_sdk.providers.schemas import with_object_at_root
+from steer_llm_sdk.stored import shown_value
 from steer_llm_sdk.structured.validators import (
     ObjectValidator,
     PydanticValidator,
@@ -206,4 +207,4 @@ def is_of_pydantic(wanted: Any) -> bool:
 
 
 def _name_of(wanted: Any) -> str:
-    return wanted.__name__ if isinstance(wanted, type) else repr(wanted)
+    return wanted.__name__ if isinstance(wanted, type) else shown_value(wanted)

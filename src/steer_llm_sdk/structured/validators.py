@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from steer_llm_sdk.errors import ConfigurationError, SchemaError
+from steer_llm_sdk.stored import shown_value
 from steer_llm_sdk.structured.parser.events import path_text
 
 _log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def first_fault(error: Any) -> tuple[str, str]:
 
 def failed_inside(wanted: Any, error: Exception) -> str:
     """Log what the code of a type raised, and say it without what it was given."""
-    name = getattr(wanted, "__name__", repr(wanted))
+    name = getattr(wanted, "__name__", shown_value(wanted))
     _log.warning("the code of %s failed while it was made from JSON", name, exc_info=error)
     return f"the code of {name} raised {type(error).__name__}"
 

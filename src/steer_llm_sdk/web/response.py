@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _ON_DISCONNECT = one_of("stop", "continue")
 
 _LAST_EVENT_ID = "last-event-id"
+
+# As many digits as the largest sequence that `attach` takes may have.
+_IS_SEQUENCE = re.compile(r"[0-9]{1,15}").fullmatch
 
 
 def respond(
@@ -86,8 +90,8 @@ def respond(
 
 
 def _resume(source: Attached, last_event_id: str | None) -> None:
-    """Go on after the event that a browser had last; one that is no number is not ours."""
-    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+    """Go on after the event that a browser had last; one that is no number of ours is passed by."""
+    if last_event_id is not None and _IS_SEQUENCE(last_event_id):
         source.resume_after(int(last_event_id))
 
 
