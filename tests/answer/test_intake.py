@@ -416,6 +416,17 @@ def test_nothing_of_a_failed_attempt_is_left() -> None:
     assert intake.others.as_dict() == {}
 
 
+def test_when_a_failed_attempt_began_to_think_does_not_count() -> None:
+    """Its deltas were made, and a text transformer held them: nobody has got one."""
+    intake = intake_of(is_rewritten=True)
+    taken(intake, Reasoning("Hm"))
+    assert intake.firsts != {}
+
+    intake.begin_attempt()
+
+    assert intake.firsts == {}
+
+
 def test_a_call_that_a_failed_attempt_closed_is_open_again() -> None:
     intake = intake_of(is_rewritten=True)
     taken(intake, ToolCallPiece(0, "c", "sh", "ls", "custom", is_whole=True))

@@ -96,6 +96,18 @@ def test_the_waits_of_all_attempts_for_their_turn_are_added_up() -> None:
     assert response.metrics["queued_ms"] == 750
 
 
+def test_deltas_that_were_counted_are_not_counted_again() -> None:
+    response = StreamingResponse()
+    intake = Intake(response, wall_offset=0)
+    measuring = Measuring(intake, response, BEGAN)
+    for words in (["a", "b"], ["c", "d", "e"]):
+        list(intake.feed(words, BEGAN))
+        measuring.count_deltas()
+        measuring.count_deltas()
+
+    assert response.metrics["chunks"] == 5
+
+
 def test_one_delta_has_no_gaps_and_no_rate_of_decoding() -> None:
     metrics = measured([])
     metrics.on_end(BEGAN + 1.0)

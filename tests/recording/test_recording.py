@@ -417,6 +417,35 @@ async def test_a_disk_that_is_full_ends_the_recording_and_not_the_stream(
     assert "a recording ends here" in caplog.text
 
 
+async def test_a_recording_that_has_ended_is_not_gone_on_with(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There may be room again; what came meanwhile would be missing in the middle."""
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise OSError(28, "No space left on device")
+
+    transport = RecordingTransport(path, ScriptedProvider(HELLO, HELLO))
+    async with SteerLLMClient("key", transport=transport) as client:
+        with monkeypatch.context() as full, caplog.at_level(logging.WARNING):
+            full.setattr(Path, "open", refuse)
+            await client.generate("Hi", MODEL)
+        await client.generate("Hi", MODEL)
+
+    assert read_recording(path) == []
+    assert len(caplog.records) == 1
+
+
+async def test_a_key_that_a_server_sends_back_in_a_header_is_not_written(path: Path) -> None:
+    answer = Script(["Hi"], headers={"x-request-id": "req sk-secret-key-1234"})
+    transport = RecordingTransport(path, ScriptedProvider(answer))
+    async with SteerLLMClient("sk-secret-key-1234", transport=transport) as client:
+        await client.generate("Hi", MODEL)
+
+    assert "req [key]" in text_of(path)
+    assert "sk-secret-key" not in text_of(path)
+
+
 @pytest.mark.parametrize(
     ("text", "error"), [("", ProtocolError), ("{}\n", ProtocolError), (None, ConfigurationError)]
 )

@@ -83,6 +83,36 @@ async def test_times_are_those_of_the_clients_clock() -> None:
     assert sink.last.is_retryable is True
 
 
+class SetBack(ManualClock):
+    """Each time that somebody looks at it, the clock on the wall has been set back by an hour."""
+
+    looks = 0
+
+    def time(self) -> float:
+        self.looks += 1
+        return super().time() - 3_600 * self.looks
+
+
+async def test_a_clock_that_is_set_back_ends_no_stream_before_it_began() -> None:
+    sink, clock = Remembering(), SetBack(time=1_700_000_000.0)
+    async with client_of(HELLO, sinks=[sink], clock=clock) as client:
+        await client.generate("Hi", MODEL)
+
+    assert sink.last.ended_at == sink.last.started_at
+
+
+async def test_what_a_server_said_before_it_was_asked_again_is_words() -> None:
+    """It may quote the prompt."""
+    plain, words = Remembering(), Remembering(content=True)
+    busy = HTTPError(503, message="prompt-word is too much", headers={"retry-after": "0"})
+    async with client_of(busy, HELLO, sinks=[plain, words]) as client:
+        await client.generate("Hi", MODEL)
+
+    assert len(plain.last.retries) == 1
+    assert "prompt-word" not in plain.last.to_json()
+    assert "prompt-word" in words.last.to_json()
+
+
 async def test_a_failure_tells_its_class_and_status() -> None:
     sink = Remembering()
     async with client_of(HTTPError(400, message="prompt-word"), sinks=[sink]) as client:

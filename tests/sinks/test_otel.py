@@ -507,6 +507,16 @@ def test_a_span_ends_whatever_the_readers_of_metrics_raise(
     assert telemetry.span.end_time is not None
 
 
+def test_gaps_of_one_length_are_recorded_each_for_itself() -> None:
+    """Those of a long stream are counted in buckets."""
+    telemetry = Telemetry()
+    telemetry.sink.stream_started(record())
+    telemetry.sink.stream_ended(record(gaps=((0.1, 600), (0.2, 3))))
+
+    (times,) = telemetry.metrics()["gen_ai.client.operation.time_per_output_chunk"].data.data_points
+    assert times.count == 603
+
+
 @pytest.mark.parametrize("environment", [{}, NEWER], ids=["older", "newer"])
 def test_the_times_of_chunks_can_be_left_out(environment: dict[str, str]) -> None:
     telemetry = Telemetry(environment)

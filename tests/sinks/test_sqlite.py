@@ -17,7 +17,7 @@ import pytest
 
 from steer_llm_sdk import ConfigurationError, SyncSteerLLMClient
 from steer_llm_sdk.sinks import SQLiteSink
-from steer_llm_sdk.sinks.sqlite import COLUMNS, connect
+from steer_llm_sdk.sinks.sqlite import COLUMNS, VERSION, _of_parents, connect
 from steer_llm_sdk.testing import Script, ScriptedProvider, check_sink
 from support.sinks import record
 
@@ -197,7 +197,7 @@ def test_a_fork_shares_no_connection_and_writes_nothing_twice(path: Path) -> Non
     sink.stream_ended(record(stream_id="waiting"))
     child = os.fork()
     if child == 0:
-        has_connection = sink._connection is not None
+        has_connection = sink._connection is not None or bool(_of_parents)
         sink.stream_ended(record(stream_id="child"))
         sink.flush()
         sink.close()
@@ -268,6 +268,23 @@ def test_a_full_disk_loses_rows_counts_them_and_touches_no_stream(path: Path) ->
     assert (sink.lost, len(rows_of(path))) == (1, 2)
 
 
+def test_after_a_write_that_failed_another_connection_is_opened(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    sink = SQLiteSink(path)
+    sink._connection = connect(path)
+    sink._connection.execute(f"PRAGMA max_page_count={pages + 1}")
+    large = {"much": "x" * 50_000}
+    sink.stream_ended(record(stream_id="lost", metadata=large))
+    with pytest.raises(sqlite3.Error):
+        sink.flush()
+    sink.stream_ended(record(stream_id="kept", metadata=large))
+    sink.flush()
+    sink.close()
+
+    assert [row["stream_id"] for row in rows_of(path)] == ["kept"]
+
+
 @pytest.mark.parametrize(
     ("unfit", "error"), [({"model": "\ud83d"}, ValueError), ({"attempts": 2**63}, OverflowError)]
 )
@@ -308,11 +325,11 @@ def test_a_ledger_that_cannot_be_opened_touches_no_stream(tmp_path: Path) -> Non
 
 def test_a_ledger_of_a_newer_version_is_left_as_it_is(path: Path) -> None:
     with closing(connect(path)) as connection:
-        connection.execute("PRAGMA user_version=99")
+        connection.execute(f"PRAGMA user_version={VERSION + 1}")
     sink = SQLiteSink(path)
     sink.stream_ended(record())
 
-    with pytest.raises(sqlite3.DatabaseError, match="the ledger is of version 99"):
+    with pytest.raises(sqlite3.DatabaseError, match=f"the ledger is of version {VERSION + 1}"):
         sink.flush()
 
     assert rows_of(path) == []

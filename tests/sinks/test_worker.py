@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -12,7 +13,7 @@ import pytest
 
 from steer_llm_sdk import SteerLLMClient
 from steer_llm_sdk.engine.stats import ClientStats
-from steer_llm_sdk.sinks.worker import Worker, _finish, _running
+from steer_llm_sdk.sinks.worker import Worker, _finish, _running, tell
 from steer_llm_sdk.testing import Script, ScriptedProvider
 from support.sinks import Remembering
 
@@ -36,6 +37,29 @@ def test_calls_are_made_in_their_order_and_then_flushed() -> None:
 
     assert told == list(range(50))
     assert [what for what, _ in sink.calls] == ["flush", "close"]
+
+
+def test_what_comes_without_a_pause_is_flushed_after_each_thousand() -> None:
+    sink, go_on = Remembering(), threading.Event()
+    worker = worker_of(sink, max_waiting=3_000)
+    worker.submit(lambda: go_on.wait(10))
+    for _ in range(2_499):
+        worker.submit(lambda: None)
+    go_on.set()
+    wait_until_told(worker)
+
+    assert [what for what, _ in sink.calls] == ["flush", "flush", "flush", "close"]
+
+
+def test_a_cancellation_that_a_sink_raises_is_none_of_its_callers() -> None:
+    stats, sink = ClientStats(), Remembering()
+
+    def give_up() -> None:
+        raise asyncio.CancelledError
+
+    tell(stats, sink, "stream_started", give_up)
+
+    assert stats.sink_errors == 1
 
 
 def test_events_make_room_for_ends_and_ends_for_what_is_still_to_begin() -> None:
@@ -120,6 +144,7 @@ def test_where_no_thread_can_be_had_the_caller_is_not_touched(
         worker.submit(lambda: None)
 
     assert "no thread can be started" in caplog.text
+    assert worker._stats.sink_drops == 1
 
 
 async def test_a_client_that_nobody_closes_leaves_no_thread() -> None:

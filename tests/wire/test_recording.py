@@ -132,3 +132,24 @@ def test_without_secrets_nothing_is_held_back() -> None:
     chunk = Chunk(0, b"data")
 
     assert Mask([]).feed(chunk) == [chunk]
+
+
+def masked(secrets: list[str], *pieces: bytes) -> bytes:
+    mask = Mask(secrets)
+    given = [chunk for piece in pieces for chunk in mask.feed(Chunk(0.0, piece))]
+    return b"".join(chunk.data for chunk in [*given, *mask.finish()])
+
+
+@pytest.mark.parametrize("first", range(1, 8))
+@pytest.mark.parametrize("second", range(1, 8))
+def test_a_secret_in_three_pieces_is_hidden_wherever_it_is_cut(first: int, second: int) -> None:
+    secret = b"sk-12345678"
+    pieces = secret[:first], secret[first : first + second], secret[first + second :]
+
+    assert masked([secret.decode()], b"a " + pieces[0], pieces[1], pieces[2]) == b"a " + b"*" * 11
+
+
+def test_of_a_secret_that_begins_like_another_nothing_is_left() -> None:
+    secrets = ["sk-12345678", "sk-12345678-longer"]
+
+    assert masked(secrets, b"sk-12345678-longer") == b"*" * 18
