@@ -22,6 +22,7 @@ from steer_llm_sdk import ConfigurationError, ProviderSettings, SteerError, Stee
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.sinks import OpenTelemetrySink, Sink
+from steer_llm_sdk.sinks.messages import output_messages
 from steer_llm_sdk.testing import (
     EndEarly,
     HTTPError,
@@ -505,6 +506,13 @@ def test_a_span_ends_whatever_the_readers_of_metrics_raise(
         telemetry.sink.stream_ended(record())
 
     assert telemetry.span.end_time is not None
+
+
+def test_an_answer_without_a_reason_for_its_end_ended_in_an_error() -> None:
+    """The conventions want a reason, and ``stop`` would say that it is whole."""
+    (message,) = json.loads(output_messages({"text": "Hel"}, None) or "")
+
+    assert message["finish_reason"] == "error"
 
 
 def test_gaps_of_one_length_are_recorded_each_for_itself() -> None:
