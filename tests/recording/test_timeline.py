@@ -13,7 +13,7 @@ from steer_llm_sdk.errors import ProtocolError, RateLimitError
 from steer_llm_sdk.recording import timeline
 from steer_llm_sdk.recording.reading import format_of, read_answer
 from steer_llm_sdk.recording.recorder import read_recording
-from steer_llm_sdk.wire.recording import line
+from steer_llm_sdk.wire.recording import Chunk, Exchange, line
 from support.pages import BACKGROUND, FITS, look_at, needs_browser
 
 URL = "https://api.openai.com/v1/chat/completions"
@@ -112,6 +112,27 @@ def test_the_figures_are_those_of_the_recording(path: Path) -> None:
     assert (figures["longest gap"], figures["stalls"]) == ("2.500 s", "1")
     assert figures["characters a second"] == "12"  # 11 + 11 + 10 + 2 in 2.8 s
     assert figures["finish reason"] == "tool_calls"
+
+
+def test_of_two_gaps_the_shorter_is_in_the_middle(path: Path) -> None:
+    """By nearest rank, as everywhere else."""
+    said = [each for each in lines() if '"at":2.0' not in each and '"at":4.8' not in each]
+    path.write_text("".join(said), encoding="utf-8")
+
+    figures = dict(re.findall(r"<tr><th>([^<]*)</th><td>([^<]*)</td></tr>", timeline(path)))
+
+    assert (figures["gap p50"], figures["gap p99"]) == ("0.100 s", "2.500 s")
+
+
+def test_a_last_line_without_an_end_is_read() -> None:
+    last = b'{"model":"m","message":{"role":"assistant","content":"Hi"},"done":true}'
+    url = "http://127.0.0.1:11434/api/chat"
+    asked = Exchange(0.0, "POST", url, {}, None, head_at=0.5, status=200)
+    asked.chunks.append(Chunk(1.0, last))
+
+    answer = read_answer(asked)
+
+    assert [(piece.at, piece.characters) for piece in answer.pieces] == [(1.0, 2)]
 
 
 @pytest.mark.parametrize(
