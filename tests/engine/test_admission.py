@@ -12,10 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.lanes import Asking, Lane, Slot
-from steer_llm_sdk.engine.plan import Limits
+from steer_llm_sdk.engine.plan import Limits, Target
 from steer_llm_sdk.errors import ConfigurationError, RateLimitError, RequestTimeoutError
+from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.registry import provider_row, wire_format
 from steer_llm_sdk.testing import (
     HTTPError,
     ManualClock,
@@ -44,6 +48,14 @@ class CountingClock(ManualClock):
 
 def lane(clock: ManualClock, **limits: int) -> Lane:
     return Lane("here", Limits(**limits), clock)
+
+
+def target(provider: str, **limits: int) -> Target:
+    async def nowhere() -> Endpoint:
+        raise AssertionError("nothing is sent")
+
+    wire = wire_format(provider_row("openai"))
+    return Target(provider, ChatRequest("m", ()), wire, nowhere, limits=Limits(**limits))
 
 
 def begun(work: Coroutine[Any, Any, Slot]) -> asyncio.Task[Slot]:
@@ -155,6 +167,34 @@ async def test_what_was_not_sent_counts_for_nothing() -> None:
 
     (await here.enter(Asking(50), None)).give_back()
     await here.enter(Asking(50), None)
+
+
+async def test_a_stream_that_took_less_than_was_counted_makes_no_room() -> None:
+    """What was asked for is a guess; what a provider counts against its limit may be more."""
+    here = lane(ManualClock(), tokens_per_minute=50)
+    (await here.enter(Asking(50), None)).leave(20)
+    waiting = begun(here.enter(Asking(30), None))
+    await settled()
+
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def test_the_waits_at_the_provider_and_at_the_client_share_their_limit() -> None:
+    clock, admission = ManualClock(), Admission(max_streams=2)
+    limited, free = target("a", max_streams=1), target("b")
+    first = await admission.enter(limited, clock, None, None)
+    await admission.enter(free, clock, None, None)
+    others = asyncio.ensure_future(admission.enter(free, clock, None, None))
+    late = asyncio.ensure_future(admission.enter(limited, clock, None, 7.0))
+    await clock.advance(5)
+    first.leave()  # its place at the client is that of those who came before
+    await clock.advance(2)
+
+    assert others.done()
+    with pytest.raises(RequestTimeoutError):
+        await asyncio.wait_for(late, 1)
 
 
 async def test_what_was_not_sent_makes_no_room_either() -> None:
