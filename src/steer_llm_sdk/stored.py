@@ -40,24 +40,47 @@ def plain(value: Any) -> Any:
     """Return a copy of a value in what JSON has: dicts with string keys, lists, and scalars.
 
     What JSON has no word for becomes what comes nearest: bytes their base64, a set a list, a float
-    that is no number None, an object the dict of its fields, anything else its `repr`.
+    that is no number None, an object the dict of its fields, anything else its `repr`; so does what
+    is nested more deeply than can be followed, or holds itself.
     """
+    try:
+        return _plain(value)
+    except RecursionError:
+        return _plain_but_the_deepest(value, _LEVELS)
+
+
+def _plain(value: Any) -> Any:
     if value is None or value.__class__ in _SCALARS:
         return value
     if isinstance(value, dict):
-        return {_key(key): plain(item) for key, item in value.items()}
+        return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     return _plain_object(value)
 
 
 _SCALARS = frozenset({str, int, bool})
 
+# How far down what can be followed is told from what cannot.
+_LEVELS = 4
+
+
+def _plain_but_the_deepest(value: Any, levels: int) -> Any:
+    """As `plain`; a part without a bottom becomes its `repr`, and leaves the others as they are."""
+    try:
+        return _plain(value)
+    except RecursionError:
+        if levels and isinstance(value, dict):
+            return {_key(k): _plain_but_the_deepest(v, levels - 1) for k, v in value.items()}
+        if levels and isinstance(value, list | tuple):
+            return [_plain_but_the_deepest(item, levels - 1) for item in value]
+        return shown_value(value)
+
 
 def _key(key: Any) -> str:
     if isinstance(key, str):
         return str(key)
-    found = plain(key)
+    found = _plain(key)
     return found if isinstance(found, str) else json.dumps(found)
 
 
@@ -75,22 +98,22 @@ def _plain_object(value: Any) -> Any:
         if isinstance(value, kind):
             return convert(value)
     if callable(to_dict := getattr(value, "to_dict", None)) and not isinstance(value, type):
-        return plain(to_dict())
+        return _plain(to_dict())
     names = _field_names(value)
     if names is None:
         return shown_value(value)
-    return {name: plain(getattr(value, name)) for name in names}
+    return {name: _plain(getattr(value, name)) for name in names}
 
 
 _CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
-    (Enum, lambda value: plain(value.value)),
+    (Enum, lambda value: _plain(value.value)),
     (str, str),
     (int, int),
     (float, lambda value: float(value) if isfinite(value) else None),
     ((bytes, bytearray, memoryview), lambda value: b64encode(value).decode("ascii")),
     ((date, time), lambda value: value.isoformat()),
-    (Mapping, lambda value: plain(dict(value))),
-    (AbstractSet, lambda value: sorted(map(plain, value), key=repr)),
+    (Mapping, lambda value: _plain(dict(value))),
+    (AbstractSet, lambda value: sorted(map(_plain, value), key=repr)),
 )
 
 

@@ -214,6 +214,22 @@ def test_what_cannot_be_shown_is_told_by_its_type() -> None:
         MemoryJournal().attach(_Unspeakable())  # type: ignore[arg-type]
 
 
+def test_what_has_no_bottom_is_told_by_its_repr_and_takes_nothing_from_the_rest() -> None:
+    deep: Any = "find"
+    for _ in range(900):
+        deep = [deep]
+    endless: dict[str, Any] = {}
+    endless["me"] = endless
+    event = StreamDeltaEvent(delta="Hi", metadata={"a": {"b": [deep, 1]}, "c": endless, "d": 2})
+
+    stored = json.loads(event.to_json())["metadata"]
+
+    assert stored["a"]["b"][1] == 1
+    assert "[find]" in str(stored["a"]["b"][0]).replace("'", "")
+    assert stored["d"] == 2
+    assert isinstance(stored["c"], dict)
+
+
 @pytest.mark.parametrize("number", [10**400, 10**5000], ids=["400 digits", "5000 digits"])
 def test_a_number_that_no_clock_has_is_refused(number: int) -> None:
     with pytest.raises(ConfigurationError, match="ttl: expected a number of seconds above 0"):

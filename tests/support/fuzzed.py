@@ -17,6 +17,7 @@ from steer_llm_sdk.errors import (
     ProviderError,
     SteerError,
 )
+from steer_llm_sdk.journal.codec import decode_event, encode_event
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamUsageEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
@@ -32,7 +33,14 @@ from steer_llm_sdk.providers.openai_chat.mistral import Mistral
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 from steer_llm_sdk.testing import RecordedRequest, Script, ScriptedToolCall, check_stream
 from steer_llm_sdk.testing.formats import FORMATS
+from steer_llm_sdk.web.ag_ui import AGUIEncoder
+from steer_llm_sdk.web.openai import OpenAIEncoder
+from steer_llm_sdk.web.plain import LinesEncoder, SSEEncoder
+from steer_llm_sdk.web.vercel import VercelEncoder
 from support.pure_road import Travelled, travel
+
+# How events go on to a browser.
+ENCODERS = (SSEEncoder, LinesEncoder, VercelEncoder, OpenAIEncoder, AGUIEncoder)
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,7 @@ def _can_be_run(response: StreamingResponse) -> None:
 
 
 def _can_be_written(travelled: Travelled) -> None:
-    """Text can be encoded, so that no `print` fails on it; counts are counts."""
+    """Text can be encoded, so that no `print` fails on it; counts are counts; events go on."""
     response = travelled.response
     for text in (response.get_text(), response.reasoning, response.refusal):
         text.encode()
@@ -200,6 +208,11 @@ def _can_be_written(travelled: Travelled) -> None:
     for event in travelled.events:
         if isinstance(event, StreamUsageEvent):
             assert all(type(count) is int and count >= 0 for count in event.usage.values())
+        assert decode_event(encode_event(event)).type == event.type
+    for make in ENCODERS:
+        encoder = make(str)
+        written = [*map(encoder.feed, travelled.events), encoder.end()]
+        assert b"".join(written)
 
 
 def _arguments(response: StreamingResponse) -> list[tuple[str, str]]:

@@ -45,8 +45,17 @@ _SURPRISES: tuple[Any, ...] = (
     {"text": ["a"]},
 )
 
+
 # One value of each kind that is read in its own way, and the names that deltas have of their own.
-_KINDS: tuple[Any, ...] = (5, True, "find", [5], {"type": "find"})
+def _nested(levels: int) -> Any:
+    value: Any = "find"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+# The last is read as JSON without trouble, and is too deep for what follows each level in Python.
+_KINDS: tuple[Any, ...] = (5, True, "find", [5], {"type": "find"}, _nested(450))
 _NAMES = ("type", "index", "id", "name", "arguments", "call_type", "text")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from support.encoded import DONE, values_of
-from support.web_sources import NAME_IN_PIECES, SHAPES, STREAM, turn
+from support.web_sources import NAME_IN_PIECES, SHAPES, STREAM
 
 
 async def parts_of(shape: str) -> list[dict[str, Any]]:
@@ -155,16 +155,3 @@ async def test_a_notice_is_not_kept_in_the_message() -> None:
     (notice,) = [part for part in await parts_of("a notice") if part["type"] == "data-notice"]
 
     assert notice["transient"] is True
-
-
-async def test_what_words_rest_on_is_a_source() -> None:
-    events = turn("Hello")
-    events[1].metadata["citations"] = [
-        {"url": "https://example.org/", "title": "Example"},
-        {"n": 1},
-    ]
-
-    values = await values_of(events, "vercel")
-
-    sources = [value for value in values if value != DONE and value["type"] == "source-url"]
-    assert [(one["url"], one["title"]) for one in sources] == [("https://example.org/", "Example")]

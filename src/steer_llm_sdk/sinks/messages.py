@@ -79,5 +79,5 @@ def _value(arguments: Any) -> Any:
     """The arguments as a value, where they are JSON."""
     try:
         return json.loads(arguments)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return arguments

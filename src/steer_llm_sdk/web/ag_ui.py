@@ -176,9 +176,13 @@ class AGUIEncoder(PartEncoder):
         value = {"url": file_url(delta), "mediaType": delta.get("media_type", "")}
         return data_frame({"type": "CUSTOM", "name": "file", "value": value})
 
-    def write_source(self, citation: Mapping[str, Any]) -> bytes:
+    def write_source(
+        self,
+        source: Mapping[str, Any],
+        address: tuple[str, str | None] | None,  # noqa: ARG002
+    ) -> bytes:
         """Write what words rest on."""
-        return data_frame({"type": "CUSTOM", "name": "citation", "value": dict(citation)})
+        return data_frame({"type": "CUSTOM", "name": "citation", "value": dict(source)})
 
     def write_other(self, kind: str, delta: Mapping[str, Any]) -> bytes:
         """Write a delta of another kind, such as a notice."""

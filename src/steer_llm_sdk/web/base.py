@@ -14,6 +14,8 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
+from steer_llm_sdk.web.frames import json_bytes
+from steer_llm_sdk.web.sources import address_of, sources_in
 
 # What is said of an error to whoever reads the stream.
 ErrorText: TypeAlias = Callable[[Exception], str]
@@ -94,15 +96,20 @@ class PartEncoder:
         self._ending: StreamCompleteEvent | StreamErrorEvent | None = None
         self._spent: list[Spent] = []
         self._stream_id = ""
+        self._sources: set[object] = set()  # what was named already
 
     # --- what comes ---------------------------------------------------------------------------
 
     def feed(self, event: StreamEvent) -> bytes:
         """Write an event: see `Encoder`."""
-        if isinstance(event, StreamDeltaEvent):
-            return self._write_delta(event)
         if isinstance(event, StreamStartEvent):
             return self._write_start(event)
+        written = self._write(event)
+        return written + self._write_sources(event.metadata) if event.metadata else written
+
+    def _write(self, event: StreamEvent) -> bytes:
+        if isinstance(event, StreamDeltaEvent):
+            return self._write_delta(event)
         if isinstance(event, StreamUsageEvent):
             self._spent.append(Spent(event.provider, event.model, event.usage))
             return self._close_all(is_whole=True)
@@ -154,9 +161,19 @@ class PartEncoder:
         self._has_parts = part is not None
         closed = self._close_words()
         self._open = opened = Open(kind, part, self._next_id())
-        cited = b"".join(self.write_source(one) for one in event.metadata.get("citations") or ())
         words = self.write_words(opened, text) if text else b""
-        return closed + self.open_words(opened) + words + cited
+        return closed + self.open_words(opened) + words
+
+    def _write_sources(self, metadata: Mapping[str, Any]) -> bytes:
+        """Write each source once: some servers name all of them again in every chunk."""
+        written = b""
+        for source in sources_in(metadata):
+            address = address_of(source)
+            named: object = json_bytes(source) if address is None else address[0]
+            if named not in self._sources:
+                self._sources.add(named)
+                written += self.write_source(source, address)
+        return written
 
     def _write_call(self, delta: Mapping[str, Any]) -> bytes:
         index = delta.get("index")
@@ -252,8 +269,12 @@ class PartEncoder:
         """Write a file that the model has made."""
         raise NotImplementedError
 
-    def write_source(self, citation: Mapping[str, Any]) -> bytes:  # noqa: ARG002
-        """Write what words rest on."""
+    def write_source(
+        self,
+        source: Mapping[str, Any],  # noqa: ARG002
+        address: tuple[str, str | None] | None,  # noqa: ARG002
+    ) -> bytes:
+        """Write what words rest on, and its URL and title, where it has any."""
         return b""
 
     def write_other(self, kind: str, delta: Mapping[str, Any]) -> bytes:

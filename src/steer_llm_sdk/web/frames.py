@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from steer_llm_sdk.stored import plain
+
 _encode = msgspec.json.Encoder().encode
 
 # A comment, which every reader of server-sent events passes over.
@@ -21,6 +23,8 @@ def json_bytes(value: Any) -> bytes:
         return _encode(value)
     except UnicodeEncodeError:  # half a character, which a model's broken output may hold
         return json.dumps(value, separators=(",", ":")).encode()
+    except RecursionError:  # what came is nested more deeply than can be followed
+        return json.dumps(plain(value), separators=(",", ":")).encode()
 
 
 def data_frame(value: Any) -> bytes:

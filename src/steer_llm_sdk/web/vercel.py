@@ -11,6 +11,7 @@ from typing import Any
 
 from steer_llm_sdk.errors import StreamCancelledError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamEvent, StreamStartEvent
+from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.web.base import Call, Open, PartEncoder, file_url
 from steer_llm_sdk.web.frames import COMMENT, DONE, data_frame
 
@@ -98,12 +99,13 @@ class VercelEncoder(PartEncoder):
         """Write the whole input of a call, or that it was cut."""
         named = {"toolCallId": call.id, "toolName": call.name}
         text = "".join(call.arguments)
+        value: Any = text
         try:
-            value = text if call.is_custom else json.loads(text or "{}")
-        except ValueError:
-            value, is_whole = text, False
-        if is_whole:
-            return data_frame({"type": "tool-input-available", **named, "input": value})
+            value = text if call.is_custom else strict_loads(text or "{}")
+            if is_whole:
+                return data_frame({"type": "tool-input-available", **named, "input": value})
+        except (ValueError, RecursionError):
+            value = text
         said = "the call was cut, or its arguments are no JSON"
         return data_frame({"type": "tool-input-error", **named, "input": value, "errorText": said})
 
@@ -121,14 +123,17 @@ class VercelEncoder(PartEncoder):
         media_type = delta.get("media_type") or "application/octet-stream"
         return data_frame({"type": "file", "url": file_url(delta), "mediaType": media_type})
 
-    def write_source(self, citation: Mapping[str, Any]) -> bytes:
+    def write_source(
+        self,
+        source: Mapping[str, Any],  # noqa: ARG002
+        address: tuple[str, str | None] | None,
+    ) -> bytes:
         """Write what words rest on, where that has an address."""
-        named = citation.get("url_citation") or citation.get("web") or citation
-        url = named.get("url") or named.get("uri") if isinstance(named, Mapping) else None
-        if not url:
+        if address is None:
             return b""
-        source = {"type": "source-url", "sourceId": self._next_id(), "url": url}
-        return data_frame(source | ({"title": named["title"]} if named.get("title") else {}))
+        url, title = address
+        said = {"type": "source-url", "sourceId": self._next_id(), "url": url}
+        return data_frame(said | ({} if title is None else {"title": title}))
 
     def write_other(self, kind: str, delta: Mapping[str, Any]) -> bytes:
         """Write a delta of another kind, such as a notice, which is not kept in the message."""

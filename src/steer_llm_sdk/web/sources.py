@@ -1,0 +1,46 @@
+"""What an answer rests on, as the metadata of its events tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Lists in the metadata: those with titles first. OpenAI and OpenRouter, Perplexity and xAI, others.
+_LISTS = ("annotations", "search_results", "citations")
+
+# Gemini's lists, and what each is in.
+_INNER_LISTS = (
+    ("groundingMetadata", "groundingChunks"),
+    ("citationMetadata", "citationSources"),
+    ("citationMetadata", "citations"),
+)
+
+# Where a citation has its address, if it is not beside its other fields: OpenAI's, Gemini's (of the
+# web, of an own store), and Bedrock's, which has a web within it.
+_HOLDERS = ("url_citation", "web", "retrievedContext", "location")
+
+
+def sources_in(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield each source that an event names; an address alone is a source, too."""
+    inner = [_get(metadata.get(outer), name) for outer, name in _INNER_LISTS]
+    for found in (*map(metadata.get, _LISTS), *inner):
+        for source in found if isinstance(found, list) else ():
+            if isinstance(source, str):
+                yield {"url": source}
+            elif isinstance(source, Mapping):
+                yield source
+
+
+def address_of(source: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """The URL and the title of a source; None where it has no URL."""
+    inner = [source.get(holder) for holder in _HOLDERS]
+    for named in (source, *inner, *(_get(each, "web") for each in inner)):
+        url = _get(named, "url") or _get(named, "uri")
+        if isinstance(url, str) and url:
+            title = _get(named, "title")
+            return url, title if isinstance(title, str) and title else None
+    return None
+
+
+def _get(holder: object, name: str) -> object:
+    return holder.get(name) if isinstance(holder, Mapping) else None
