@@ -7,12 +7,14 @@ import gc
 import logging
 import os
 import threading
+import time
 import weakref
 
 import pytest
 
 from steer_llm_sdk import SteerLLMClient
 from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.sinks.forking import ForkSafe
 from steer_llm_sdk.sinks.worker import Worker, _finish, _running, tell
 from steer_llm_sdk.testing import Script, ScriptedProvider
 from support.sinks import Remembering
@@ -106,6 +108,26 @@ def test_a_worker_that_was_stopped_tells_the_rest_and_begins_again() -> None:
     assert told == ["first", "second"]
 
 
+def test_what_comes_while_the_thread_ends_is_told_by_another() -> None:
+    ending, go_on, told = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Remembering):
+        def close(self) -> None:
+            ending.set()
+            go_on.wait(10)
+
+    worker = worker_of(Slow())
+    worker.submit(lambda: None)
+    worker.stop()
+    assert ending.wait(10)
+    worker.submit_end(told.set)
+    go_on.set()
+
+    assert told.wait(10)
+    worker.stop()
+    worker.join(10)
+
+
 def test_when_nothing_more_comes_what_was_told_is_flushed_without_being_asked_to() -> None:
     flushed = threading.Event()
 
@@ -181,3 +203,27 @@ def test_a_fork_waits_for_the_call_that_is_being_made() -> None:
     wait_until_told(worker)
 
     assert status == 0
+
+
+def test_a_fork_holds_nothing_that_the_call_it_waits_for_needs() -> None:
+    sinks, has_begun = [ForkSafe() for _ in range(20)], threading.Event()
+
+    def call() -> None:
+        has_begun.set()
+        threading.Event().wait(0.1)  # until the fork waits
+        for sink in sinks:
+            with sink.lock:
+                pass
+
+    worker = worker_of(Remembering())
+    worker.submit(call)
+    assert has_begun.wait(10)
+    before = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    took = time.monotonic() - before
+    os.waitpid(child, 0)
+    wait_until_told(worker)
+
+    assert took < 4  # a lock that cannot be had is waited for five seconds
