@@ -12,11 +12,11 @@ from types import ModuleType
 
 import pytest
 
-from steer_llm_sdk import SteerError
+from steer_llm_sdk import JournalGapError, SteerError
 from steer_llm_sdk.journal import SQLiteJournal
 from steer_llm_sdk.journal import sqlite as journal_sqlite
 from steer_llm_sdk.journal.sqlite import SQLiteStore, _File
-from steer_llm_sdk.journal.store import Append, Claim, Keeping
+from steer_llm_sdk.journal.store import Append, Claim, Keeping, Page
 from steer_llm_sdk.models.events import StreamDeltaEvent
 from steer_llm_sdk.sinks import sqlite as sinks_sqlite
 
@@ -81,6 +81,50 @@ async def test_what_is_written_together_is_as_few_statements_however_much_it_is(
 
     assert statements_of(range(2)) == statements_of(range(2, 90))
     file.close()
+
+
+@pytest.mark.parametrize("after", [-1, 2, 5])
+@pytest.mark.parametrize("most_events", [4, 1000])
+@pytest.mark.parametrize("moment", range(1, 5))
+def test_what_is_read_is_of_one_moment(
+    tmp_path: Path, after: int, most_events: int, moment: int
+) -> None:
+    keeping = Keeping(60, most_events, 60)
+    path = str(tmp_path / "journal.db")
+    reader, writer = _File(path, keeping), _File(path, keeping)
+    writer.claim(Claim("stream-0", None, "request"))
+    writer.write([_word(0, sequence) for sequence in range(3)])
+    statements: list[str] = []
+
+    def write_between(statement: str) -> None:
+        statements.append(statement)
+        if len(statements) == moment:
+            writer.write([_word(0, sequence) for sequence in range(3, 9)])
+
+    with reader._reading() as db:
+        db.set_trace_callback(write_between)
+    pages = [_read(reader, after)]
+    with reader._reading() as db:
+        db.set_trace_callback(None)
+    if after == 2:
+        pages += reader.news({"stream-0": 2}, ()).pages.values()
+
+    for page in filter(None, pages):
+        assert [event.sequence for event in page.events] == [*range(page.first, _end(page))]
+        assert _end(page) == (9 if page.events and page.events[-1].sequence > 2 else 3)
+    reader.close()
+    writer.close()
+
+
+def _read(file: _File, after: int) -> Page | None:
+    try:
+        return file.read("stream-0", after)
+    except JournalGapError:
+        return None
+
+
+def _end(page: Page) -> int:
+    return page.first + len(page.events)
 
 
 async def test_more_than_a_statement_takes_is_written_whole(journal: SQLiteJournal) -> None:

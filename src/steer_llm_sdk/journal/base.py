@@ -29,11 +29,11 @@ _KINDS: Mapping[str, Kind] = {
 
 
 # No stream has so many events. A number that a database cannot hold would be its error.
-MOST_EVENTS = 2**53
+_MOST_EVENTS = 2**53
 
 _AFTER = Kind(
-    f"a whole number from -1 to {MOST_EVENTS}",
-    lambda value: WHOLE.accepts(value) and -1 <= value <= MOST_EVENTS,
+    f"a whole number from -1 to {_MOST_EVENTS}",
+    lambda value: WHOLE.accepts(value) and -1 <= value <= _MOST_EVENTS,
 )
 
 

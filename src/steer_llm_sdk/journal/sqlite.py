@@ -12,10 +12,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from steer_llm_sdk.journal.codec import decode_event, encode_event
 from steer_llm_sdk.journal.store import (
@@ -287,7 +287,7 @@ class _File:
         return [stream_id for stream_id, row in rows if row is None or not row[0]]
 
     def read(self, stream_id: str, after: int) -> Page:
-        with self._reading() as db:
+        with self._transaction("DEFERRED") as db:
             row = _select(db, "first, number, is_ended", stream_id)
             if row is None:
                 raise unknown_stream(stream_id)
@@ -298,8 +298,8 @@ class _File:
 
     def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
         news = News()
-        with self._reading() as db:
-            self.has_changed()
+        self.has_changed()
+        with self._transaction("DEFERRED") as db:
             for stream_id, after in followed.items():
                 if (row := _select(db, "first, number, is_ended", stream_id)) is not None:
                     page = _read_page(db, max(after, row[0] - 1), *row[1:])
@@ -318,10 +318,14 @@ class _File:
 
     # --- the connection -----------------------------------------------------------------------
 
+    def _writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._transaction("IMMEDIATE")
+
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[sqlite3.Connection]:
+        """Do several things as one; what only reads sees the file of one moment."""
         with self._reading() as db:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(f"BEGIN {kind}")
             try:
                 yield db
             except BaseException:

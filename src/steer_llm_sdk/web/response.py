@@ -23,7 +23,7 @@ _ON_DISCONNECT = one_of("stop", "continue")
 
 _LAST_EVENT_ID = "last-event-id"
 
-# As many digits as the largest sequence that `attach` takes may have.
+# Fewer digits than the largest sequence that `attach` takes.
 _IS_SEQUENCE = re.compile(r"[0-9]{1,15}").fullmatch
 
 
