@@ -231,7 +231,7 @@ def targets(found: Found) -> Iterator[tuple[str, str, float, bool]]:
         yield at_least("burst: LiteLLM, × callbacks", times(burst, "litellm"), 60)
         value = times(burst, "anthropic", "ours/anthropic")
         yield at_least("burst: anthropic, × callbacks on its wire", value, 4)
-    yield at_most("paced: callbacks, × floor", ratio(paced, "ours/callbacks"), 1.5)
+    yield at_most("paced: callbacks, × floor", ratio(paced, "ours/callbacks"), 1.4)
     if "openai" in paced:
         yield at_least("paced: openai, × callbacks", times(paced, "openai"), 5)
     more = burst["ours/processor"]["cpu_us"] - burst["ours/callbacks"]["cpu_us"]

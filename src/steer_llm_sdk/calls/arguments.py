@@ -34,6 +34,7 @@ _KINDS: Mapping[str, Kind] = {
         "StreamingOptions",
         lambda value: value is None or isinstance(value, StreamingOptions),
         hides_value=True,
+        takes_none=True,
     ),
     "parallel_tool_calls": FLAG.or_none(),
     "system": TEXT.or_none(),

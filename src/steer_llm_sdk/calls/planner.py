@@ -79,10 +79,10 @@ class _Service:
         endpoint = self.endpoint
         assert endpoint is not None  # noqa: S101 - the others are found otherwise
         key = endpoint.api_key if key is None else check_key(key, endpoint.provider)
-        headers = endpoint.headers
         if self.login is not None and key is None:  # where there is a key, it is the key that goes
-            headers = {"authorization": self.login, **headers}
-        return replace(endpoint, api_key=key, headers=headers)
+            headers = {"authorization": self.login, **endpoint.headers}
+            return replace(endpoint, headers=headers)
+        return endpoint if key == endpoint.api_key else replace(endpoint, api_key=key)
 
 
 class Planner:

@@ -310,6 +310,14 @@ class _Protocol(ResponseHandler):
 
     _has_begun = False
 
+    def resume_reading(self, *args: Any, **options: Any) -> None:
+        """Go on reading where it was paused.
+
+        aiohttp asks this after every piece of a body, and would have its parser read nothing then.
+        """
+        if self._reading_paused:
+            super().resume_reading(*args, **options)
+
     def set_response_params(self, **params: Any) -> None:
         self._has_begun = False
         super().set_response_params(**params)

@@ -28,6 +28,7 @@ _REFERENCES = frozenset({"reference", "tool_reference"})
 # Parts that are no item of the server's: these, and what words have beside them.
 _READ = _REFERENCES | {"text", "output_text"}
 _IMAGE = "image_url"
+_FIELDS = frozenset({*_CITED, *_RAN, "images", "content_parts"})
 
 
 class Beside:
@@ -39,6 +40,8 @@ class Beside:
     def read(self, news: Mapping[str, Any]) -> list[PartData | File | ProviderItem]:
         """The fragments of what is new in a chunk."""
         found: list[PartData | File | ProviderItem] = []
+        if _FIELDS.isdisjoint(news):
+            return found
         if cited := list(self._cited(news)):
             found.append(PartData("text", {}, cited, is_earlier=True))
         files = [*objects_at(news, "images"), *_parts(news, is_image=True)]

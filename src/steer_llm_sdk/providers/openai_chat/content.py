@@ -22,6 +22,7 @@ _SEAL = re.compile(r"signature|encrypted|opaque|thinking_block", re.IGNORECASE)
 
 # What of a delta is reasoning, however it is spelled.
 REASONING_FIELDS = frozenset({*_REASONING, *_OPAQUE, "reasoning_details", "thinking_blocks"})
+_WITH_REASONING = REASONING_FIELDS | {*_MIXED}
 _SEALS = ("signature", "data", "encrypted_content")
 
 # What has been read of a part, or of a detail of the reasoning; whatever else it has is kept.
@@ -142,6 +143,8 @@ def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     ``thinking_blocks`` repeat them and add what must be sent back unchanged, as ``_OPAQUE`` does.
     https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks
     """
+    if _WITH_REASONING.isdisjoint(delta):
+        return []
     fields = [delta.get(key) for key in _REASONING]
     has_words = any(isinstance(field, str) for field in fields)
     texts = (_thought_of(field) for field in fields)

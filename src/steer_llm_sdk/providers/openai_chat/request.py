@@ -50,7 +50,8 @@ def build_request(
     messages = spell_files(
         chat.messages, "openai", lambda file: spell_file(file, endpoint.provider, dialect)
     )
-    chat = replace(chat, messages=messages)
+    if messages != chat.messages:
+        chat = replace(chat, messages=messages)
     body = _build_body(chat, endpoint.provider, dialect, wire) | reasoning
     body = join_fields(body, chat.extra_body, *reasoning)
     encoded = encode_body(body, endpoint.provider)
