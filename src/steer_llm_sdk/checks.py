@@ -38,6 +38,7 @@ class Kind:
     """A kind of value: `expected` says it in words, `accepts` decides.
 
     With `hides_value` the type alone is told of what was found: it may be a key, or a page long.
+    With `takes_none` it accepts None, and need not be asked.
     """
 
     expected: str

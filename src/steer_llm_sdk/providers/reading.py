@@ -228,7 +228,7 @@ def as_list(value: object) -> list[Any]:
 
 def as_objects(value: object) -> list[JSONObject]:
     """Return the objects in the value, where it is a list."""
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [item for item in as_list(value) if isinstance(item, dict)]
 
 
 def listed(value: object) -> list[JSONObject]:

@@ -28,6 +28,7 @@ _REFERENCES = frozenset({"reference", "tool_reference"})
 # Parts that are no item of the server's: these, and what words have beside them.
 _READ = _REFERENCES | {"text", "output_text"}
 _IMAGE = "image_url"
+# All that is read here.
 _FIELDS = frozenset({*_CITED, *_RAN, "images", "content_parts"})
 
 

@@ -22,6 +22,7 @@ _SEAL = re.compile(r"signature|encrypted|opaque|thinking_block", re.IGNORECASE)
 
 # What of a delta is reasoning, however it is spelled.
 REASONING_FIELDS = frozenset({*_REASONING, *_OPAQUE, "reasoning_details", "thinking_blocks"})
+# A delta without any of these has no reasoning, nor what seals some.
 _WITH_REASONING = REASONING_FIELDS | {*_MIXED}
 _SEALS = ("signature", "data", "encrypted_content")
 
