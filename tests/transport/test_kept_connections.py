@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from steer_llm_sdk.transport.http import _Protocol
+from steer_llm_sdk.transport.receiving import Protocol
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from steer_llm_sdk.transport.http import _Protocol
 async def test_a_response_has_begun_with_its_first_byte(
     chunks: list[bytes], has_begun: bool, closed: aiohttp.ClientError
 ) -> None:
-    protocol = _Protocol(asyncio.get_running_loop())
+    protocol = Protocol(asyncio.get_running_loop())
     protocol.set_response_params()
     for chunk in chunks:
         protocol.data_received(chunk)
@@ -30,7 +30,7 @@ async def test_a_response_has_begun_with_its_first_byte(
 
 
 async def test_the_response_before_it_does_not_count() -> None:
-    protocol = _Protocol(asyncio.get_running_loop())
+    protocol = Protocol(asyncio.get_running_loop())
     protocol.set_response_params()
     protocol.data_received(b"HTTP/1.1 204 No Content\r\n\r\n")
     protocol.set_response_params()

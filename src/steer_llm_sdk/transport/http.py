@@ -1,4 +1,4 @@
-"""The transport over aiohttp: the one file that knows the HTTP library.
+"""The transport over aiohttp. Only this file and `receiving` know the HTTP library.
 
 None of aiohttp's exceptions leaves this file, not even as a cause: their reprs can hold an
 ``Authorization`` header or a proxy's password. They are raised again, by a table, as the library's
@@ -46,6 +46,7 @@ from steer_llm_sdk.transport.failures import (
     way_of,
 )
 from steer_llm_sdk.transport.proxies import proxy_of_environment
+from steer_llm_sdk.transport.receiving import Protocol, quick_body
 
 # How much of a body, and for how long, is read after the provider's terminal marker to keep the
 # connection: servers end the body in the same packet or the next.
@@ -241,7 +242,7 @@ class _Connector(aiohttp.TCPConnector):
         # of uvloop for TLS cannot be held weakly.
         self._protocols: weakref.WeakSet[ResponseHandler] = weakref.WeakSet()
         super().__init__(limit=0, keepalive_timeout=keepalive_seconds, **more)
-        protocol: Callable[..., ResponseHandler] = _Protocol
+        protocol: Callable[..., ResponseHandler] = Protocol
         self._factory = partial(protocol, loop=loop)
 
     async def connect(
@@ -302,56 +303,12 @@ def _make_connector(keepalive_seconds: float, socks: str) -> _Connector:
     raise failure
 
 
-class _Protocol(ResponseHandler):
-    """Tells a connection that broke inside a response from one that had been closed before it.
-
-    aiohttp raises the same for both, and only the second may be asked again in silence.
-    """
-
-    _has_begun = False
-
-    def resume_reading(self, *args: Any, **options: Any) -> None:
-        """Go on reading where it was paused.
-
-        aiohttp asks this after every piece of a body, and would have its parser read nothing then.
-        """
-        if self._reading_paused:
-            super().resume_reading(*args, **options)
-
-    def set_response_params(self, **params: Any) -> None:
-        self._has_begun = False
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        if data:  # aiohttp calls it without any, to go on with what it has
-            self._has_begun = True
-        super().data_received(data)
-
-    def close(self) -> None:
-        """Close the connection; one of TLS at once.
-
-        To part in good order takes an answer of the other side, which nobody waits for when the
-        client is closed next: the socket would stay open.
-        """
-        transport = self.transport
-        if transport is not None and transport.get_extra_info("sslcontext") is not None:
-            self.abort()
-        else:
-            super().close()
-
-    def set_exception(self, exc: BaseException, *cause: Any) -> None:
-        is_closed = isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
-        if self._has_begun and is_closed:
-            exc = aiohttp.ClientPayloadError("the connection broke inside the response")
-        super().set_exception(exc, *cause)
-
-
 class HTTPResponse:
     """A response whose headers have arrived. See `transport.base.TransportResponse`."""
 
     def __init__(self, response: aiohttp.ClientResponse, registry: set[HTTPResponse]) -> None:
         self._response = response
-        self._content = response.content
+        self._content = quick_body(response.content)
         self._registry = registry
         self._failure: SteerError | None = None
         decoder: BodyDecoder | None = None
