@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from os import PathLike
+from types import FunctionType
 from typing import Any, NoReturn, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError
@@ -165,8 +166,9 @@ def refuse_yielding(what: str, function: object) -> None:
         ConfigurationError: It is one, plain or asynchronous.
     """
     inner: Any = unwrapped(function)
-    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is called
-    flags = _code_flags(inner) | _code_flags(called)
+    flags = _code_flags(inner)
+    if type(inner) is not FunctionType:
+        flags |= _code_flags(getattr(type(inner), "__call__", None))  # noqa: B004 - of an object
     if flags & _CO_GENERATOR:
         kind = "generator function"
     elif flags & _CO_ASYNC_GENERATOR:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import weakref
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
@@ -22,13 +21,9 @@ from steer_llm_sdk.catalog import ModelLists
 from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice, with_hints
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
-from steer_llm_sdk.engine.budgets import find_allowances
 from steer_llm_sdk.engine.plan import Plan
-from steer_llm_sdk.engine.pump import Pump
-from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.threads import ToolThreads
-from steer_llm_sdk.engine.watching import make_pump
 from steer_llm_sdk.journal.base import Journal
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
@@ -40,6 +35,7 @@ from steer_llm_sdk.models.callbacks import (
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.opening import Opener
 from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS, Pool, Pools
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.feed import SinkFeed
@@ -106,7 +102,7 @@ class SteerLLMClient(ManyPrompts, ModelLists, ToolRuns):
         self._clock = clock or SystemClock()
         self._sinks = SinkFeed(sinks, self.stats, self._clock)
         self._pools = Pools(transport, self.stats, max_generations, max_streams)
-        self._without_usage: set[str] = set()
+        self._opener = Opener(self._pools, self._sinks, self._clock, self.stats)
         self._tool_threads = ToolThreads()
 
     # --- streaming ----------------------------------------------------------------------------
@@ -471,27 +467,15 @@ class SteerLLMClient(ManyPrompts, ModelLists, ToolRuns):
         return self._planner.plan(messages, model, CallArguments.read(given))
 
     def _stream(self, plan: Plan, manager: EventManager | None, *, raises: bool) -> EventStream:
-        async def open_pump() -> Pump:
-            here = self._pools.here()
-            if (stream := this()) is not None:
-                here.streams.add(stream)
-            await plan.targets[0].prepare()
-            await find_allowances(plan)
-            plan.account = self._sinks.account(plan)
-            attempts = Attempts(plan, random.random, self._without_usage)
-            transport = await here.transport()
-            if plan.options.record is not None:
-                from steer_llm_sdk.recording.recorder import recorded
-
-                transport = recorded(transport, self._clock, plan.options, plan.stream_id)
-            return make_pump(plan, transport, self._clock, attempts, self.stats, here.admission)
-
         structured = plan.structured if plan.is_json else None
-        events = EventStream(
-            open_pump, self._keep, plan.options, manager, structured=structured, raises=raises
+        return EventStream(
+            partial(self._opener.open, plan),
+            self._keep,
+            plan.options,
+            manager,
+            structured=structured,
+            raises=raises,
         )
-        this = weakref.ref(events)  # in a circle, it would not be collected when it is dropped
-        return events
 
     def _here(self) -> Pool:
         return self._pools.here()

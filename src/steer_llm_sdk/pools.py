@@ -100,14 +100,17 @@ class Pool:
         self._max_generations = max_generations
         self._beginning = 0
 
+    def ready_transport(self) -> Transport | None:
+        """What sends requests, where that is loaded already."""
+        return self._connections if self._transport is None else self._transport
+
     async def transport(self) -> Transport:
         """What sends requests."""
-        if self._transport is not None:
-            return self._transport
-        if self._connections is None:
-            make = await _load_connections()
-            if self._connections is None:  # another stream may have come first
-                self._connections = make()
+        if (ready := self.ready_transport()) is not None:
+            return ready
+        make = await _load_connections()
+        if self._connections is None:  # another stream may have come first
+            self._connections = make()
         return self._connections
 
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

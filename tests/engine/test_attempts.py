@@ -32,6 +32,7 @@ from steer_llm_sdk.testing import (
 )
 from support.every_format import FORMATS, settings_of
 from support.leaving import rounds, until
+from support.opening import pump_under
 
 # They take cut answers up where they stand, and do not repeat their beginning.
 RESUMING = ("ollama:m", "anthropic:m")
@@ -53,7 +54,7 @@ class Driven:
 
     async def pump(self) -> Pump:
         stream = self.client.stream_events("?", self._model, streaming_options=self._options)
-        return await stream._open_pump()
+        return await pump_under(stream)
 
     async def end(self) -> Pump:
         """Run a pump to its end."""

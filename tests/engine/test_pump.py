@@ -24,6 +24,7 @@ from steer_llm_sdk.testing import (
     Stall,
 )
 from support.leaving import rounds, until
+from support.opening import pump_under
 
 Answer = Any
 
@@ -32,7 +33,7 @@ async def pump_of(*answers: Answer, options: StreamingOptions | None = None) -> 
     provider = ScriptedProvider(*answers)
     client = SteerLLMClient("test", "test", transport=provider, clock=QuickRetries())
     stream = client.stream_events("?", "gpt-4o", streaming_options=options)
-    return await stream._open_pump()
+    return await pump_under(stream)
 
 
 class QuickRetries(ManualClock):

@@ -44,6 +44,7 @@ from steer_llm_sdk.testing import (
     Stall,
     check_stream,
 )
+from support.opening import pump_under
 
 MODEL = "gpt-4o"
 NOTICES = StreamingOptions(notices=True, stall_notice_after=10)
@@ -345,7 +346,7 @@ async def test_no_notice_follows_the_terminal_event(
     stream = client_of(Script(WORDS), clock=clock).stream_events(
         "Hi", MODEL, streaming_options=options
     )
-    pump = await stream._open_pump()
+    pump = await pump_under(stream)
     events: list[StreamEvent] = []
     while (batch := await pump.next_batch()) is not None:
         for event in batch:

@@ -117,9 +117,9 @@ async def test_closing_while_the_provider_is_prepared_sends_nothing() -> None:
 
     async def open_late() -> Any:
         await opened.wait()
-        return await open_pump()
+        return open_pump(stream)
 
-    stream._open_pump = open_late
+    stream._open_pump = lambda _: open_late()
     reading = asyncio.create_task(_read(stream))
     await rounds(3)
     await stream.aclose()

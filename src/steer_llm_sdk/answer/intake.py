@@ -67,6 +67,9 @@ class Intake:
         hides_unchecked: bool = False,
     ) -> None:
         self.response = response
+        # The names of the events: asked of the response, each would be looked up in several places.
+        self._provider, self._model = response.provider, response.model
+        self._request_id, self._stream_id = response.request_id, response.stream_id
         self.text = growing_text(response)
         self.hides_unchecked = hides_unchecked
         self._is_rewritten = is_rewritten
@@ -116,6 +119,7 @@ class Intake:
 
         The calls and the reasoning of those may be gone on with.
         """
+        self._provider, self._model = self.response.provider, self.response.model
         self.failure = None
         self.has_ended = False
         self.has_cut_tail = False
@@ -149,9 +153,9 @@ class Intake:
         self, fragments: Iterable[Fragment], timestamp: float
     ) -> Iterator[StreamDeltaEvent]:
         is_rewritten, is_json = self._is_rewritten, self._is_json
-        parts, keep, response = self.parts, self._pieces.append, self.response
-        provider, model = response.provider, response.model
-        request_id, stream_id = response.request_id, response.stream_id
+        parts, keep = self.parts, self._pieces.append
+        provider, model = self._provider, self._model
+        request_id, stream_id = self._request_id, self._stream_id
         try:
             rest = iter(fragments)
             for fragment in rest:
@@ -215,12 +219,11 @@ class Intake:
         if part is None:
             part = self.parts.of_text()
         self._pieces.append(words)
-        response = self.response
         return StreamDeltaEvent(
-            response.provider,
-            response.model,
-            response.request_id,
-            response.stream_id,
+            self._provider,
+            self._model,
+            self._request_id,
+            self._stream_id,
             timestamp,
             metadata,
             sequence,
@@ -255,13 +258,13 @@ class Intake:
             what: What it tells.
             now: The monotonic time, in seconds.
         """
-        response, sequence = self.response, self.sequence
+        sequence = self.sequence
         self.sequence += 1
         return StreamDeltaEvent(
-            response.provider,
-            response.model,
-            response.request_id,
-            response.stream_id,
+            self._provider,
+            self._model,
+            self._request_id,
+            self._stream_id,
             now + self.wall_offset,
             {},
             sequence,
@@ -402,12 +405,11 @@ class Intake:
         if delta.__class__ is dict:
             what = "tool_argument" if delta.get("arguments") else str(delta["type"])
             self.firsts.setdefault(what, timestamp - self.wall_offset)
-        response = self.response
         event = StreamDeltaEvent(
-            response.provider,
-            response.model,
-            response.request_id,
-            response.stream_id,
+            self._provider,
+            self._model,
+            self._request_id,
+            self._stream_id,
             timestamp,
             self.take_pending(),
             delta=delta,

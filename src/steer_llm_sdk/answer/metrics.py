@@ -328,17 +328,15 @@ class Measuring:
     def count_deltas(self) -> None:
         """Tell the metrics of the deltas of the last read."""
         intake = self._intake
-        chunks = intake.chunks
-        count = chunks - self._counted
-        if not count:
-            return
-        self._counted = chunks
-        if not self._has_text or intake.firsts:
-            self._note_firsts()
-        elif count == 1 and len(self._stamps) < EXACT_GAPS:
+        count = intake.chunks - self._counted
+        if count == 1 and self._has_text and not intake.firsts and len(self._stamps) < EXACT_GAPS:
+            self._counted += 1
             self._stamps.append(self.read_at)  # as `on_deltas`, which has been called before
-            return
-        self._metrics.on_deltas(count, self.read_at)
+        elif count:
+            self._counted = intake.chunks
+            if not self._has_text or intake.firsts:
+                self._note_firsts()
+            self._metrics.on_deltas(count, self.read_at)
 
     def _note_firsts(self) -> None:
         if not self._has_text and growing_text(self._response):

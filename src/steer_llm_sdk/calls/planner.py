@@ -197,7 +197,8 @@ class Planner:
     ) -> Target:
         service = self._service(provider)
         key = given.key_for(provider, service)
-        find = self._finder(provider, model, service, key, is_later=is_later)
+        found = self._endpoint(provider, model, service, key, is_later=is_later)
+        endpoint, find = (found, _finder(found)) if isinstance(found, Endpoint) else (None, found)
         return Target(
             provider=provider,
             chat=chat if chat.model == model else replace(chat, model=model),
@@ -205,11 +206,12 @@ class Planner:
             find_endpoint=find,
             proxy=service.proxy,
             verify=service.verify,
+            endpoint=endpoint,
             limits=service.limits,
             account=None if key is None else given.key,
         )
 
-    def _finder(
+    def _endpoint(
         self,
         provider: str,
         model: str,
@@ -217,8 +219,8 @@ class Planner:
         key: str | KeySource | None,
         *,
         is_later: bool,
-    ) -> Callable[[], Awaitable[Endpoint]]:
-        """What finds the endpoint; `key` is that of the call, where it has one of its own."""
+    ) -> Endpoint | Callable[[], Awaitable[Endpoint]]:
+        """The endpoint, or what finds it; `key` is that of the call, if it has one of its own."""
         if service.access is not None:
             return _access_finder(_access_of(service, provider, key), model)
         if service.endpoint is None:
@@ -231,7 +233,7 @@ class Planner:
         endpoint = service.endpoint_with(source)
         if endpoint.api_key is None and service.needs_key:
             raise self._missing_key(provider)
-        return _finder(endpoint)
+        return endpoint
 
     def _check(self, target: Target) -> None:
         """Build a target's request once, without keeping it.

@@ -42,7 +42,8 @@ _UNLIMITED = Limits()
 class Target:
     """One model at one provider.
 
-    `find_endpoint` is called once, before the first attempt: the embedded model is started there.
+    Where its `endpoint` is not known from the beginning, `find_endpoint` is called once, before the
+    first attempt: the embedded model is started there.
     """
 
     provider: str
@@ -79,10 +80,18 @@ class Target:
             ConfigurationError: The request cannot be made.
         """
         self.endpoint = await self.find_endpoint()
+        self.spell()
+
+    def spell(self) -> None:
+        """Spell the request once; its endpoint is known.
+
+        Raises:
+            ConfigurationError: The request cannot be made.
+        """
         self._spelled = self.request()
 
     def request(self) -> HTTPRequest:
-        """The HTTP request; `prepare` has been called."""
+        """The HTTP request; the endpoint is known."""
         assert self.endpoint is not None  # noqa: S101 - see the docstring
         spelled, self._spelled = self._spelled, None
         return spelled or self.by_its_way(self.wire.request(self.chat, self.endpoint))

@@ -54,6 +54,8 @@ Events: TypeAlias = Iterable[StreamEvent]
 class Step(Enum):
     """Where a stream stands: what is to be done next."""
 
+    __hash__ = object.__hash__  # an enum's own asks its name, at each step
+
     BEGIN = "give the start event"
     OPEN = "send the request and wait for the response"
     PAUSE = "wait before the next attempt"
@@ -112,9 +114,9 @@ class Pump:
         )
         self.account = plan.account
         self._plan = plan
-        self._options = plan.options
         self._transport = transport
         self._clock = clock
+        self._now = clock.monotonic  # looked up once: it is asked twice a read
         self._attempts = attempts
         self._stats = stats
         stats.streams += 1
@@ -240,15 +242,14 @@ class Pump:
         try:
             await self._turn.wait(target)
             self._deadlines.begin_attempt()
-            asked = target, self._transport, self._options, self._clock, resumption
-            opening = open_body(*asked, self._heads.note)
-            body = await self._supervisor.run(opening, Body.discard)
+            asked = target, self._transport, self._plan.options, self._clock, resumption
+            body = await self._supervisor.run(open_body(*asked, self._heads.note), Body.discard)
         except SteerError as error:
             return await self._try_again(error)
         self._body = body
         self._is_open = True
         self._is_flowing = False
-        self._measuring.note_response(self._clock.monotonic())
+        self._measuring.note_response(self._now())
         self._intake.metadata["provider_request_id"] = body.request_id
         self._progress = self._intake.chunks + self._intake.fragments
         self._supervisor.watch(body.abort)
@@ -258,23 +259,22 @@ class Pump:
         return ()
 
     async def _read(self) -> Events:
-        intake, deadlines, clock = self._intake, self._deadlines, self._clock.monotonic
-        body = self._body
+        intake, deadlines, body = self._intake, self._deadlines, self._body
         assert body is not None  # noqa: S101 - `_open_body`, once a read
         if intake.has_ended or intake.failure is not None:
             self._go(Step.JUDGE)
             return ()
         self._note_progress()
-        deadlines.waiting_since = clock()
+        deadlines.waiting_since = self._now()
         try:
             chunk = await body.read()
         except SteerError as error:
             self._lost = error
             chunk = b""
         except BaseException:  # given up: whoever is not waiting uses up no limit
-            deadlines.give_up_wait(clock())
+            deadlines.give_up_wait(self._now())
             raise
-        now = self._measuring.read_at = clock()
+        now = self._measuring.read_at = self._now()
         deadlines.end_wait(now)
         if not chunk:
             if self._stop_error is None:
@@ -284,7 +284,7 @@ class Pump:
         return await self._through_text(deltas, Step.READ) if self._transforms else deltas
 
     async def _read_tail(self) -> Events:
-        now, intake, body = self._clock.monotonic(), self._intake, self._open_body
+        now, intake, body = self._now(), self._intake, self._open_body
         deltas = chain(intake.feed_tail(body.tail(), now), intake.feed(body.held(), now))
         if self._transforms:
             return await self._through_text(deltas, Step.JUDGE)
@@ -378,7 +378,7 @@ class Pump:
         self._note_counts()
         self._go(Step.OVER)
         self.is_stopped = False  # what comes now is delivered
-        now = self._clock.monotonic()
+        now = self._now()
         usage = self._lifecycle.usage_event(now, estimate)
         self._turn.leave(self.response.usage)
         terminal = self._lifecycle.terminal_event(now, ending)

@@ -92,7 +92,7 @@ class Deadlines:
 
     def remaining(self, now: float) -> float:
         """Seconds until the first limit runs out, if nothing comes; not above 0 when one has."""
-        return min(left for _, _, left in self._left(now))
+        return min([left for _, _, left in self._left(now)])  # quicker than a generator
 
     def expired(self, now: float) -> RequestTimeoutError | None:
         """The error of the limit that has run out; None while all hold, or nothing is awaited."""

@@ -161,12 +161,12 @@ _NOT_PLAIN = object()
 
 def _first_annotation(callback: Callback) -> Any:
     """The first positional parameter's annotation; `object` where there is none to speak of."""
-    import inspect
-
     if type(callback) is FunctionType and not callback.__dict__:
         annotation = _plain_annotation(callback)
         if annotation is not _NOT_PLAIN:
             return annotation
+    import inspect
+
     # A `partial` is a routine from Python 3.14 on: it binds like a method.
     is_python = inspect.isfunction(callback) or isinstance(callback, MethodType | partial)
     if (inspect.isroutine(callback) and not is_python) or _is_mock(callback):

@@ -13,6 +13,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from types import FunctionType
 from typing import Any, Protocol
 
 from steer_llm_sdk._version import __version__
@@ -105,10 +106,9 @@ class EventManager:
         self._raise_errors = raise_errors
         self._slow_seconds = slow_warning_ms / 1000 or float("inf")
         self._named_as_slow: list[Listener] = []  # a listener need not be hashable
-        # By kind: the listeners as they are run, and whether each is asynchronous; and what each
-        # was registered as.
+        # By kind: what was registered; and each as it is run, and whether it is asynchronous.
+        self._registered: dict[str, list[Listener]] = {kind: [] for kind in KINDS}
         self._listeners: dict[str, tuple[tuple[Listener, bool], ...]] = dict.fromkeys(KINDS, ())
-        self._registered: dict[str, list[tuple[Listener, Listener]]] = {k: [] for k in KINDS}
         given = (on_start, on_delta, on_usage, on_complete, on_error)
         for kind, callback in zip(KINDS, given, strict=True):
             if callback is not None:
@@ -127,16 +127,17 @@ class EventManager:
                 f"on_{kind}: expected something to call, found {type(callback).__name__}"
             )
         refuse_yielding(f"on_{kind}", callback)
-        self._of_kind(kind).append((callback, adapt_callback(callback, kind)))
-        self._refresh(kind)
+        self._of_kind(kind).append(callback)
+        adapted = adapt_callback(callback, kind)
+        self._listeners[kind] += ((adapted, _is_async(adapted)),)
 
     def remove(self, kind: str, callback: Listener) -> None:
         """Call `callback` no more; without effect when it is not registered."""
-        pairs = self._of_kind(kind)
-        at = next((i for i, (given, _) in enumerate(pairs) if given == callback), None)
-        if at is not None:
-            del pairs[at]
-            self._refresh(kind)
+        registered, listeners = self._of_kind(kind), self._listeners[kind]
+        if callback in registered:
+            at = registered.index(callback)
+            del registered[at]
+            self._listeners[kind] = listeners[:at] + listeners[at + 1 :]
 
     def has_listeners(self, kind: str) -> bool:
         """Whether any callback is registered for this kind of event."""
@@ -146,17 +147,12 @@ class EventManager:
         """Whether a listener of this kind of event may have to be awaited."""
         return any(is_async for _, is_async in self._listeners[kind])
 
-    def _of_kind(self, kind: str) -> list[tuple[Listener, Listener]]:
+    def _of_kind(self, kind: str) -> list[Listener]:
         if kind not in self._registered:
             raise ConfigurationError(
                 f"expected a kind of event ({', '.join(KINDS)}), found {kind!r}"
             )
         return self._registered[kind]
-
-    def _refresh(self, kind: str) -> None:
-        self._listeners[kind] = tuple(
-            (adapted, inspect.iscoroutinefunction(adapted)) for _, adapted in self._registered[kind]
-        )
 
     # --- calling them -------------------------------------------------------------------------
 
@@ -180,7 +176,9 @@ class EventManager:
         """
         by_kind, slow_seconds, clock = self._listeners, self._slow_seconds, time.perf_counter
         for event in events:
-            for listener, is_async in by_kind[event.type]:
+            # Nearly all are deltas: the type of an object is found faster than its attribute.
+            kind = "delta" if type(event) is StreamDeltaEvent else event.type
+            for listener, is_async in by_kind[kind]:
                 try:
                     if is_async:
                         await listener(event)
@@ -321,7 +319,7 @@ class EventManager:
         if isinstance(data, StreamEvent):
             await self.emit_event(data)
             return data
-        for listener, _ in self._registered[kind]:
+        for listener in self._registered[kind]:
             try:
                 result = listener(data)
                 awaited = None if result is None else to_await(result)
@@ -344,6 +342,13 @@ class EventManager:
         }
         metadata = {**self._metadata, **(fields.pop("metadata", None) or {})}
         return known | fields | {"metadata": metadata}
+
+
+def _is_async(listener: Listener) -> bool:
+    """Whether it is an asynchronous function; of a plain one, its code tells that sooner."""
+    if type(listener) is FunctionType and not listener.__dict__:
+        return bool(listener.__code__.co_flags & inspect.CO_COROUTINE)
+    return inspect.iscoroutinefunction(listener)
 
 
 def _is_being_cancelled() -> bool:

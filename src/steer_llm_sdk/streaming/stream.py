@@ -48,8 +48,9 @@ from steer_llm_sdk.streaming.ownership import Owner, tell_exhausted
 from steer_llm_sdk.structured.output import StructuredOutput
 from steer_llm_sdk.structured.parser import JSONEvent
 
-# Makes the request possible, and gives what will send it; raises `ConfigurationError`.
-OpenPump: TypeAlias = Callable[[], Coroutine[Any, Any, Pump]]
+# Makes the request of a stream possible, and gives what will send it: at once, or to be awaited
+# where that takes time. Raises `ConfigurationError`.
+OpenPump: TypeAlias = Callable[["EventStream"], Pump | Coroutine[Any, Any, Pump]]
 
 # Runs work in a task that outlives its caller; closing the client waits for it.
 Keep: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -57,6 +58,8 @@ Keep: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 class State(Enum):
     """Where a stream stands, for its consumer."""
+
+    __hash__ = object.__hash__  # an enum's own asks its name, at each step
 
     NEW = "nothing was asked of it"
     OPENING = "its provider is being prepared: keys, the embedded model"
@@ -306,11 +309,14 @@ class EventStream(Live, Generic[Answer]):
         """Prepare the provider, once: whoever comes while that takes time waits for the same."""
         if self._delivery is not None:
             return self._delivery
-        if self._state is State.NEW:
-            self._loop = asyncio.get_running_loop()
-            self._go(State.OPENING)
-            self._opening.begin(self._open_pump())
         try:
+            if self._state is State.NEW:
+                self._loop = asyncio.get_running_loop()
+                self._go(State.OPENING)
+                opened = self._open_pump(self)
+                if isinstance(opened, Pump):
+                    return self._begin(opened)
+                self._opening.begin(opened)
             pump = await self._opening.settle()
         except WorkCancelledError:
             self._close_unopened()

@@ -18,6 +18,7 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.providers.endings import failure, is_reason, meaning
 from steer_llm_sdk.providers.openai_chat.content import (
     REASONING_FIELDS,
+    may_reason,
     plain_detail,
     read_content,
     read_reasoning,
@@ -91,11 +92,16 @@ class ChoiceReader:
         found: list[Fragment] = []
         with_words = _with_words(choice)
         delta = self._delta_of(choice)
-        extras.update(_unknown(choice, _CHOICE_FIELDS))
-        extras.update(_unknown(as_object(choice.get("message")), _DELTA_FIELDS))
-        extras.update(_unknown(delta, _DELTA_FIELDS | sealed(delta).keys()))
-        found += self._about_reasoning(delta)
-        found += read_reasoning(delta)
+        # Most have nothing unknown, and no reasoning: that is seen at once.
+        if not choice.keys() <= _CHOICE_FIELDS:
+            extras.update(_unknown(choice, _CHOICE_FIELDS))
+        if "message" in choice:
+            extras.update(_unknown(as_object(choice["message"]), _DELTA_FIELDS))
+        if not delta.keys() <= _DELTA_FIELDS:
+            extras.update(_unknown(delta, _DELTA_FIELDS | sealed(delta).keys()))
+        if may_reason(delta):
+            found += self._about_reasoning(delta)
+            found += read_reasoning(delta)
         words, others = read_content(delta.get("content"))
         first = words[0] if words else None
         if with_words and isinstance(first, str):
@@ -169,7 +175,7 @@ class ChoiceReader:
 
 def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
     """The error that a choice carries, or of which its finish reason tells."""
-    error = error_object({"error": choice.get("error")})
+    error = error_object({"error": choice["error"]}) if "error" in choice else None
     reason = _reason_of(choice)
     if error is None and (kind := failure(reason)):
         return {"type": kind, "message": f"the answer ended with the finish reason {reason!r}"}

@@ -217,7 +217,9 @@ class ChunkReader:
         return [identity]
 
     def _usage_of(self, chunk: dict[str, Any]) -> list[Fragment]:
-        raw = chunk.get("usage") or object_at(chunk, "x_groq").get("usage") or _in_choice(chunk)
+        raw = chunk.get("usage")
+        if not raw:
+            raw = object_at(chunk, "x_groq").get("usage") or _in_choice(chunk)
         if not isinstance(raw, dict) or raw == self._usage:
             return []
         # A zero replaces nothing: some servers end with an object of zeros.

@@ -87,6 +87,11 @@ def _text_of(piece: object) -> str:
     return piece if isinstance(piece, str) else ""
 
 
+def may_reason(delta: dict[str, Any]) -> bool:
+    """Whether a delta may have reasoning: most have no field for it."""
+    return not _WITH_REASONING.isdisjoint(delta) or isinstance(delta.get("content"), list)
+
+
 def reasoning_field(delta: dict[str, Any]) -> str | None:
     """Where the words of the reasoning come, and are taken back; None where there are none.
 

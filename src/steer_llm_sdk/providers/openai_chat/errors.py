@@ -86,12 +86,15 @@ def error_in_chunk(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
     """Find the error in a chunk of a stream: wherever it stands, and beside choices too."""
     if chunk.get("error") or chunk.get("object") == "error":
         return error_object(chunk)
-    if (error := error_object({"error": object_at(chunk, "x_groq").get("error")})) is not None:
-        return error
-    status = object_at(chunk, "base_resp")
-    if status.get("status_code"):
-        code = str(status["status_code"])
-        return {"code": f"minimax_{code}", "message": text_at(status, "status_msg") or code}
+    if "x_groq" in chunk:
+        error = error_object({"error": object_at(chunk, "x_groq").get("error")})
+        if error is not None:
+            return error
+    if "base_resp" in chunk:
+        status = object_at(chunk, "base_resp")
+        if status.get("status_code"):
+            code = str(status["status_code"])
+            return {"code": f"minimax_{code}", "message": text_at(status, "status_msg") or code}
     return None if "choices" in chunk else _bare_error(chunk)
 
 
