@@ -46,7 +46,7 @@ from steer_llm_sdk.transport.failures import (
     way_of,
 )
 from steer_llm_sdk.transport.proxies import proxy_of_environment
-from steer_llm_sdk.transport.receiving import Protocol, quick_body
+from steer_llm_sdk.transport.receiving import LOST, Protocol, QuickBody, broken, quick_body
 
 # How much of a body, and for how long, is read after the provider's terminal marker to keep the
 # connection: servers end the body in the same packet or the next.
@@ -62,8 +62,6 @@ _READ_BYTES = 64 * 1024
 
 # A body that is larger than this is written in pieces.
 _WRITE_BYTES = 256 * 1024
-
-_LOST = (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError)
 
 
 class HTTPTransport:
@@ -106,7 +104,7 @@ class HTTPTransport:
                     continue
                 if is_lost and through is not None and not trace.is_connected:
                     failure = no_tunnel(way, type(error).__name__)
-            except (*_LOST, SOCKSFailure, TimeoutError, ValueError) as error:
+            except (*LOST, SOCKSFailure, TimeoutError, ValueError) as error:
                 failure = _failure(error, way, connect_timeout)
             else:
                 if through is not None and _is_of_proxy(response):
@@ -321,27 +319,20 @@ class HTTPResponse:
             name.lower(): value for name, value in response.headers.items()
         }
         # The method itself, rather than one that calls it: it runs for every piece of the body.
-        self.read: Callable[[], Coroutine[Any, Any, bytes]] = self._read_raw
+        is_quick = isinstance(self._content, QuickBody) and self._failure is None
+        read_raw = self._content.readany if is_quick else self._read_raw
+        self.read: Callable[[], Coroutine[Any, Any, bytes]] = read_raw
         if decoder is not None:
-            self.read = partial(self._read_packed, decoder)
-
-    async def _read_packed(self, decoder: BodyDecoder) -> bytes:
-        while True:  # an input that gives no output yet is not the end of the body
-            chunk = b"" if decoder.has_held_input else await self._read_raw()
-            is_end = not chunk and not decoder.has_held_input
-            piece = decoder.feed(chunk)
-            if piece or is_end:
-                return piece
+            self.read = partial(_read_packed, decoder, read_raw)
 
     async def _read_raw(self) -> bytes:
+        """As `QuickBody.readany`, where the body is none."""
         if self._failure is not None:
             raise self._failure
         try:
             chunk = await self._content.readany()
-        except _LOST as error:
-            self._failure = ConnectionLostError(
-                f"the connection broke in the middle of the response ({type(error).__name__})"
-            )
+        except LOST as error:
+            self._failure = broken(error)
             chunk = self._left_over()
         if not chunk and self._failure is not None:
             raise self._failure
@@ -376,7 +367,7 @@ class HTTPResponse:
 
     async def _drain(self) -> None:
         left = _DRAIN_BYTES
-        with suppress(TimeoutError, SteerError, *_LOST):
+        with suppress(TimeoutError, SteerError, *LOST):
             async with asyncio.timeout(_DRAIN_SECONDS):
                 while left > 0 and (chunk := await self._content.readany()):
                     left -= len(chunk)
@@ -385,6 +376,17 @@ class HTTPResponse:
         """What had arrived before the connection broke: aiohttp would throw it away."""
         read = getattr(self._content, "_read_nowait", None)
         return bytes(read(-1)) if read is not None else b""
+
+
+async def _read_packed(
+    decoder: BodyDecoder, read_raw: Callable[[], Coroutine[Any, Any, bytes]]
+) -> bytes:
+    while True:  # an input that gives no output yet is not the end of the body
+        chunk = b"" if decoder.has_held_input else await read_raw()
+        is_end = not chunk and not decoder.has_held_input
+        piece = decoder.feed(chunk)
+        if piece or is_end:
+            return piece
 
 
 def _read_in_small_pieces(transport: Any) -> None:

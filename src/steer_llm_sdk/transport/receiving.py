@@ -7,10 +7,17 @@ say nothing here, and all that has come is taken at once.
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+
+from steer_llm_sdk.errors import ConnectionLostError, SteerError
+
+# What aiohttp, or what is under it, raises where a connection breaks.
+LOST = (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError)
 
 
 class Protocol(ResponseHandler):
@@ -91,12 +98,28 @@ class QuickBody(aiohttp.StreamReader):
     def end_http_chunk_receiving(self) -> None:
         """A piece of a chunked body has ended."""
 
+    def set_exception(self, exc: BaseException, *_: Any) -> None:
+        """Let no more come: the connection broke, or whoever reads has given up.
+
+        What had come before the connection broke is still read.
+        """
+        if isinstance(exc, SteerError):
+            self._buffer.clear()
+        if self._exception is None:
+            super().set_exception(broken(exc) if isinstance(exc, LOST) else exc)
+
     async def readany(self) -> bytes:
-        """Take all bytes that have come, and wait where there are none; empty at the end."""
-        if self._exception is not None:
-            raise self._exception
+        """Take all bytes that have come, and wait where there are none; empty at the end.
+
+        Raises:
+            SteerError: No more come.
+        """
         buffer = self._buffer
-        if not buffer and not self._eof:
+        while not buffer:
+            if self._exception is not None:
+                raise self._exception
+            if self._eof:
+                return b""
             if self._waiter is not None or self._protocol.transport is None:
                 return await super().readany()  # tells what is wrong
             waiter = self._waiter = self._loop.create_future()
@@ -113,6 +136,13 @@ class QuickBody(aiohttp.StreamReader):
         if self._protocol._reading_paused:  # noqa: SLF001 - as aiohttp's own reader does
             self._protocol.resume_reading()
         return data
+
+
+def broken(error: BaseException) -> ConnectionLostError:
+    """The library's error for a connection that broke inside a response."""
+    return ConnectionLostError(
+        f"the connection broke in the middle of the response ({type(error).__name__})"
+    )
 
 
 # What it needs of aiohttp's own class, whose next version may keep its bytes otherwise.
