@@ -84,6 +84,7 @@ class Lifecycle:
             hides_unchecked=hides_unchecked,
         )
         self.begun = now
+        self._has_asked = False  # before the first request there is nothing to forget
         self._order = EventOrder()
         self._final_check = final_check
         self._cut: dict[str, Any] | None = None
@@ -108,9 +109,12 @@ class Lifecycle:
         """
         if self.intake.chunks:
             raise AssertionError("a new attempt after the first delta would repeat text")
-        self.response.provider = provider
-        self.response.model = model
-        self.intake.begin_attempt()
+        response = self.response
+        if self._has_asked or (provider, model) != (response.provider, response.model):
+            response.provider = provider
+            response.model = model
+            self.intake.begin_attempt()
+        self._has_asked = True
         if wire is not None:
             self.intake.parts.wire = wire.name
             self.intake.parts.is_ordered = wire.has_ordered_parts

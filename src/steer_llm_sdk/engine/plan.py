@@ -32,10 +32,12 @@ class Limits:
     @property
     def are_set(self) -> bool:
         """Whether there is any."""
-        return self != _UNLIMITED
+        each = self.max_streams, self.requests_per_minute, self.tokens_per_minute
+        return each != _NONE_SET
 
 
 _UNLIMITED = Limits()
+_NONE_SET = (None, None, None)
 
 
 @dataclass(slots=True)

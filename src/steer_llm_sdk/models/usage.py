@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,9 +64,10 @@ def with_total(counts: Mapping[str, int]) -> dict[str, int]:
 
 def added(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """The counts of several requests together."""
-    total: Counter[str] = Counter()
+    total: dict[str, int] = {}
     for usage in usages:
-        total.update(usage)
+        for key, count in usage.items():
+            total[key] = total.get(key, 0) + count
     return {key: total[key] for key in USAGE_KEYS if key in total}
 
 

@@ -6,6 +6,7 @@ Nothing here quotes a URL or a header: they may hold a key or a password.
 from __future__ import annotations
 
 import errno
+import functools
 import re
 import ssl
 from collections.abc import Mapping
@@ -59,6 +60,7 @@ class Way:
         return f"{self.place} before {self.host}" if is_proxy else self.host
 
 
+@functools.lru_cache(maxsize=256)
 def way_of(url: str, proxy: str | None) -> Way:
     """The way to a URL, through a proxy or straight."""
     try:

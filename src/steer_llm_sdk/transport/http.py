@@ -14,8 +14,8 @@ import ssl
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -64,6 +64,25 @@ _READ_BYTES = 64 * 1024
 _WRITE_BYTES = 256 * 1024
 
 
+class _Use:
+    """What a request has of a connection.
+
+    Attributes:
+        is_connected: Whether it has got one.
+        was_kept: Whether that had been opened for an earlier request.
+    """
+
+    __slots__ = ("is_connected", "was_kept")
+
+    def __init__(self) -> None:
+        self.is_connected = False
+        self.was_kept = False
+
+
+# Of the request that is being sent: the connector notes it, in the same task.
+_USE: ContextVar[_Use] = ContextVar("use of a connection")
+
+
 class HTTPTransport:
     """Connections of one event loop, kept alive and shared.
 
@@ -90,9 +109,9 @@ class HTTPTransport:
         session = await self._live_session(proxy if proxy is not None and way.is_socks else "")
         through = None if way.is_socks else proxy
         while True:
-            trace = SimpleNamespace(was_reused=False, is_connected=False)
+            use = _Use()
             try:
-                response = await self._send(session, request, through, connect_timeout, trace)
+                response = await self._send(session, request, through, connect_timeout, use)
             except (
                 aiohttp.ServerDisconnectedError,
                 aiohttp.ClientOSError,
@@ -100,9 +119,9 @@ class HTTPTransport:
             ) as error:
                 failure = _failure(error, way, connect_timeout)
                 is_lost = not isinstance(failure, ConnectError)
-                if trace.was_reused and is_lost:
+                if use.was_kept and is_lost:
                     continue
-                if is_lost and through is not None and not trace.is_connected:
+                if is_lost and through is not None and not use.is_connected:
                     failure = no_tunnel(way, type(error).__name__)
             except (*LOST, SOCKSFailure, TimeoutError, ValueError) as error:
                 failure = _failure(error, way, connect_timeout)
@@ -142,21 +161,24 @@ class HTTPTransport:
         request: HTTPRequest,
         proxy: str | None,
         connect_timeout: float | None,
-        trace: SimpleNamespace,
+        use: _Use,
     ) -> aiohttp.ClientResponse:
-        return await session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            data=_body(request.body),
-            headers=request.headers,
-            allow_redirects=False,  # a redirect would carry the key to another place
-            proxy=proxy,
-            ssl=request.verify,
-            timeout=aiohttp.ClientTimeout(
-                total=None, connect=connect_timeout, sock_connect=connect_timeout
-            ),
-            trace_request_ctx=trace,
-        )
+        token = _USE.set(use)
+        try:
+            return await session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                data=_body(request.body),
+                headers=request.headers,
+                allow_redirects=False,  # a redirect would carry the key to another place
+                proxy=proxy,
+                ssl=request.verify,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=connect_timeout, sock_connect=connect_timeout
+                ),
+            )
+        finally:
+            _USE.reset(token)
 
     async def _live_session(self, socks: str) -> aiohttp.ClientSession:
         session = self._sessions.get(socks)
@@ -170,15 +192,11 @@ class HTTPTransport:
         return session
 
     def _make_session(self, socks: str) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_reuseconn.append(_note_reuse)
-        trace.on_connection_create_end.append(_note_connection)
         return aiohttp.ClientSession(
             connector=_make_connector(self._keepalive_seconds, socks),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # decompressed here, a bounded piece at a time
             trust_env=False,  # it would read ~/.netrc too; the proxies are read here
-            trace_configs=[trace],
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
@@ -251,9 +269,13 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         """Get a connection, a new one or one that was kept."""
         connection = await super().connect(req, traces, timeout)
-        if connection.protocol is not None and connection.transport is not None:
-            _read_in_small_pieces(connection.transport)
-            self._protocols.add(connection.protocol)
+        protocol, use = connection.protocol, _USE.get()
+        if protocol is not None and connection.transport is not None:
+            use.was_kept = protocol in self._protocols
+            if not use.was_kept:
+                _read_in_small_pieces(connection.transport)
+                self._protocols.add(protocol)
+        use.is_connected = True
         return connection
 
     @property
@@ -410,14 +432,6 @@ def _drop_socket(transport: asyncio.Transport, *, is_loop_closed: bool) -> None:
 def _body(body: bytes) -> bytes | io.BytesIO:
     """A large body is written piece by piece: at once, it would hold up the event loop."""
     return io.BytesIO(body) if len(body) > _WRITE_BYTES else body
-
-
-async def _note_reuse(_session: object, context: Any, _params: object) -> None:
-    context.trace_request_ctx.was_reused = True
-
-
-async def _note_connection(_session: object, context: Any, _params: object) -> None:
-    context.trace_request_ctx.is_connected = True
 
 
 def _is_of_proxy(response: aiohttp.ClientResponse) -> bool:

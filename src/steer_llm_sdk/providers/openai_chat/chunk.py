@@ -40,7 +40,6 @@ from steer_llm_sdk.providers.reading import (
     is_keep_alive,
     json_text,
     object_at,
-    objects_at,
     parse_json,
     parse_object,
 )
@@ -159,14 +158,17 @@ class ChunkReader:
         error = error_in_chunk(chunk)
         choices = as_list(chunk.get("choices"))
         self._settle_answer(choices)
+        usage: object = None  # it may stand in the last choice that has one (Moonshot)
         for position, choice in enumerate(choices):
             if isinstance(choice, dict):
                 found += self._read_choice(choice, position, extras)
                 error = error or error_of(choice)
-        if news := _news(extras, self._extras):
+                usage = choice.get("usage") or usage
+        # Mostly they are the constants of the chunk before.
+        if extras != self._extras and (news := _news(extras, self._extras)):
             found.insert(0, Extras(news))
             found += self._parts.read(news)
-        found += self._usage_of(chunk)
+        found += self._usage_of(chunk, usage)
         if error is not None:
             found.append(self._failure(error))
         return found
@@ -216,10 +218,11 @@ class ChunkReader:
         self._identity = identity
         return [identity]
 
-    def _usage_of(self, chunk: dict[str, Any]) -> list[Fragment]:
+    def _usage_of(self, chunk: dict[str, Any], in_choice: object) -> list[Fragment]:
         raw = chunk.get("usage")
-        if not raw:
-            raw = object_at(chunk, "x_groq").get("usage") or _in_choice(chunk)
+        if not raw and "x_groq" in chunk:
+            raw = object_at(chunk, "x_groq").get("usage")
+        raw = raw or in_choice
         if not isinstance(raw, dict) or raw == self._usage:
             return []
         # A zero replaces nothing: some servers end with an object of zeros.
@@ -244,9 +247,3 @@ def _news(extras: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
     }
     said |= news
     return news
-
-
-def _in_choice(chunk: dict[str, Any]) -> object:
-    """Return the usage that stands in the last choice that has one (Moonshot)."""
-    found = [choice["usage"] for choice in objects_at(chunk, "choices") if choice.get("usage")]
-    return found[-1] if found else None
