@@ -117,10 +117,10 @@ async def test_a_call_that_cannot_be_made_begins_nothing(
 async def test_what_cannot_be_begun_is_told_to_the_caller_and_to_the_journal(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object) -> None:
+    def refuse(*_: object) -> None:
         raise ConfigurationError("the model cannot be loaded")
 
-    monkeypatch.setattr("steer_llm_sdk.engine.plan.Target.prepare", refuse)
+    monkeypatch.setattr("steer_llm_sdk.engine.plan.Target.spell", refuse)
     client = client_of(ScriptedProvider())
     with pytest.raises(ConfigurationError, match="cannot be loaded"):
         await client.start(**CALL, journal=journal, key="k")
