@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import FrozenInstanceError
 
-from steer_llm_sdk.models.records import StreamRecord
+import pytest
+
+from steer_llm_sdk.models.records import StreamRecord, record_of, values_of
 from support.sinks import record
 
 
@@ -30,6 +33,17 @@ def test_the_duration_is_in_seconds() -> None:
 
 def test_a_copy_has_some_fields_changed() -> None:
     assert record().replace(model="other") == record(model="other")
+
+
+def test_a_record_that_is_made_at_once_is_as_any_other() -> None:
+    whole = values_of(record())
+    some = {"model": "m", "parameters": {}, "metrics": {}, "metadata": {}}
+
+    assert record_of(whole) == record()
+    assert record_of(some) == StreamRecord(model="m")
+    assert list(values_of(record_of(some))) == list(values_of(StreamRecord()))
+    with pytest.raises(FrozenInstanceError):
+        record_of(some).model = "other"  # type: ignore[misc]
 
 
 def test_words_are_not_part_of_what_is_shown() -> None:

@@ -25,8 +25,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, repeat
 from math import log2
+from operator import sub
 from typing import Any
 
 from steer_llm_sdk.answer.intake import Intake
@@ -42,9 +43,29 @@ _SHORTEST_GAP = 1e-7
 # Makes the number of every bucket positive; 0 is the bucket of what is shorter than the shortest.
 _OFFSET = 1000
 
-_FIRSTS = ("byte", "event", "reasoning", "text", "tool_argument")
-_SHARES = (50, 90, 99)
-_NO_GAPS = dict.fromkeys(("itl_ms", *(f"gap_p{share}_ms" for share in _SHARES), "gap_max_ms"))
+_FIRSTS = {
+    what: f"time_to_first_{what}_ms"
+    for what in ("byte", "event", "reasoning", "text", "tool_argument")
+}
+_SHARES = {f"gap_p{share}_ms": share for share in (50, 90, 99)}
+
+# The keys of every summary, and what is known where nothing has come.
+_NOTHING_KNOWN: Mapping[str, Any] = {
+    "ttft_ms": None,
+    **dict.fromkeys(_FIRSTS.values()),
+    "duration_ms": None,
+    "e2e_ms": None,
+    "tokens_per_second": None,
+    "decode_tokens_per_second": None,
+    "tpot_ms": None,
+    "itl_ms": None,
+    **dict.fromkeys(_SHARES),
+    "gap_max_ms": None,
+    "stalls": 0,
+    "stall_ms": 0.0,
+    "chunks": 0,
+    "queued_ms": 0.0,
+}
 
 
 class StreamMetrics:
@@ -134,20 +155,23 @@ class StreamMetrics:
         Returns:
             A dict of always the same keys; None stands for what is not known.
         """
-        duration_ms = _ms_between(self.start, self._end)
-        gaps, percentiles = self._all_gaps()
-        return {
-            "ttft_ms": _ms_between(self.start, self.first),
-            **{f"time_to_first_{what}_ms": self._ms_to_first(what) for what in _FIRSTS},
-            "duration_ms": duration_ms,
-            "e2e_ms": duration_ms,
-            **self._rates((usage or {}).get("completion_tokens")),
-            **percentiles,
-            "stalls": gaps.stalls,
-            "stall_ms": gaps.stall_seconds * 1000,
-            "chunks": self.chunks,
-            "queued_ms": self.queued * 1000,
-        }
+        start, end = self.start, self._end
+        known = dict(_NOTHING_KNOWN)
+        if start is not None:
+            if self.first is not None:
+                known["ttft_ms"] = (self.first - start) * 1000
+            for what, at in self._firsts.items():
+                if what in _FIRSTS:
+                    known[_FIRSTS[what]] = (at - start) * 1000
+            if end is not None:
+                known["duration_ms"] = known["e2e_ms"] = (end - start) * 1000
+        tokens = None if usage is None else usage.get("completion_tokens")
+        if tokens is not None:
+            self._rate(tokens, known)
+        self._sum_up_gaps(known)
+        known["chunks"] = self.chunks
+        known["queued_ms"] = self.queued * 1000
+        return known
 
     def gaps(self) -> Gaps:
         """The times between neighbouring deltas in seconds, each with how often it came.
@@ -155,7 +179,7 @@ class StreamMetrics:
         Those of a long stream are the values of their buckets.
         """
         if self._gaps is None:
-            return tuple((gap, 1) for gap in _gaps_between(self.stamps))
+            return tuple(zip(_gaps_between(self.stamps), repeat(1)))
         return self._fold().values()
 
     @property
@@ -177,41 +201,36 @@ class StreamMetrics:
         del self.stamps[:-1]
         return self._gaps
 
-    def _all_gaps(self) -> tuple[_Gaps, dict[str, float | None]]:
+    def _sum_up_gaps(self, known: dict[str, Any]) -> None:
         if self._gaps is not None:
             gaps = self._fold()
-            return gaps, gaps.percentiles(gaps.bucket_value)
-        exact = sorted(_gaps_between(self.stamps))
-        gaps = _Gaps(self._stall_threshold)
-        gaps.tally(exact)
-        return gaps, gaps.percentiles(exact.__getitem__)
+            gaps.tell(known, gaps.bucket_value)
+        elif len(self.stamps) > 1:
+            exact = sorted(_gaps_between(self.stamps))
+            tally = _Tally(self._stall_threshold)
+            tally.count_in(exact)
+            tally.tell(known, exact.__getitem__)
 
-    def _ms_to_first(self, what: str) -> float | None:
-        return _ms_between(self.start, self._firsts.get(what))
-
-    def _rates(self, tokens: int | None) -> dict[str, float | None]:
-        later = None if tokens is None else tokens - 1
-        last = self.stamps[-1] if self.stamps else None
-        per_token = _ratio(_ms_between(self.first, self._end), later)
-        return {
-            "tokens_per_second": _per_second(tokens, self.start, self._end),
-            "decode_tokens_per_second": _per_second(later, self.first, last),
-            "tpot_ms": per_token,
-        }
+    def _rate(self, tokens: int, known: dict[str, Any]) -> None:
+        start, first, end = self.start, self.first, self._end
+        if start is not None and end is not None and tokens >= 0:
+            known["tokens_per_second"] = _ratio(tokens, end - start)
+        if first is None:
+            return
+        if self.stamps and tokens > 0:
+            known["decode_tokens_per_second"] = _ratio(tokens - 1, self.stamps[-1] - first)
+        if end is not None:
+            known["tpot_ms"] = _ratio((end - first) * 1000, tokens - 1)
 
 
-class _Gaps:
-    """The times between neighbouring deltas, in buckets that grow by the same factor each."""
+class _Tally:
+    """How long the times between neighbouring deltas are, all together.
 
-    __slots__ = (
-        "_buckets",
-        "_total",
-        "count",
-        "longest",
-        "stall_seconds",
-        "stall_threshold",
-        "stalls",
-    )
+    Args:
+        stall_threshold: A gap above this counts as a stall, in seconds.
+    """
+
+    __slots__ = ("count", "longest", "stall_seconds", "stall_threshold", "stalls", "total")
 
     def __init__(self, stall_threshold: float) -> None:
         self.stall_threshold = stall_threshold
@@ -219,17 +238,10 @@ class _Gaps:
         self.longest = 0.0
         self.stalls = 0
         self.stall_seconds = 0.0
-        self._total = 0.0
-        self._buckets: Counter[int] = Counter()
+        self.total = 0.0
 
-    def add(self, gaps: list[float]) -> None:
-        self.tally(gaps)
-        self._buckets.update(
-            [int(log2(gap) * _BUCKETS + _OFFSET) if gap > _SHORTEST_GAP else 0 for gap in gaps]
-        )
-
-    def tally(self, gaps: list[float]) -> None:
-        """Count gaps whose places are known otherwise: they get no buckets."""
+    def count_in(self, gaps: list[float]) -> None:
+        """Count some more."""
         longest = max(gaps, default=0.0)
         if longest > self.stall_threshold:
             stalls = [gap for gap in gaps if gap > self.stall_threshold]
@@ -237,18 +249,40 @@ class _Gaps:
             self.stall_seconds += sum(stalls)
         self.count += len(gaps)
         self.longest = max(self.longest, longest)
-        self._total += sum(gaps)
+        self.total += sum(gaps)
 
-    def percentiles(self, value_at: Callable[[int], float]) -> dict[str, float | None]:
-        """The gaps in milliseconds; `value_at` gives the gap of a rank, 0 being the shortest."""
-        if not self.count:
-            return dict(_NO_GAPS)
-        ranks = {share: -(-share * self.count // 100) - 1 for share in _SHARES}
-        return {
-            "itl_ms": self._total / self.count * 1000,
-            **{f"gap_p{share}_ms": value_at(rank) * 1000 for share, rank in ranks.items()},
-            "gap_max_ms": self.longest * 1000,
-        }
+    def tell(self, known: dict[str, Any], value_at: Callable[[int], float]) -> None:
+        """Write the numbers into a summary.
+
+        Args:
+            known: The summary.
+            value_at: Gives the gap of a rank in seconds, 0 being the shortest.
+        """
+        count = self.count
+        if not count:
+            return
+        known["itl_ms"] = self.total / count * 1000
+        for name, share in _SHARES.items():
+            known[name] = value_at(-(-share * count // 100) - 1) * 1000
+        known["gap_max_ms"] = self.longest * 1000
+        known["stalls"] = self.stalls
+        known["stall_ms"] = self.stall_seconds * 1000
+
+
+class _Gaps(_Tally):
+    """… and each of them, in buckets that grow by the same factor each."""
+
+    __slots__ = ("_buckets",)
+
+    def __init__(self, stall_threshold: float) -> None:
+        super().__init__(stall_threshold)
+        self._buckets: Counter[int] = Counter()
+
+    def add(self, gaps: list[float]) -> None:
+        self.count_in(gaps)
+        self._buckets.update(
+            [int(log2(gap) * _BUCKETS + _OFFSET) if gap > _SHORTEST_GAP else 0 for gap in gaps]
+        )
 
     def bucket_value(self, rank: int) -> float:
         ordered = sorted(self._buckets)
@@ -273,23 +307,14 @@ def delta_content(event: StreamDeltaEvent) -> str:
 
 
 def _gaps_between(stamps: list[float]) -> list[float]:
-    # A clock that was set back on hand-made events gives no negative gap.
-    return [after - before if after > before else 0.0 for before, after in pairwise(stamps)]
+    gaps = list(map(sub, stamps[1:], stamps))
+    if gaps and min(gaps) < 0:  # a clock that was set back, on hand-made events
+        return [max(gap, 0.0) for gap in gaps]
+    return gaps
 
 
-def _ms_between(begin: float | None, end: float | None) -> float | None:
-    return None if begin is None or end is None else (end - begin) * 1000
-
-
-def _per_second(tokens: int | None, begin: float | None, end: float | None) -> float | None:
-    milliseconds = _ms_between(begin, end)
-    if tokens is None or milliseconds is None or tokens < 0:
-        return None
-    return _ratio(tokens * 1000, milliseconds)
-
-
-def _ratio(amount: float | None, divisor: float | None) -> float | None:
-    if amount is None or divisor is None or divisor <= 0:
+def _ratio(amount: float, divisor: float) -> float | None:
+    if divisor <= 0:
         return None
     try:
         return amount / divisor

@@ -36,6 +36,9 @@ _TRAFFIC: Mapping[object, str] = {"ON_DEMAND_PRIORITY": "priority", "ON_DEMAND_F
 
 _SERVED = frozenset({"speed", "service_tier", "serviceTier", "trafficType"})
 
+# Where a provider's usage says what the request cost.
+_STATED = frozenset({"cost", "estimated_cost", "cost_in_usd_ticks"})
+
 # xAI counts in these: https://docs.x.ai/docs/models
 _TICKS_PER_USD = 1e10
 
@@ -47,7 +50,7 @@ def stated_usd(provider_usage: object) -> float | None:
     ``estimated_cost`` is DeepInfra's. Where OpenRouter asks with a key of the caller's, ``cost`` is
     its own fee, and what the provider behind it takes stands in ``cost_details``.
     """
-    if not isinstance(provider_usage, Mapping):
+    if not isinstance(provider_usage, Mapping) or _STATED.isdisjoint(provider_usage):
         return None
     cost = provider_usage.get("cost", provider_usage.get("estimated_cost"))
     if isinstance(cost, Mapping):
@@ -124,8 +127,8 @@ def _price(
 ) -> float | None:
     """The price of these counts, by the first model whose prices are known."""
     provider_id = _PRICE_LIST_NAMES.get(provider, provider)
-    for name in filter(None, names):
-        price = price_of(provider_id, name, counts, tier)
+    for name in names:
+        price = price_of(provider_id, name, counts, tier) if name else None
         if price is not None:
             return price
     return None
@@ -133,8 +136,11 @@ def _price(
 
 def _hour_of_cache(passes: Sequence[Mapping[str, Any]]) -> int:
     """The tokens that were written for an hour: dearer than those for five minutes (Anthropic)."""
-    counts = (count_at(each, "cache_creation", "ephemeral_1h_input_tokens") for each in passes)
-    return sum(count for count in counts if count)
+    tokens = 0
+    for each in passes:
+        if "cache_creation" in each:
+            tokens += count_at(each, "cache_creation", "ephemeral_1h_input_tokens") or 0
+    return tokens
 
 
 def _passes(told: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

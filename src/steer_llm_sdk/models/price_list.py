@@ -51,10 +51,10 @@ def price_of(provider_id: str, model: str, counts: Counts, tier: Mapping[str, st
         tier: How the request was served, as the list names it.
     """
     try:
-        from genai_prices import data_snapshot
+        import genai_prices.data_snapshot
     except ImportError:
         return None
-    row = _list.row(data_snapshot.get_snapshot(), provider_id, model)
+    row = _list.row(genai_prices.data_snapshot.get_snapshot(), provider_id, model)
     price = None if row is None else row.price(counts, tier)
     return None if price is None else float(price)
 
@@ -85,14 +85,14 @@ class _Row:
 
     def price(self, counts: Counts, tier: Mapping[str, str]) -> Decimal | None:
         """The price of these counts; None where the list cannot tell."""
-        if not _is_sound(counts) or self._has_price_for(tier):
+        if not _is_sound(counts) or (tier and self._has_price_for(tier)):
             return self._ask(counts, tier)
         rates = self._current_rates()
         return self._ask(counts, tier) if rates is None else rates.price(counts)
 
     def _has_price_for(self, tier: Mapping[str, str]) -> bool:
-        variants = self._model.price_variants if tier else None
-        return any(each.when.items() <= tier.items() for each in variants or ())
+        variants = self._model.price_variants or ()
+        return any(each.when.items() <= tier.items() for each in variants)
 
     def _current_rates(self) -> _Rates | None:
         prices = self._model.prices

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from operator import attrgetter
 from typing import Any, Literal, Self
 
 from steer_llm_sdk.stored import plain, to_json
@@ -16,7 +15,7 @@ from steer_llm_sdk.stored import plain, to_json
 Outcome = Literal["running", "completed", "failed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StreamRecord:
     """One stream. What is known only at its end has its default while the stream runs.
 
@@ -125,13 +124,25 @@ class StreamRecord:
         return cls(**known)
 
 
-_FIELDS = tuple(field.name for field in fields(StreamRecord))
-_read = attrgetter(*_FIELDS)
-
-
 def values_of(record: StreamRecord) -> dict[str, Any]:
     """Return the fields of a record by their names, as they are."""
-    return dict(zip(_FIELDS, _read(record), strict=True))
+    return dict(vars(record))
+
+
+# By the names of the fields, in their order.
+_DEFAULTS = values_of(StreamRecord())
+
+
+def record_of(values: Mapping[str, Any]) -> StreamRecord:
+    """Make a record of the fields that are known: at once, where `StreamRecord` sets each.
+
+    Args:
+        values: Those fields; ``parameters``, ``metrics`` and ``metadata`` among them.
+    """
+    record: StreamRecord = object.__new__(StreamRecord)
+    vars(record).update(_DEFAULTS)
+    vars(record).update(values)
+    return record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,7 +207,7 @@ class Account:
         feed = self._feed
         whole = with_words(record, self._plan, ending) if feed.with_words else record
         for sink in sinks:
-            told = whole if has_words(sink) else record
+            told = whole if feed.with_words and has_words(sink) else record
             tell(feed.stats, sink, what, getattr(sink, what), told)
 
     def _tell_event(self, event: StreamEvent) -> None:

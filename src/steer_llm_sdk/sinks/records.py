@@ -19,7 +19,7 @@ from steer_llm_sdk.errors import (
     TransportError,
 )
 from steer_llm_sdk.models.messages import InputImage, InputText, Message
-from steer_llm_sdk.models.records import Outcome, StreamRecord
+from steer_llm_sdk.models.records import Outcome, StreamRecord, record_of
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.responses import StreamingResponse, gaps_of
 from steer_llm_sdk.sinks.runs import OF_RUN
@@ -34,7 +34,7 @@ _WITHOUT_QUOTES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ending:
     """What a stream came to, as it is noted in its event loop: the rest is worked out elsewhere."""
 
@@ -56,7 +56,7 @@ def begun_record(plan: Plan, response: StreamingResponse, started_at: float) -> 
         response: The response, which is still empty.
         started_at: The Unix time.
     """
-    return StreamRecord(**_asked(plan, response, started_at))
+    return record_of(_asked(plan, response, started_at) | {"metrics": {}})
 
 
 def ended_record(plan: Plan, started_at: float, ending: Ending) -> StreamRecord:
@@ -65,27 +65,28 @@ def ended_record(plan: Plan, started_at: float, ending: Ending) -> StreamRecord:
     record = _asked(plan, response, started_at)
     host, port = server_of(ending.base_url)
     if host is not None:
-        record |= {"server_address": host, "server_port": port}
+        record["server_address"] = host
+        record["server_port"] = port
     if error is not None:
         record |= _told_of(error)
-    return StreamRecord(
-        **record,
-        response_model=told.get("response_model"),
-        response_id=told.get("response_id"),
-        provider_request_id=told.get("provider_request_id"),
-        ended_at=ending.ended_at,
-        outcome=_outcome(error),
-        finish_reason=response.finish_reason,
-        provider_finish_reason=told.get("provider_finish_reason"),
-        attempts=ending.attempts,
-        retries=tuple(_without_message(each) for each in ending.retries),
-        recoveries=len(told.get("recovered", ())),
-        usage=ending.usage,
-        usage_is_estimated=response.usage_is_estimated,
-        cost_usd=response.cost_usd,
-        metrics=response.metrics,
-        gaps=gaps_of(response),
-    )
+    if ending.retries:
+        record["retries"] = tuple(map(_without_message, ending.retries))
+    if "recovered" in told:
+        record["recoveries"] = len(told["recovered"])
+    record["response_model"] = told.get("response_model")
+    record["response_id"] = told.get("response_id")
+    record["provider_request_id"] = told.get("provider_request_id")
+    record["ended_at"] = ending.ended_at
+    record["outcome"] = _outcome(error)
+    record["finish_reason"] = response.finish_reason
+    record["provider_finish_reason"] = told.get("provider_finish_reason")
+    record["attempts"] = ending.attempts
+    record["usage"] = ending.usage
+    record["usage_is_estimated"] = response.usage_is_estimated
+    record["cost_usd"] = response.cost_usd
+    record["metrics"] = response.metrics
+    record["gaps"] = gaps_of(response)
+    return record_of(record)
 
 
 def short_record(plan: Plan, started_at: float, ending: Ending) -> StreamRecord:
@@ -113,7 +114,7 @@ def _asked(plan: Plan, response: StreamingResponse, started_at: float) -> dict[s
         "started_at": started_at,
         "is_json": plan.is_json,
         "parameters": _parameters(target.chat),
-        "metadata": {key: metadata[key] for key in metadata if key not in OF_RUN},
+        "metadata": _own_metadata(metadata),
         "run_id": plan.run_id,
         "turn": metadata.get("turn"),
     }
@@ -152,15 +153,26 @@ def server_of(url: str) -> tuple[str | None, int | None]:
     return parts.hostname, parts.port or USUAL_PORTS.get(parts.scheme)
 
 
+def _own_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    own = dict(metadata)
+    for name in OF_RUN:
+        own.pop(name, None)
+    return own
+
+
 def _parameters(chat: ChatRequest) -> dict[str, Any]:
-    given = {
-        "temperature": chat.temperature,
-        "max_tokens": chat.max_tokens,
-        "top_p": chat.top_p,
-        "seed": chat.seed,
-        "stop": list(chat.stop) or None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+    given: dict[str, Any] = {}
+    if chat.temperature is not None:
+        given["temperature"] = chat.temperature
+    if chat.max_tokens is not None:
+        given["max_tokens"] = chat.max_tokens
+    if chat.top_p is not None:
+        given["top_p"] = chat.top_p
+    if chat.seed is not None:
+        given["seed"] = chat.seed
+    if chat.stop:
+        given["stop"] = list(chat.stop)
+    return given
 
 
 def _outcome(error: SteerError | None) -> Outcome:

@@ -14,7 +14,6 @@ import os
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -58,7 +57,8 @@ class Worker(ForkSafe):
         self._sinks = sinks
         self._stats = stats
         self._max_waiting = max_waiting
-        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        # Each call with whether it ends something; None ends the thread.
+        self._calls: SimpleQueue[tuple[Call, bool] | None] = SimpleQueue()
         self._ends: SimpleQueue[None] = SimpleQueue()  # one for each end that waits
         self._lock = threading.RLock()  # again: a client may be collected within it
         self._thread: _Thread | None = None
@@ -69,12 +69,12 @@ class Worker(ForkSafe):
         if self._calls.qsize() >= self._max_waiting:
             self._stats.sink_drops += 1
             return
-        self._put(call)
+        self._put(call, is_end=False)
 
     def submit_end(self, call: Call) -> None:
         """Have the thread make this call, which ends what was begun. Never waits, never drops."""
         self._ends.put(None)
-        self._put(partial(self._tell_end, call))
+        self._put(call, is_end=True)
 
     def may_begin(self) -> bool:
         """Whether something more may begin; where too many ends wait it may not, and is counted."""
@@ -93,7 +93,7 @@ class Worker(ForkSafe):
 
         with self._lock:
             if self._thread is not None:
-                self._calls.put(settle)
+                self._calls.put((settle, False))
                 return
         call()
 
@@ -109,14 +109,10 @@ class Worker(ForkSafe):
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def _put(self, call: Call) -> None:
-        self._calls.put(call)
+    def _put(self, call: Call, *, is_end: bool) -> None:
+        self._calls.put((call, is_end))
         if self._thread is None:
             self._begin()
-
-    def _tell_end(self, call: Call) -> None:
-        self._ends.get_nowait()
-        call()
 
     def _begin(self) -> None:
         with self._lock:
@@ -142,19 +138,17 @@ class Worker(ForkSafe):
             self._end()
 
     def _tell_all(self) -> None:
-        while self._tell_next():
+        """Make the calls until there is to be none. Nothing of one is held after it."""
+        while (waiting := self._next()) is not None:
+            call, is_end = waiting
+            if is_end:
+                self._ends.get_nowait()
+            with self.lock:
+                call()
+            del waiting, call
+            self._unflushed += 1
             if self._unflushed >= _BATCH:
                 self._flush()
-
-    def _tell_next(self) -> bool:
-        """Make the next call; False when there is to be none. Nothing of it is held afterwards."""
-        call = self._next()
-        if call is None:
-            return False
-        with self.lock:
-            call()
-        self._unflushed += 1
-        return True
 
     def _end(self) -> None:
         """The thread ends; what came meanwhile begins another."""
@@ -164,8 +158,12 @@ class Worker(ForkSafe):
             if not self._calls.empty():
                 self._begin()
 
-    def _next(self) -> Call | None:
+    def _next(self) -> tuple[Call, bool] | None:
         """The next call; flushes when none comes for a moment."""
+        try:
+            return self._calls.get_nowait()
+        except Empty:
+            pass
         try:
             return self._calls.get(timeout=_LINGER if self._unflushed else None)
         except Empty:
