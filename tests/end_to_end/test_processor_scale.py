@@ -52,6 +52,9 @@ STREAMS = int(os.environ.get("STEER_MANY_STREAMS", "2000"))
 
 # --- one event --------------------------------------------------------------------------------
 
+# What is promised of a filter and three transformers, in microseconds an event.
+PROMISED_US = 2.0
+
 # Python 3.14 makes an event in half the time, and does the rest in three quarters of it.
 TIMES_AN_EVENT = 8 if sys.version_info < (3, 14) else 12
 
@@ -77,9 +80,10 @@ def test_a_filter_and_three_transformers_cost_microseconds() -> None:
         without.append(cpu_us(lambda event: [event]))
         making.append(cpu_us(lambda _: StreamDeltaEvent("openai", "m", "r", "s", BEGAN, {})))
 
-    # Measured: 1.5 µs, four times what it takes to make an event; 2 µs is what is promised. The
-    # ratio holds on a slower and on a busy machine too.
-    assert median(with_parts) - median(without) < TIMES_AN_EVENT * median(making)
+    # Measured: 1.3 to 1.5 µs. On a machine that takes longer for everything, the ratio to what it
+    # takes to make an event is what holds.
+    limit = max(PROMISED_US, TIMES_AN_EVENT * median(making))
+    assert median(with_parts) - median(without) < limit
 
 
 # --- one very long stream ---------------------------------------------------------------------
