@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from steer_llm_sdk.cli.counts import at_least_0, objective
-from steer_llm_sdk.cli.main import main, parse
+from steer_llm_sdk.cli.main import _with_command, main, make_parser, parse
 from steer_llm_sdk.cli.streams import show_warnings
 from steer_llm_sdk.testing import LoopbackServer, Script
 
@@ -48,6 +48,9 @@ def test_wrong_usage_is_told_in_two_lines(capsys: Captured) -> None:
         ("chat --zzz 3 you", "--zzz (`"),
         ("chat hello you", "hello you (`"),
         ("local serve --zzz 1", "--zzz (`"),
+        ("local serve --prot 8080", "--prot; did you mean --port?"),
+        ("--verison", "--verison; did you mean --version?"),
+        ("--modle", "--modle; did you mean --model?"),
     ],
 )
 def test_unknown_options_are_told_without_what_may_be_their_values(
@@ -55,6 +58,47 @@ def test_unknown_options_are_told_without_what_may_be_their_values(
 ) -> None:
     assert left(*line.split()) == 2
     assert f"Error: unrecognized arguments: {told}" in capsys.readouterr().err
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser, and those of its commands, however deep."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from parsers(command)
+
+
+OPTIONS = [
+    (parser.prog, option)
+    for parser in parsers(make_parser())
+    for option in parser._option_string_actions
+    if option.startswith("--")
+]
+# What must be there besides, or else that is told first.
+NEEDED = {"batch": "-O a.jsonl p.jsonl", "record": "a.jsonl", "replay": "a.jsonl", "local": "pull"}
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS)
+def test_every_option_of_every_command_is_found_by_a_slip_of_the_pen(
+    capsys: Captured, command: str, option: str
+) -> None:
+    slip = option[:-2] + option[-1] + option[-2]
+    words = command.split()[1:]
+
+    assert left(*words, slip, *NEEDED.get(" ".join(words), "").split()) == 2
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith(f"usage: {command} [OPTIONS]")
+    assert error == (
+        f"Error: unrecognized arguments: {slip}; did you mean {option}? "
+        f"(`{command} --help` tells more)"
+    )
+
+
+def test_an_option_alone_is_a_prompts_if_there_is_such_a_one() -> None:
+    for command, option in OPTIONS:
+        if command == "steer stream" and option != "--help":
+            assert _with_command([option], make_parser())[0] == "stream"
 
 
 def test_the_usage_of_a_refusal_has_what_is_needed(capsys: Captured) -> None:
@@ -108,6 +152,14 @@ def test_more_words_than_these_are_a_prompt() -> None:
 def test_a_command_of_local_is_told_where_it_is(capsys: Captured, word: str) -> None:
     assert left(word) == 2
     assert f"did you mean 'local {word}'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("word", "meant"), [("serv", "serve"), ("pul", "pull")])
+def test_a_command_within_a_command_is_found_by_a_slip_of_the_pen(
+    capsys: Captured, word: str, meant: str
+) -> None:
+    assert left("local", word) == 2
+    assert f"{word!r} is no command: did you mean {meant!r}?" in capsys.readouterr().err
 
 
 def test_the_kind_of_events_may_be_the_last_word() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from steer_llm_sdk._version import __version__
@@ -106,14 +106,29 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if not given:
         parser.print_help(sys.stderr)
         parser.exit(2, "\nError: expected a command, or a prompt; found nothing\n")
-    command = _commands_of(parser).get(given[0]) if given else None
-    if command is None or any(action.nargs == argparse.PARSER for action in command._actions):  # noqa: SLF001
-        parsed: argparse.Namespace = parser.parse_args(given)
-        return parsed
-    return command.parse_intermixed_args(given[1:])
+    command, words = _find_command(parser, given)
+    parsed: argparse.Namespace = (
+        command.parse_args(words) if _commands_of(command) else command.parse_intermixed_args(words)
+    )
+    return parsed
 
 
-def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def _find_command(parser: Parser, words: list[str]) -> tuple[Parser, list[str]]:
+    """Find the parser of the command that is named, however deep, and what follows its name.
+
+    Asked by the parser above it, argparse would have that one tell of an option that is unknown.
+    """
+    while words and (commands := _commands_of(parser)):
+        if words[0] in commands:
+            parser, words = commands[words[0]], words[1:]
+            continue
+        if near := _near(words[0], commands):
+            parser.error(f"{words[0]!r} is no command: did you mean {near!r}?")
+        break
+    return parser, words
+
+
+def _commands_of(parser: Parser) -> dict[str, Parser]:
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask for them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             return dict(action.choices)
@@ -132,12 +147,20 @@ def _with_command(given: list[str], parser: Parser) -> list[str]:
         return given
     if not given:
         return ["stream"] if is_piped(sys.stdin) else given
-    if len(given) == 1 and (meant := _meant(given[0], names)):
-        parser.error(
-            f"{given[0]!r} is no command: did you mean {meant!r}? As a prompt it is "
-            f"steer stream {given[0]}"
-        )
+    if len(given) == 1:
+        _refuse_slip(given[0], parser, names)
     return ["stream", *given]
+
+
+def _refuse_slip(word: str, parser: Parser, names: Sequence[str]) -> None:
+    """Refuse a lone word that was probably meant to be a command, or an option of `steer`."""
+    if word.startswith("-"):
+        if near := _near(word, _TOP_OPTIONS):
+            parser.error(f"unrecognized arguments: {word}; did you mean {near}?")
+    elif meant := _meant(word, names):
+        parser.error(
+            f"{word!r} is no command: did you mean {meant!r}? As a prompt it is steer stream {word}"
+        )
 
 
 def _with_kind_of_events(given: list[str]) -> list[str]:
@@ -151,6 +174,10 @@ def _meant(word: str, names: Sequence[str]) -> str | None:
     """The command that a lone word was probably meant to be."""
     if word in _IN_LOCAL:
         return f"local {word}"
+    return _near(word, names)
+
+
+def _near(word: str, names: Iterable[str]) -> str | None:
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.75)
     return near[0] if near else None
 
