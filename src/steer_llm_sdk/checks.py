@@ -26,7 +26,10 @@ _NAMES_SHOWN = 3
 
 # The flags of a code object: https://docs.python.org/3/library/inspect.html#inspect.CO_GENERATOR
 _CO_GENERATOR = 0x20
+_CO_COROUTINE = 0x80
 _CO_ASYNC_GENERATOR = 0x200
+_CO_YIELDS = _CO_GENERATOR | _CO_ASYNC_GENERATOR
+_CO_ASYNCHRONOUS = _CO_COROUTINE | _CO_ASYNC_GENERATOR
 
 # Names of what must never be advised into the body of a request.
 _SECRET_NAME = re.compile(
@@ -165,21 +168,52 @@ def refuse_yielding(what: str, function: object) -> None:
     Raises:
         ConfigurationError: It is one, plain or asynchronous.
     """
-    inner: Any = unwrapped(function)
-    flags = _code_flags(inner)
-    if type(inner) is not FunctionType:
-        flags |= _code_flags(getattr(type(inner), "__call__", None))  # noqa: B004 - of an object
-    if flags & _CO_GENERATOR:
-        kind = "generator function"
-    elif flags & _CO_ASYNC_GENERATOR:
-        kind = "asynchronous generator function"
-    else:
+    flags = _flags_of_call(function)
+    if not flags & _CO_YIELDS:
         return
+    kind = f"{'' if flags & _CO_GENERATOR else 'asynchronous '}generator function"
+    inner: Any = unwrapped(function)
     name = getattr(inner, "__qualname__", None) or shown_value(inner)
     raise ConfigurationError(
         f"{what}: expected a function, found the {kind} {name}: what it does would never be done; "
         "yield nothing in it"
     )
+
+
+def yields(function: object) -> bool:
+    """Whether it is a generator function, plain or asynchronous: to call it runs nothing of it.
+
+    A `functools.partial` is judged by its function, an object by its ``__call__``, and what a
+    decorator has put around a generator function by itself.
+    """
+    return bool(_flags_of_call(function) & _CO_YIELDS)
+
+
+def is_asynchronous(function: object) -> bool:
+    """Whether what it gives has to be awaited, or iterated asynchronously.
+
+    It is judged as by `yields`; what `inspect.markcoroutinefunction` has marked is asynchronous.
+    """
+    if type(function) is FunctionType and not function.__dict__:  # nobody has marked it
+        return bool(function.__code__.co_flags & _CO_ASYNCHRONOUS)
+    if _flags_of_call(function) & _CO_ASYNCHRONOUS:
+        return True
+    from inspect import iscoroutinefunction
+
+    inner = unwrapped(function)
+    return iscoroutinefunction(inner) or iscoroutinefunction(_call_of(inner))
+
+
+def _flags_of_call(function: object) -> int:
+    """The flags of the code that a call begins with."""
+    if type(function) is FunctionType:
+        return function.__code__.co_flags
+    inner = unwrapped(function)
+    return _code_flags(inner) | _code_flags(_call_of(inner))
+
+
+def _call_of(given: object) -> object:
+    return getattr(type(given), "__call__", None)  # noqa: B004 - of an object that is called
 
 
 def _code_flags(function: object) -> int:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from steer_llm_sdk.checks import is_asynchronous
 from steer_llm_sdk.config import check_key
 from steer_llm_sdk.errors import (
     AuthenticationError,
@@ -44,7 +45,7 @@ class KeySource:
     def __init__(self, ask: Callable[[], object], provider: str) -> None:
         self.given: deque[str] = deque(maxlen=_KEPT_KEYS)
         self._ask = ask
-        self._is_async = _is_async(ask)
+        self._is_async = is_asynchronous(ask)
         self._provider = provider
 
     async def first_key(self) -> str:
@@ -113,15 +114,6 @@ def _outcome(ask: Callable[[], object]) -> tuple[object, Exception | None]:
         return ask(), None
     except Exception as error:  # noqa: BLE001 - the caller's code
         return None, error
-
-
-def _is_async(ask: object) -> bool:
-    """Whether it gives a coroutine, and can be called in the loop."""
-    while (inner := getattr(ask, "func", None)) is not None:  # functools.partial
-        ask = inner
-    return inspect.iscoroutinefunction(ask) or inspect.iscoroutinefunction(
-        getattr(ask, "__call__", None)  # noqa: B004 - an object with an asynchronous call
-    )
 
 
 class AskedKey:

@@ -21,6 +21,7 @@ from steer_llm_sdk.checks import (
     one_of,
     type_found,
     with_advice,
+    yields,
 )
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.ports import Processor, Transformer
@@ -231,8 +232,6 @@ def refuse_no_transformer(what: str, given: object) -> None:
         ConfigurationError: It is a class, or has no `transform` and `for_stream` to call; or its
             `transform` is a generator function, which would change nothing.
     """
-    from inspect import isasyncgenfunction, isgeneratorfunction
-
     if isinstance(given, type) or not isinstance(given, Transformer):
         raise ConfigurationError(f"{what}: expected an EventTransformer, found {type_found(given)}")
     transform: object = given.transform
@@ -241,7 +240,7 @@ def refuse_no_transformer(what: str, given: object) -> None:
         raise ConfigurationError(
             f"{what}: expected methods transform and for_stream, found {type_found(given)}"
         )
-    if isgeneratorfunction(transform) or isasyncgenfunction(transform):
+    if yields(transform):
         raise ConfigurationError(
             f"{what}: expected a transform that returns events, found one that yields them: "
             f"{transform!r}"

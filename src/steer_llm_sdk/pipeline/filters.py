@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 
-from steer_llm_sdk.checks import TEXT, listed, refuse_yielding, type_found, unwrapped
+from steer_llm_sdk.checks import TEXT, is_asynchronous, listed, refuse_yielding, type_found
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
@@ -190,16 +190,6 @@ def refuse_coroutine(what: str, function: Callable[..., object]) -> None:
             f"{what}: expected a plain function, found the coroutine function {function!r}; "
             "an async transformer that returns None drops events too"
         )
-
-
-def is_asynchronous(function: object) -> bool:
-    """Whether what a function gives has to be awaited, or iterated asynchronously."""
-    from inspect import isasyncgenfunction, iscoroutinefunction
-
-    inner = unwrapped(function)
-    called = getattr(type(inner), "__call__", None)  # noqa: B004 - of an object that is called
-    kinds = (iscoroutinefunction, isasyncgenfunction)
-    return any(is_kind(each) for is_kind in kinds for each in (inner, called))
 
 
 def _event_class(given: object) -> type[StreamEvent]:

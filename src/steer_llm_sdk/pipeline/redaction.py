@@ -16,11 +16,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
-from steer_llm_sdk.checks import POSITIVE, TEXT
+from steer_llm_sdk.checks import POSITIVE, TEXT, is_asynchronous
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.pipeline.channels import Channel, channel_of, make_next, read_text, replace_text
-from steer_llm_sdk.pipeline.filters import is_asynchronous
 from steer_llm_sdk.pipeline.partial_match import is_undecided, partial_pattern, reach_of
 from steer_llm_sdk.pipeline.transformers import EventTransformer, Several
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steer_llm_sdk.checks import refuse_yielding, type_found
+from steer_llm_sdk.checks import is_asynchronous, refuse_yielding, type_found
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
@@ -94,11 +94,9 @@ def check_sinks(given: object) -> tuple[Sink, ...]:
 
 
 def _refuse_coroutines(where: str, sink: object) -> None:
-    from inspect import iscoroutinefunction
-
     for name in (*_NEEDED, "event", "flush", "close"):
         refuse_yielding(f"{where}.{name}", getattr(sink, name, None))
-        if iscoroutinefunction(getattr(sink, name, None)):
+        if is_asynchronous(getattr(sink, name, None)):
             raise ConfigurationError(
                 f"{where}: expected {name} to be a plain method, since it is called in a thread "
                 f"without an event loop; found a coroutine function in {type_found(sink)}"

@@ -8,16 +8,14 @@ traceback and counted, and the stream goes on.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from types import FunctionType
 from typing import Any, Protocol
 
 from steer_llm_sdk._version import __version__
-from steer_llm_sdk.checks import refuse_yielding
+from steer_llm_sdk.checks import is_asynchronous, refuse_yielding
 from steer_llm_sdk.errors import CallbackError, ConfigurationError
 from steer_llm_sdk.models.callbacks import (
     CompleteCallback,
@@ -129,7 +127,7 @@ class EventManager:
         refuse_yielding(f"on_{kind}", callback)
         self._of_kind(kind).append(callback)
         adapted = adapt_callback(callback, kind)
-        self._listeners[kind] += ((adapted, _is_async(adapted)),)
+        self._listeners[kind] += ((adapted, is_asynchronous(adapted)),)
 
     def remove(self, kind: str, callback: Listener) -> None:
         """Call `callback` no more; without effect when it is not registered."""
@@ -342,13 +340,6 @@ class EventManager:
         }
         metadata = {**self._metadata, **(fields.pop("metadata", None) or {})}
         return known | fields | {"metadata": metadata}
-
-
-def _is_async(listener: Listener) -> bool:
-    """Whether it is an asynchronous function; of a plain one, its code tells that sooner."""
-    if type(listener) is FunctionType and not listener.__dict__:
-        return bool(listener.__code__.co_flags & inspect.CO_COROUTINE)
-    return inspect.iscoroutinefunction(listener)
 
 
 def _is_being_cancelled() -> bool:

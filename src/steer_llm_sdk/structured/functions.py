@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from steer_llm_sdk.checks import FLAG, MAPPING, SECONDS, TEXT, unwrapped
+from steer_llm_sdk.checks import FLAG, MAPPING, SECONDS, TEXT, unwrapped, yields
 from steer_llm_sdk.errors import ConfigurationError, SchemaError
 from steer_llm_sdk.models import requests
 from steer_llm_sdk.models.plain_json import plain_mapping
@@ -128,7 +128,7 @@ def _refuse_no_function(given: object) -> None:
         )
     if not callable(given):
         raise ConfigurationError(f"tools: expected a function, found {type(given).__name__}")
-    if inspect.isasyncgenfunction(given) or inspect.isgeneratorfunction(given):
+    if yields(given):
         raise ConfigurationError(
             f"tools: expected a function that returns its result, found {_name_of(given)!r}, "
             "which yields"

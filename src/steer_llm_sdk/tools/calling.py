@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from steer_llm_sdk.checks import unwrapped
+from steer_llm_sdk.checks import is_asynchronous
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.threads import Outcome, ToolThreads
 from steer_llm_sdk.errors import InvalidJSONError
@@ -178,7 +178,7 @@ class Calls:
         return work.result()
 
     async def _call(self, function: partial[Any]) -> Outcome:
-        if _is_async(function.func):
+        if is_asynchronous(function):
             return await await_user_code(function())
         value, error = await self._threads.run(function)
         if error is None and inspect.isawaitable(value):
@@ -196,12 +196,6 @@ class _LateError(Exception):
 
 async def _awaited(value: Awaitable[Any]) -> Any:
     return await value
-
-
-def _is_async(function: Any) -> bool:
-    function = unwrapped(function)
-    called = getattr(type(function), "__call__", None)  # noqa: B004 - of an object that can be called
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
 
 def _failed(call: Mapping[str, Any], message: str, error_type: str) -> Answer:
