@@ -31,7 +31,7 @@ from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.progress import ProgressBar
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import Owner
-from steer_llm_sdk.tasks import start_task
+from steer_llm_sdk.tasks import start_task, until_ended
 from steer_llm_sdk.wiring import Wired
 
 Prompts: TypeAlias = Iterable[Any] | AsyncIterable[Any]
@@ -364,7 +364,7 @@ class ResultStream(Live, Generic[Answer]):
         self._work.leave()
         self._owner.release()
         if self._task is not None:
-            await asyncio.wait((self._task,))
+            await until_ended(self._task)
 
     def disown(self, task: asyncio.Task[Any]) -> None:
         """The task that iterated the results has ended."""

@@ -47,3 +47,24 @@ def current_context() -> Context | None:
     task = asyncio.current_task()
     get_context = getattr(task, "get_context", None)  # from Python 3.12 on
     return None if get_context is None else get_context()
+
+
+async def until_ended(task: asyncio.Task[Any]) -> None:
+    """Wait until a task of this loop has ended, however it does; what comes of it is not raised.
+
+    Cancelling whoever waits leaves the task running. `asyncio.wait` does the same for any number,
+    and takes longer.
+    """
+    if task.done():
+        return
+    waiter: asyncio.Future[None] = task.get_loop().create_future()
+
+    def wake(_task: object) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    task.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        task.remove_done_callback(wake)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Generic, TypeVar
 
-from steer_llm_sdk.tasks import start_sharing_task
+from steer_llm_sdk.tasks import start_sharing_task, until_ended
 
 _Result = TypeVar("_Result")
 
@@ -50,8 +50,7 @@ class Underway(Generic[_Result]):
         task = self._task
         if task is None:
             raise AssertionError("nothing was begun")
-        if not task.done():
-            await _ended(task)
+        await until_ended(task)
         self._task = None
         self.is_busy = False
         if task.cancelled():
@@ -81,21 +80,6 @@ class Underway(Generic[_Result]):
         """Cancel the work, if there is any."""
         if self._task is not None:
             self._task.cancel()
-
-
-async def _ended(task: asyncio.Task[Any]) -> None:
-    """Wait until a task has ended, however it does; as `asyncio.wait`, which takes longer."""
-    waiter: asyncio.Future[None] = task.get_loop().create_future()
-
-    def wake(_ended: object) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    task.add_done_callback(wake)
-    try:
-        await waiter
-    finally:
-        task.remove_done_callback(wake)
 
 
 class WorkCancelledError(Exception):

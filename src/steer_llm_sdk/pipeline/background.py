@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.tasks import start_task
+from steer_llm_sdk.tasks import start_task, until_ended
 
 
 class BackgroundQueue:
@@ -47,7 +47,7 @@ class BackgroundQueue:
         await self._running_queue().join()
         (_, worker), self._running = self._running, None
         worker.cancel()
-        await asyncio.wait([worker])
+        await until_ended(worker)
 
     def _running_queue(self) -> asyncio.Queue[StreamEvent]:
         """Give the queue, with a worker at it: a new one where the last was cancelled."""

@@ -17,7 +17,7 @@ from steer_llm_sdk.checks import refuse_yielding
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, UserErrorLog, await_user_code, to_await
-from steer_llm_sdk.tasks import start_task
+from steer_llm_sdk.tasks import start_task, until_ended
 
 BatchHandler = Callable[[list[StreamEvent]], Any]
 BatchOverflow = Literal["block", "drop_oldest"]
@@ -124,7 +124,7 @@ class Batcher:
             if task is asyncio.current_task():
                 return
             # Not awaited itself: when the caller is cancelled, the delivery goes on.
-            await asyncio.wait([task])
+            await until_ended(task)
 
     def _begin(self) -> None:
         """The batch gets its first event."""

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError
 from steer_llm_sdk.sync.thread import CLOSED, LoopThread, Runtime, leave_with_process
+from steer_llm_sdk.tasks import until_ended
 
 _Item = TypeVar("_Item")
 _Item_co = TypeVar("_Item_co", covariant=True)
@@ -164,7 +165,7 @@ class Feed(Generic[_Item]):
         """End the stream, in the loop: whoever still takes of it gets the last events."""
         self._stop(CLOSED)
         if self._task is not None:
-            await asyncio.wait((self._task,))
+            await until_ended(self._task)
 
     def _stop(self, reason: str) -> None:
         self._is_left = True

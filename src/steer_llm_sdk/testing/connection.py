@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol, cast
 
 from steer_llm_sdk.clock import Clock
+from steer_llm_sdk.tasks import until_ended
 from steer_llm_sdk.testing.plan import Ending, Plan, RecordedRequest, Reuse
 from steer_llm_sdk.testing.reading import BadRequestError, RequestReader
 from steer_llm_sdk.testing.rendering import render
@@ -178,7 +179,7 @@ class Connection(asyncio.Protocol):
     async def wait_closed(self) -> None:
         """Wait until the connection is closed and its task has ended."""
         await self._lost.wait()
-        await asyncio.wait([self._task])
+        await until_ended(self._task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._host.connections.discard(self)
