@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache, partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steer_llm_sdk._version import __version__
@@ -34,9 +36,18 @@ if TYPE_CHECKING:
 
 _NAME = "steer_llm_sdk"
 
-_USAGE = (
+_USAGE = frozenset({
     "prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens",
-)  # fmt: skip
+})  # fmt: skip
+_PARAMETERS = frozenset({"max_tokens", "temperature", "top_p", "seed", "stop"})
+
+# What every metric and every span has, and what is known when a stream begins.
+_IDENTITY = ("provider", "model", "server_address", "server_port")
+_read_identity = attrgetter(*_IDENTITY)
+_read_asked = attrgetter(*_IDENTITY, "parameters", "is_json")
+
+# How many sets of attributes are kept: one for each model, as it names itself, at each server.
+_MOST_SETS = 256
 
 
 class OpenTelemetrySink(Sink):
@@ -75,6 +86,7 @@ class OpenTelemetrySink(Sink):
         FLAG.check("chunk_times", chunk_times)
         try:
             from opentelemetry import metrics, trace
+            from opentelemetry.trace import SpanKind
         except ImportError:
             raise ConfigurationError(
                 "OpenTelemetrySink: opentelemetry-api is not installed: "
@@ -87,38 +99,37 @@ class OpenTelemetrySink(Sink):
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider, schema)
         meter = metrics.get_meter(_NAME, __version__, meter_provider, schema)
         self._instruments = _Instruments(meter, self._names, has_chunks=chunk_times)
+        self._identity_of = lru_cache(_MOST_SETS)(self._names.identity)
+        self._is_client, self._in_context = SpanKind.CLIENT, trace.set_span_in_context
         self._streams: dict[str, _Begun] = {}
         self._spans: dict[str, Span] = {}  # of functions
         self._runs: dict[str, Span] = {}
 
     def stream_started(self, record: StreamRecord) -> None:
         """Begin the span, beneath the one that is current."""
-        from opentelemetry.trace import SpanKind
-
-        attributes: Any = self._names.attributes(_asked(record))
         span = self._tracer.start_span(
             f"{operation_name(record.provider)} {record.model}",
-            self._beneath(record.run_id),
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
+            None if record.run_id is None else self._beneath(record.run_id),
+            kind=self._is_client,
+            attributes=self._asked(record),
             start_time=_nanoseconds(record.started_at),
         )
-        self._streams[record.stream_id] = _Begun(span, attributes)
+        self._streams[record.stream_id] = _Begun(span, record)
 
     def stream_ended(self, record: StreamRecord) -> None:
         """End the span, and record the metrics."""
-        from opentelemetry import trace
-
         begun = self._streams.pop(record.stream_id, None)
         if begun is None:
             self._instruments.record(record, None)
             return
+        span = begun.span
+        is_recording = span.is_recording()
         try:
-            self._instruments.record(record, trace.set_span_in_context(begun.span))
-            if begun.span.is_recording():
+            self._instruments.record(record, self._in_context(span) if is_recording else None)
+            if is_recording:
                 self._tell(begun, record)
         finally:  # whatever a reader of metrics or a processor of spans raises
-            begun.span.end(_nanoseconds(record.ended_at or record.started_at))
+            span.end(_nanoseconds(record.ended_at or record.started_at))
 
     def run_started(self, record: RunRecord) -> None:
         """Begin the span of a run, which those of its turns and functions stand beneath."""
@@ -169,12 +180,10 @@ class OpenTelemetrySink(Sink):
         told = {"request_model": record.model, "error_type": record.error_type}
         self._instruments.observe("run_duration", seconds, told)
 
-    def _beneath(self, run_id: str | None) -> Context | None:
+    def _beneath(self, run_id: str) -> Context | None:
         """The context in which a span of a run begins; None where it is whichever is current."""
-        from opentelemetry import trace
-
-        span = None if run_id is None else self._runs.get(run_id)
-        return None if span is None else trace.set_span_in_context(span)
+        span = self._runs.get(run_id)
+        return None if span is None else self._in_context(span)
 
     def _end(
         self,
@@ -193,19 +202,57 @@ class OpenTelemetrySink(Sink):
             span.set_status(Status(StatusCode.ERROR, error_type))
         span.end(_nanoseconds(ended_at or 0.0))
 
-    def _tell(self, begun: _Begun, record: StreamRecord) -> None:
-        from opentelemetry.trace import Status, StatusCode
+    def _asked(self, record: StreamRecord) -> dict[str, Any]:
+        """What is known when a stream begins."""
+        named, metadata = self._names.named, record.metadata
+        told: dict[str, Any] = dict(self._identity_of(*_read_identity(record)))
+        told[named["stream"]] = True
+        told[named["output_type"]] = "json" if record.is_json else "text"
+        if metadata and metadata.get("conversation_id") is not None:
+            told[named["conversation"]] = str(metadata["conversation_id"])
+        for key, value in record.parameters.items():
+            if key in _PARAMETERS and value is not None:
+                told[named[key]] = value
+        return told
 
-        name, span = self._names.attributes, begun.span
-        found = _asked(record) | _answered(record)
-        if record.content is not None:
-            found |= _words(record, record.content)
-        told: Any = begun.changed(name(found)) | {ATTEMPTS: record.attempts}
+    def _answered(self, record: StreamRecord) -> dict[str, Any]:
+        """What is known when it has ended."""
+        named, told = self._names.named, dict[str, Any]()
+        if record.response_model is not None:
+            told[named["response_model"]] = record.response_model
+        if record.response_id is not None:
+            told[named["response_id"]] = record.response_id
+        if record.finish_reason:
+            told[named["finish_reasons"]] = (record.finish_reason,)
+        first = record.metrics.get("ttft_ms")
+        if first is not None:
+            told[named["time_to_first_chunk"]] = first / 1000
+        for key, count in (record.usage or {}).items():
+            if key in _USAGE and count is not None:
+                told[named[key]] = count
+        told[ATTEMPTS] = record.attempts
         if record.cost_usd is not None:
             told[COST] = record.cost_usd
+        return told
+
+    def _tell(self, begun: _Begun, record: StreamRecord) -> None:
+        span, told = begun.span, self._answered(record)
+        if _read_asked(record) != _read_asked(begun.record):  # another one has answered
+            before = self._asked(begun.record)
+            told |= {name: v for name, v in self._asked(record).items() if before.get(name) != v}
+        if record.content is not None:
+            told |= self._names.attributes(_words(record, record.content))
+        if record.retries or record.error_type is not None:
+            self._tell_of_errors(span, record)
+        if record.error_type is not None:
+            told[self._names.named["error_type"]] = record.error_type
         span.set_attributes(told)
+
+    def _tell_of_errors(self, span: Span, record: StreamRecord) -> None:
+        from opentelemetry.trace import Status, StatusCode
+
         for retry in record.retries:
-            failed: Any = name({"error_type": retry["error_type"]})
+            failed: Any = self._names.attributes({"error_type": retry["error_type"]})
             span.add_event(RETRY_EVENT, failed)
         if record.error_type is not None:
             description = record.error_message or record.error_type
@@ -213,15 +260,10 @@ class OpenTelemetrySink(Sink):
 
 
 class _Begun(NamedTuple):
-    """A stream whose span has begun, and the attributes that it has."""
+    """A stream whose span has begun, and what was known of it."""
 
     span: Span
-    attributes: Mapping[str, object]
-
-    def changed(self, attributes: Mapping[str, object]) -> dict[str, object]:
-        """Those that the span has not, or has otherwise: each takes its time."""
-        known = self.attributes
-        return {name: value for name, value in attributes.items() if known.get(name) != value}
+    record: StreamRecord
 
 
 def _key(record: ToolRecord) -> str:
@@ -238,41 +280,6 @@ def _tool_words(record: ToolRecord) -> dict[str, object]:
 
 def _nanoseconds(seconds: float) -> int:
     return int(seconds * 1e9)
-
-
-def _identity(record: StreamRecord) -> dict[str, object]:
-    """What every metric and every span has."""
-    return {
-        "operation": operation_name(record.provider),
-        "provider": provider_name(record.provider),
-        "request_model": record.model,
-        "server_address": record.server_address,
-        "server_port": record.server_port,
-    }
-
-
-def _asked(record: StreamRecord) -> dict[str, object]:
-    """What is known when a stream begins."""
-    asked = record.parameters
-    return _identity(record) | {
-        "stream": True,
-        "output_type": "json" if record.is_json else "text",
-        "conversation": _text(record.metadata.get("conversation_id")),
-        **{key: asked.get(key) for key in ("max_tokens", "temperature", "top_p", "seed", "stop")},
-    }
-
-
-def _answered(record: StreamRecord) -> dict[str, object]:
-    """What is known when it has ended."""
-    usage = record.usage or {}
-    return {
-        "response_model": record.response_model,
-        "response_id": record.response_id,
-        "finish_reasons": [record.finish_reason] if record.finish_reason else None,
-        "time_to_first_chunk": _seconds(record.metrics.get("ttft_ms")),
-        "error_type": record.error_type,
-        **{key: usage.get(key) for key in _USAGE},
-    }
 
 
 def _words(record: StreamRecord, content: Mapping[str, Any]) -> dict[str, object]:
@@ -292,11 +299,33 @@ def _seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
+class _Sets(NamedTuple):
+    """The attributes of a model's metrics: `whose`, and that with what some metrics add."""
+
+    whose: dict[str, Any]
+    input: dict[str, Any]
+    output: dict[str, Any]
+    of_modality: dict[str, Any]
+
+
+def _make_sets(names: Names, *whose: Any) -> _Sets:
+    *identity, response_model = whose
+    known: dict[str, Any] = names.identity(*identity)
+    known |= names.attributes({"response_model": response_model})
+    return _Sets(
+        known,
+        known | names.attributes({"token_type": "input"}),
+        known | names.attributes({"token_type": "output"}),
+        known | names.attributes({"modality": "unknown"}),
+    )
+
+
 class _Instruments:
     """The metrics of one generation of names."""
 
     def __init__(self, meter: Any, names: Names, *, has_chunks: bool) -> None:
         self._names = names
+        self._sets_of = lru_cache(_MOST_SETS)(partial(_make_sets, names))
         self._histograms: dict[str, Histogram] = {}
         self._counters: dict[str, Counter] = {}
         for key, metric in METRICS.items():
@@ -315,15 +344,17 @@ class _Instruments:
 
     def record(self, record: StreamRecord, context: Context | None) -> None:
         """Record what is known of a stream that has ended."""
-        whose = _identity(record) | {"response_model": record.response_model}
-        attributes: Any = self._names.attributes(whose)
-        failed: Any = self._names.attributes(whose | {"error_type": record.error_type})
+        sets = self._sets_of(*_read_identity(record), record.response_model)
+        failed = sets.whose
+        if record.error_type is not None:
+            failed = {**failed, self._names.named["error_type"]: record.error_type}
         self._observe("duration", record.duration_s, failed, context)
         first = _seconds(record.metrics.get("ttft_ms"))
-        self._observe("time_to_first_chunk", first, attributes, context)
-        self._record_chunks(record, attributes, context)
+        self._observe("time_to_first_chunk", first, sets.whose, context)
+        if record.gaps:
+            self._record_chunks(record, sets.whose, context)
         if not record.usage_is_estimated:  # it must not be reported: see the conventions
-            self._count_tokens(record.usage or {}, attributes, context)
+            self._count_tokens(record.usage or {}, sets, context)
 
     def _record_chunks(
         self, record: StreamRecord, attributes: dict[str, Any], context: Context | None
@@ -331,21 +362,19 @@ class _Instruments:
         later = self._histograms.get(CHUNK_TIMES)
         if later is None:
             return
+        record_one = later.record
         for gap, count in record.gaps:
             for _ in range(count):
-                later.record(gap, attributes, context)
+                record_one(gap, attributes, context)
 
-    def _count_tokens(
-        self, usage: Mapping[str, int], attributes: dict[str, Any], context: Context | None
-    ) -> None:
-        name = self._names.attributes
-        for key, kind in (("prompt_tokens", "input"), ("completion_tokens", "output")):
-            of_kind: Any = attributes | name({"token_type": kind})
-            self._observe("token_usage", usage.get(key), of_kind, context)
-            self._observe(f"{key}_of_operation", usage.get(key), attributes, context)
-        of_modality: Any = attributes | name({"modality": "unknown"})
+    def _count_tokens(self, usage: Mapping[str, int], sets: _Sets, context: Context | None) -> None:
+        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        self._observe("token_usage", prompt, sets.input, context)
+        self._observe("token_usage", completion, sets.output, context)
+        self._observe("prompt_tokens_of_operation", prompt, sets.whose, context)
+        self._observe("completion_tokens_of_operation", completion, sets.whose, context)
         for key, counter in self._counters.items():
-            counter.add(usage.get(key, 0), of_modality, context)
+            counter.add(usage.get(key, 0), sets.of_modality, context)
 
     def observe(self, key: str, value: float, told: Mapping[str, object]) -> None:
         """Record one value, where this generation has the metric."""

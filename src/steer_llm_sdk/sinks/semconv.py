@@ -206,16 +206,31 @@ class Names:
 
     Args:
         is_newer: Whether it is the newer one.
+
+    Attributes:
+        named: The names of attributes, by the library's own keys.
     """
 
     def __init__(self, *, is_newer: bool) -> None:
         self.is_newer = is_newer
-        self._attributes = {key: pair[is_newer] for key, pair in ATTRIBUTES.items()}
+        self.named = {key: pair[is_newer] for key, pair in ATTRIBUTES.items()}
 
     def attributes(self, values: Mapping[str, object]) -> dict[str, object]:
         """The values under their names; what is not known (None) is left out."""
-        named = self._attributes
+        named = self.named
         return {named[key]: value for key, value in values.items() if value is not None}
+
+    def identity(
+        self, provider: str, model: str, host: str | None, port: int | None
+    ) -> dict[str, object]:
+        """What every metric and every span of a stream has."""
+        return self.attributes({
+            "operation": operation_name(provider),
+            "provider": provider_name(provider),
+            "request_model": model,
+            "server_address": host,
+            "server_port": port,
+        })  # fmt: skip
 
     def metric(self, key: str) -> str | None:
         """The name of a metric; None where this generation has none."""
