@@ -13,12 +13,13 @@ PURE := src/steer_llm_sdk/wire/*,src/steer_llm_sdk/providers/*,src/steer_llm_sdk
 PEERS := $(basename $(notdir $(wildcard benchmarks/requirements/*.txt)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo chat test readers check soak fuzz bench bench-quick docs weights clean
+.PHONY: help demo chat test lowest readers check soak fuzz bench bench-quick docs weights clean
 
 help:
 	@echo 'make demo         stream from the embedded model: installs, fetches it (90 MB), needs no key'
 	@echo 'make chat         a chat in the browser, with the embedded model: PORT=8080'
 	@echo 'make test         all tests, and the coverage that must be whole'
+	@echo 'make lowest       the same tests with the lowest versions that pyproject.toml allows'
 	@echo 'make readers      the official readers in JavaScript, for the tests of what browsers get'
 	@echo 'make check        ruff, mypy --strict, import contracts'
 	@echo 'make soak         20,000 streams with random faults, 1,000 cancellations, streams of 1,000,000 deltas: five minutes'
@@ -37,6 +38,10 @@ chat: $(VENV)/.chat weights
 test: $(VENV)/.tests weights
 	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=100
+
+# The lowest versions lie before those in $(VENV): what they lack is found there.
+lowest: .lowest/.installed weights
+	PYTHONPATH=$(CURDIR)/.lowest $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=worksteal $(ARGS)
 
 readers: $(VENV)/.readers
 
@@ -72,7 +77,7 @@ weights: $(VENV)/.installed
 	@$(BIN)/steer local pull
 
 clean:
-	rm -rf $(VENV) .venv-peers tests/web/readers/node_modules site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
+	rm -rf $(VENV) .venv-peers .lowest tests/web/readers/node_modules site build dist .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
 
 # --- what is installed: a stamp each, so that a second run installs nothing ---------------------
 
@@ -109,6 +114,13 @@ $(VENV)/.check: GROUP := check
 $(VENV)/.fuzz: GROUP := fuzz
 $(VENV)/.docs: GROUP := docs
 $(VENV)/.chat: GROUP := chat
+
+.lowest/.installed: $(VENV)/.tests pyproject.toml tests/support/lowest.py
+	@echo 'Installing the lowest versions: what pip calls conflicts are tools of the tests that want newer ones …'
+	@rm -rf .lowest && mkdir .lowest
+	@$(BIN)/python tests/support/lowest.py > .lowest/requirements.txt
+	@$(PIP) install --quiet --target .lowest --requirement .lowest/requirements.txt
+	@touch $@
 
 # Each peer by itself, so that none holds another back at an old version.
 .venv-peers/%/.installed: benchmarks/requirements/%.txt

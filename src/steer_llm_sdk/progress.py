@@ -36,7 +36,9 @@ class ProgressBar:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=total)
-        self._bar.start()
+        # Where there is no terminal, rich before 14.3 ends even a disabled bar with an empty line.
+        if not self._bar.disable:
+            self._bar.start()
 
     def __call__(self, progress: Progress) -> None:
         """Draw it anew."""
@@ -44,7 +46,8 @@ class ProgressBar:
 
     def close(self) -> None:
         """Leave the bar as it stands."""
-        self._bar.stop()
+        if not self._bar.disable:
+            self._bar.stop()
 
 
 def _describe(progress: Progress) -> str:

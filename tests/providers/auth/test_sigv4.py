@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -25,7 +26,11 @@ URL = (
 def at_now(patch: pytest.MonkeyPatch) -> None:
     """Have botocore sign at the same time."""
     moment = datetime.fromtimestamp(NOW, UTC)
-    patch.setattr(auth, "get_current_datetime", lambda *_a, **_k: moment)
+    if hasattr(auth, "get_current_datetime"):
+        patch.setattr(auth, "get_current_datetime", lambda *_a, **_k: moment)
+    else:  # older versions look at the clock themselves
+        clock = SimpleNamespace(utcnow=lambda: moment)
+        patch.setattr(auth, "datetime", SimpleNamespace(datetime=clock))
 
 
 def by_botocore(request: HTTPRequest, keys: AWSKeys) -> dict[str, str]:
