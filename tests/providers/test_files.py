@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.inputs import InputFile, InputRaw
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.files import with_files_spelled
 from steer_llm_sdk.providers.registry import PROVIDERS, wire_format
 
 PDF = base64.b64encode(b"%PDF-1.7\n").decode()
@@ -261,3 +263,16 @@ def test_words_between_calls_stay_in_their_order() -> None:
     found = body("anthropic", [{"role": "user", "content": "Hi"}, turn])["messages"][1]["content"]
 
     assert [block["type"] for block in found] == ["tool_use", "text"]
+
+
+def test_a_request_without_files_is_not_copied() -> None:
+    def spell(_file: object) -> dict[str, Any]:
+        return {"type": "spelled"}
+
+    plain = ChatRequest("m", read_messages("Hi"))
+    filed = ChatRequest("m", read_messages([{"role": "user", "content": [DOCUMENT]}]))
+
+    assert with_files_spelled(plain, "openai", spell) is plain
+    spelled = with_files_spelled(filed, "openai", spell)
+    assert spelled.messages[0].parts == (InputRaw({"type": "spelled"}),)
+    assert isinstance(filed.messages[0].parts[0], InputFile)

@@ -12,6 +12,7 @@ from steer_llm_sdk.models.foreign import is_item_type
 from steer_llm_sdk.models.inputs import InputFile, InputPart, InputRaw
 from steer_llm_sdk.models.media import AUDIO_FORMATS
 from steer_llm_sdk.models.messages import Message, ToolCall
+from steer_llm_sdk.models.requests import ChatRequest
 
 # Parts of an earlier answer that only their own format wants back: asked of another, words and
 # calls go alone.
@@ -40,6 +41,14 @@ def spell_files(
         ConfigurationError: A file has no spelling.
     """
     return tuple(_spell_message(message, wire, spell) for message in messages)
+
+
+def with_files_spelled(
+    chat: ChatRequest, wire: str, spell: Callable[[InputFile], Mapping[str, Any]]
+) -> ChatRequest:
+    """The request with its messages as `spell_files` gives them; itself where nothing changes."""
+    messages = spell_files(chat.messages, wire, spell)
+    return chat if messages == chat.messages else replace(chat, messages=messages)
 
 
 def _spell_message(

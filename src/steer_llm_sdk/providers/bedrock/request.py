@@ -17,7 +17,6 @@ API: nothing is sent for it, and the library checks what arrives. Everything els
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -36,7 +35,7 @@ from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.bedrock.files import spell_file
 from steer_llm_sdk.providers.bedrock.reasoning import build_reasoning
 from steer_llm_sdk.providers.bedrock.turns import answer_blocks, call_block
-from steer_llm_sdk.providers.files import spell_files
+from steer_llm_sdk.providers.files import with_files_spelled
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.schemas import write_schema
 from steer_llm_sdk.providers.writing import (
@@ -73,10 +72,7 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
         ConfigurationError: Something is asked for that the API has no way to say, the arguments of
             an earlier tool call are no JSON object, or something cannot be written as JSON.
     """
-    messages = spell_files(
-        chat.messages, "bedrock", lambda file: spell_file(file, endpoint.provider)
-    )
-    chat = replace(chat, messages=messages)
+    chat = with_files_spelled(chat, "bedrock", lambda file: spell_file(file, endpoint.provider))
     body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     url = model_url(endpoint, chat.model, "converse-stream")
     headers = build_headers(endpoint, chat.extra_headers, bearer(endpoint), accept="*/*")

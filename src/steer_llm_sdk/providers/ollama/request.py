@@ -14,7 +14,6 @@ last; what it says in ``options`` is joined with what is said there already.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from steer_llm_sdk.errors import ConfigurationError
@@ -23,7 +22,7 @@ from steer_llm_sdk.models.messages import InputImage, InputPart, InputText, Mess
 from steer_llm_sdk.models.parts import Part, ReasoningPart
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest, JSONFormat, RawTool, Tool
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.providers.files import refused, spell_files
+from steer_llm_sdk.providers.files import refused, with_files_spelled
 from steer_llm_sdk.providers.openai_chat.turns import answer_calls
 from steer_llm_sdk.providers.reading import as_object
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
@@ -54,8 +53,7 @@ def build_request(chat: ChatRequest, endpoint: Endpoint) -> HTTPRequest:
             an image, a tool is to be chosen, several calls are forbidden, the arguments of an
             earlier call are no JSON object, or something in the request cannot be written as JSON.
     """
-    messages = spell_files(chat.messages, "ollama", lambda file: _no_file(file, endpoint.provider))
-    chat = replace(chat, messages=messages)
+    chat = with_files_spelled(chat, "ollama", lambda file: _no_file(file, endpoint.provider))
     body = encode_body(_build_body(chat, endpoint.provider), endpoint.provider)
     url = f"{endpoint.base_url.rstrip('/')}/api/chat"
     headers = build_headers(

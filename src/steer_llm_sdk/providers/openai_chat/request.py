@@ -6,7 +6,6 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,7 +21,7 @@ from steer_llm_sdk.models.requests import (
 )
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.dialects import Dialect
-from steer_llm_sdk.providers.files import spell_files
+from steer_llm_sdk.providers.files import with_files_spelled
 from steer_llm_sdk.providers.openai_chat.files import spell_file
 from steer_llm_sdk.providers.openai_chat.turns import answer_calls, answer_fields
 from steer_llm_sdk.providers.reasoning import join_fields, spell_reasoning
@@ -47,11 +46,9 @@ def build_request(
     """
     dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
     reasoning = spell_reasoning(chat.reasoning, dialect.reasoning, endpoint.provider)
-    messages = spell_files(
-        chat.messages, "openai", lambda file: spell_file(file, endpoint.provider, dialect)
+    chat = with_files_spelled(
+        chat, "openai", lambda file: spell_file(file, endpoint.provider, dialect)
     )
-    if messages != chat.messages:
-        chat = replace(chat, messages=messages)
     body = _build_body(chat, endpoint.provider, dialect, wire) | reasoning
     body = join_fields(body, chat.extra_body, *reasoning)
     encoded = encode_body(body, endpoint.provider)

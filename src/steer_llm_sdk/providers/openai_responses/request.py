@@ -17,7 +17,6 @@ A part in this API's own spelling is passed unchanged: inside its message when i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -43,7 +42,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
-from steer_llm_sdk.providers.files import audio_format, file_name, spell_files
+from steer_llm_sdk.providers.files import audio_format, file_name, with_files_spelled
 from steer_llm_sdk.providers.openai_responses.outputs import OUTPUTS
 from steer_llm_sdk.providers.openai_responses.turns import answer_items
 from steer_llm_sdk.providers.reasoning import effort_at, join_fields, spell_reasoning
@@ -106,10 +105,8 @@ def _build_whole(chat: ChatRequest, provider: str) -> dict[str, Any]:
 
     ``text`` holds more than the format, and ``reasoning`` more than the effort.
     """
-    messages = spell_files(
-        chat.messages, "openai-responses", lambda file: _spell_file(file, provider)
-    )
-    body = _build_body(replace(chat, messages=messages), provider)
+    spelled = with_files_spelled(chat, "openai-responses", lambda file: _spell_file(file, provider))
+    body = _build_body(spelled, provider)
     return join_fields(body, chat.extra_body, "text", "reasoning")
 
 
