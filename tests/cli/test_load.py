@@ -50,7 +50,7 @@ def test_rates_are_over_the_whole_time() -> None:
 
 def test_goodput_counts_what_met_every_part_of_the_objective() -> None:
     made = load(metrics(100, 900), metrics(100, 2000), metrics(900, 900), metrics(100, 900, None))
-    made.add_error(ValueError("no"))
+    made.errors.add(ValueError("no"))
 
     report = made.report({"ttft": 0.5, "e2e": 1.0, "tpot": 0.05})
     assert report["goodput"] == 0.5

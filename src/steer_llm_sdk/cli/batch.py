@@ -15,7 +15,7 @@ from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_que
 from steer_llm_sdk.cli.bar import Bar
 from steer_llm_sdk.cli.counts import positive
 from steer_llm_sdk.cli.streams import wrapped
-from steer_llm_sdk.cli.words import named
+from steer_llm_sdk.cli.words import Errors
 from steer_llm_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -60,23 +60,20 @@ class Totals:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None
-    errors: dict[str, int] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    errors: Errors = field(default_factory=Errors)
 
     def add(self, result: PromptResult) -> None:
         """Count a result."""
-        if result.error is not None or result.response is None:
+        if result.error is not None:
             self.failed += 1
-            name = type(result.error).__name__
-            self.errors[name] = self.errors.get(name, 0) + 1
-            if result.error is not None:
-                self.said.setdefault(name, named(result.error))
+            self.errors.add(result.error)
             return
+        response = result.unwrap()
         self.answered += 1
-        usage: Mapping[str, Any] = result.response.usage or {}
+        usage: Mapping[str, Any] = response.usage or {}
         self.prompt_tokens += usage.get("prompt_tokens") or 0
         self.completion_tokens += usage.get("completion_tokens") or 0
-        if (cost := result.response.cost_usd) is not None:
+        if (cost := response.cost_usd) is not None:
             self.cost_usd = (self.cost_usd or 0.0) + cost
 
     def told(self, before: int) -> str:
@@ -88,7 +85,7 @@ class Totals:
         parts = [f"{self.answered} answered"]
         if before:
             parts.append(f"{before} were there before")
-        parts += [f"{count} × {name}" for name, count in self.errors.items()]
+        parts += [f"{count} × {name}" for name, count in self.errors.counts.items()]
         parts += [f"{self.prompt_tokens} tokens in", f"{self.completion_tokens} tokens out"]
         if self.cost_usd is not None:
             parts.append(f"${self.cost_usd:.4f}")
@@ -106,7 +103,7 @@ def _run(parsed: argparse.Namespace) -> int:
         asyncio.run(_answer(left, question, parsed.concurrency, file, totals, bar))
     if not parsed.quiet:
         print(totals.told(len(lines) - len(left)), file=sys.stderr)
-        for words in totals.said.values():  # the first of each class: why it failed
+        for words in totals.errors.said.values():  # the first of each class: why it failed
             print(wrapped(words, sys.stderr), file=sys.stderr)
     return 1 if totals.failed else 0
 

@@ -61,12 +61,12 @@ def _run(parsed: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2))
     else:
         print("\n".join(lines(report)))
-        for words in load.said.values():  # the first of each class: why it failed
+        for words in load.errors.said.values():  # the first of each class: why it failed
             print(wrapped(words, sys.stdout))
         if parsed.plot:
             for name in ("TTFT", "E2E"):
                 print("\n".join(histogram(name, load.times(name))))
-    return 1 if load.errors else 0
+    return 1 if load.errors.counts else 0
 
 
 async def _put_load(
@@ -84,7 +84,7 @@ async def _put_load(
         ) as results:
             async for result in results:
                 if result.error is not None:
-                    load.add_error(result.error)
+                    load.errors.add(result.error)
                 elif result.response is not None:
                     load.add(result.response.metrics, result.response.usage or {})
                 on_each()

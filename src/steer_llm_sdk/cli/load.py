@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from steer_llm_sdk.cli.words import named
+from steer_llm_sdk.cli.words import Errors
 
 # The names of `response.metrics`, as load generators print them; in milliseconds.
 _TIMES = {"TTFT": "ttft_ms", "ITL": "itl_ms", "TPOT": "tpot_ms", "E2E": "e2e_ms"}
@@ -22,16 +22,14 @@ class Load:
         metrics: `response.metrics` of each that was answered.
         output_tokens: The tokens of their answers, together.
         prompt_tokens: The tokens of their prompts, together.
-        errors: How often each class of error ended one.
-        said: What the first of each class said, in one line.
+        errors: What ended the others.
         seconds: From the first request to the last answer.
     """
 
     metrics: list[Mapping[str, Any]] = field(default_factory=list)
     output_tokens: int = 0
     prompt_tokens: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    errors: Errors = field(default_factory=Errors)
     seconds: float = 0.0
 
     def add(self, metrics: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
@@ -39,12 +37,6 @@ class Load:
         self.metrics.append(metrics)
         self.output_tokens += usage.get("completion_tokens") or 0
         self.prompt_tokens += usage.get("prompt_tokens") or 0
-
-    def add_error(self, error: BaseException) -> None:
-        """Count an error by its class."""
-        name = type(error).__name__
-        self.errors[name] = self.errors.get(name, 0) + 1
-        self.said.setdefault(name, named(error))
 
     def times(self, name: str) -> list[float]:
         """The times of one kind, sorted, in milliseconds: TTFT, ITL, TPOT or E2E."""
@@ -60,9 +52,9 @@ class Load:
         """
         seconds = self.seconds or math.nan
         report: dict[str, Any] = {
-            "requests": len(self.metrics) + sum(self.errors.values()),
+            "requests": len(self.metrics) + sum(self.errors.counts.values()),
             "answered": len(self.metrics),
-            "errors": dict(self.errors),
+            "errors": dict(self.errors.counts),
             "seconds": round(self.seconds, 4),
             "requests_per_second": len(self.metrics) / seconds,
             "output_tokens": self.output_tokens,

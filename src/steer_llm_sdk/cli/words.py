@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 from steer_llm_sdk.cli.screen import without_controls
 from steer_llm_sdk.errors import MissingAPIKeyError, SteerError
@@ -21,6 +22,25 @@ _SPOKEN = (
     ),
 )
 _KEY = re.compile(r"^(?P<provider>[\w.-]+): no API key")
+
+
+@dataclass(slots=True)
+class Errors:
+    """Errors of many requests, by their class.
+
+    Attributes:
+        counts: How often each class came.
+        said: What the first of each class said, in one line.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+
+    def add(self, error: BaseException) -> None:
+        """Count an error."""
+        name = type(error).__name__
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.said.setdefault(name, named(error))
 
 
 def named(error: BaseException) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Lists in the metadata: those with titles first. OpenAI and OpenRouter, Perplexity and xAI, others.
-_LISTS = ("annotations", "search_results", "citations")
+from steer_llm_sdk.providers.openai_chat.beside import CITED
 
 # Gemini's lists, and what each is in.
 _INNER_LISTS = (
@@ -23,7 +22,7 @@ _HOLDERS = ("url_citation", "web", "retrievedContext", "location")
 def sources_in(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield each source that an event names; an address alone is a source, too."""
     inner = [_get(metadata.get(outer), name) for outer, name in _INNER_LISTS]
-    for found in (*map(metadata.get, _LISTS), *inner):
+    for found in (*map(metadata.get, CITED), *inner):
         for source in found if isinstance(found, list) else ():
             if isinstance(source, str):
                 yield {"url": source}

@@ -18,9 +18,9 @@ from steer_llm_sdk.providers.reading import (
     text_at,
 )
 
-# Where servers put what the words rest on: OpenAI and OpenRouter beside the words, Perplexity and
-# xAI beside the choices.
-_CITED = ("annotations", "search_results", "citations")
+# Where servers put what the words rest on, lists with titles first: OpenAI and OpenRouter beside
+# the words, Perplexity and xAI beside the choices.
+CITED = ("annotations", "search_results", "citations")
 # Tools that the server ran itself: Groq's, Writer's.
 _RAN = ("executed_tools", "graph_data")
 # Parts of Mistral's content that name a source.
@@ -29,7 +29,7 @@ _REFERENCES = frozenset({"reference", "tool_reference"})
 _READ = _REFERENCES | {"text", "output_text"}
 _IMAGE = "image_url"
 # All that is read here.
-_FIELDS = frozenset({*_CITED, *_RAN, "images", "content_parts"})
+_FIELDS = frozenset({*CITED, *_RAN, "images", "content_parts"})
 
 
 class Beside:
@@ -54,7 +54,7 @@ class Beside:
 
     def _cited(self, news: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for holder in (news, *_parts(news)):
-            for citation in (each for key in _CITED for each in as_list(holder.get(key))):
+            for citation in (each for key in CITED for each in as_list(holder.get(key))):
                 named = {"url": citation} if isinstance(citation, str) else citation
                 if isinstance(named, dict) and self._is_new(as_string(named.get("url")) or named):
                     yield named
