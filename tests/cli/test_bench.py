@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from steer_llm_sdk.cli.asking import read_question
 from steer_llm_sdk.cli.bench import histogram
+from steer_llm_sdk.cli.load import summary
 from steer_llm_sdk.cli.main import main
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import Endpoint
@@ -80,28 +80,30 @@ def test_a_histogram_has_every_time_once() -> None:
 def test_the_figures_are_those_of_the_servers_own_clock(serve: Serve, capsys: Captured) -> None:
     """The server's delays are known, and it notes when each request came, by the same clock."""
     came: list[float] = []
+    takes = 0.18  # seconds: 60 ms, then 20 ms before each of six deltas
 
     def answer(_: RecordedRequest) -> Script:
         came.append(time.perf_counter())
         return Script(["word "] * 6, usage=(3, 6), faults=(Delay(0.06), Pace(0.02)))
 
     serve(answer)
+    begun = time.perf_counter()
     assert main([*BENCH, "-n", "5", "-c", "1", "-q", "--json"]) == 0
     done = time.perf_counter()
     report = json.loads(capsys.readouterr().out)
 
-    # Nothing is faster than the server was: 60 ms, then 20 ms before each of six deltas.
+    # Nothing is faster than the server was, and what comes first and five gaps are one stream.
     assert report["ttft_ms"]["p50"] >= 80
-    assert report["itl_ms"]["p50"] >= 20 * 0.9  # the loop's timer may end a tick early
     assert report["e2e_ms"]["p50"] >= 180
-    # One request at a time: from one that came to the next is a whole stream, and what is between.
-    rounds = [after - before for before, after in pairwise([*came, done])]
-    for name, of_server in (("max", max(rounds)), ("mean", sum(rounds) / len(rounds))):
-        assert 180 <= report["e2e_ms"][name] <= of_server * 1000 * 1.02 + 5
-    assert sum(rounds) * 0.9 <= report["seconds"] + 1.0
-    # And the figures are of one stream: what comes first, and five gaps.
     whole = report["ttft_ms"]["mean"] + 5 * report["itl_ms"]["mean"]
-    assert whole == pytest.approx(report["e2e_ms"]["mean"], rel=0.1)
+    assert 180 <= whole <= report["e2e_ms"]["mean"] * 1.0001
+    # One at a time: a stream begins when the one before it has been answered, and has ended when
+    # the next request comes. So it is, however long a busy machine takes in between.
+    begins = [begun, *(moment + takes for moment in came[:-1])]
+    most = [(end - begin) * 1000 for begin, end in zip(begins, [*came[1:], done], strict=True)]
+    for name, of_server in (summary(sorted(most)) or {}).items():
+        assert 180 <= report["e2e_ms"][name] <= of_server + 1  # a timer may end a tick early
+    assert came[-1] - came[0] + takes - 0.001 <= report["seconds"] <= done - begun
 
 
 def test_the_figures_of_the_embedded_model_are_its_servers(
