@@ -53,6 +53,46 @@ def test_what_comes_without_a_pause_is_flushed_after_each_thousand() -> None:
     assert [what for what, _ in sink.calls] == ["flush", "flush", "flush", "close"]
 
 
+def test_calls_gather_so_that_the_thread_wakes_up_once_for_many() -> None:
+    sink, told = Remembering(), list[int]()
+    worker = worker_of(sink, max_waiting=1_000)
+    for number in range(4):
+        worker.submit_end(lambda number=number: told.append(number))  # type: ignore[misc]
+        time.sleep(0.005)
+    before = list(told)
+    wait_until_told(worker)
+
+    assert before == []
+    assert told == [0, 1, 2, 3]
+    assert [what for what, _ in sink.calls] == ["flush", "close"]
+
+
+def test_what_fills_half_of_the_room_is_told_without_a_moment_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steer_llm_sdk.sinks.worker._LINGER", 30)
+    worker, told = worker_of(Remembering(), max_waiting=20), threading.Semaphore(0)
+    for _ in range(12):
+        worker.submit(told.release)
+
+    assert all(told.acquire(timeout=10) for _ in range(10))
+
+
+def test_who_waits_for_the_sinks_waits_for_nothing_to_gather(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("steer_llm_sdk.sinks.worker._LINGER", 30)
+    worker, told = worker_of(Remembering()), list[str]()
+    worker.submit(lambda: told.append("first"))
+    wait_until_told(worker)
+    worker.submit(lambda: told.append("second"))
+    worker.stop()
+    worker.join(10)
+
+    assert told == ["first", "second"]
+    assert worker._thread is None
+
+
 def test_a_cancellation_that_a_sink_raises_is_none_of_its_callers() -> None:
     stats, sink = ClientStats(), Remembering()
 

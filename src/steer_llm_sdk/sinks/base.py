@@ -16,9 +16,9 @@ class Sink:
     logged and counted, and when it cannot keep up, what it is not told of is counted.
 
     `stream_started`, `run_started` and `tool_started` are called at once, in the context of whoever
-    asked for the stream or the run, and in the tool's own. All else is
-    called in one thread a client, off the streams' path, one call at a time. A sink that is given
-    to several clients is called by several threads.
+    asked for the stream or the run, and in the tool's own. All else is called in one thread a
+    client, off the streams' path, one call at a time: what has gathered for a tenth of a second,
+    and then `flush`. A sink that is given to several clients is called by several threads.
 
     Attributes:
         content: Whether records and events come with the prompt and the words of the answer.

@@ -2,6 +2,8 @@
 
 Calls come through a bounded queue; one that finds it full is dropped and counted. What ends
 something that a sink knows of is never dropped: where too many ends wait, nothing more is begun.
+They gather for a moment before they are made: each time that the thread wakes up, it takes the
+interpreter from the streams, and finds the processor's caches cold.
 The thread begins with the first call, and ends when it is told to, or with the process: then what
 waits is told first, as long as that takes no more than a few seconds.
 """
@@ -14,6 +16,7 @@ import os
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
@@ -26,13 +29,16 @@ _log = logging.getLogger("steer_llm_sdk.sinks")
 # One call to the sinks, or to whoever waits for those before it. It does not raise.
 Call: TypeAlias = Callable[[], object]
 
+# … and whether it ends something.
+_Waiting: TypeAlias = tuple[Call, bool]
+
 # How many calls may wait: events, for those who ask for them, and as many ends.
 MAX_WAITING = 10_000
 
 # How long the end of the process waits for the sinks, in seconds.
 _GRACE = 5.0
 
-# How long a call may wait for others to be written down with it, in seconds.
+# How long a call may wait for others, to be told and written down with them, in seconds.
 _LINGER = 0.1
 
 # Calls between two `flush`es, when more and more wait.
@@ -57,12 +63,13 @@ class Worker(ForkSafe):
         self._sinks = sinks
         self._stats = stats
         self._max_waiting = max_waiting
-        # Each call with whether it ends something; None ends the thread.
-        self._calls: SimpleQueue[tuple[Call, bool] | None] = SimpleQueue()
+        self._calls: SimpleQueue[_Waiting | None] = SimpleQueue()  # None ends the thread
         self._ends: SimpleQueue[None] = SimpleQueue()  # one for each end that waits
         self._lock = threading.RLock()  # again: a client may be collected within it
         self._thread: _Thread | None = None
         self._unflushed = 0  # calls since the last flush
+        self._hurry = threading.Lock()  # free where what gathers is wanted now
+        self._hurry.acquire()
 
     def submit(self, call: Call) -> None:
         """Have the thread make this call. Never waits; one too many is dropped, and counted."""
@@ -87,6 +94,7 @@ class Worker(ForkSafe):
         """Make this call once all that waits now was told and flushed, in whichever thread."""
 
         def settle() -> None:
+            self._unflushed -= 1  # this call has told nothing
             self._flush()
             self._call("close")
             call()
@@ -94,6 +102,7 @@ class Worker(ForkSafe):
         with self._lock:
             if self._thread is not None:
                 self._calls.put((settle, False))
+                self._tell_now()
                 return
         call()
 
@@ -102,6 +111,7 @@ class Worker(ForkSafe):
         with self._lock:
             if self._thread is not None:
                 self._calls.put(None)
+                self._tell_now()
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end, in seconds."""
@@ -113,6 +123,13 @@ class Worker(ForkSafe):
         self._calls.put((call, is_end))
         if self._thread is None:
             self._begin()
+        if self._calls.qsize() == self._max_waiting // 2:
+            self._tell_now()
+
+    def _tell_now(self) -> None:
+        """Have what waits told without waiting for more. To free a lock takes no other one."""
+        with suppress(RuntimeError):  # it is free already
+            self._hurry.release()
 
     def _begin(self) -> None:
         with self._lock:
@@ -139,16 +156,18 @@ class Worker(ForkSafe):
 
     def _tell_all(self) -> None:
         """Make the calls until there is to be none. Nothing of one is held after it."""
-        while (waiting := self._next()) is not None:
+        waiting = self._gathered()
+        while waiting is not None:
             call, is_end = waiting
             if is_end:
                 self._ends.get_nowait()
+            self._unflushed += 1
             with self.lock:
                 call()
             del waiting, call
-            self._unflushed += 1
             if self._unflushed >= _BATCH:
                 self._flush()
+            waiting = self._next()
 
     def _end(self) -> None:
         """The thread ends; what came meanwhile begins another."""
@@ -158,17 +177,19 @@ class Worker(ForkSafe):
             if not self._calls.empty():
                 self._begin()
 
-    def _next(self) -> tuple[Call, bool] | None:
-        """The next call; flushes when none comes for a moment."""
+    def _next(self) -> _Waiting | None:
+        """The next call. Where none waits, what was told is flushed, and more gathers."""
         try:
             return self._calls.get_nowait()
         except Empty:
-            pass
-        try:
-            return self._calls.get(timeout=_LINGER if self._unflushed else None)
-        except Empty:
             self._flush()
-            return self._calls.get()
+        return self._gathered()
+
+    def _gathered(self) -> _Waiting | None:
+        """The next call, after a moment in which others may come."""
+        first = self._calls.get()
+        self._hurry.acquire(timeout=_LINGER)
+        return first
 
     def _flush(self) -> None:
         if self._unflushed:
