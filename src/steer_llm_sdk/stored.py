@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 # Of what `to_json` writes. Newer versions of the library read what older ones have written.
 VERSION = 1
-_VERSION_KEY = "version"
+VERSION_KEY = "version"
 
 
 class Live:
@@ -50,16 +50,25 @@ def plain(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or value.__class__ in _SCALARS:
+    kind = value.__class__
+    if kind in _SCALARS:
         return value
+    if kind is float:
+        return value if isfinite(value) else None
     if isinstance(value, dict):
-        return {_key(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return {
+            key if key.__class__ is str else _key(key): (
+                item if item.__class__ in _SCALARS else _plain(item)
+            )
+            for key, item in value.items()
+        }
+    if isinstance(value, _LISTS):
+        return [item if item.__class__ in _SCALARS else _plain(item) for item in value]
     return _plain_object(value)
 
 
-_SCALARS = frozenset({str, int, bool})
+_SCALARS = frozenset({str, int, bool, type(None)})
+_LISTS = (list, tuple)
 
 # How far down what can be followed is told from what cannot.
 _LEVELS = 4
@@ -130,8 +139,10 @@ def _field_names(value: Any) -> Iterable[str] | None:
 
 def to_json(data: Mapping[str, Any]) -> str:
     """Write plain data as JSON in one line, and the version of its format with it."""
-    whole = {**data, _VERSION_KEY: VERSION}
-    text = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    whole = {**data, VERSION_KEY: VERSION}
+    text = _encode_version(whole)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:  # half a character, which a model's broken output may hold
@@ -139,6 +150,9 @@ def to_json(data: Mapping[str, Any]) -> str:
     return text
 
 
+_encode_version = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 

@@ -19,7 +19,7 @@ from support.sinks import record
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 @pytest.mark.parametrize("events", [False, True])
@@ -37,6 +37,33 @@ def test_json_lines_are_a_sink(tmp_path: Path, *, events: bool, content: bool) -
     assert {line["version"] for line in found} == {1}
     assert any(line["type"] == "delta" for line in found) is events
     assert ("Hello" in path.read_text(encoding="utf-8")) is content
+
+
+class _Word(str):
+    """A string of the caller's own class."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metadata": {1: b"bytes", "set": {2, 1}, "word": _Word("w"), None: object}},
+        {"metadata": {"half": "\ud800"}, "request_id": "\ud800"},
+        {"metrics": {"ttft_ms": float("nan"), "itl_ms": float("inf"), "stall_ms": 1e-7}},
+        {"usage": {"prompt_tokens": 2**70}},
+        {"parameters": {"temperature": 0.1 + 0.2, "stop": ["\u2028", "ä", "\x00"]}},
+        {"retries": ({"provider": "openai", "wait": 1e22},), "gaps": ((0.1, 2), (1.0, 1))},
+        {"request_id": _Word("r"), "run_id": "r1", "turn": 2},
+    ],
+)
+def test_a_line_says_what_the_record_says_as_json(tmp_path: Path, changes: dict[str, Any]) -> None:
+    told = record(**changes)
+    sink = JSONLinesSink(tmp_path / "streams.jsonl")
+    sink.stream_ended(told)
+    sink.flush()
+
+    assert lines_of(sink.path) == [{"type": "stream", **json.loads(told.to_json())}]
 
 
 def test_lines_are_appended_and_only_the_owner_reads_them(tmp_path: Path) -> None:

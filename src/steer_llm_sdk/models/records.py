@@ -103,7 +103,8 @@ class StreamRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as a plain dict, which JSON can hold."""
-        return {name: plain(value) for name, value in values_of(self).items()}
+        told: dict[str, Any] = plain(values_of(self))
+        return told
 
     def to_json(self) -> str:
         """Return the record as JSON to be stored: what `to_dict` gives, and ``version``."""
