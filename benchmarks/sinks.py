@@ -5,6 +5,9 @@ the test kit's transport. A batch of 500 with a sink stands between two without,
 time of the whole process, the sinks' thread among it, is compared with the mean of both: a machine
 that is quicker or slower from one second to the next is so for all three. The median of the batches
 counts, and beside it stands how far the middle half of them lies apart.
+
+What OpenTelemetry's SDK takes for itself is measured by an application that has no sink, and tells
+it the same of each call by hand.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steer_llm_sdk import SteerLLMClient
 from steer_llm_sdk.sinks import (
@@ -27,7 +31,12 @@ from steer_llm_sdk.sinks import (
     Sink,
     SQLiteSink,
 )
+from steer_llm_sdk.sinks.semconv import SECONDS, TOKENS
 from steer_llm_sdk.testing import Script, ScriptedProvider
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
 
 MODEL = "gpt-4o"
 SIDE_BY_SIDE = 100
@@ -38,19 +47,77 @@ BATCH = 500
 # Deltas of a stream; the second kind is for what one more delta costs.
 SHORT, LONG = 10, 500
 
-Make = Callable[[Path], list[Sink]]
+
+class ByHand:
+    """Calls with a span and metrics around them: what the sink tells OpenTelemetry's SDK."""
+
+    def __init__(self) -> None:
+        from opentelemetry import trace
+
+        tracers, meters = _providers()
+        self._trace = trace
+        self._tracer = tracers.get_tracer("benchmark")
+        meter = meters.get_meter("benchmark")
+        self._duration, self._first, self._tokens = (
+            meter.create_histogram(name, explicit_bucket_boundaries_advisory=buckets)
+            for name, buckets in (("duration", SECONDS), ("first", SECONDS), ("tokens", TOKENS))
+        )
+
+    async def ask(self, client: SteerLLMClient) -> None:
+        began = time.time_ns()
+        whose = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": MODEL,
+            "server.address": "api.openai.com",
+            "server.port": 443,
+        }
+        asked = {**whose, "gen_ai.request.stream": True, "gen_ai.output.type": "text"}
+        span = self._tracer.start_span(
+            f"chat {MODEL}",
+            kind=self._trace.SpanKind.CLIENT,
+            attributes=asked,
+            start_time=began,
+        )
+        response = await client.generate("Hi", MODEL)
+        ended, usage = time.time_ns(), response.usage
+        context = self._trace.set_span_in_context(span)
+        assert usage is not None
+        span.set_attributes({
+            "gen_ai.response.model": MODEL,
+            "gen_ai.response.id": response.stream_id,
+            "gen_ai.response.finish_reasons": ["stop"],
+            "gen_ai.response.time_to_first_chunk": 0.01,
+            "gen_ai.usage.input_tokens": usage["prompt_tokens"],
+            "gen_ai.usage.output_tokens": usage["completion_tokens"],
+            "attempts": 1,
+            "cost_usd": 0.002,
+        })  # fmt: skip
+        whose["gen_ai.response.model"] = MODEL
+        self._duration.record((ended - began) / 1e9, whose, context)
+        self._first.record(0.01, whose, context)
+        for kind, key in (("input", "prompt_tokens"), ("output", "completion_tokens")):
+            of_kind = {**whose, "gen_ai.token.type": kind}
+            self._tokens.record(usage[key], of_kind, context)  # type: ignore[literal-required]
+        span.end(ended)
+
+
+Make = Callable[[Path], list[Sink] | ByHand]
 
 
 def _otel(*, chunk_times: bool) -> Make:
-    def make(_folder: Path) -> list[Sink]:
-        from opentelemetry.sdk.metrics import MeterProvider
-        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-        from opentelemetry.sdk.trace import TracerProvider
-
-        meters = MeterProvider([InMemoryMetricReader()])
-        return [OpenTelemetrySink(TracerProvider(), meters, chunk_times=chunk_times)]
+    def make(_folder: Path) -> list[Sink] | ByHand:
+        return [OpenTelemetrySink(*_providers(), chunk_times=chunk_times)]
 
     return make
+
+
+def _providers() -> tuple[TracerProvider, MeterProvider]:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+
+    return TracerProvider(), MeterProvider([InMemoryMetricReader()])
 
 
 def _prometheus(_folder: Path) -> list[Sink]:
@@ -68,6 +135,7 @@ SINKS: dict[str, Make] = {
     "OpenTelemetry's API alone": lambda _: [OpenTelemetrySink()],
     "OpenTelemetry's SDK, without the times of chunks": _otel(chunk_times=False),
     "OpenTelemetry's SDK": _otel(chunk_times=True),
+    "OpenTelemetry's SDK by hand, without a sink": lambda _: ByHand(),
 }
 
 
@@ -75,12 +143,14 @@ class Contender:
     """A client with sinks, which is asked for batches of streams.
 
     Args:
-        sinks: Its sinks.
+        told: Its sinks, or who tells of each call by hand.
         deltas: How many deltas each stream has.
     """
 
-    def __init__(self, sinks: list[Sink], deltas: int) -> None:
+    def __init__(self, told: list[Sink] | ByHand, deltas: int) -> None:
         self._provider = ScriptedProvider(Script(["word "] * deltas, usage=(31, deltas)))
+        self._by_hand = told if isinstance(told, ByHand) else None
+        sinks = told if isinstance(told, list) else []
         self.client = SteerLLMClient("key", transport=self._provider, sinks=sinks)
         self.streams = 0
 
@@ -91,11 +161,16 @@ class Contender:
         gc.collect()
         before = time.process_time()
         for _ in range(BATCH // SIDE_BY_SIDE):
-            asked = (self.client.generate("Hi", MODEL) for _ in range(SIDE_BY_SIDE))
-            await asyncio.gather(*asked)
+            await asyncio.gather(*(self._ask() for _ in range(SIDE_BY_SIDE)))
         await self.client._sinks.flush()
         self.streams += BATCH
         return (time.process_time() - before) / BATCH * 1e6
+
+    async def _ask(self) -> None:
+        if self._by_hand is None:
+            await self.client.generate("Hi", MODEL)
+        else:
+            await self._by_hand.ask(self.client)
 
     async def close(self) -> None:
         await self.client.close()
