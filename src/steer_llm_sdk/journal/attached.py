@@ -129,8 +129,10 @@ class Attached(Live):
         return self
 
     async def __anext__(self) -> StreamEvent:
-        if (event := self.take_ready()) is not None:
-            return event
+        ready = self._ready
+        if ready:
+            self.after += 1
+            return ready.popleft()
         if self._is_read:
             raise StreamInUseError(
                 "another task waits for the next event: attach once more for each further reader"
@@ -138,9 +140,14 @@ class Attached(Live):
         self._is_read = True
         try:
             while not self._is_over:
-                await self._fill()
-                if (event := self.take_ready()) is not None:
-                    return event
+                tail = self._tail
+                if tail is None or tail.next != self._read_to + 1 or not tail.goes_on:
+                    await self._fill()
+                else:  # it has read all that there is
+                    self._take(await tail.grown())
+                if ready:
+                    self.after += 1
+                    return ready.popleft()
         finally:
             self._is_read = False
         self.leave()

@@ -102,15 +102,23 @@ class Desk:
         Raises:
             StoreUnreachableError: The store could not be reached for too long.
         """
+        is_written = self.write_at_once(append)
+        if is_written is None:
+            is_written = await self._queue(append)
+            if is_written:
+                self._hand_on(append)
+        return is_written
+
+    def write_at_once(self, append: Append) -> bool | None:
+        """Write events as `write` does; None where the store has to be waited for."""
         if self._is_closed:
             raise _closed()
-        if self._writes_at_once is not None:
-            is_written = self._writes_at_once(append)
-        else:
-            is_written = await self._queue(append)
-        if is_written:
-            self._hand_on(append)
-        return is_written
+        if self._writes_at_once is None:
+            return None
+        if not self._writes_at_once(append):
+            return False
+        self._hand_on(append)
+        return True
 
     def _queue(self, append: Append) -> asyncio.Future[bool]:
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -120,14 +128,16 @@ class Desk:
 
     def _hand_on(self, append: Append) -> None:
         """Hand what was written to those who follow it here: they need not ask the store."""
-        stream_id = append.stream_id
+        stream_id, first, events, ends, _ = append
         if stream_id in self._written:
-            self._written[stream_id] = append.first + len(append.events)
+            self._written[stream_id] = first + len(events)
         tail = self._tails.get(stream_id)
         if tail is None:
             return
-        if tail.next >= append.first:
-            tail.grow(Page(append.first, append.events, append.ends))
+        if tail.next == first:
+            tail.add(events, ends)
+        elif tail.next > first:
+            tail.grow(Page(first, events, ends))
         else:  # the news bring it, after what is missing
             self._store.interrupt()
 

@@ -11,7 +11,7 @@ from steer_llm_sdk.errors import SteerError, StreamCancelledError
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.store import Append
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
-from steer_llm_sdk.models.ports import Producer, Ready
+from steer_llm_sdk.models.ports import Producer, ready_events
 from steer_llm_sdk.stored import shown_value
 
 _log = logging.getLogger("steer_llm_sdk.journal")
@@ -45,9 +45,11 @@ class Generation:
         self.begun.add_done_callback(_read_error)
         self._desk = desk
         self._source = source
-        self._take = source.take_ready if isinstance(source, Ready) else None
+        self._take = ready_events(source)
         self._named = named
+        self._stream_id = named.stream_id
         self._turns = turns
+        self._has_begun = False
         self._next = 0
         self._last: StreamEvent | None = None
         self._is_ended = False
@@ -73,50 +75,58 @@ class Generation:
             await self._source.aclose()
 
     async def _write_all(self) -> None:
+        source, take, desk = self._source, self._take, self._desk
         while not self._is_ended:
-            events = await self._pull()
-            if self._is_ended:
-                return
+            try:
+                events = [await source.__anext__()]
+            except Exception as error:  # noqa: BLE001 - its end; or of the source, or what it calls
+                events = await self._read_end(error)
+                if self._is_ended:
+                    return
+            else:  # and those that have come with it
+                while take is not None and len(events) < _BATCH and (event := take()) is not None:
+                    events.append(event)
             ends = not events or (not self._turns and isinstance(events[-1], _TERMINAL))
-            if not await self._desk.write(self._append(events, ends=ends)):
+            append = self._append(events, ends)
+            is_written = desk.write_at_once(append)
+            if is_written is None:
+                is_written = await desk.write(append)
+            if not is_written:
                 _log.warning(
                     "stream %s was taken for lost, and is stopped here: its event loop was held "
                     "up, or its journal could not be reached",
                     self._named.stream_id,
                 )
                 return
-            self._note_begun(None)
+            if not self._has_begun:
+                self._note_begun(None)
 
-    async def _pull(self) -> list[StreamEvent]:
-        """Wait for an event, and take those that have come with it; none after the last."""
-        source = self._source
-        try:
-            events = [await anext(source)]
-        except StopAsyncIteration:
-            if self._cancelled is not None and not isinstance(self._last, StreamErrorEvent):
-                return [self._failure(self._cancelled)]  # between two turns
-            return []
-        except Exception as error:  # noqa: BLE001 - of the source, or of what it calls
-            if not isinstance(self._last, StreamErrorEvent):  # which would have told of it
+    async def _read_end(self, error: Exception) -> list[StreamEvent]:
+        """What is left to be written when the source has ended, or has failed."""
+        is_told = isinstance(self._last, StreamErrorEvent)
+        if not isinstance(error, StopAsyncIteration):
+            if not is_told:
                 await self._write_failure(error)
-            return []
-        if (take := self._take) is not None:
-            while len(events) < _BATCH and (event := take()) is not None:
-                events.append(event)
-        return events
+        elif self._cancelled is not None and not is_told:
+            return [self._failure(self._cancelled)]  # between two turns
+        return []
 
     async def _write_failure(self, error: Exception) -> None:
-        await self._desk.write(self._append([self._failure(error)], ends=True))
+        await self._desk.write(self._append([self._failure(error)], True))
         self._note_begun(error)
         if not isinstance(error, SteerError):
             _log.error("stream %s has failed", self._named.stream_id, exc_info=error)
 
-    def _append(self, events: Sequence[StreamEvent], *, ends: bool) -> Append:
-        first, self._next = self._next, self._next + len(events)
-        self._last = events[-1] if events else self._last
-        self._is_ended = ends
-        failed = ends and not isinstance(self._last, StreamCompleteEvent)
-        return Append(self._named.stream_id, first, events, ends, failed)
+    def _append(self, events: Sequence[StreamEvent], ends: bool) -> Append:
+        first = self._next
+        self._next = first + len(events)
+        if events:
+            self._last = events[-1]
+        if not ends:
+            return Append(self._stream_id, first, events)
+        self._is_ended = True
+        failed = not isinstance(self._last, StreamCompleteEvent)
+        return Append(self._stream_id, first, events, ends, failed)
 
     def _failure(self, cause: Exception) -> StreamErrorEvent:
         named = self._named
@@ -133,6 +143,7 @@ class Generation:
         )
 
     def _note_begun(self, error: Exception | None) -> None:
+        self._has_begun = True
         if self.begun.done():
             return
         if error is None:

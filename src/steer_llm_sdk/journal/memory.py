@@ -72,12 +72,10 @@ class MemoryShelf:
         self.watchers: set[MemoryStore] = set()
         self._swept_at = 0.0
 
-    def find(self, stream_id: str, now: float | None = None) -> _Kept | None:
+    def find(self, stream_id: str) -> _Kept | None:
         """The stream of that name, if it is kept."""
         kept = self.streams.get(stream_id)
-        if kept is None or kept.expires_at < (time.monotonic() if now is None else now):
-            return None
-        return kept
+        return None if kept is None or kept.expires_at < time.monotonic() else kept
 
     def tell(self, stream_id: str, knows: MemoryStore | None = None) -> None:
         """Something has come of a stream; one that knows need not be woken."""
@@ -114,6 +112,8 @@ class MemoryStore:
         self._shelf = shelf
         # How long a stream is kept that has not ended: its producer may be lost.
         self._kept_for = shelf.keeping.ttl + shelf.keeping.lost_after
+        most = shelf.keeping.max_events
+        self._trimmed_at = most + most // 4  # not one by one
         self._loop = asyncio.get_running_loop()
         self._changed: set[str] = set()
         self._watched: frozenset[str] = frozenset()
@@ -145,31 +145,36 @@ class MemoryStore:
 
     def write_at_once(self, append: Append) -> bool:
         """Write events: see `Immediate`."""
-        with self._shelf.lock:
-            return self._write_one(append)
-
-    def _write_one(self, append: Append) -> bool:
-        now = time.monotonic()
-        kept = self._shelf.find(append.stream_id, now)
-        if kept is None or kept.is_ended or kept.next != append.first:
-            return False
-        kept.events += append.events
-        kept.heard = now
-        kept.expires_at = now + self._kept_for
-        self._trim(kept)
-        if append.ends:
-            kept.is_ended = True
-            kept.expires_at = now + self._shelf.keeping.ttl
-        if append.frees_key:
-            self._shelf.free(kept.claim)
-        self._shelf.tell(append.stream_id, knows=self)
+        stream_id, first, added, ends, frees_key = append
+        shelf = self._shelf
+        with shelf.lock:
+            now = time.monotonic()
+            kept = shelf.streams.get(stream_id)
+            if kept is None or kept.is_ended or kept.expires_at < now:
+                return False
+            events = kept.events
+            if kept.first + len(events) != first:
+                return False
+            events += added
+            kept.heard = now
+            kept.expires_at = now + self._kept_for
+            if len(events) > self._trimmed_at:
+                self._trim(kept)
+            if ends:
+                kept.is_ended = True
+                kept.expires_at = now + shelf.keeping.ttl
+            if frees_key:
+                shelf.free(kept.claim)
+            if stream_id in self._watched:
+                self._changed.add(stream_id)
+            if len(shelf.watchers) > 1 or self not in shelf.watchers:
+                shelf.tell(stream_id, knows=self)
         return True
 
     def _trim(self, kept: _Kept) -> None:
         most = self._shelf.keeping.max_events
-        if len(kept.events) > most + most // 4:  # not one by one
-            kept.first += len(kept.events) - most
-            del kept.events[:-most]
+        kept.first += len(kept.events) - most
+        del kept.events[:-most]
 
     async def beat(self, stream_ids: Collection[str]) -> None:
         """Note that producers live: see `Store`."""

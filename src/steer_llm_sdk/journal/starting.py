@@ -65,7 +65,7 @@ async def start(
     check_journal(journal)
     TEXT.or_none().check("key", key)
     desk = journal.here()
-    claim = Claim(plan.stream_id, key, _digest(plan))
+    claim = Claim(plan.stream_id, key, "" if key is None else _digest(plan))
     with host.room():
         holder = await desk.claim(claim)
         if holder.stream_id != claim.stream_id:

@@ -42,7 +42,8 @@ class Claim:
     Attributes:
         stream_id: Where its events go.
         key: Begins it once; None begins it always.
-        request: A digest of what is asked: another request by the same key is refused.
+        request: A digest of what is asked: another request by the same key is refused. Empty
+            without a key.
     """
 
     stream_id: str

@@ -20,6 +20,7 @@ class Tail:
 
     Attributes:
         next: The sequence of the next event to come.
+        goes_on: Whether one may come.
         is_over: Whether none will come.
         followers: How many read it.
         error: Why nothing more can be read.
@@ -28,12 +29,14 @@ class Tail:
 
     def __init__(self, page: Page) -> None:
         self.next = page.first + len(page.events)
+        self.goes_on = True
         self.is_over = False
         self.followers = 0
         self.error: Exception | None = None
         self.is_quiet = False
         self._held: list[StreamEvent] = list(page.events)
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[Sequence[StreamEvent]]] = []
+        self._make_future = asyncio.get_running_loop().create_future
 
     @property
     def last(self) -> StreamEvent | None:
@@ -42,22 +45,35 @@ class Tail:
 
     def grow(self, page: Page) -> None:
         """Add what has come. What is here already is passed over."""
-        new = page.events[max(0, self.next - page.first) :]
         if page.first > self.next:  # those between are not kept any more
             self._held = []
             self.next = page.first
-        self._held += new
-        self.next += len(new)
-        self.is_over = self.is_over or (page.is_last and page.first + len(page.events) >= self.next)
-        if len(self._held) > 2 * _HELD_EVENTS:
-            del self._held[:-_HELD_EVENTS]
-        if new or self.is_over:
+            self.wake()  # what comes now is not what they wait for
+        is_last = page.is_last and page.first + len(page.events) >= self.next
+        self.add(page.events[self.next - page.first :], is_last)
+
+    def add(self, events: Sequence[StreamEvent], is_last: bool) -> None:
+        """Add the events that are next, and give them to those who wait."""
+        held = self._held
+        held += events
+        self.next += len(events)
+        if is_last:
+            self.is_over = True
+            self.goes_on = False
+        if len(held) > 2 * _HELD_EVENTS:
+            del held[:-_HELD_EVENTS]
+        if events or self.is_over:
             self.is_quiet = False
-            self.wake()
+            if waiters := self._waiters:
+                self._waiters = []
+                for waiter in waiters:
+                    if not waiter.done():  # who has given up is told nothing
+                        waiter.set_result(events)
 
     def fail(self, error: Exception) -> None:
         """Tell those who wait that nothing more can be read."""
         self.error = error
+        self.goes_on = False
         self.wake()
 
     def events_after(self, after: int) -> Sequence[StreamEvent] | None:
@@ -65,15 +81,18 @@ class Tail:
         start = after + 1 - (self.next - len(self._held))
         return None if start < 0 else self._held[start:]
 
-    def grown(self) -> asyncio.Future[None]:
-        """Return what is done when there is more, or when there will be nothing more."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def grown(self) -> asyncio.Future[Sequence[StreamEvent]]:
+        """Return what is done when there is more, or when there will be nothing more.
+
+        Its result are the events from `next` on, as it is now; none where that is to be looked at.
+        """
+        waiter: asyncio.Future[Sequence[StreamEvent]] = self._make_future()
         self._waiters.append(waiter)
         return waiter
 
     def wake(self) -> None:
-        """Wake those who wait."""
+        """Wake those who wait: they are to look."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
-            if not waiter.done():  # who has given up is told nothing
-                waiter.set_result(None)
+            if not waiter.done():
+                waiter.set_result(())

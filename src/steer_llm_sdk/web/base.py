@@ -102,6 +102,8 @@ class PartEncoder:
 
     def feed(self, event: StreamEvent) -> bytes:
         """Write an event: see `Encoder`."""
+        if event.__class__ is StreamDeltaEvent and not event.metadata:  # as most are
+            return self._write_delta(event)
         if isinstance(event, StreamStartEvent):
             return self._write_start(event)
         written = self._write(event)
@@ -140,6 +142,9 @@ class PartEncoder:
     def _write_delta(self, event: StreamDeltaEvent) -> bytes:
         delta: Any = event.delta
         if isinstance(delta, str):
+            opened = self._open
+            if opened is not None and opened.kind == "text" and opened.part == event.part and delta:
+                return self.write_words(opened, delta)
             return self._write_words("text", event, delta)
         kind = event.kind
         if kind in _WORDS:

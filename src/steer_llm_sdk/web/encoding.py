@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 from steer_llm_sdk.checks import SECONDS, TEXT, one_of
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
-from steer_llm_sdk.models.ports import EventSource, Ready
+from steer_llm_sdk.models.ports import EventSource, ready_events
 from steer_llm_sdk.web.ag_ui import AGUIEncoder
 from steer_llm_sdk.web.base import Encoder, ErrorText
 from steer_llm_sdk.web.openai import OpenAIEncoder
@@ -100,24 +100,35 @@ def encode(
 async def _write(
     source: EventSource, encoder: Encoder, heartbeat: float | None
 ) -> AsyncGenerator[bytes, None]:
-    heart = Heart(source, heartbeat)
-    take = source.take_ready if isinstance(source, Ready) else _nothing
+    heart = Heart(heartbeat)
+    last: StreamEvent | None = None
+    pull, feed = source.__anext__, encoder.feed
+    take = ready_events(source) or _nothing
     ending: bytes | None = None
     try:
+        heart.look()
         while ending is None:
+            written = b""
+            heart.waiting = asyncio.current_task()
             try:
-                event = await heart.next()
+                last = await pull()
             except StopAsyncIteration:
                 ending = encoder.end()
-            except Exception as error:
-                if not heart.has_begun:
+            except asyncio.CancelledError:
+                if not heart.has_given_up():
                     raise
-                ending = encoder.end() if heart.has_failed else encoder.fail(error)
+                written = encoder.heartbeat
+            except Exception as error:
+                ending = _ending(encoder, last, error)
             else:
-                written = encoder.heartbeat if event is None else encoder.feed(event)
+                written = feed(last)
+            finally:
+                heart.waiting = None
+                heart.gives_up = heart.is_quiet = False
+            if ending is None:
                 while len(written) < _WRITE_BYTES and (event := take()) is not None:
-                    heart.note(event)
-                    written += encoder.feed(event)
+                    last = event
+                    written += feed(event)
                 if written:
                     yield written
         if ending:
@@ -127,70 +138,52 @@ async def _write(
         await source.aclose()
 
 
+def _ending(encoder: Encoder, last: StreamEvent | None, error: Exception) -> bytes:
+    """The ending of a source that has raised an error, unless it has raised it before any event."""
+    if last is None:
+        raise error
+    return encoder.end() if last.type == "error" else encoder.fail(error)
+
+
 def _nothing() -> None:
     """Of a source that does not tell what can be taken at once."""
 
 
 class Heart:
-    """Pulls a source, and gives up after some silence; what comes then is not lost.
+    """Has a wait for an event given up after some silence; what comes then is not lost.
 
     One timer runs for all events: it looks, twice in an interval, whether any has come.
 
     Args:
-        source: What is pulled.
-        interval: After how many seconds without an event `next` gives None; None: never.
+        interval: After how many seconds without an event a wait is given up; None: never.
 
     Attributes:
-        has_begun: Whether any event has come.
-        has_failed: Whether the last event told of a failure.
+        waiting: The task that waits for the next event.
+        is_quiet: Whether no event has come since the last look.
+        gives_up: Whether the wait is cancelled for its silence, and not by anybody else.
     """
 
-    def __init__(self, source: EventSource, interval: float | None) -> None:
-        self.has_begun = False
-        self.has_failed = False
-        self._source = source
+    def __init__(self, interval: float | None) -> None:
+        self.waiting: asyncio.Task[object] | None = None
+        self.is_quiet = False
+        self.gives_up = False
         self._interval = interval
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: asyncio.Task[object] | None = None
-        self._is_quiet = False  # no event has come since the last look
-        self._gives_up = False
 
-    async def next(self) -> StreamEvent | None:
-        """Wait for the next event; None when there was none for an interval.
-
-        Raises:
-            StopAsyncIteration: There is none any more.
-            Exception: What the source raises.
-        """
-        if self._timer is None and self._interval is not None:
-            self._look()
-        self._waiting = task = asyncio.current_task()
-        try:
-            event = await self._source.__anext__()
-        except asyncio.CancelledError:
-            if not self._gives_up or task is None or task.uncancel() > 0:
-                raise
-            return None
-        finally:
-            self._waiting = None
-            self._gives_up = False
-            self._is_quiet = False
-        self.note(event)
-        return event
-
-    def note(self, event: StreamEvent) -> None:
-        """Note an event that has come."""
-        self.has_begun = True
-        self.has_failed = event.type == "error"
-
-    def _look(self) -> None:
+    def look(self) -> None:
         """See whether all was quiet since the last look, and then have the wait given up."""
-        assert self._interval is not None  # noqa: S101 - no timer runs without it
-        if self._is_quiet and self._waiting is not None:
-            self._gives_up = True
-            self._waiting.cancel()
-        self._is_quiet = True
-        self._timer = asyncio.get_running_loop().call_later(self._interval / 2, self._look)
+        if self._interval is None:
+            return
+        if self.is_quiet and self.waiting is not None:
+            self.gives_up = True
+            self.waiting.cancel()
+        self.is_quiet = True
+        self._timer = asyncio.get_running_loop().call_later(self._interval / 2, self.look)
+
+    def has_given_up(self) -> bool:
+        """Whether the wait was cancelled for its silence alone: then the task goes on."""
+        task = self.waiting
+        return self.gives_up and task is not None and task.uncancel() == 0
 
     def stop(self) -> None:
         """Look no more."""

@@ -29,4 +29,7 @@ def json_bytes(value: Any) -> bytes:
 
 def data_frame(value: Any) -> bytes:
     """Write plain data as one frame."""
-    return b"data: %b\n\n" % json_bytes(value)
+    try:
+        return b"data: %b\n\n" % _encode(value)
+    except (UnicodeEncodeError, RecursionError):
+        return b"data: %b\n\n" % json_bytes(value)
