@@ -40,8 +40,10 @@ test: $(VENV)/.tests weights
 	$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=100
 
 # The lowest versions lie before those in $(VENV): what they lack is found there.
+# Left out: a tool that needs a newer rich, and a page of what the newest SDKs say.
 lowest: .lowest/.installed weights
-	PYTHONPATH=$(CURDIR)/.lowest $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=worksteal $(ARGS)
+	PYTHONPATH=$(CURDIR)/.lowest $(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=worksteal \
+		--ignore=tests/docs/test_architecture_page.py --ignore=tests/docs/test_sdk_words_page.py $(ARGS)
 
 readers: $(VENV)/.readers
 
