@@ -206,9 +206,13 @@ _MOST_TURNS = 5_000
 
 
 def told_of_fault(events: list[StreamEvent]) -> list[dict[str, Any]]:
-    """… but for what an error says beside its class, and when requests were sent again."""
+    """… but for what an error says beside its class, and when requests were sent again.
+
+    Nor for notices, where they are on: they tell of time, and time is another when it is replayed.
+    """
     gone = {"error", "retry_after", "sequence"}
-    return [{k: v for k, v in each.items() if k not in gone} for each in told(events)]
+    kept = [event for event in events if getattr(event, "kind", None) != "notice"]
+    return [{k: v for k, v in each.items() if k not in gone} for each in told(kept)]
 
 
 def span_of(events: list[StreamEvent]) -> float:
