@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import accumulate, repeat
 from math import log2
 from operator import sub
@@ -371,9 +372,15 @@ class Measuring:
             self._metrics.on_first(what, first)
 
     def end(self, now: float) -> None:
-        """The stream is over."""
+        """The stream is over, and the response has its usage.
+
+        From now on the response holds its times alone, and nothing of what has read the stream:
+        that holds the response, and such a circle waits for a garbage collection.
+        """
         self.count_deltas()
-        self._metrics.on_end(now)
+        metrics = self._metrics
+        metrics.on_end(now)
+        set_measure(self._response, partial(metrics.summary, self._response.usage), metrics.gaps)
 
     def _measure(self) -> dict[str, Any]:
         self.count_deltas()
