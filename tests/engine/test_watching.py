@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Any
 
@@ -294,6 +295,45 @@ async def test_text_transformers_may_take_their_time() -> None:
     stream = client_of(Script(["a", "b"])).stream_events("Hi", MODEL, streaming_options=options)
 
     assert check_stream(await events_of(stream)).text == "ab"
+
+
+@pytest.mark.parametrize("is_rewritten", [False, True])
+async def test_notices_keep_the_order_of_times_where_the_loop_is_held_up(
+    *, is_rewritten: bool
+) -> None:
+    """A read may be over, and its events not yet given, when a notice becomes due."""
+    options = StreamingOptions(
+        notices=True,
+        stall_notice_after=0.004,
+        live_usage=0.003,
+        text_transformers=[Dawdling()] if is_rewritten else [],
+    )
+    stalls: list[str] = []
+    async with LoopbackServer(Script(list("abcdefgh"), faults=[Pace(0.006)])) as server:
+        settings = ProviderSettings(base_url=server.base_url())
+        async with SteerLLMClient(providers={"openai": settings}) as client:
+
+            async def read() -> None:
+                events: list[StreamEvent] = []
+                async with client.stream_events("?", MODEL, streaming_options=options) as stream:
+                    async for event in stream:
+                        events.append(event)
+                        time.sleep(0.001)  # noqa: ASYNC251 - as callbacks do that hold up the loop
+                assert check_stream(events).text == "abcdefgh"
+                stalls.extend(notice["notice"] for notice in notices_in(events))
+
+            await asyncio.gather(*(read() for _ in range(20)))
+
+    assert "stalled" in stalls
+    assert "resumed" in stalls
+
+
+class Dawdling(EventTransformer):
+    """A text transformer that takes its time."""
+
+    async def transform(self, event: StreamEvent) -> StreamEvent:
+        await asyncio.sleep(0.002)
+        return event
 
 
 async def test_a_processor_measures_and_drops_no_notice() -> None:

@@ -285,7 +285,8 @@ class Pump:
         return await self._through_text(deltas, Step.READ) if self._transforms else deltas
 
     async def _read_tail(self) -> Events:
-        now, intake, body = self._now(), self._intake, self._open_body
+        intake, body = self._intake, self._open_body
+        now = self._measuring.read_at = self._now()
         deltas = chain(intake.feed_tail(body.tail(), now), intake.feed(body.held(), now))
         if self._transforms:
             return await self._through_text(deltas, Step.JUDGE)
@@ -475,8 +476,7 @@ class Pump:
         usage = self._intake.usage
         if usage is not None and is_whole and {PROMPT, COMPLETION} <= usage.counts.keys():
             return False
-        has_answered = self._body is not None
-        return has_answered and bool(is_whole or self._intake.chunks or usage)
+        return self._body is not None and bool(is_whole or self._intake.chunks or usage)
 
     async def _estimate(self, *, is_whole: bool) -> Estimate | None:
         if not self._needs_estimate(is_whole=is_whole):

@@ -66,6 +66,7 @@ class WatchedPump(Pump):
         self._notices = _Notices(plan.options, clock.monotonic())
         self._turn.on_wait, self._turn.on_turn = self._note_queued, self._look_again
         self._woken: asyncio.Future[None] | None = None  # of whoever waits for the next notice
+        self._latest = 0.0  # the timestamp of what was given last
 
     def next_batch(self) -> Awaitable[Events | None]:
         """As `Pump.next_batch`; a batch may be a notice alone, while the stream goes on waiting."""
@@ -79,7 +80,7 @@ class WatchedPump(Pump):
     async def _next_watched(self) -> Events | None:
         if self.is_over:
             return await super().next_batch()
-        now = self._clock.monotonic()
+        now = self._moment()
         self._note_due(now)
         if self._notices.waiting:
             return self._given()
@@ -125,14 +126,14 @@ class WatchedPump(Pump):
         finally:
             timer.cancel()
             self._woken = None
-            now = self._clock.monotonic()
+            now = self._moment()
             if is_silent:
-                notices.silent += now - since
+                notices.silent += max(0.0, now - since)
             self._note_due(now)
 
     def _note_queued(self, ahead: int) -> None:
         """Tell at once that the stream has to wait for its turn."""
-        self._notices.add("queued", ahead=ahead, **_name(self._attempts.target))
+        self._note("queued", ahead=ahead, **_name(self._attempts.target))
         self._look_again()
 
     def _look_again(self) -> None:
@@ -149,16 +150,33 @@ class WatchedPump(Pump):
         intake = self._intake
         self._notices.note_due(now, intake.chunks + intake.fragments, self._count)
 
+    def _note(self, notice: str, **told: Any) -> None:
+        self._notices.add(self._moment(), notice, **told)
+
+    def _moment(self) -> float:
+        """Now; where bytes have come whose events are not given yet, the moment of these.
+
+        Whatever is told now is told before them, so its time is not after theirs.
+        """
+        now, read_at = self._clock.monotonic(), self._measuring.read_at
+        is_read = self.step in {Step.READ, Step.TAIL} and self._underway.is_busy
+        has_come = is_read and self._deadlines.waiting_since is None
+        return min(now, read_at) if has_come and read_at else now
+
     def _given(self) -> Iterator[StreamEvent]:
         """The notices that wait, made as they are asked for; none after the terminal event."""
         waiting = self._notices.waiting
         while waiting and not self.is_over:
-            yield self._intake.notice(waiting.pop(0), self._clock.monotonic())
+            at, told = waiting.pop(0)
+            notice = self._intake.notice(told, at)
+            notice.timestamp = self._latest = max(notice.timestamp, self._latest)
+            yield notice
 
     def _watched(self, batch: Events) -> Iterator[StreamEvent]:
         """The events of a batch; the stream ends behind the delta that exceeds a budget."""
         notices, allowances = self._notices, self._attempts.target.allowances
         for event in batch:
+            self._latest = event.timestamp
             if not isinstance(event, StreamDeltaEvent):
                 yield event
                 continue
@@ -200,18 +218,18 @@ class WatchedPump(Pump):
             return None
         told = {"error_type": type(error).__name__, "wait": wait, "attempt": self._attempts.number}
         if self._attempts.target is not target:
-            self._notices.add("fallback", **told, **_name(self._attempts.target))
+            self._note("fallback", **told, **_name(self._attempts.target))
         elif cut is None and self._recovery.cut is not None:
-            self._notices.add("cut", **told)
+            self._note("cut", **told)
         else:
-            self._notices.add("retry", **told, **_name(target))
+            self._note("retry", **told, **_name(target))
         return wait
 
     def _note_progress(self) -> None:
         cut = self._recovery.cut
         super()._note_progress()
         if cut is not None and self._recovery.cut is None:
-            self._notices.add("recovered")
+            self._note("recovered")
 
 
 def _wake(woken: asyncio.Future[None]) -> None:
@@ -227,13 +245,13 @@ class _Notices:
     """What there is to tell of one stream, and when. Times are monotonic seconds.
 
     Attributes:
-        waiting: What is to be told next.
+        waiting: What is to be told next, and when it was found.
         silent: For how long nothing of the answer has come, while it was waited for.
         is_stalled: Whether a notice has told of that.
     """
 
     def __init__(self, options: StreamingOptions, now: float) -> None:
-        self.waiting: list[dict[str, Any]] = []
+        self.waiting: list[tuple[float, dict[str, Any]]] = []
         self.silent = 0.0
         self.is_stalled = False
         self._is_on = options.notices
@@ -243,10 +261,10 @@ class _Notices:
         self._told_usage = 0  # completion tokens, as of the last notice
         self._progress = 0
 
-    def add(self, notice: str, **told: Any) -> None:
+    def add(self, now: float, notice: str, **told: Any) -> None:
         """Have this told next, where notices were asked for."""
         if self._is_on:
-            self.waiting.append({"notice": notice, **told})
+            self.waiting.append((now, {"notice": notice, **told}))
 
     def resume(self) -> dict[str, Any]:
         """The answer goes on."""
@@ -272,9 +290,9 @@ class _Notices:
         after = self._stall_after
         if after is not None and not self.is_stalled and self.silent >= after:
             self.is_stalled = True
-            self.add("stalled", seconds=self.silent)
+            self.add(now, "stalled", seconds=self.silent)
         if self._interval is not None and now >= self._next_usage:
             self._next_usage = now + self._interval
             if count.completion != self._told_usage:
                 self._told_usage = count.completion
-                self.add("usage", usage=count.usage(), is_estimated=True)
+                self.add(now, "usage", usage=count.usage(), is_estimated=True)
