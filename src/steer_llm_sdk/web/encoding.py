@@ -118,7 +118,7 @@ async def _write(
                 if not heart.has_given_up():
                     raise
                 written = encoder.heartbeat
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the source's; a reader is told of it
                 ending = _ending(encoder, last, error)
             else:
                 written = feed(last)
