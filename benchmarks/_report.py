@@ -196,7 +196,7 @@ def _uvloop_table(found: Found) -> str:
     def rows() -> Iterator[tuple[str, str, str, str]]:
         for name in ("burst", "paced"):
             for script, label in (("floor", "floor/openai"), ("ours", "ours/callbacks")):
-                plain = found[name][label]["cpu_us"]
+                plain = found["uvloop"][f"{script}/{name}"]["cpu_us"]
                 fast = found["uvloop"][f"{script}+uvloop/{name}"]["cpu_us"]
                 yield (
                     f"{name_of(label)}, {name}",

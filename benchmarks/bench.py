@@ -230,12 +230,13 @@ def paced_streams(bench: Bench, *, rounds: int, chunks: int, has_peers: bool) ->
 
 
 def with_uvloop(bench: Bench, paced: dict[str, Any]) -> Found:
-    """The floor and our callbacks under uvloop, in a burst and paced."""
+    """The floor and our callbacks, without and with uvloop beside each other."""
     found: Found = {}
     for name, job in (("burst", {"chunks": 5000}), ("paced", paced)):
         entries = [
-            Entry(f"{script}+uvloop/{name}", f"{script}+uvloop", "openai", {"way": way} | job)
+            Entry(f"{script}{loop}/{name}", f"{script}{loop}", "openai", {"way": way} | job)
             for script, way in (("floor", "read"), ("ours", "callbacks"))
+            for loop in ("", "+uvloop")
         ]
         found |= bench.section(f"uvloop, {name}", entries, rounds=5)
     return found
