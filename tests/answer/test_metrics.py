@@ -206,3 +206,47 @@ def test_the_gaps_of_a_long_stream_are_those_of_a_short_one_by_little() -> None:
     assert {count for _, count in gaps} == {400}
     assert [gap for gap, _ in gaps] == pytest.approx([0.01, 0.02, 0.04], rel=0.03)
     assert [count for _, count in measured([0.01, 0.02]).gaps()] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("begun", "deltas", "ended", "known"),
+    [
+        (True, [1.0, 2.0], True, {"tokens_per_second", "decode_tokens_per_second", "tpot_ms"}),
+        (True, [1.0, 2.0], False, {"decode_tokens_per_second"}),
+        (True, [], True, {"tokens_per_second"}),
+        (True, [], False, set()),
+        (False, [1.0, 2.0], True, {"decode_tokens_per_second", "tpot_ms"}),
+        (False, [], False, set()),
+    ],
+)
+def test_a_rate_is_told_where_both_of_its_moments_are_known(
+    begun: bool, deltas: list[float], ended: bool, known: set[str]
+) -> None:
+    metrics = StreamMetrics()
+    if begun:
+        metrics.on_start(0.0)
+    for at in deltas:
+        metrics.on_delta("text", at)
+    if ended:
+        metrics.on_end(4.0)
+
+    found = metrics.summary({"completion_tokens": 9})
+
+    rates = ("tokens_per_second", "decode_tokens_per_second", "tpot_ms")
+    assert {name for name in rates if found[name] is not None} == known
+    assert found.keys() == metrics.summary().keys()
+
+
+@pytest.mark.parametrize("tokens", [-1, 0])
+def test_a_count_that_is_none_gives_no_rate(tokens: int) -> None:
+    metrics = StreamMetrics()
+    metrics.on_start(0.0)
+    metrics.on_delta("text", 1.0)
+    metrics.on_delta("text", 2.0)
+    metrics.on_end(4.0)
+
+    found = metrics.summary({"completion_tokens": tokens})
+
+    assert found["tokens_per_second"] == (0.0 if tokens == 0 else None)
+    assert found["decode_tokens_per_second"] is None
+    assert found["tpot_ms"] is None

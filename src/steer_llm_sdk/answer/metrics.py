@@ -253,15 +253,13 @@ class _Tally:
         self.total += sum(gaps)
 
     def tell(self, known: dict[str, Any], value_at: Callable[[int], float]) -> None:
-        """Write the numbers into a summary.
+        """Write the numbers of at least one gap into a summary.
 
         Args:
             known: The summary.
             value_at: Gives the gap of a rank in seconds, 0 being the shortest.
         """
         count = self.count
-        if not count:
-            return
         known["itl_ms"] = self.total / count * 1000
         for name, share in _SHARES.items():
             known[name] = value_at(-(-share * count // 100) - 1) * 1000
