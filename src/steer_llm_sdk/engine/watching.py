@@ -131,6 +131,11 @@ class WatchedPump(Pump):
                 notices.silent += max(0.0, now - since)
             self._note_due(now)
 
+    async def close(self, callback_errors: int) -> None:
+        """As `Pump.close`; it is told of no turn any more, and so no circle keeps it."""
+        self._turn.on_wait = self._turn.on_turn = None
+        await super().close(callback_errors)
+
     def _note_queued(self, ahead: int) -> None:
         """Tell at once that the stream has to wait for its turn."""
         self._note("queued", ahead=ahead, **_name(self._attempts.target))
