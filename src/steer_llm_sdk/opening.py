@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from steer_llm_sdk.clock import Clock
-from steer_llm_sdk.engine.budgets import find_allowances
+from steer_llm_sdk.engine.budgets import find_allowances, has_budget
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.retrying import Attempts
@@ -49,9 +49,8 @@ class Opener:
         """
         here = self._pools.here()
         here.streams.add(stream)
-        transport, first, options = here.ready_transport(), plan.targets[0], plan.options
-        has_budget = options.budget_tokens is not None or options.budget_usd is not None
-        if transport is None or first.endpoint is None or has_budget:
+        transport, first = here.ready_transport(), plan.targets[0]
+        if transport is None or first.endpoint is None or has_budget(plan.options):
             return self._prepare(plan, here)
         first.spell()
         return self._make(plan, here, transport)

@@ -13,6 +13,11 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.models.usage import usage_counts
 
 
+def has_budget(options: StreamingOptions) -> bool:
+    """Whether a call has any budget."""
+    return options.budget_tokens is not None or options.budget_usd is not None
+
+
 async def find_allowances(plan: Plan) -> None:
     """Find out what the budgets leave for an answer, where there are any.
 

@@ -16,6 +16,7 @@ from typing import Any
 from steer_llm_sdk.answer.budget import RunningCount, count_prompt
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.admission import Admission
+from steer_llm_sdk.engine.budgets import has_budget
 from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.pump import Events, Pump, Step
 from steer_llm_sdk.engine.retrying import Attempts
@@ -44,8 +45,7 @@ def make_pump(
 ) -> Pump:
     """Make what drives a stream, with as much watching as was asked for."""
     options = plan.options
-    has_budget = options.budget_tokens is not None or options.budget_usd is not None
-    kind = WatchedPump if options.notices or has_budget else Pump
+    kind = WatchedPump if options.notices or has_budget(options) else Pump
     return kind(plan, transport, clock, attempts, stats, admission)
 
 

@@ -47,9 +47,7 @@ class Generation:
         self._source = source
         self._take = ready_events(source)
         self._named = named
-        self._stream_id = named.stream_id
         self._turns = turns
-        self._has_begun = False
         self._next = 0
         self._last: StreamEvent | None = None
         self._is_ended = False
@@ -98,7 +96,7 @@ class Generation:
                     self._named.stream_id,
                 )
                 return
-            if not self._has_begun:
+            if not self.begun.done():
                 self._note_begun(None)
 
     async def _read_end(self, error: Exception) -> list[StreamEvent]:
@@ -123,10 +121,10 @@ class Generation:
         if events:
             self._last = events[-1]
         if not ends:
-            return Append(self._stream_id, first, events)
+            return Append(self._named.stream_id, first, events)
         self._is_ended = True
         failed = not isinstance(self._last, StreamCompleteEvent)
-        return Append(self._stream_id, first, events, ends, failed)
+        return Append(self._named.stream_id, first, events, ends, failed)
 
     def _failure(self, cause: Exception) -> StreamErrorEvent:
         named = self._named
@@ -143,7 +141,6 @@ class Generation:
         )
 
     def _note_begun(self, error: Exception | None) -> None:
-        self._has_begun = True
         if self.begun.done():
             return
         if error is None:

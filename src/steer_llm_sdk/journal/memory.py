@@ -149,7 +149,7 @@ class MemoryStore:
         shelf = self._shelf
         with shelf.lock:
             now = time.monotonic()
-            kept = shelf.streams.get(stream_id)
+            kept = shelf.streams.get(stream_id)  # as `find`, by the time that is noted below
             if kept is None or kept.is_ended or kept.expires_at < now:
                 return False
             events = kept.events

@@ -142,7 +142,7 @@ class PartEncoder:
     def _write_delta(self, event: StreamDeltaEvent) -> bytes:
         delta: Any = event.delta
         if isinstance(delta, str):
-            opened = self._open
+            opened = self._open  # as `_write_words`, without the call: nearly all are such words
             if opened is not None and opened.kind == "text" and opened.part == event.part and delta:
                 return self.write_words(opened, delta)
             return self._write_words("text", event, delta)

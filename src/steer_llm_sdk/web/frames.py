@@ -29,7 +29,4 @@ def json_bytes(value: Any) -> bytes:
 
 def data_frame(value: Any) -> bytes:
     """Write plain data as one frame."""
-    try:
-        return b"data: %b\n\n" % _encode(value)
-    except (UnicodeEncodeError, RecursionError):
-        return b"data: %b\n\n" % json_bytes(value)
+    return b"data: %b\n\n" % json_bytes(value)
