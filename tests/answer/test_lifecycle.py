@@ -322,6 +322,21 @@ def test_of_a_stream_that_was_cut_the_larger_number_of_completion_tokens_counts(
     assert event.is_estimated
 
 
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_a_count_that_came_with_the_end_of_an_answer_is_kept(is_ended: bool) -> None:
+    # Ollama leaves the prompt's out, where it had it all in its cache.
+    ended: list[Fragment] = [STOP, End()] if is_ended else []
+    event = usage_of(after(Usage({"completion_tokens": 7}, {}), *ended), ESTIMATE)
+
+    completion = 7 if is_ended else 20
+    assert event.usage == {
+        "prompt_tokens": 10,
+        "completion_tokens": completion,
+        "total_tokens": 10 + completion,
+    }
+    assert event.is_estimated
+
+
 def test_without_usage_and_estimate_there_is_no_usage_event() -> None:
     lifecycle = after()
 

@@ -11,7 +11,23 @@ from steer_llm_sdk.models.usage import USAGE_KEYS, added, count_at, usage_counts
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [(5, 5), (0, 0), (12.0, 12), (12.5, None), (-1, None), (True, None), ("5", None), (None, None)],
+    [
+        (5, 5),
+        (0, 0),
+        (12.0, 12),
+        (12.5, None),
+        (-1, None),
+        (True, None),
+        (None, None),
+        ("5", 5),
+        ("", None),
+        ("-5", None),
+        ("5.5", None),
+        (" 5", None),
+        ("٥", None),
+        ("9" * 19, None),
+        ("9" * 5_000, None),
+    ],
 )
 def test_a_count_is_a_whole_number_that_is_not_negative(value: Any, count: int | None) -> None:
     assert count_at({"n": value}, "n") == count

@@ -497,6 +497,8 @@ def test_the_status_in_an_error_of_ollamas_cloud_decides(key: str) -> None:
     error = {key: 401, "error": "unauthorized"}
 
     assert read("ollama", error).outcome == "AuthenticationError"
+    inner = {"error": {"message": "unauthorized", key: 401}}
+    assert read("ollama", inner).outcome == "AuthenticationError"
     assert read("ollama", {"error": "it broke", key: 7}).outcome == "ServerError"
 
 

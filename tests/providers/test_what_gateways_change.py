@@ -127,6 +127,56 @@ def test_chat_arguments_are_an_object_however_they_are_wrapped(said: str, argume
     assert [each["arguments"] for each in response.tool_calls] == [arguments]
 
 
+def test_chat_a_choice_may_stand_without_a_list() -> None:
+    choices = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
+
+    response = read("openai-chat", {"id": "r", "choices": choices}).response
+
+    assert (response.get_text(), response.finish_reason) == ("Hi", "stop")
+
+
+def test_chat_numbers_may_have_become_texts() -> None:
+    def piece(index: str, arguments: str, **named: Any) -> dict[str, Any]:
+        return {"index": index, "function": {"arguments": arguments, **named}}
+
+    calls = [piece("0", "", name="f"), piece("1", "", name="g"), piece("0", "{}"), piece("1", "[]")]
+    usage = {"prompt_tokens": "3", "completion_tokens": "2", "total_tokens": "5"}
+    chunks = [chat({"tool_calls": [call]}, index="0") for call in calls]
+
+    response = read("openai-chat", *chunks, chat({}, finish_reason="stop") | {"usage": usage}, DONE)
+
+    found = {call["name"]: call["arguments"] for call in response.response.tool_calls}
+    assert found == {"f": "{}", "g": "[]"}
+    assert response.response.usage == {
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "total_tokens": 5,
+    }
+    assert not response.response.usage_is_estimated
+
+
+SLOW = {"message": "Slow down", "code": "rate_limit_exceeded"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [json.dumps(SLOW), json.dumps({"error": SLOW}), json.dumps({"error": json.dumps(SLOW)})],
+)
+def test_chat_an_error_may_be_written_into_a_text(error: str) -> None:
+    travelled = read("openai-chat", chat({"content": "Hi"}), {"error": error})
+
+    assert travelled.outcome == "RateLimitError"
+    assert "Slow down [rate_limit_exceeded]" in str(travelled.response.error)
+
+
+@pytest.mark.parametrize("error", ["{", "{}", '{"a": 1}', "[1]", '{"a": ' * 99_999])
+def test_chat_a_text_that_only_looks_like_an_error_is_its_message(error: str) -> None:
+    travelled = read("openai-chat", chat({"content": "Hi"}), {"error": error})
+
+    assert travelled.outcome == "ProviderError"
+    assert error[:8] in str(travelled.response.error)
+
+
 # --- Anthropic --------------------------------------------------------------------------------
 
 STARTED = {
@@ -345,6 +395,19 @@ def test_responses_zeros_replace_no_usage() -> None:
     response = responses(begun, usage={"input_tokens": 0, "output_tokens": 0}).response
 
     assert response.usage == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+
+
+def test_responses_the_details_of_a_status_tell_of_a_failure() -> None:
+    error = {"code": "rate_limit_exceeded", "message": "Slow down"}
+    details = {"type": "failed", "error": error}
+
+    travelled = read(
+        "openai-responses",
+        {"type": "response.done", "response": {"status": "failed", "status_details": details}},
+    )
+
+    assert travelled.outcome == "RateLimitError"
+    assert "Slow down" in str(travelled.response.error)
 
 
 def test_responses_a_failure_that_says_nothing_is_the_servers() -> None:

@@ -38,7 +38,7 @@ def _dispatch(lines: list[bytes]) -> list[Frame]:
     if whole.startswith((b"{", b"[")):
         return [Frame(whole)]
     data = b""
-    event = b""
+    event = error = b""
     for line in lines:
         if line.startswith(b":"):
             continue
@@ -52,7 +52,11 @@ def _dispatch(lines: list[bytes]) -> list[Frame]:
             data += value + b"\n"
         if name == b"event":
             event = value
+        if name == b"error":
+            error = value
     payload = data[:-1]
+    if error and not data:
+        payload, event = error, b"error"
     return [Frame(payload, event.decode("utf-8", "replace"))] if payload.strip() else []
 
 
@@ -108,6 +112,9 @@ NAMED = {
     "a name and data of two lines": (b"event: x\ndata: a\ndata: b\n\n", [("x", "a\nb")]),
     "a name and a comment": (b"event: x\n: y\ndata: a\n\n", [("x", "a")]),
     "a name without data": (b"event: x\n\nevent: y\ndata: \n\ndata: a\n\n", [("", "a")]),
+    "an error for a field": (b"data: a\n\nerror: {}\n\n", [("", "a"), ("error", "{}")]),
+    "an error beside data": (b"error: x\ndata: a\nerror:\n\n", [("", "a")]),
+    "an error that says nothing": (b"error:\n\nerror\n\ndata: a\n\n", [("", "a")]),
     "a name that is not UTF-8": (b"event: \xff\ndata: a\n\n", [("\ufffd", "a")]),
 }
 ALL = {name: [("", data) for data in expected] for name, (_, expected) in CASES.items()} | {
@@ -156,6 +163,7 @@ _WORDS = [
     b"\r\n",
     b"\n\n",
     b"x",
+    b"error",
     b"\xef\xbb\xbf",
 ]
 _ODD = [b"data: ", b"event: ", b"{", b"[", b"\xe2\x80\xa8", b"\xc2\x85", b"\x00", b"\xff", b"\t"]

@@ -225,14 +225,16 @@ class Lifecycle:
     def _usage_so_far(self, estimate: Estimate | None) -> Estimate | None:
         """Count what this request took: as reported, and where that is not enough, as estimated.
 
-        The larger number of completion tokens counts: a provider may have told the beginning only.
+        The larger number of completion tokens counts, where the answer did not come to its end: a
+        provider may have told the beginning only.
         """
         usage = self.intake.usage
         reported = dict(usage.counts) if usage else {}
         if estimate is None:
             return Estimate(with_total(reported), "reported", 1.0) if usage else None
-        completion = max(reported.get(COMPLETION, 0), estimate.counts[COMPLETION])
-        counts = estimate.counts | reported | {COMPLETION: completion}
+        counts = estimate.counts | reported
+        if not self.intake.has_ended:
+            counts[COMPLETION] = max(counts[COMPLETION], estimate.counts[COMPLETION])
         counts.pop(TOTAL, None)
         return replace(estimate, counts=with_total(counts))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +19,14 @@ USAGE_KEYS = (PROMPT, COMPLETION, TOTAL, CACHED, CACHE_WRITE, REASONING)
 
 
 _BEYOND = 2**63
+_DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 def count_at(usage: Mapping[str, Any], *path: str) -> int | None:
     """Return the number at a path of keys, or None where it is absent, null or not a count.
 
-    A whole number written as a float (``12.0``) is a count; a `bool`, a negative number and one
-    that no counter holds (above 2⁶³) are not.
+    A whole number written as a float (``12.0``) or as text (``"12"``) is a count; a `bool`, a
+    negative number and one that no counter holds (above 2⁶³) are not.
     """
     value: Any = usage
     for key in path:
@@ -33,7 +35,8 @@ def count_at(usage: Mapping[str, Any], *path: str) -> int | None:
         value = value.get(key)
     if value.__class__ is int:
         return value if 0 <= value < _BEYOND else None
-    if isinstance(value, float) and value.is_integer():
+    is_digits = isinstance(value, str) and _DIGITS.fullmatch(value)
+    if is_digits or (isinstance(value, float) and value.is_integer()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None

@@ -33,6 +33,7 @@ _KEEP_ALIVE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _LONGEST_KEEP_ALIVE = 100
+_DIGITS = re.compile(r"[0-9]{1,19}")
 
 # Where one payload may end and another begin, and what a gateway leaves of the line between them.
 # (A pattern that begins with a letter of its own is looked for forty times as fast as one of
@@ -212,7 +213,9 @@ def as_string(value: object) -> str | None:
 
 
 def as_int(value: object) -> int | None:
-    """Return the value where it is a whole number."""
+    """Return the value where it is a whole number, or one that became a text: ``"1"``."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

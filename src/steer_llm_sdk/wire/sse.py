@@ -8,7 +8,7 @@ event ends with an empty line, and whole events are split off in bulk. Nearly al
 at each line, and the others are read field by field. Bytes of an unfinished event wait in one
 growing buffer: the work is linear in the bytes however they are cut.
 
-Five departures from the specification, each because servers of models need it:
+Six departures from the specification, each because servers of models need it:
 
 * At the end of the body it would throw away an event whose empty line is missing. Servers do leave
   it out, and the last event carries the usage or the finish reason, so it is given; whether its
@@ -20,6 +20,8 @@ Five departures from the specification, each because servers of models need it:
   bodies of which each begins with one.
 * Where each line of an event's data is a JSON object of its own, each is a frame: some servers end
   their events with one line end. Joined, they would be no JSON.
+* An ``error: …`` line without data is an event of that name, with what follows the colon for its
+  data: so llama.cpp's server has long written errors (https://github.com/ggml-org/llama.cpp/issues/14566).
 """
 
 from __future__ import annotations
@@ -187,7 +189,7 @@ def _payloads(data: bytes) -> list[bytes]:
 
 def _read_fields(block: bytes) -> Frame | None:
     data: list[bytes] = []
-    event = b""
+    event = error = b""
     for line in block.split(b"\n"):
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -196,7 +198,11 @@ def _read_fields(block: bytes) -> Frame | None:
             data.append(value)
         elif name == b"event":
             event = value
+        elif name == b"error":
+            error = value
     payload = b"\n".join(data)
+    if error and not data:
+        payload, event = error, b"error"
     if not payload.strip():
         return None
     return Frame(payload, event.decode("utf-8", "replace"))

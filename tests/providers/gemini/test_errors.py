@@ -116,7 +116,12 @@ def test_the_code_in_the_body_decides_where_there_is_no_word() -> None:
     assert type(read(500, {"error": {"code": 404, "message": "No."}})) is NotFoundError
 
 
-@pytest.mark.parametrize("code", [True, 200, 999, "429", None])
+@pytest.mark.parametrize("code", ["429", 429])
+def test_a_status_may_have_become_a_text(code: object) -> None:
+    assert type(read(500, {"error": {"code": code, "message": "No."}})) is RateLimitError
+
+
+@pytest.mark.parametrize("code", [True, 200, 999, "200", "4e2", None])
 def test_a_code_that_is_no_status_of_an_error_leaves_it_to_the_response(code: object) -> None:
     assert type(read(404, {"error": {"code": code, "message": "No."}})) is NotFoundError
 

@@ -94,6 +94,33 @@ def test_an_id_that_two_functions_have_is_no_name_for_the_second() -> None:
     ]
 
 
+def test_an_id_that_two_calls_of_one_function_have_is_no_name_for_the_second() -> None:
+    pieces = [
+        (0, "a", "f", '{"x":'),
+        (0, None, None, " 1}"),
+        (1, "a", "f", '{"x"'),
+        (1, "a", "f", ":2}"),
+    ]
+
+    settled = settle(*pieces)
+
+    assert [(index, text) for index, _, _, text in settled] == [
+        (0, '{"x":'),
+        (0, " 1}"),
+        (1, '{"x"'),
+        (1, ":2}"),
+    ]
+
+
+@pytest.mark.parametrize("rest", ["}", ' , "y": {}}', ""])
+def test_an_id_and_a_name_that_come_back_at_an_index_that_has_drifted_are_no_new_call(
+    rest: str,
+) -> None:
+    settled = settle((0, "a", "f", '{"x": {}'), (1, "a", "f", rest))
+
+    assert {index for index, *_ in settled} == {0}
+
+
 def test_an_id_that_comes_back_is_believed_before_the_index() -> None:
     settled = settle((0, "a", "f", ""), (1, "b", "g", ""), (1, "a", None, "x"), (7, "b", None, "y"))
 

@@ -46,7 +46,11 @@ from steer_llm_sdk.wire.frame import Frame
             {"reasoning_tokens": 2, "completion_tokens_details": None},
             {"reasoning_tokens": 2},
         ),
-        ({"prompt_tokens": None, "completion_tokens": "5", "total_tokens": -1}, {}),
+        ({"prompt_tokens": None, "completion_tokens": "many", "total_tokens": -1}, {}),
+        (
+            {"prompt_tokens": "3", "completion_tokens": "5", "total_tokens": "8"},
+            {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8},
+        ),
     ],
 )
 def test_counts_are_found_in_all_spellings(raw: dict[str, Any], counts: dict[str, int]) -> None:

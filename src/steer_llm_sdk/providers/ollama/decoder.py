@@ -209,7 +209,8 @@ class OllamaDecoder:
             raise self._refused
         self._has_begun = True
         if line.get("error"):
-            return (_failure(self._provider, line["error"], _status_in(line)),)
+            status = _status_in(line) or _status_in(as_object(line["error"]))
+            return (_failure(self._provider, line["error"], status),)
         return [
             *((before,) if before else ()),
             *self._identify(line),
@@ -297,7 +298,7 @@ def _failure(provider: str, error: object, status: int | None = None) -> Failure
 
 
 def _status_in(line: JSONObject) -> int | None:
-    """The status that Ollama's cloud names: ``{"StatusCode": 429, "error": "…"}``."""
+    """The status that Ollama's cloud names, ``{"StatusCode": 429, "error": "…"}``, or a gateway."""
     found = (as_int(line.get(key)) for key in ("StatusCode", "status_code", "status", "code"))
     return next((status for status in found if status and 400 <= status < 600), None)
 

@@ -32,13 +32,12 @@ from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.openai_chat.usage import read_usage, with_tier
 from steer_llm_sdk.providers.reading import (
     as_int,
-    as_list,
-    as_objects,
     as_string,
     frames_in,
     is_end,
     is_keep_alive,
     json_text,
+    listed,
     object_at,
     parse_json,
     parse_object,
@@ -156,14 +155,13 @@ class ChunkReader:
         self.service_tier = chunk.get("service_tier")
         self.upstream = chunk.get("provider")
         error = error_in_chunk(chunk)
-        choices = as_list(chunk.get("choices"))
+        choices = listed(chunk.get("choices"))
         self._settle_answer(choices)
         usage: object = None  # it may stand in the last choice that has one (Moonshot)
         for position, choice in enumerate(choices):
-            if isinstance(choice, dict):
-                found += self._read_choice(choice, position, extras)
-                error = error or error_of(choice)
-                usage = choice.get("usage") or usage
+            found += self._read_choice(choice, position, extras)
+            error = error or error_of(choice)
+            usage = choice.get("usage") or usage
         # Mostly they are the constants of the chunk before.
         if extras != self._extras and (news := _news(extras, self._extras)):
             found.insert(0, Extras(news))
@@ -173,11 +171,11 @@ class ChunkReader:
             found.append(self._failure(error))
         return found
 
-    def _settle_answer(self, choices: list[Any]) -> None:
+    def _settle_answer(self, choices: list[dict[str, Any]]) -> None:
         """Which choice is the answer: the first; where a server counts from 1, its only one."""
         if self._is_settled or not choices:
             return
-        indexes = [as_int(choice.get("index")) or 0 for choice in as_objects(choices)]
+        indexes = [as_int(choice.get("index")) or 0 for choice in choices]
         if 0 in indexes:
             self._is_settled = True
         elif len(indexes) == 1 and says_something(choices[0]):

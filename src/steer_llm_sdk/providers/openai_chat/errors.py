@@ -1,8 +1,9 @@
-"""Errors in the form of OpenAI, and in the forms that its copies give them.
+r"""Errors in the form of OpenAI, and in the forms that its copies give them.
 
 ==================================================  =========================================
 ``{"error": {"message", "type", "code", …}}``       OpenAI, and most others
 ``{"error": "…", "code" or "error_type": "…"}``     xAI, Hugging Face
+``{"error": "{\"error\": {…}}"}``                    gateways, which pass on a body as a text
 ``{"object": "error", "message", "type", "code"}``  vLLM, Mistral
 ``{"message", "type", "code"}``                     Cerebras, Mistral
 ``{"detail": "…"}``, ``{"detail": [{"msg": …}]}``   servers made with FastAPI
@@ -72,6 +73,8 @@ def read_failure(provider: str, value: Mapping[str, Any], request_id: str | None
 def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """The error in a body, as one mapping with ``message``, ``code`` and ``type``; or None."""
     error = body.get("error")
+    if isinstance(error, str) and error.startswith("{"):
+        error = _object_in(error) or error
     if isinstance(error, dict):
         return error
     if error:
@@ -80,6 +83,17 @@ def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
     if body.get("object") == "error" or "detail" in body or isinstance(body.get("message"), str):
         return dict(body)
     return None
+
+
+def _object_in(text: str) -> dict[str, Any] | None:
+    """The error that a gateway has put into a text, as JSON; None where it is none."""
+    try:
+        found = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return error_object(found)
 
 
 def error_in_chunk(chunk: Mapping[str, Any]) -> dict[str, Any] | None:

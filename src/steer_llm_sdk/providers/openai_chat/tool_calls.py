@@ -3,8 +3,8 @@
 OpenAI numbers the calls and names each one once, in its first piece; the servers that copy it do
 not. Seen: no index at all; the same index for all calls; an index that starts at 1, or that drifts
 between the pieces of one call; the id and the name repeated in every piece; whole calls in one
-chunk; no ids; a name in pieces. So the order of belief is: the id, then the index, then the order
-of arrival.
+chunk; no ids; one id for several calls; a name in pieces. So the order of belief is: the id, then
+the index, then the order of arrival.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from steer_llm_sdk.models.fragments import ToolCallPiece, ToolCallType
 class _Call:
     """What is known so far of one call."""
 
-    __slots__ = ("has_arguments", "id", "name", "number")
+    __slots__ = ("end", "id", "name", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.id: str | None = None
         self.name: str | None = None
-        self.has_arguments = False
+        self.end = ""  # the last character of its arguments
 
     def may_be(self, name: str | None) -> bool:
         """Whether nothing in a name speaks against this call."""
@@ -34,7 +34,11 @@ class _Call:
 
         A call without an id may be followed by another at the same index, before it has arguments.
         """
-        return self.may_be(name) or (self.id is not None and not self.has_arguments)
+        return self.may_be(name) or (self.id is not None and not self.end)
+
+    def is_followed_by(self, arguments: str) -> bool:
+        """Whether arguments are of another call: these were an object, and there begins another."""
+        return self.end == "}" and arguments.startswith("{")
 
     def add_name(self, name: str) -> str | None:
         """Add a name or a piece of it; gives what the call is called now, None where it was before.
@@ -77,7 +81,7 @@ class ToolCallIndexes:
         repeats is not part of the call a second time. A name in pieces is given as far as it goes.
         """
         if id or name:
-            call = self._call_of(index, id, name)
+            call = self._call_of(index, id, name, arguments)
         elif arguments or extra:
             # Arguments alone continue something: where the index is unknown, it has drifted.
             call = self._last if index is None else self._by_index.get(index, self._last)
@@ -95,12 +99,18 @@ class ToolCallIndexes:
             self._by_id[id] = call
         if name:
             new_name = call.add_name(name)
-        call.has_arguments = call.has_arguments or bool(arguments)
+        call.end = arguments[-1:] or call.end
         if not (new_id or new_name or arguments or extra):
             return None  # a repetition of what is known
         return ToolCallPiece(call.number, new_id, new_name, arguments, kind, extra=extra)
 
-    def _call_of(self, index: int | None, id: str | None, name: str | None) -> _Call | None:  # noqa: A002
+    def _call_of(
+        self,
+        index: int | None,
+        id: str | None,  # noqa: A002
+        name: str | None,
+        arguments: str,
+    ) -> _Call | None:
         """The call that a piece with an id or a name continues; None when it begins another."""
         at_index = self._last if index is None else self._by_index.get(index)
         if id:
@@ -108,10 +118,12 @@ class ToolCallIndexes:
             known = at_index if has_id else self._by_id.get(id)
             if known is None:
                 return self._of_new_id(at_index, index, name)
-            # An id that another function's call has is no name for this one.
+            # An id that another function's call has is no name for this one; nor is one that comes
+            # back at another index with arguments of its own.
             is_here = has_id and index is not None
             is_same = known.takes(name) if is_here else known.may_be(name)
-            return known if is_same else None
+            is_new = bool(name) and not has_id and known.is_followed_by(arguments)
+            return known if is_same and not is_new else None
         if index is None or at_index is None:
             # A name without an id and without a known place begins a call.
             return None

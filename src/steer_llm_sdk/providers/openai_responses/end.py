@@ -57,7 +57,10 @@ def read_failed(provider: str, response: Mapping[str, Any], status: str) -> Fail
     """The error of a response that failed or was cancelled."""
     code = "server_error" if status == "failed" else status
     unexplained = {"code": code, "message": f"the response is {status}, and does not say why"}
-    error = error_object({"error": response.get("error")}) or unexplained
+    # The Realtime API, and gateways to it, tell it among the details of the status.
+    told = (response, object_at(response, "status_details"))
+    found = (error_object({"error": each.get("error")}) for each in told)
+    error = next(filter(None, found), unexplained)
     return Failure(read_failure(provider, error, None))
 
 
