@@ -68,13 +68,9 @@ async def test_what_has_come_goes_out_in_one_round_trip(
     assert scripts <= 4
 
 
-def clients_of(server: Valkey) -> list[str]:
-    return str(server.ask("CLIENT", "LIST"), "utf-8").splitlines()
-
-
 def blocked(server: Valkey) -> list[str]:
     """The connections in which a read waits for what is new."""
-    return [one for one in clients_of(server) if " flags=b " in one]
+    return [one for one in server.clients() if " flags=b " in one]
 
 
 async def test_a_process_waits_for_all_its_streams_at_once(
@@ -93,7 +89,7 @@ async def test_a_process_waits_for_all_its_streams_at_once(
         await until(lambda: len(elsewhere.here()._tails) == 5)
         # One of each journal's; a read that was given up for one of more streams may end later.
         await until(lambda: 1 <= len(blocked(redis_server)) <= 2)
-        connected = clients_of(redis_server)
+        connected = redis_server.clients()
         for producing in producers:
             producing.source.complete()
         ends = await asyncio.gather(*waiting)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,6 +73,10 @@ class Valkey:
         with redis.Redis(port=self.port, socket_timeout=_PATIENCE, retry=once) as client:
             return client.execute_command(*command)
 
+    def clients(self) -> list[str]:
+        """Its open connections, a line each."""
+        return str(self.ask("CLIENT", "LIST"), "utf-8").splitlines()
+
     def flush(self) -> None:
         """Forget everything."""
         self.ask("FLUSHALL")
@@ -80,6 +86,16 @@ class Valkey:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """Let it do nothing for a while; connections stay open, and the system accepts new ones."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         self.start()

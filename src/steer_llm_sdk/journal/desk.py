@@ -8,6 +8,7 @@ finds those who do not any more.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import deque
@@ -111,8 +112,7 @@ class Desk:
 
     def write_at_once(self, append: Append) -> bool | None:
         """Write events as `write` does; None where the store has to be waited for."""
-        if self._is_closed:
-            raise _closed()
+        self._check_open()
         if self._writes_at_once is None:
             return None
         if not self._writes_at_once(append):
@@ -142,17 +142,20 @@ class Desk:
             self._store.interrupt()
 
     async def _write_pending(self) -> None:
-        while self._pending:
-            batch = [self._pending.popleft() for _ in range(min(_BATCH, len(self._pending)))]
+        pending = self._pending
+        while pending:
+            batch = list(itertools.islice(pending, _BATCH))
             appends = [append for append, _ in batch]
             try:
                 written = await self.ask(lambda: self._store.write(appends))  # noqa: B023
             except Exception as error:  # noqa: BLE001 - whoever waits gets it
                 _fail_all(batch, error)
-                continue
-            for (_, future), is_written in zip(batch, written, strict=True):
-                if not future.done():
-                    future.set_result(is_written)
+            else:
+                for (_, future), is_written in zip(batch, written, strict=True):
+                    if not future.done():
+                        future.set_result(is_written)
+            for _ in batch:  # not before: `close` tells those who wait for what is under way
+                pending.popleft()
             await asyncio.sleep(self._store.write_pause)
 
     # --- following ----------------------------------------------------------------------------
@@ -222,8 +225,7 @@ class Desk:
         self._start("beats", self._send_beats)
 
     def _start(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if self._is_closed:
-            raise _closed()
+        self._check_open()
         task = self._tasks.get(name)
         if task is None or task.done():
             self._tasks[name] = task = start_task(work())
@@ -325,13 +327,17 @@ class Desk:
         """
         pause = Pauses(self._patience)
         while True:
-            if self._is_closed:
-                raise _closed()
+            self._check_open()
             try:
                 return await question()
             except StoreUnreachableError:
+                self._check_open()  # what was under way is told now
                 if not await pause.wait():
                     raise
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise _closed()
 
 
 class Pauses:

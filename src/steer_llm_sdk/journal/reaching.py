@@ -84,10 +84,11 @@ def make_connect(url: str) -> Callable[[], Any]:
         ) from None
 
     def connect() -> Any:
-        # What cannot be reached is asked again by the journal itself.
+        # What cannot be reached is asked again by the journal itself, which has limits of its own:
+        # on Python 3.11 that of redis-py can lose the cancellation of whoever waits.
         return redis.Redis.from_url(
             url,
-            socket_timeout=limits.block_seconds,
+            socket_timeout=None,
             socket_connect_timeout=limits.seconds,
             retry=Retry(NoBackoff(), 1),
         )

@@ -5,14 +5,17 @@ Keys (in braces: what decides on a Cluster's slot, so that those of a stream are
 =====================  ===========================================================================
 ``{stream}:events``    a stream of Redis: the entry of an event has the identifier ``sequence+1``;
                        ``e`` is the event, ``z`` says that it is the last
-``{stream}:meta``      a hash: the key and the digest of the request, ``next``, ``ended``
+``{stream}:meta``      a hash: the key and the digest of the request, ``next``, ``ended``, and
+                       ``freed`` where the key may begin another one
 ``{stream}:alive``     is there as long as the producer is heard of
-``{stream}:control``   a stream of Redis: ``stop`` is the reason to stop
+``{stream}:control``   a stream of Redis: ``word`` is the reason to stop
 ``key:…``              which claim holds a key
 ``wake:…``             what ends the wait of one reader, when it is to wait for other streams
 =====================  ===========================================================================
 
 Events are written by a script, which writes all or none: none where others stand in their place.
+What was given up and asked again may still come to the server, and late: whatever is changed there
+is changed so that a second time, later, changes nothing.
 One ``XREAD BLOCK`` waits for all streams of a process; on a Cluster, where a command has one slot,
 there is one for each stream.
 """
@@ -35,10 +38,12 @@ from steer_llm_sdk.journal.store import (
     Keeping,
     News,
     Page,
+    StoreUnreachableError,
     trimmed,
     unknown_stream,
 )
 from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.tasks import start_task
 
 # How many connections are used at once, beside that of the reader.
 _MOST_CONNECTIONS = 8
@@ -47,9 +52,19 @@ _MOST_CONNECTIONS = 8
 # streams does not make the server look at them all at once again.
 _PAUSE_PER_STREAM = 2e-6
 
+# Begins a stream that has not begun, and notes that its producer lives.
+_BEGIN = """
+if redis.call('HSETNX', KEYS[1], 'next', 0) == 1 then
+    redis.call('HSET', KEYS[1], 'request', ARGV[1], 'key', ARGV[2])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[2], 1, 'PX', ARGV[4])
+return 1
+"""
+
 _APPEND = """
 local first, ends, kept = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[4]
-local count = #ARGV - 4
+local count = #ARGV - 5
 local known = redis.call('HMGET', KEYS[2], 'next', 'ended')
 if not known[1] then return 0 end
 local following = tonumber(known[1])
@@ -57,27 +72,34 @@ if known[2] or following ~= first then
     if following ~= first + count or (known[2] and true or false) ~= ends then return 0 end
     local there = redis.call('XRANGE', KEYS[1], string.format('%d-0', first + 1), '+')
     for at = 1, count do
-        if not there[at] or there[at][2][2] ~= ARGV[4 + at] then return 0 end
+        if not there[at] or there[at][2][2] ~= ARGV[5 + at] then return 0 end
     end
     return 1
 end
 for at = 1, count do
     local id = string.format('%d-0', first + at)
     if ends and at == count then
-        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, 'e', ARGV[4 + at], 'z', '1')
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, 'e', ARGV[5 + at], 'z', '1')
     else
-        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, 'e', ARGV[4 + at])
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, 'e', ARGV[5 + at])
     end
 end
 redis.call('HSET', KEYS[2], 'next', first + count)
 if ends then
     redis.call('HSET', KEYS[2], 'ended', '1')
+    if ARGV[5] == '1' then redis.call('HSET', KEYS[2], 'freed', '1') end
     redis.call('DEL', KEYS[3])
     if count == 0 then redis.call('XADD', KEYS[1], string.format('%d-0', first + 1), 'z', '1') end
 end
 redis.call('PEXPIRE', KEYS[1], kept)
 redis.call('PEXPIRE', KEYS[2], kept)
 return 1
+"""
+
+# Says a word to whoever waits for it.
+_TELL = """
+redis.call('XADD', KEYS[1], 'MAXLEN', 1, '*', 'word', ARGV[1])
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
 # Does with a key what is asked, if it is held by this claim.
@@ -107,6 +129,8 @@ class RedisStore:
         self._prefix = prefix
         self._keeping = keeping
         self._connections = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._under_way: set[asyncio.Timeout] = set()
+        self._is_closed = False
         self._beginning = asyncio.Lock()
         self._is_new = True
         self._kept_ms = int(1000 * (keeping.ttl + keeping.lost_after))
@@ -120,16 +144,10 @@ class RedisStore:
     async def claim(self, claim: Claim) -> Claim:
         """Begin a stream, unless its key is held: see `Store`."""
         meta, alive = (self._key(claim.stream_id, kind) for kind in ("meta", "alive"))
-        known = ("next", 0, "request", claim.request, "key", claim.key or "")
+        known = (claim.request, claim.key or "", self._kept_ms, self._lost_ms)
         async with self._reaching():
             # Before the key, so that whoever finds the key finds the stream.
-            await self._together(
-                [
-                    ("HSET", meta, *known),
-                    ("PEXPIRE", meta, self._kept_ms),
-                    ("SET", alive, 1, "PX", self._lost_ms),
-                ]
-            )
+            await self._redis.eval(_BEGIN, 2, meta, alive, *known)
             holder = await self._hold(claim)
             if holder != claim:
                 await self._together([("DEL", meta), ("DEL", alive)])
@@ -147,7 +165,11 @@ class RedisStore:
                 holder = _unpacked(held, claim.key)
                 if holder == claim:  # as it was asked before, and the answer was lost
                     self._claims[claim.stream_id] = claim
-                return holder
+                    return holder
+                if not await self._redis.hexists(self._key(holder.stream_id, "meta"), "freed"):
+                    return holder
+                # Whoever wrote that end did not come to free the key, or it was taken anew late.
+                await self._if_held(holder, 0)
 
     async def release(self, claim: Claim) -> None:
         """Free a key: see `Store`."""
@@ -180,6 +202,7 @@ class RedisStore:
             int(append.ends),
             self._keeping.max_events,
             self._ttl_ms if append.ends else self._kept_ms,
+            int(append.frees_key),
             *map(encode_event, append.events),
         )
 
@@ -211,12 +234,7 @@ class RedisStore:
             following, ended = await self._redis.hmget(meta, ["next", "ended"])
             if following is None or ended is not None:
                 return False
-            await self._together(
-                [
-                    ("XADD", control, "MAXLEN", 1, "*", "stop", reason),
-                    ("PEXPIRE", control, self._kept_ms),
-                ]
-            )
+            await self._redis.eval(_TELL, 1, control, reason, self._kept_ms)
         return True
 
     # --- reading ------------------------------------------------------------------------------
@@ -280,8 +298,18 @@ class RedisStore:
         self._reader.interrupt()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """End what is under way, and close the connections."""
+        self._is_closed = True
         await self._reader.close()
+        now = asyncio.get_running_loop().time()
+        for limit in self._under_way:
+            if not limit.expired():
+                limit.reschedule(now)
+        # A client that is closed connects again for whoever uses it: so all have to be done.
+        for _ in range(_MOST_CONNECTIONS):
+            await self._connections.acquire()
+        for _ in range(_MOST_CONNECTIONS):
+            self._connections.release()
         await close_client(self._redis)
 
     def give_up(self) -> None:
@@ -296,10 +324,17 @@ class RedisStore:
         A network that passes nothing on closes no connection either, and a caller's own client may
         have no limit: the time is limited here.
         """
-        async with self._connections, telling(), asyncio.timeout(limits.seconds):
-            if self._is_new:
-                await self._know_cluster()
-            yield
+        async with self._connections, telling():
+            if self._is_closed:
+                raise StoreUnreachableError("the journal in Redis: it was closed")
+            async with asyncio.timeout(limits.seconds) as limit:
+                self._under_way.add(limit)
+                try:
+                    if self._is_new:
+                        await self._know_cluster()
+                    yield
+                finally:
+                    self._under_way.discard(limit)
 
     async def _know_cluster(self) -> None:
         """Learn a Cluster's slots once, before many commands would at the same time."""
@@ -339,7 +374,7 @@ class _Reader:
         self._woken = "0-0"
         self._interrupted = asyncio.Event()
         self._is_reading = False
-        self._interrupting: asyncio.Task[None] | None = None
+        self._waking: set[asyncio.Task[None]] = set()
         self._waits: dict[tuple[str, str], asyncio.Task[dict[str, _Entries]]] = {}
 
     def begin(self) -> None:
@@ -389,17 +424,19 @@ class _Reader:
         is_new = not self._interrupted.is_set()
         self._interrupted.set()
         if is_new and self._is_reading and not is_cluster(self._redis):
-            self._interrupting = asyncio.ensure_future(self._write_wake())
+            waking = start_task(self._write_wake())
+            self._waking.add(waking)
+            waking.add_done_callback(self._waking.discard)
 
     async def _write_wake(self) -> None:
         # What cannot be reached is not waited for either: the read fails by itself.
         with suppress(Exception):
-            await self._redis.xadd(self._wake, {"w": 1}, maxlen=1)
-            await self._redis.pexpire(self._wake, 10 * limits.block_ms)
+            async with asyncio.timeout(limits.seconds):
+                await self._redis.eval(_TELL, 1, self._wake, "wake", 10 * limits.block_ms)
 
     async def close(self) -> None:
         """Close the connections."""
-        tasks = [task for task in (self._interrupting, *self._waits.values()) if task is not None]
+        tasks = (*self._waking, *self._waits.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
