@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import enum
+import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from steer_llm_sdk import (
     SteerLLMClient,
     StreamCancelledError,
     StreamingResponse,
+    SyncSteerLLMClient,
     UnknownModelError,
     UnknownProviderError,
 )
@@ -680,3 +684,28 @@ def test_items_need_a_type_that_can_be_read() -> None:
     assert read_item_type(int) is not None
     with pytest.raises(ConfigurationError):
         client_of(ScriptedProvider()).stream_items("Hi", object(), MODEL)
+
+
+@pytest.mark.parametrize("make", [SteerLLMClient, SyncSteerLLMClient])
+def test_a_copy_of_a_client_is_the_client(make: Any) -> None:
+    client = make(MODEL)
+
+    assert copy.copy(client) is client
+    assert copy.deepcopy({"of": [client]}) == {"of": [client]}
+    with pytest.raises(TypeError, match=f"{make.__name__}: it holds connections and keys"):
+        pickle.dumps(client)
+
+
+async def test_a_model_may_be_a_member_of_an_enum() -> None:
+    class Model(str, enum.Enum):  # noqa: UP042 - its `str` is another than that of a `StrEnum`
+        SMALL = "gpt-4o-mini"
+
+    class Newer(enum.StrEnum):
+        SMALL = "gpt-4o-mini"
+
+    for model in (Model.SMALL, Newer.SMALL):
+        provider = ScriptedProvider("Hi")
+        response = await client_of(provider).generate("?", model)
+
+        assert provider.requests[0].json["model"] == "gpt-4o-mini"
+        assert type(response.model) is str

@@ -39,6 +39,7 @@ from steer_llm_sdk.opening import Opener
 from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS, Pool, Pools
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.feed import SinkFeed
+from steer_llm_sdk.stored import Shared
 from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.views import ItemsStream, TextStream
@@ -49,7 +50,7 @@ from steer_llm_sdk.transport.base import Transport
 
 @with_advice(place_in_client)
 @with_hints(METHODS)
-class SteerLLMClient(ManyPrompts, ModelLists, ToolRuns):
+class SteerLLMClient(Shared, ManyPrompts, ModelLists, ToolRuns):
     """Streams from language models, whoever serves them, as typed events.
 
     A client may be made outside of an event loop, and used from several loops one after another. It

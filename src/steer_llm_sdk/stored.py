@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, time
 from enum import Enum
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 # Of what `to_json` writes. Newer versions of the library read what older ones have written.
 VERSION = 1
@@ -33,6 +33,27 @@ class Live:
         raise TypeError(
             f"{type(self).__name__}: what is being read cannot be copied, pickled or stored; its "
             "events and its response can"
+        )
+
+
+class Shared:
+    """What holds connections: its copy is itself, and it goes to no other process.
+
+    So what holds it can be copied, by `copy.deepcopy` and `dataclasses.asdict` too.
+    """
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__}: it holds connections and keys, and cannot be pickled: make "
+            "one in each process"
         )
 
 

@@ -191,6 +191,18 @@ def test_an_id_that_comes_late_replaces_the_one_that_was_made() -> None:
     }  # fmt: skip
 
 
+def test_an_id_that_another_call_has_is_no_name_for_this_one() -> None:
+    pieces = [ToolCallPiece(index, "call_1", "add", "{") for index in (0, 1)]
+
+    *begun, first, second = deltas(
+        *pieces, ToolCallPiece(0, None, None, "}"), ToolCallPiece(1, "b")
+    )
+
+    assert [each["id"] == "call_1" for each in begun] == [True, False]
+    assert begun[1]["id"].startswith("call_")
+    assert (first["id"], second["id"]) == ("call_1", "b")
+
+
 def test_a_piece_that_repeats_what_is_known_is_no_delta() -> None:
     call = ToolCallPiece(0, "call_1", "add")
 

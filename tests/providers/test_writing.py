@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import enum
 from types import MappingProxyType
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import ToolCall
+from steer_llm_sdk.models.plain_json import plain_json
 from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.writing import (
     arguments_object,
@@ -23,6 +25,34 @@ def test_mappings_of_any_kind_are_objects() -> None:
     assert msgspec.json.decode(encode_body({"schema": schema}, "p")) == {
         "schema": {"type": "object", "properties": {}}
     }
+
+
+class Words(str):
+    """As `markupsafe.Markup` and NumPy's ``str_`` are."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+class Count(int):
+    pass
+
+
+class Share(float):
+    pass
+
+
+class Name(str, enum.Enum):  # noqa: UP042 - its `str` is another than that of a `StrEnum`
+    ONE = "one"
+
+
+def test_what_is_made_of_a_text_or_a_number_is_one() -> None:
+    values = [Words("a"), Count(2), Share(0.5), Name.ONE, {Words("k"): Words("v")}]
+
+    assert encode_body({"values": values}, "p") == b'{"values":["a",2,0.5,"one",{"k":"v"}]}'
+    assert [type(each) for each in plain_json(values[:3], "values")] == [str, int, float]
 
 
 @pytest.mark.parametrize("value", [object(), float, {1j: 2}])

@@ -235,6 +235,10 @@ def test_methods_partials_and_objects_that_can_be_called_are_functions() -> None
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         return add(*args, **kwargs)
 
+    with pytest.raises(
+        ConfigurationError, match=r"'buy': it is a method, and of no object: .*Shop"
+    ):
+        Tool(Shop.buy)
     bound = functools.partial(add, 1, c=5)
     tools = [Tool(each) for each in (Shop().buy, Shop(), bound, wrapped)]
 
@@ -351,6 +355,20 @@ def test_arguments_are_converted_to_the_types_of_the_parameters() -> None:
         Person(name="Ada", born=dt.date(1815, 12, 10)),
         1.5,
     )
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    # By JSON Schema, 1.0 is an integer: https://json-schema.org/understanding-json-schema/reference/numeric
+    def function(a: int, b: list[int], c: float, d: Any = None) -> tuple[Any, ...]:
+        return a, b, c, d
+
+    found = call(function, '{"a": 1.0, "b": [2.0, 3], "c": 4.0}')
+
+    assert found == (1, [2, 3], 4.0, None)
+    assert isinstance(found[0], int)
+    assert isinstance(found[2], float)
+    with pytest.raises(SchemaError, match=r"at \$\.a"):
+        call(function, '{"a": 1.5, "b": [2.0], "c": 4.0}')
 
 
 def test_parameters_of_pydantic_may_be_called_like_the_methods_of_a_model() -> None:

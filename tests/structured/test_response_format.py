@@ -238,6 +238,7 @@ def test_names_are_tidied_for_the_provider() -> None:
     ("wanted", "value", "typed"),
     [
         (City, {"name": "Ulm", "people": 5}, City("Ulm", 5)),
+        (City, {"name": "Ulm", "people": 5.0}, City("Ulm", 5)),
         (Point, {"x": 1, "y": 2}, Point(1.0, 2.0)),
         (Movie, {"title": "M"}, {"title": "M"}),
         (Person, {"name": "Ada", "age": 36}, Person(name="Ada", age=36)),

@@ -357,3 +357,8 @@ async def test_a_stalled_stream_runs_into_its_limit_when_the_clock_is_moved() ->
     assert isinstance(error, SteerError)
     assert getattr(error, "limit", None) == "idle_timeout"
     assert scripted.responses[0].was_aborted
+
+
+def test_a_list_of_scripts_is_told_how_they_are_given() -> None:
+    with pytest.raises(TypeError, match="pass several answers to ScriptedProvider one by one"):
+        ScriptedProvider([Script(["a"]), Script(["b"])])  # type: ignore[list-item]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import pickle
 import threading
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from steer_llm_sdk import (
     CallbackError,
     ConfigurationError,
     OverloadedError,
+    ProviderSettings,
     RunResult,
     ServerError,
+    SteerError,
     SteerLLMClient,
     StopRun,
     StreamCancelledError,
@@ -76,9 +79,12 @@ async def shout(words: str) -> dict[str, str]:
 
 def told(request: RecordedRequest) -> list[tuple[str, str]]:
     """The results in a request of chat completions."""
-    return [
-        (m["tool_call_id"], m["content"]) for m in request.json["messages"] if m["role"] == "tool"
-    ]
+    return told_of(request.json["messages"])
+
+
+def told_of(messages: list[Any]) -> list[tuple[str, str]]:
+    """The results among messages."""
+    return [(m["tool_call_id"], m["content"]) for m in messages if m["role"] == "tool"]
 
 
 # --- what is run, and what the model is told ---
@@ -747,6 +753,55 @@ async def test_a_turn_that_fails_is_raised_with_what_was_done_before_it() -> Non
     assert [m["content"] for m in run.messages if m["role"] == "tool"] == ["3"]
     assert [response.ok for response in run.responses] == [True, False]
     assert run.error is caught.value
+
+
+@pytest.mark.parametrize("way", ["run", "run_events"])
+async def test_a_turn_that_cannot_be_asked_for_is_raised_with_what_was_done_before_it(
+    way: str,
+) -> None:
+    keys = iter(["key", None])
+    settings = {"openai": ProviderSettings(api_key=lambda: next(keys))}
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})))
+    async with SteerLLMClient(providers=settings, transport=provider) as client:
+        events = client.run_events("?", MODEL, tools=[add])
+        with pytest.raises(SteerError) as caught:
+            await (client.run("?", MODEL, tools=[add]) if way == "run" else _read(events))
+
+    assert caught.value.run is not None
+    assert told_of(caught.value.run.messages) == [("call_add", "3")]
+
+
+async def test_calls_that_share_an_id_are_each_run_and_answered() -> None:
+    made = [ScriptedToolCall("add", {"a": n, "b": n}, id="call_same") for n in (1, 2)]
+    provider = ScriptedProvider(Script([], tool_calls=made), Script(["4"]))
+    async with client_of(provider) as client:
+        await client.run("?", MODEL, tools=[add])
+
+    asked = provider.requests[-1].json["messages"][-3]["tool_calls"]
+    answered = dict(told(provider.requests[-1]))
+    assert [answered[call["id"]] for call in asked] == ["2", "4"]
+
+
+async def test_half_a_character_in_a_result_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "steer_llm_sdk")  # what was raised is logged as it is
+
+    def name(kind: str) -> Any:
+        """A name of a file that is not UTF-8, as `os.listdir` gives it."""
+        broken = b"caf\xe9".decode("utf-8", "surrogateescape")
+        if kind == "raised":
+            raise OSError(broken)
+        return {"text": broken, "list": [{"type": "text", "text": broken}], "map": {broken: 1}}[
+            kind
+        ]
+
+    kinds = ("text", "list", "map", "raised")
+    made = [ScriptedToolCall("name", {"kind": kind}, id=kind) for kind in kinds]
+    provider = ScriptedProvider(Script([], tool_calls=made), Script(["ok"]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[name])
+
+    assert result.response.ok
+    assert "caf\ufffd" in str(told(provider.requests[-1]))
 
 
 async def test_what_a_cut_turn_has_done_is_told() -> None:

@@ -64,6 +64,26 @@ def test_a_small_body_that_unpacks_to_much_comes_in_bounded_pieces() -> None:
     assert max(map(len, pieces)) == 256 * 1024
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    "text", [b"<html>not packed</html>", b'data: {"a": 1}\n\n', b"{}", b"\xef\xbb\xbfa"]
+)
+def test_a_plain_body_that_is_said_to_be_gzip_passes_as_it_is(text: bytes, size: int) -> None:
+    # A proxy has unpacked it, and left the header.
+    decoder = body_decoder("gzip")
+    assert decoder is not None
+
+    assert b"".join(decoder.feed(text[at : at + size]) for at in range(0, len(text), size)) == text
+    assert not decoder.has_held_input
+
+
+def test_what_follows_a_member_is_no_plain_body() -> None:
+    decoder = body_decoder("gzip")
+    assert decoder is not None
+
+    assert decoder.feed(PACKED["gzip"] + b"rest") + decoder.feed(b"more") == TEXT
+
+
 @pytest.mark.parametrize(
     "body", [b"<html>not compressed at all</html>", PACKED["gzip"][:20] + b"\xff" * 400]
 )

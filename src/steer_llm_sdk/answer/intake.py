@@ -358,7 +358,7 @@ class Intake:
         earlier = self._calls.get(index)
         known = earlier or (f"call_{self.response.stream_id[-12:]}_{index}", None)
         if piece.id or piece.name:
-            known = (piece.id or known[0], piece.name or known[1])
+            known = (self._own_id(index, piece.id) or known[0], piece.name or known[1])
         has_news = bool(piece.arguments or piece.extra) or known != earlier
         self._calls[index] = known
         part = self.parts.of_call(index)
@@ -370,6 +370,11 @@ class Intake:
         if piece.is_withdrawn:
             self.collector.withdraw_call(index)
         return event
+
+    def _own_id(self, index: int, given: str | None) -> str | None:
+        """The identifier of a call, where no other call has it: so each gets a result."""
+        is_taken = any(known[0] == given for at, known in self._calls.items() if at != index)
+        return None if is_taken else given
 
     def _take_usage(self, usage: Usage, _timestamp: float) -> None:
         counts = self.usage.counts if self.usage is not None else {}

@@ -118,6 +118,7 @@ class Planner:
         """
         options = arguments.streaming_options or _DEFAULTS
         NAME.check("model", model)
+        model = str.__str__(model)  # of a member of an enum, or another class made of `str`
         provider, name = self._resolve(messages, model, arguments.provider)
         tools = read_toolbox(arguments.tools)
         chat = _read_chat(messages, name, arguments, options, tools)

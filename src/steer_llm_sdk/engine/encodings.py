@@ -30,6 +30,7 @@ from steer_llm_sdk.engine.plan import Target
 from steer_llm_sdk.models.bulk import TokenCount
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.text import without_lone_surrogates
 from steer_llm_sdk.models.usage import Estimate
 
 # Characters counted before others have their turn: less than half a millisecond of work.
@@ -102,7 +103,7 @@ def _load(name: str) -> Counter | None:
     if bindings is None:
         return _load_by_its_package(name)
     count: Counter = bindings.tokenizer_for_encoding(name).count
-    return lambda text: count(_without_surrogates(text))
+    return lambda text: count(without_lone_surrogates(text))
 
 
 def _bindings(folders: Iterable[str]) -> Any:
@@ -130,13 +131,6 @@ def _load_by_its_package(name: str) -> Counter:
 
         encoding = bpe_openai.get_encoding(name)
     return lambda text: len(encoding.encode_ordinary(text))
-
-
-def _without_surrogates(text: str) -> str:
-    """Half a character, which a model's broken output may hold, cannot be encoded."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 async def _count(counter: Counter, texts: Iterable[str]) -> int:

@@ -45,9 +45,22 @@ def plain_mapping(value: Mapping[str, Any], where: str) -> dict[str, Any]:
     return copied
 
 
+def exact_scalar(value: str | float) -> str | float:
+    """Return the `str`, `int` or `float` that a value is, without the class that was made of it.
+
+    ``markupsafe.Markup``, NumPy's ``str_`` and ``float64`` and the members of an `enum.Enum` are
+    such; encoders take them for something else, and their own `str` may say something else.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    return int.__int__(value) if isinstance(value, int) else float.__float__(value)
+
+
 def _plain(value: Any) -> Any:
     if value.__class__ in _SCALARS:
         return value
+    if isinstance(value, str | int | float):
+        return exact_scalar(value)
     if isinstance(value, Mapping):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, _TEXT):

@@ -1,4 +1,4 @@
-"""A text that grows piece by piece: `TextPieces`."""
+"""A text that grows piece by piece, `TextPieces`; and one without halves of characters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ import threading
 _MOST_PIECES = 256
 # A block of fewer characters still grows: so a text that is read piece by piece is kept in few.
 _SMALL_BLOCK = 1024
+
+
+def without_lone_surrogates(text: str) -> str:
+    """Return a text with U+FFFD for each half of a character, for which UTF-8 has no bytes.
+
+    A name of a file that is not UTF-8 has such, and what a model writes may have.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class TextPieces:

@@ -13,6 +13,7 @@ from typing import Any
 from steer_llm_sdk.checks import NAME
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.parts import Part, ReasoningPart, ToolCallPart, part_from_dict
+from steer_llm_sdk.models.text import without_lone_surrogates
 from steer_llm_sdk.stored import plain
 
 # Of the messages that are written here; `version` is the key that names it.
@@ -66,7 +67,7 @@ def tool_result(call_id: str, content: object, *, is_error: bool = False) -> dic
     Args:
         call_id: The ``id`` of the call.
         content: What the tool gave: a text, a list of content parts (text, images), or any other
-            value, which is written as JSON.
+            value, which is written as JSON. Halves of characters become U+FFFD.
         is_error: Whether the tool failed: `content` then says how.
 
     Raises:
@@ -84,11 +85,12 @@ def tool_result(call_id: str, content: object, *, is_error: bool = False) -> dic
 
 def _content_of(content: object) -> str | list[Any]:
     if isinstance(content, str):
-        return str(content)
+        return without_lone_surrogates(str.__str__(content))
     written = plain(content)
+    text = without_lone_surrogates(json.dumps(written, ensure_ascii=False))
     if isinstance(written, list) and written and all(map(_is_content, written)):
-        return written
-    return json.dumps(written, ensure_ascii=False)
+        return written if text.isascii() else list(json.loads(text))
+    return text
 
 
 def _is_content(value: object) -> bool:

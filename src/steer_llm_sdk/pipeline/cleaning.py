@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from steer_llm_sdk.errors import ProviderError, SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.ports import Transformer
+from steer_llm_sdk.models.text import without_lone_surrogates
 from steer_llm_sdk.pipeline.chain import as_events
 from steer_llm_sdk.pipeline.user_errors import USER_ERRORS, await_user_code
 
@@ -215,7 +216,7 @@ def _without_escapes(text: str) -> str:
         if "\\" not in text:
             break
         text = _ESCAPE.sub(_unescaped, text)
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return without_lone_surrogates(text)
 
 
 def _unescaped(match: re.Match[str]) -> str:

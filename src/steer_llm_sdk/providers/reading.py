@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.models.text import without_lone_surrogates
 from steer_llm_sdk.providers.failures import scrub, shorten
 from steer_llm_sdk.wire.frame import Frame
 
@@ -112,13 +113,9 @@ def expect_object(value: object, provider: str) -> JSONObject:
 def _parse_leniently(text: str) -> Any:
     try:
         value = json.loads(text, strict=False)
-        return json.loads(_without_lone_surrogates(json.dumps(value, ensure_ascii=False)))
+        return json.loads(without_lone_surrogates(json.dumps(value, ensure_ascii=False)))
     except (ValueError, RecursionError):
         return _NOTHING
-
-
-def _without_lone_surrogates(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _not_json(text: str, provider: str) -> ProtocolError:

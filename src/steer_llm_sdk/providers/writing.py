@@ -9,6 +9,7 @@ import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import ToolCall
+from steer_llm_sdk.models.plain_json import exact_scalar
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.providers.base import Endpoint
 
@@ -16,20 +17,24 @@ from steer_llm_sdk.providers.base import Endpoint
 def encode_body(body: Mapping[str, Any], provider: str) -> bytes:
     """Encode a request's body; mappings of any kind are objects, as schemas may be.
 
+    A value of a class that is made of `str`, `int` or `float` is one of those.
+
     Raises:
         ConfigurationError: Something in it cannot be written as JSON.
     """
     try:
-        return msgspec.json.encode(body, enc_hook=_as_dict)
+        return msgspec.json.encode(body, enc_hook=_as_json)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"{provider}: the request cannot be written as JSON: {error}"
         ) from None
 
 
-def _as_dict(value: object) -> object:
+def _as_json(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, str | int | float):
+        return exact_scalar(value)
     raise TypeError(f"no JSON for a value of type {type(value).__name__}")
 
 

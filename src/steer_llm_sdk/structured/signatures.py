@@ -18,7 +18,7 @@ from steer_llm_sdk.checks import unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.providers.schemas import Schema, with_object_at_root
 from steer_llm_sdk.structured.response_format import is_of_pydantic
-from steer_llm_sdk.structured.validators import failed_inside, first_fault, misfit
+from steer_llm_sdk.structured.validators import convert, failed_inside, first_fault, misfit
 
 _EMPTY = inspect.Parameter.empty
 _BY_NAME = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
@@ -125,8 +125,21 @@ def _read_parameters(function: Callable[..., Any], said: Mapping[str, str]) -> l
     except (TypeError, ValueError) as error:
         fault = str(error)
     else:
+        _refuse_unbound(function, next(iter(parameters), None))
         return [_read(each, hints, said) for each in parameters if each.name not in bound]
     raise ConfigurationError(f"its parameters cannot be read ({fault}): pass parameters=")
+
+
+def _refuse_unbound(function: Callable[..., Any], first: inspect.Parameter | None) -> None:
+    """Refuse a method of no object: the model would be asked for its ``self``."""
+    name: str = getattr(unwrapped(function), "__qualname__", "")
+    of_class = name.rpartition(".")[0].rpartition(".")[2]
+    if first is None or first.name != "self" or of_class in {"", "<locals>"}:
+        return
+    if first.annotation is _EMPTY:
+        raise ConfigurationError(
+            f"it is a method, and of no object: pass that of an object, such as {of_class}().…"
+        )
 
 
 def _read_hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -243,7 +256,7 @@ class _MsgspecGroup:
 
         given = {name: arguments[name] for name in self._names if name in arguments}
         try:
-            values = msgspec.convert(given, self._struct, str_keys=True)
+            values = convert(given, self._struct)
         except msgspec.ValidationError as error:
             message = str(error)
         except Exception as error:  # noqa: BLE001 - the types' own code (`__post_init__`)

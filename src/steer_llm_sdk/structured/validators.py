@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -83,6 +84,29 @@ class SchemaValidator:
         raise misfit(path_text(error.instance_path), error.message)
 
 
+def convert(value: Any, wanted: Any) -> Any:
+    """The value as an object of a type that msgspec knows.
+
+    By JSON Schema ``1.0`` is a whole number, which for msgspec it is not.
+
+    Raises:
+        msgspec.ValidationError: It does not fit.
+    """
+    import msgspec
+
+    with suppress(msgspec.ValidationError):
+        return msgspec.convert(value, wanted, str_keys=True)
+    return msgspec.convert(_with_whole_numbers(value), wanted, str_keys=True)
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class TypeValidator:
     """For a type that msgspec knows: Struct, dataclass, TypedDict, attrs class."""
 
@@ -94,7 +118,7 @@ class TypeValidator:
         import msgspec
 
         try:
-            return msgspec.convert(value, self._wanted, str_keys=True)
+            return convert(value, self._wanted)
         except msgspec.ValidationError as error:
             message = str(error)
         except Exception as error:  # noqa: BLE001 -- the type's own code (`__post_init__`)

@@ -28,6 +28,7 @@ from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.pools import DEFAULT_MAX_GENERATIONS
 from steer_llm_sdk.sinks.base import Sink
+from steer_llm_sdk.stored import Shared
 from steer_llm_sdk.sync.bulk import ManyPrompts
 from steer_llm_sdk.sync.callbacks import BlockingManager, call_back
 from steer_llm_sdk.sync.streams import (
@@ -43,7 +44,7 @@ from steer_llm_sdk.transport.base import Transport
 
 @with_advice(place_in_client)
 @with_hints(METHODS)
-class SyncSteerLLMClient(ManyPrompts, ToolRuns):
+class SyncSteerLLMClient(Shared, ManyPrompts, ToolRuns):
     """`SteerLLMClient` for code without an event loop: the same methods, blocking.
 
     It may be used from several threads at once, and after a ``fork``. Its streams run in the event

@@ -127,6 +127,11 @@ def as_script(answer: ScriptLike) -> Script:
     if isinstance(answer, Script):
         return answer
     faults = tuple(answer) if isinstance(answer, list | tuple) else (answer,)
+    if any(isinstance(fault, Script) for fault in faults):
+        raise TypeError(
+            "a list stands for what goes wrong in one answer, and found is a Script in it: pass "
+            "several answers to ScriptedProvider one by one, ScriptedProvider(first, second)"
+        )
     for fault in faults:
         if not callable(getattr(fault, "apply", None)) or isinstance(fault, type):
             raise TypeError(f"expected a Script or a fault, found {fault!r}")

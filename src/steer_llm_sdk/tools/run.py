@@ -272,6 +272,11 @@ class Run:
     def _metadata(self, turn: int) -> dict[str, Any]:
         return {"turn": turn, "tool_results": self._told}
 
+    def note_failure(self, error: BaseException) -> None:
+        """Let an error have what the run has come to: that of a request that is refused, too."""
+        if isinstance(error, SteerError) and error.run is None:
+            error.run = self.result
+
     def _end_failed(self) -> None:
         error = self.result.responses[-1].error
         if error is None:

@@ -145,7 +145,11 @@ class RunStream(Live, Generic[Answer]):
             turn = self._turn
             if turn is None:
                 break
-            event = await anext(turn, None)
+            try:
+                event = await anext(turn, None)
+            except SteerError as error:
+                self._run.note_failure(error)
+                raise
             if event is not None:
                 self.note(event)
                 return event
@@ -166,12 +170,13 @@ class RunStream(Live, Generic[Answer]):
             while await self._begin_turn(manager) and self._turn is not None:
                 await self._turn.run()
                 self._end_turn()
-        except BaseException:
+        except BaseException as error:
+            self._run.note_failure(error)
             await self.aclose()
             raise
-        error = self.result.error
-        if isinstance(error, StreamCancelledError) and self._run.raises:
-            raise error
+        ended_in = self.result.error
+        if isinstance(ended_in, StreamCancelledError) and self._run.raises:
+            raise ended_in
         return self.result
 
     async def _begin_turn(self, manager: Callable[[], EventManager] | None = None) -> bool:

@@ -24,9 +24,18 @@ _NONE = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "8bit", "c
 
 
 class BodyDecoder:
-    """Unpacks a gzip or deflate body."""
+    """Unpacks a gzip or deflate body.
 
-    def __init__(self) -> None:
+    Proxies that unpack an answer and leave its header say "gzip" of a plain body, which passes as
+    it is: nothing that gzip packs begins as a text does. (Of deflate, some does.)
+
+    Args:
+        is_gzip: Whether the body is said to be packed by gzip.
+    """
+
+    def __init__(self, *, is_gzip: bool = False) -> None:
+        self._may_be_plain = is_gzip
+        self._is_plain = False
         self._zlib: zlib._Decompress | None = None  # not known before the header is
         self._head = b""
         self._is_gzip = False
@@ -37,11 +46,17 @@ class BodyDecoder:
         Raises:
             ProtocolError: The bytes are not what their encoding says.
         """
+        if self._is_plain:
+            return chunk
         if self._zlib is None:
             self._head += chunk
             if len(self._head) < _HEADER_BYTES:
                 return b""
             is_gzip = self._head.startswith(_GZIP)
+            if self._may_be_plain and not is_gzip and not _has_header(self._head):
+                self._is_plain, head, self._head = True, self._head, b""
+                return head
+            self._may_be_plain = False
             if self._is_gzip and not is_gzip:
                 self._head = b""  # what follows the last member is none
                 return b""
@@ -95,5 +110,5 @@ def body_decoder(encoding: str | None) -> BodyDecoder | None:
     if not real:
         return None
     if name in {"gzip", "x-gzip", "deflate"}:
-        return BodyDecoder()
+        return BodyDecoder(is_gzip=name != "deflate")
     raise ProtocolError(f"the body is compressed with {name!r}, which was not asked for")

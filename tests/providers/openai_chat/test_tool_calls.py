@@ -112,6 +112,20 @@ def test_an_id_that_two_calls_of_one_function_have_is_no_name_for_the_second() -
     ]
 
 
+def test_an_id_that_two_calls_have_may_come_before_the_arguments_of_the_second() -> None:
+    pieces = [(0, "a", "f", ""), (0, None, None, "{}"), (1, "a", "f", ""), (1, None, None, "{}")]
+
+    settled = settle(*pieces, (1, None, None, " "), (0, None, None, " "))
+
+    assert settled == [
+        (0, "a", "f", ""),
+        (0, None, None, "{}"),
+        (1, "a", "f", "{}"),
+        (1, None, None, " "),
+        (0, None, None, " "),
+    ]
+
+
 @pytest.mark.parametrize("rest", ["}", ' , "y": {}}', ""])
 def test_an_id_and_a_name_that_come_back_at_an_index_that_has_drifted_are_no_new_call(
     rest: str,

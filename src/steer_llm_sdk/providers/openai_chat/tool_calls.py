@@ -53,12 +53,15 @@ class _Call:
 class ToolCallIndexes:
     """Settles the numbers of the tool calls of one answer: 0, 1, 2 … in order of appearance."""
 
-    __slots__ = ("_by_id", "_by_index", "_count", "_last")
+    __slots__ = ("_again", "_by_id", "_by_index", "_count", "_last")
 
     def __init__(self) -> None:
         self._by_id: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
         self._last: _Call | None = None
+        # The index of a piece that repeated the name and the id of a call which seems whole:
+        # another call may begin there, as its arguments will tell.
+        self._again: int | None = None
         self._count = 0
 
     def __len__(self) -> int:
@@ -85,6 +88,8 @@ class ToolCallIndexes:
         elif arguments or extra:
             # Arguments alone continue something: where the index is unknown, it has drifted.
             call = self._last if index is None else self._by_index.get(index, self._last)
+            if call is not None and index == self._again and call.is_followed_by(arguments):
+                id, name, call = call.id, call.name, None  # noqa: A001
         else:
             return None
         if call is None:
@@ -120,10 +125,12 @@ class ToolCallIndexes:
                 return self._of_new_id(at_index, index, name)
             # An id that another function's call has is no name for this one; nor is one that comes
             # back at another index with arguments of its own.
+            if name and not has_id and known.is_followed_by(arguments):
+                return None
+            self._again = index if name and not has_id and known.end == "}" else None
             is_here = has_id and index is not None
             is_same = known.takes(name) if is_here else known.may_be(name)
-            is_new = bool(name) and not has_id and known.is_followed_by(arguments)
-            return known if is_same and not is_new else None
+            return known if is_same else None
         if index is None or at_index is None:
             # A name without an id and without a known place begins a call.
             return None
