@@ -1,7 +1,7 @@
 """What sinks cost in CPU: for a stream, with each kind of sink, and for one more delta of it.
 
 Run: ``python benchmarks/sinks.py``; ``--streams 1000``, ``--only SQLite``. The streams come from
-the test kit's transport. A batch of 500 with a sink stands between two without, and the CPU
+the test kit's transport. A batch of a thousand with a sink stands between two without, and the CPU
 time of the whole process, the sinks' thread among it, is compared with the mean of both: a machine
 that is quicker or slower from one second to the next is so for all three. The median of the batches
 counts, and beside it stands how far the middle half of them lies apart. What is there before the
@@ -44,7 +44,7 @@ MODEL = "gpt-4o"
 SIDE_BY_SIDE = 100
 
 # After how many streams the sinks are closed, as at a client's end: their files are opened anew.
-BATCH = 500
+BATCH = 1_000
 
 # Deltas of a stream; the second kind is for what one more delta costs.
 SHORT, LONG = 10, 500
@@ -209,7 +209,7 @@ def _half(values: list[float]) -> float:
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=5_000, help="of each kind and length")
+    parser.add_argument("--streams", type=int, default=8_000, help="of each kind and length")
     parser.add_argument("--deltas", type=int, default=LONG, help="of a long stream")
     parser.add_argument("--only", action="append", choices=SINKS)
     asked = parser.parse_args()

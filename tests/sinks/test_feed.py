@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -513,7 +514,7 @@ async def test_what_cannot_be_worked_out_leaves_no_stream_without_an_end(
     def refuse(*_: object) -> float:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("steer_llm_sdk.models.responses.price_usd", refuse)
+    monkeypatch.setattr("steer_llm_sdk.models.cost.price_usd", refuse)
     sink = Remembering()
     client = client_of(HELLO, HTTPError(401), sinks=[sink])
     async with client:
@@ -527,6 +528,40 @@ async def test_what_cannot_be_worked_out_leaves_no_stream_without_an_end(
     assert (second.outcome, second.error_type) == ("failed", "AuthenticationError")
     assert client.stats.sink_errors == 2
     assert "cannot be told" in caplog.text
+
+
+async def test_words_that_cannot_be_told_leave_no_stream_without_an_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("steer_llm_sdk.sinks.records.content_of", refuse)
+    sink = Remembering(content=True)
+    client = client_of(HELLO, HELLO, sinks=[sink])
+    async with client:
+        for _ in range(2):
+            await client.generate("Hi", MODEL)
+
+    assert [(told.outcome, told.content) for told in sink.ended] == [("completed", None)] * 2
+    assert client.stats.sink_errors == 4  # at the beginning, and at the end
+    assert "cannot be told" in caplog.text
+
+
+async def test_what_waits_to_be_told_holds_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steer_llm_sdk.sinks.worker._LINGER", 30)
+    sink = Remembering()
+    client = client_of(HELLO, sinks=[sink])
+    response = await client.generate("Hi", MODEL)
+    chunks, answer = response.metrics["chunks"], weakref.ref(response)
+    del response
+    gc.collect()
+
+    assert answer() is None
+    assert sink.ended == []
+    await client.close()
+    assert (sink.last.usage or {})["completion_tokens"] == 5
+    assert sink.last.metrics["chunks"] == chunks == 2
 
 
 @pytest.mark.parametrize(

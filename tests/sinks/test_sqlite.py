@@ -9,13 +9,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk import ConfigurationError, SyncSteerLLMClient
+from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.sinks import SQLiteSink
 from steer_llm_sdk.sinks.sqlite import COLUMNS, VERSION, _of_parents, connect
 from steer_llm_sdk.testing import Script, ScriptedProvider, check_sink
@@ -301,6 +304,97 @@ def test_a_row_that_no_database_holds_is_lost_alone(
 
     assert [row["stream_id"] for row in rows_of(path)] == ["before", "after"]
     assert sink.lost == 1
+
+
+# What a stream may have nothing of, and what it has else.
+_OPTIONAL: Mapping[str, Any] = {
+    "finish_reason": "stop",
+    "error_type": "ServerError",
+    "error_status": 500,
+    "is_retryable": True,
+    "cost_usd": 0.5,
+    "run_id": "r",
+    "turn": 3,
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}
+
+
+@pytest.mark.parametrize("most", [None, 999, len(COLUMNS)], ids=["", "of_old", "one_row"])
+def test_rows_with_and_without_this_and_that_are_all_written_as_they_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch, most: int | None
+) -> None:
+    def limited(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        if most is not None:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, most)
+        return connection
+
+    monkeypatch.setattr("steer_llm_sdk.sinks.sqlite.connect", limited)
+    random, sink, told = Random(7), SQLiteSink(path), dict[str, StreamRecord]()
+    for number in range(700):
+        nothing = random.sample(sorted(_OPTIONAL), random.choice([0, 0, 0, 1, 3]))
+        has = {name: None if name in nothing else value for name, value in _OPTIONAL.items()}
+        told[str(number)] = record(stream_id=str(number), **has)
+        sink.stream_ended(told[str(number)])
+        if number % 97 == 0:
+            sink.flush()
+    sink.flush()
+    sink.close()
+
+    rows = {row["stream_id"]: row for row in rows_of(path)}
+    assert len(rows) == len(told)
+    for name, each in told.items():
+        found, usage = rows[name], each.usage or {}
+        assert [found[key] for key in _OPTIONAL if key in found] == [
+            getattr(each, key) for key in _OPTIONAL if key in found
+        ]
+        assert found["completion_tokens"] == usage.get("completion_tokens")
+        assert (found["usage_is_estimated"], found["gap_p50_ms"]) == (0, None)
+
+
+def test_rows_that_are_alike_take_one_statement(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+
+    def traced(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.set_trace_callback(lambda sql: statements.append(sql.partition("(")[0]))
+        return connection
+
+    monkeypatch.setattr("steer_llm_sdk.sinks.sqlite.connect", traced)
+    sink = SQLiteSink(path)
+    for number in range(250):
+        sink.stream_ended(record(stream_id=str(number)))
+    sink.flush()
+    sink.close()
+
+    assert statements == ["INSERT OR REPLACE INTO streams "]
+    assert len(rows_of(path)) == 250
+
+
+def test_what_waits_behind_a_write_that_failed_is_counted_and_what_was_written_is_not(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steer_llm_sdk.sinks.sqlite._AT_ONCE", 4)
+
+    def short(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count={pages + 2}")
+        return connection
+
+    monkeypatch.setattr("steer_llm_sdk.sinks.sqlite.connect", short)
+    sink = SQLiteSink(path)
+    for number in range(100):
+        sink.stream_ended(record(stream_id=str(number), metadata={"user": "x" * 200}))
+    with pytest.raises(sqlite3.Error, match="full"):
+        sink.flush()
+    sink.close()
+
+    written = len(rows_of(path))
+    assert written > 0
+    assert (written % 4, written + sink.lost) == (0, 100)
 
 
 def test_half_a_character_of_a_prompt_is_kept_as_json(path: Path) -> None:

@@ -74,6 +74,20 @@ def _is_amount(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
+def cost_usd(
+    provider: str,
+    response_model: str | None,
+    model: str,
+    usage: Mapping[str, Any] | None,
+    provider_usage: object = None,
+) -> float | None:
+    """What a request cost in US dollars: as the provider says, where it does, or by its price."""
+    stated = stated_usd(provider_usage)
+    if stated is not None:
+        return stated
+    return price_usd(provider, response_model, model, usage, provider_usage)
+
+
 def price_usd(
     provider: str,
     response_model: str | None,

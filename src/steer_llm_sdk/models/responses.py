@@ -16,7 +16,7 @@ from typing import Any, Generic, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.checks import with_hints
 from steer_llm_sdk.errors import InvalidJSONError, SteerError
-from steer_llm_sdk.models.cost import price_usd, stated_usd
+from steer_llm_sdk.models.cost import cost_usd
 from steer_llm_sdk.models.headers import Headers
 from steer_llm_sdk.models.parts import (
     AnswerPart,
@@ -367,11 +367,8 @@ class StreamingResponse(_Hidden, Generic[Answer]):
         By the list prices of ``genai-prices`` otherwise; None when the model or its price is not
         known, nothing was counted, or the extra ``cost`` is not installed.
         """
-        stated = stated_usd(self.metadata.get("provider_usage"))
-        if stated is not None:
-            return stated
         told = self.metadata
-        return price_usd(
+        return cost_usd(
             self.provider,
             told.get("response_model"),
             self.model,
@@ -455,6 +452,11 @@ def set_measure(
     response._gaps = gaps
 
 
-def gaps_of(response: StreamingResponse) -> Gaps:
-    """Return the times between the deltas of a stream that has ended; `record.gaps`."""
-    return response._gaps()
+def measures_of(
+    response: StreamingResponse,
+) -> tuple[Callable[[], dict[str, Any]], Callable[[], Gaps]]:
+    """Return the functions that compute the metrics and the gaps of a stream that has ended.
+
+    They hold its times alone, and may be called in any thread.
+    """
+    return response._measure, response._gaps

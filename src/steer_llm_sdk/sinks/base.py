@@ -17,7 +17,7 @@ class Sink:
 
     `stream_started`, `run_started` and `tool_started` are called at once, in the context of whoever
     asked for the stream or the run, and in the tool's own. All else is called in one thread a
-    client, off the streams' path, one call at a time: what has gathered for a tenth of a second,
+    client, off the streams' path, one call at a time: what has gathered for a quarter of a second,
     and then `flush`. A sink that is given to several clients is called by several threads.
 
     Attributes:

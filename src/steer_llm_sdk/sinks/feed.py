@@ -1,8 +1,9 @@
 """Tells a client's sinks of its streams: `SinkFeed`.
 
 A stream's `Account` tells each sink that it begins, where it begins; everything else it hands to
-the worker of its process. So nothing that a sink does, and nothing that a record costs to make, is
-on the path of a stream. A child process has a worker of its own: what its parent's had still to
+the worker of its process: what is known at the end is noted there, and what has to be worked out
+of it is worked out by the worker. So nothing that a sink does, and no list of prices that is read,
+is on the path of a stream. A child process has a worker of its own: what its parent's had still to
 tell, the parent tells.
 """
 
@@ -13,10 +14,10 @@ import logging
 import os
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.plan import Plan
@@ -28,21 +29,26 @@ from steer_llm_sdk.models.events import (
     StreamEvent,
     StreamStartEvent,
 )
-from steer_llm_sdk.models.records import StreamRecord
+from steer_llm_sdk.models.records import StreamRecord, record_of
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.sinks.base import Sink, check_sinks, wants_events, wants_starts
 from steer_llm_sdk.sinks.records import (
     Ending,
-    begun_record,
+    asked_of,
     ended_record,
+    ending_of,
     message_without_quotes,
-    short_record,
-    with_words,
+    with_answer,
+    with_prompt,
+    worked_out,
 )
 from steer_llm_sdk.sinks.runs import RunAccount
 from steer_llm_sdk.sinks.worker import MAX_WAITING, Worker, tell
 
 _log = logging.getLogger("steer_llm_sdk.sinks")
+
+# Makes a record with words out of one without.
+Words: TypeAlias = Callable[[StreamRecord], StreamRecord]
 
 # How long closing a client waits for its sinks, in seconds.
 CLOSING_GRACE = 10.0
@@ -88,6 +94,52 @@ class SinkFeed:
             made = Worker(self.sinks, self.stats, MAX_WAITING)
             worker = self._workers.setdefault(process_id, made)
         return worker
+
+    def tell(
+        self, what: str, sinks: Sequence[Sink], record: StreamRecord, words: Words | None
+    ) -> None:
+        """Call a method of some sinks with a record.
+
+        Args:
+            what: The method's name.
+            sinks: Who is told.
+            record: What is told.
+            words: Makes the record for those who ask for words; None where nobody does.
+        """
+        whole = record if words is None else self._with_words(record, words)
+        for sink in sinks:
+            told = record if words is None or not has_words(sink) else whole
+            tell(self.stats, sink, what, getattr(sink, what), told)
+
+    def tell_ending(self, ending: Ending, words: Words | None) -> None:
+        """Tell the sinks that a stream has ended."""
+        self.tell("stream_ended", self.sinks, self._record(ending), words)
+
+    def tell_event(self, event: StreamEvent) -> None:
+        """Tell those sinks of an event that ask for them."""
+        for sink in self.of_events:
+            told = _copy(event) if has_words(sink) else _without_words(event)
+            tell(self.stats, sink, "event", sink.event, told)
+
+    def _record(self, ending: Ending) -> StreamRecord:
+        """The record of the end; where not all of it can be worked out, what is known for sure."""
+        found: Mapping[str, Any] = {}
+        try:
+            found = worked_out(ending)
+        except Exception:  # noqa: BLE001 - a list of prices that the application has put in
+            self._note_fault()
+        return ended_record(ending, found)
+
+    def _with_words(self, record: StreamRecord, words: Words) -> StreamRecord:
+        try:
+            return words(record)
+        except Exception:  # noqa: BLE001 - what a caller has put into a message
+            self._note_fault()
+            return record
+
+    def _note_fault(self) -> None:
+        self.stats.sink_errors += 1
+        _log.exception("what a stream came to cannot be told")
 
     async def flush(self) -> None:
         """Wait until the sinks were told of all that has happened, and have written it down.
@@ -137,8 +189,8 @@ class Account:
         self.wants_events = bool(feed.of_events)
         self._feed = feed
         self._plan = plan
-        self._started_at: float | None = None  # None where nobody is told
-        self._started_monotonic = 0.0
+        self._asked: dict[str, Any] | None = None  # None where nobody is told
+        self._began = 0.0  # in monotonic seconds
 
     def begin(self, response: StreamingResponse) -> None:
         """Tell the sinks, here and now, that the stream begins."""
@@ -146,15 +198,15 @@ class Account:
         if not feed.worker.may_begin():
             self.wants_events = False
             return
-        self._started_monotonic = feed.clock.monotonic()
-        self._started_at = feed.clock.time()
+        self._began = feed.clock.monotonic()
+        self._asked = asked_of(self._plan, response, feed.clock.time())
         if feed.of_starts:
-            record = begun_record(self._plan, response, self._started_at)
-            self._tell("stream_started", feed.of_starts, record, None)
+            words = partial(with_prompt, plan=self._plan) if feed.with_words else None
+            feed.tell("stream_started", feed.of_starts, record_of(self._asked), words)
 
     def note(self, event: StreamEvent) -> StreamEvent:
         """Have the sinks told of an event, as it is now."""
-        self._feed.worker.submit(partial(self._tell_event, _copy(event)))
+        self._feed.worker.submit(partial(self._feed.tell_event, _copy(event)))
         return event
 
     def end(
@@ -167,54 +219,25 @@ class Account:
         last: Sequence[StreamEvent],
     ) -> None:
         """Have the sinks told that the stream has ended."""
-        self._plan.account = None  # or each held the other, and with it the client's sinks
-        started_at, clock = self._started_at, self._feed.clock
-        if started_at is None:
+        plan, feed, asked = self._plan, self._feed, self._asked
+        plan.account = None  # or each held the other, and with it the client's sinks
+        if asked is None:
             return
-        usage: Any = response.usage
-        ending = Ending(
-            response=response,
-            error=response.error,
-            usage=None if usage is None else dict(usage),
-            metadata=dict(response.metadata),
-            ended_at=started_at + clock.monotonic() - self._started_monotonic,
+        ending = ending_of(
+            asked,
+            response,
+            duration=feed.clock.monotonic() - self._began,
             attempts=attempts,
-            retries=tuple(retries),
+            retries=retries,
             base_url=base_url,
         )
         if self.wants_events:
             for event in last:
                 self.note(event)
-        self._feed.worker.submit_end(partial(self._tell_ending, started_at, ending))
-
-    # --- in the worker's thread, but for the beginning ----------------------------------------
-
-    def _tell_ending(self, started_at: float, ending: Ending) -> None:
-        self._tell("stream_ended", self._feed.sinks, self._record(started_at, ending), ending)
-
-    def _record(self, started_at: float, ending: Ending) -> StreamRecord:
-        """The record of the end; where it cannot be made, as much of it as is known for sure."""
-        try:
-            return ended_record(self._plan, started_at, ending)
-        except Exception:  # noqa: BLE001 - a list of prices that the application has put in
-            self._feed.stats.sink_errors += 1
-            _log.exception("what a stream came to cannot be told")
-            return short_record(self._plan, started_at, ending)
-
-    def _tell(
-        self, what: str, sinks: Sequence[Sink], record: StreamRecord, ending: Ending | None
-    ) -> None:
-        feed = self._feed
-        whole = with_words(record, self._plan, ending) if feed.with_words else record
-        for sink in sinks:
-            told = whole if feed.with_words and has_words(sink) else record
-            tell(feed.stats, sink, what, getattr(sink, what), told)
-
-    def _tell_event(self, event: StreamEvent) -> None:
-        feed = self._feed
-        for sink in feed.of_events:
-            told = _copy(event) if has_words(sink) else _without_words(event)
-            tell(feed.stats, sink, "event", sink.event, told)
+        words: Words | None = None
+        if feed.with_words:
+            words = partial(with_answer, plan=plan, response=response, retries=ending.retries)
+        feed.worker.submit_end(partial(feed.tell_ending, ending, words))
 
 
 def _copy(event: StreamEvent) -> StreamEvent:

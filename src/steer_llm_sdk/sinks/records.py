@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,10 +18,11 @@ from steer_llm_sdk.errors import (
     StreamCancelledError,
     TransportError,
 )
+from steer_llm_sdk.models.cost import cost_usd
 from steer_llm_sdk.models.messages import InputImage, InputText, Message
-from steer_llm_sdk.models.records import Outcome, StreamRecord, record_of
+from steer_llm_sdk.models.records import StreamRecord, record_of
 from steer_llm_sdk.models.requests import ChatRequest
-from steer_llm_sdk.models.responses import StreamingResponse, gaps_of
+from steer_llm_sdk.models.responses import Gaps, StreamingResponse, measures_of
 from steer_llm_sdk.sinks.runs import OF_RUN
 from steer_llm_sdk.stored import plain
 
@@ -36,72 +37,34 @@ _WITHOUT_QUOTES = (
 
 @dataclass(slots=True)
 class Ending:
-    """What a stream came to, as it is noted in its event loop: the rest is worked out elsewhere."""
+    """What a stream came to, as it is noted where it ends: what takes long is worked out elsewhere.
 
-    response: StreamingResponse
-    error: SteerError | None
-    usage: Mapping[str, int] | None
-    metadata: Mapping[str, Any]
-    ended_at: float
-    attempts: int
+    It holds neither the answer nor what was asked for: those are large, and are freed where the
+    stream was, as soon as its caller lets go of them.
+
+    Attributes:
+        known: The fields of the record that are known at once.
+        retries: What became of the requests before the last.
+        measure: Computes how fast the stream was.
+        gaps: … and the times between its deltas.
+        provider_usage: What the provider said of usage, and of costs.
+    """
+
+    known: dict[str, Any]
     retries: Sequence[Mapping[str, Any]]
-    base_url: str
+    measure: Callable[[], dict[str, Any]]
+    gaps: Callable[[], Gaps]
+    provider_usage: object
 
 
-def begun_record(plan: Plan, response: StreamingResponse, started_at: float) -> StreamRecord:
-    """The record of a stream that begins.
+def asked_of(plan: Plan, response: StreamingResponse, started_at: float) -> dict[str, Any]:
+    """The fields of a record that are known when the stream begins.
 
     Args:
         plan: What was asked for.
         response: The response, which is still empty.
         started_at: The Unix time.
     """
-    return record_of(_asked(plan, response, started_at) | {"metrics": {}})
-
-
-def ended_record(plan: Plan, started_at: float, ending: Ending) -> StreamRecord:
-    """The record of a stream that has ended, without words."""
-    response, error, told = ending.response, ending.error, ending.metadata
-    record = _asked(plan, response, started_at)
-    host, port = server_of(ending.base_url)
-    if host is not None:
-        record["server_address"] = host
-        record["server_port"] = port
-    if error is not None:
-        record |= _told_of(error)
-    if ending.retries:
-        record["retries"] = tuple(map(_without_message, ending.retries))
-    if "recovered" in told:
-        record["recoveries"] = len(told["recovered"])
-    record["response_model"] = told.get("response_model")
-    record["response_id"] = told.get("response_id")
-    record["provider_request_id"] = told.get("provider_request_id")
-    record["ended_at"] = ending.ended_at
-    record["outcome"] = _outcome(error)
-    record["finish_reason"] = response.finish_reason
-    record["provider_finish_reason"] = told.get("provider_finish_reason")
-    record["attempts"] = ending.attempts
-    record["usage"] = ending.usage
-    record["usage_is_estimated"] = response.usage_is_estimated
-    record["cost_usd"] = response.cost_usd
-    record["metrics"] = response.metrics
-    record["gaps"] = gaps_of(response)
-    return record_of(record)
-
-
-def short_record(plan: Plan, started_at: float, ending: Ending) -> StreamRecord:
-    """The record of a stream that has ended, with what needs no working out."""
-    error = ending.error
-    return begun_record(plan, ending.response, started_at).replace(
-        ended_at=ending.ended_at,
-        outcome=_outcome(error),
-        attempts=ending.attempts,
-        error_type=None if error is None else type(error).__name__,
-    )
-
-
-def _asked(plan: Plan, response: StreamingResponse, started_at: float) -> dict[str, Any]:
-    """What is known of a stream when it begins."""
     target, metadata = plan.targets[0], plan.metadata
     host, port = server_of(target.base_url)
     return {
@@ -117,24 +80,105 @@ def _asked(plan: Plan, response: StreamingResponse, started_at: float) -> dict[s
         "metadata": _own_metadata(metadata),
         "run_id": plan.run_id,
         "turn": metadata.get("turn"),
+        "metrics": {},
     }
 
 
-def with_words(record: StreamRecord, plan: Plan, ending: Ending | None) -> StreamRecord:
-    """The record with the prompt and, where the stream has ended, with the answer."""
+def ending_of(
+    asked: Mapping[str, Any],
+    response: StreamingResponse,
+    *,
+    duration: float,
+    attempts: int,
+    retries: Sequence[Mapping[str, Any]],
+    base_url: str,
+) -> Ending:
+    """Note what a stream came to.
+
+    Args:
+        asked: What was known when it began, from `asked_of`.
+        response: What it came to.
+        duration: How long it took, in seconds.
+        attempts: How many requests were sent.
+        retries: What became of those before the last.
+        base_url: Where the last one went.
+    """
+    error, told, usage = response.error, response.metadata, response.usage
+    known = dict(asked)
+    known["provider"] = response.provider  # another one may have answered
+    known["model"] = response.model
+    host, port = server_of(base_url)
+    if host is not None:
+        known["server_address"] = host
+        known["server_port"] = port
+    known["ended_at"] = known["started_at"] + duration
+    known["attempts"] = attempts
+    known["finish_reason"] = response.finish_reason
+    known["usage"] = None if usage is None else dict(usage)
+    known["usage_is_estimated"] = response.usage_is_estimated
+    known["response_model"] = told.get("response_model")
+    known["response_id"] = told.get("response_id")
+    known["provider_request_id"] = told.get("provider_request_id")
+    known["provider_finish_reason"] = told.get("provider_finish_reason")
+    if "recovered" in told:
+        known["recoveries"] = len(told["recovered"])
+    if error is None:
+        known["outcome"] = "completed"
+    else:
+        known |= _told_of(error)
+    measure, gaps = measures_of(response)
+    return Ending(known, tuple(retries), measure, gaps, told.get("provider_usage"))
+
+
+def ended_record(ending: Ending, worked_out: Mapping[str, Any]) -> StreamRecord:
+    """The record of a stream that has ended, without words.
+
+    Args:
+        ending: What it came to.
+        worked_out: What `worked_out` gives; nothing, where it could not be.
+    """
+    return record_of({**ending.known, **worked_out})
+
+
+def worked_out(ending: Ending) -> dict[str, Any]:
+    """How fast a stream was, what it cost, and what became of its earlier requests."""
+    known = ending.known
+    return {
+        "metrics": ending.measure(),
+        "gaps": ending.gaps(),
+        "retries": tuple(map(_without_message, ending.retries)),
+        "cost_usd": cost_usd(
+            known["provider"],
+            known["response_model"],
+            known["model"],
+            known["usage"],
+            ending.provider_usage,
+        ),
+    }
+
+
+def with_prompt(record: StreamRecord, plan: Plan) -> StreamRecord:
+    """The record with the prompt."""
+    return record.replace(content=content_of(plan.targets[0].chat))
+
+
+def with_answer(
+    record: StreamRecord,
+    plan: Plan,
+    response: StreamingResponse,
+    retries: Sequence[Mapping[str, Any]],
+) -> StreamRecord:
+    """The record of a stream that has ended with the prompt, the answer and what errors say."""
     content = content_of(plan.targets[0].chat)
-    if ending is None:
-        return record.replace(content=content)
-    response, error = ending.response, ending.error
     content |= {
         "text": response.get_text(),
         "reasoning": response.reasoning,
         "refusal": response.refusal,
         "tool_calls": plain(response.tool_calls),
     }
-    message = None if error is None else str(error)
-    retries = tuple(plain(each) for each in ending.retries)
-    return record.replace(content=content, error_message=message, retries=retries)
+    message = None if response.error is None else str(response.error)
+    told = tuple(plain(each) for each in retries)
+    return record.replace(content=content, error_message=message, retries=told)
 
 
 def content_of(chat: ChatRequest) -> dict[str, Any]:
@@ -175,14 +219,9 @@ def _parameters(chat: ChatRequest) -> dict[str, Any]:
     return given
 
 
-def _outcome(error: SteerError | None) -> Outcome:
-    if error is None:
-        return "completed"
-    return "cancelled" if isinstance(error, StreamCancelledError) else "failed"
-
-
 def _told_of(error: SteerError) -> dict[str, Any]:
     return {
+        "outcome": "cancelled" if isinstance(error, StreamCancelledError) else "failed",
         "error_type": type(error).__name__,
         "error_message": message_without_quotes(error),
         "error_status": getattr(error, "status", None),

@@ -7,9 +7,11 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from functools import lru_cache
+from itertools import chain, compress, repeat
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from steer_llm_sdk.checks import FLAG, PATH, Kind
 from steer_llm_sdk.models.records import StreamRecord
@@ -75,14 +77,20 @@ COLUMNS: Mapping[str, str] = {
 _read_own = attrgetter(*_OWN)
 
 
-def _row(record: StreamRecord) -> tuple[Any, ...]:
+# Which columns a stream has a value for, and these values. The others are left out: to hand a None
+# to SQLite takes Python as long as ten numbers.
+_Shape: TypeAlias = tuple[bool, ...]
+_Row: TypeAlias = list[Any]
+
+
+def _row(record: StreamRecord) -> tuple[_Shape, _Row]:
     usage = record.usage or {}
-    return (
+    values = (
         *_read_own(record),
         len(record.retries),
         record.recoveries,
         *map(usage.get, USAGE_KEYS),
-        record.usage_is_estimated,
+        int(record.usage_is_estimated),
         record.cost_usd,
         *map(record.metrics.get, _METRICS),
         plain_json(record.metadata),
@@ -90,13 +98,12 @@ def _row(record: StreamRecord) -> tuple[Any, ...]:
         record.run_id,
         record.turn,
     )
+    return tuple([v is not None for v in values]), [v for v in values if v is not None]
 
 
 _TABLE = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 _CREATE = f"CREATE TABLE IF NOT EXISTS streams ({_TABLE})"
 _INDEX = "CREATE INDEX IF NOT EXISTS streams_by_time ON streams (started_at)"
-_VALUES = ", ".join("?" * len(COLUMNS))
-_INSERT = f"INSERT OR REPLACE INTO streams VALUES ({_VALUES})"  # noqa: S608 - question marks
 _CLEAN = "DELETE FROM streams WHERE started_at < ?"
 
 
@@ -132,16 +139,16 @@ class SQLiteSink(ForkSafe, Sink):
         self.keep_days = keep_days
         self.content = content
         self.lost = 0
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: dict[_Shape, list[_Row]] = {}
         self._connection: sqlite3.Connection | None = None
         self._cleaned_at: float | None = None
         super().__init__()
 
     def stream_ended(self, record: StreamRecord) -> None:
         """Note a stream."""
-        row = _row(record)
+        shape, row = _row(record)
         with self.lock:
-            self._rows.append(row)
+            self._rows.setdefault(shape, []).append(row)
 
     def flush(self) -> None:
         """Write what was noted, in one transaction.
@@ -151,15 +158,15 @@ class SQLiteSink(ForkSafe, Sink):
             ValueError, OverflowError: A row has what no database holds; it alone is lost.
         """
         with self.lock:
-            rows, self._rows = self._rows, []
-            if not rows:
-                return
-            try:
-                refused = self._write(rows)
-            except (sqlite3.Error, OSError):
-                self.lost += len(rows)
-                self.let_go()
-                raise
+            refused: Exception | None = None
+            while self._rows:
+                try:
+                    refused = self._write_some() or refused
+                except (sqlite3.Error, OSError):
+                    self.lost += sum(map(len, self._rows.values()))
+                    self._rows = {}
+                    self.let_go()
+                    raise
             if refused is not None:
                 raise refused
 
@@ -180,40 +187,46 @@ class SQLiteSink(ForkSafe, Sink):
         A connection that is left here, because the fork could not wait, is the parent's: closing it
         in this process would be seen by that one.
         """
-        self._rows = []
+        self._rows = {}
         if self._connection is not None:
             _of_parents.append(self._connection)
             self._connection = None
 
-    def _write(self, rows: list[tuple[Any, ...]]) -> Exception | None:
+    def _write_some(self) -> Exception | None:
+        """Write what one statement takes: rows that have the same columns.
+
+        Returns why one of them was refused.
+
+        One statement is a transaction of its own. In each, the interpreter is given away a few
+        times, and has to be taken back from an event loop that is busy.
+        """
         if self._connection is None:
             self._connection = connect(self.path)
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            refused = self._insert(connection, rows)
-            self._clean(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return refused
-
-    def _insert(
-        self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]
-    ) -> Exception | None:
-        """Insert all rows but those that no database holds; returns why one was refused."""
+        shape, waiting = next(iter(self._rows.items()))
+        rows = waiting[: _most_rows(connection, sum(shape))]
         refused: Exception | None = None
         try:
-            connection.executemany(_INSERT, rows)
+            _insert(connection, shape, rows)
         except _UNFIT:
-            for row in rows:
-                try:
-                    connection.execute(_INSERT, row)
-                except _UNFIT as error:
-                    self.lost += 1
-                    refused = error
+            refused = self._insert_singly(connection, shape, rows)
+        del waiting[: len(rows)]
+        if not waiting:
+            del self._rows[shape]
+        self._clean(connection)
+        return refused
+
+    def _insert_singly(
+        self, connection: sqlite3.Connection, shape: _Shape, rows: list[_Row]
+    ) -> Exception | None:
+        """Insert all rows but those that no database holds; returns why the last was refused."""
+        refused: Exception | None = None
+        for row in rows:
+            try:
+                _insert(connection, shape, [row])
+            except _UNFIT as error:
+                self.lost += 1
+                refused = error
         return refused
 
     def _clean(self, connection: sqlite3.Connection) -> None:
@@ -222,6 +235,39 @@ class SQLiteSink(ForkSafe, Sink):
         if self.keep_days is not None and is_due:
             self._cleaned_at = now
             connection.execute(_CLEAN, (time.time() - self.keep_days * _DAY,))
+
+
+# The most rows of a statement.
+_AT_ONCE = 256
+
+# What stands for a row that is not there: no key is a number.
+_NO_ROW = 0
+
+
+def _insert(connection: sqlite3.Connection, shape: _Shape, rows: list[_Row]) -> None:
+    """Insert some rows in one statement: one of few sizes, so that SQLite keeps it prepared."""
+    size = _next_power_of_two(len(rows))
+    values = list(chain.from_iterable(rows))
+    values.extend(repeat(_NO_ROW, (size - len(rows)) * sum(shape)))
+    connection.execute(_insert_of(shape, size), values)
+
+
+def _most_rows(connection: sqlite3.Connection, columns: int) -> int:
+    values = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    return max(min(_AT_ONCE, _next_power_of_two(values // columns + 1) // 2), 1)
+
+
+def _next_power_of_two(number: int) -> int:
+    return 1 << (number - 1).bit_length()
+
+
+@lru_cache(maxsize=64)
+def _insert_of(shape: _Shape, rows: int) -> str:
+    """The statement that inserts so many rows of a shape."""
+    names = list(compress(COLUMNS, shape))
+    row = f"({', '.join('?' * len(names))})"
+    chosen = f"(VALUES {', '.join([row] * rows)}) WHERE column1 IS NOT {_NO_ROW}"
+    return f"INSERT OR REPLACE INTO streams ({', '.join(names)}) SELECT * FROM {chosen}"  # noqa: S608 - question marks
 
 
 _of_parents: list[sqlite3.Connection] = []

@@ -39,7 +39,7 @@ MAX_WAITING = 10_000
 _GRACE = 5.0
 
 # How long a call may wait for others, to be told and written down with them, in seconds.
-_LINGER = 0.1
+_LINGER = 0.25
 
 # Calls between two `flush`es, when more and more wait.
 _BATCH = 1_000
