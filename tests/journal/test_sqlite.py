@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import resource
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from steer_llm_sdk import JournalGapError, SteerError
-from steer_llm_sdk.journal import SQLiteJournal
-from steer_llm_sdk.journal import sqlite as journal_sqlite
-from steer_llm_sdk.journal.sqlite import SQLiteStore, _File
-from steer_llm_sdk.journal.store import Append, Claim, Keeping, Page
-from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.journal import (
+    SQLiteJournal,
+    sqlite,
+    sqlite_events,
+    sqlite_file,
+)
+from steer_llm_sdk.journal.sqlite import SQLiteStore
+from steer_llm_sdk.journal.sqlite_file import File
+from steer_llm_sdk.journal.store import Append, Claim, Keeping, Page, StoreUnreachableError
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.sinks import sqlite as sinks_sqlite
+from support.journals import until
 
 _PAGE_BYTES = 4096
 
@@ -66,7 +74,7 @@ async def test_what_comes_in_a_pause_is_one_transaction(
 async def test_what_is_written_together_is_as_few_statements_however_much_it_is(
     tmp_path: Path,
 ) -> None:
-    file = _File(str(tmp_path / "journal.db"), Keeping(60, 1000, 60))
+    file = File(str(tmp_path / "journal.db"), Keeping(60, 1000, 60))
     for number in range(90):
         file.claim(Claim(f"stream-{number}", None, "request"))
     statements: list[str] = []
@@ -76,7 +84,7 @@ async def test_what_is_written_together_is_as_few_statements_however_much_it_is(
         assert all(file.write([_word(number, 0) for number in streams]))
         return len(statements)
 
-    with file._reading() as db:
+    with file._connection.open() as db:
         db.set_trace_callback(statements.append)
 
     assert statements_of(range(2)) == statements_of(range(2, 90))
@@ -91,7 +99,7 @@ def test_what_is_read_is_of_one_moment(
 ) -> None:
     keeping = Keeping(60, most_events, 60)
     path = str(tmp_path / "journal.db")
-    reader, writer = _File(path, keeping), _File(path, keeping)
+    reader, writer = File(path, keeping), File(path, keeping)
     writer.claim(Claim("stream-0", None, "request"))
     writer.write([_word(0, sequence) for sequence in range(3)])
     statements: list[str] = []
@@ -101,10 +109,10 @@ def test_what_is_read_is_of_one_moment(
         if len(statements) == moment:
             writer.write([_word(0, sequence) for sequence in range(3, 9)])
 
-    with reader._reading() as db:
+    with reader._connection.open() as db:
         db.set_trace_callback(write_between)
     pages = [_read(reader, after)]
-    with reader._reading() as db:
+    with reader._connection.open() as db:
         db.set_trace_callback(None)
     if after == 2:
         pages += reader.news({"stream-0": 2}, ()).pages.values()
@@ -116,7 +124,7 @@ def test_what_is_read_is_of_one_moment(
     writer.close()
 
 
-def _read(file: _File, after: int) -> Page | None:
+def _read(file: File, after: int) -> Page | None:
     try:
         return file.read("stream-0", after)
     except JournalGapError:
@@ -161,19 +169,296 @@ async def test_one_that_cannot_be_written_holds_nobody_back(journal: SQLiteJourn
     assert written == [True, True, False, False, False, False, True]
 
 
-async def test_words_of_many_streams_share_the_pages_that_are_written(
-    journal: SQLiteJournal, tmp_path: Path
+@pytest.mark.parametrize("before", [1, 400])
+def test_words_of_many_streams_share_the_pages_that_are_written(
+    file: File, tmp_path: Path, before: int
 ) -> None:
-    streams, words = 50, 12
-    await _begin(journal, streams)
-    desk = journal.here()
-    before = (tmp_path / "journal.db-wal").stat().st_size
+    streams, words = 50, 20
+    _claim(file, *range(streams))
+    for number in range(streams):
+        assert file.write([Append(f"stream-{number}", 0, _words(range(before)))]) == [True]
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    for sequence in range(words):
-        await asyncio.gather(*(desk.write(_word(n, sequence)) for n in range(streams)))
+    for sequence in range(before, before + words):
+        assert all(file.write([_word(number, sequence) for number in range(streams)]))
 
-    written = (tmp_path / "journal.db-wal").stat().st_size - before
-    assert written / (streams * words) < _PAGE_BYTES / 2  # by stream, each word wrote two pages
+    written = (tmp_path / "journal.db-wal").stat().st_size
+    # By stream, each word wrote two pages; with an index by stream, one where it is long.
+    assert written / (streams * words) < _PAGE_BYTES / 4
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[File]:
+    file = File(str(tmp_path / "journal.db"), Keeping(60, 10_000, 60))
+    yield file
+    file.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[File]:
+    """The same file in another process."""
+    other = File(str(tmp_path / "journal.db"), Keeping(60, 10_000, 60))
+    yield other
+    other.close()
+
+
+def _words(sequences: range) -> tuple[StreamEvent, ...]:
+    return tuple(_word(0, sequence).events[0] for sequence in sequences)
+
+
+def _claim(file: File, *numbers: int) -> None:
+    for number in numbers:
+        file.claim(Claim(f"stream-{number}", None, "request"))
+
+
+def _sequences(page: Page | None) -> list[int]:
+    return [] if page is None else [event.sequence for event in page.events]
+
+
+def _rows(file: File, query: str) -> list[tuple[object, ...]]:
+    with file._connection.open() as db:
+        return db.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("after", [-1, 0, 498, 499, 1023, 2047, 2998, 2999])
+def test_a_stream_is_found_among_others_wherever_it_stands(file: File, after: int) -> None:
+    _claim(file, 0, 1, 2)
+    for sequence in range(0, 3000, 50):
+        events = _words(range(sequence, sequence + 50))
+        appends = [Append(f"stream-{number}", sequence, events) for number in (2, 0, 1)]
+        assert all(file.write(appends))
+
+    for number in range(3):
+        page = file.read(f"stream-{number}", after)
+        assert _sequences(page) == [*range(after + 1, min(after + 501, 3000))]
+        assert page.first == after + 1
+
+
+def test_of_what_is_trimmed_or_has_expired_no_row_stays(tmp_path: Path) -> None:
+    file = File(str(tmp_path / "journal.db"), Keeping(-1, 100, 0))
+    _claim(file, 0)
+    for sequence in range(0, 3000, 50):
+        assert file.write([Append("stream-0", sequence, _words(range(sequence, sequence + 50)))])
+    assert _rows(file, "SELECT min(sequence), max(sequence) FROM events") == [(2900, 2999)]
+    assert file.write([Append("stream-0", 3000, (), ends=True)]) == [True]
+
+    _claim(file, 1)
+
+    assert _rows(file, "SELECT * FROM events") == []
+    assert _rows(file, "SELECT number, stream_id FROM streams") == [(2, "stream-1")]
+    file.close()
+
+
+# --- who writes -----------------------------------------------------------------------------------
+
+
+def test_what_another_process_has_written_is_seen_by_who_wrote_before(
+    file: File, other: File
+) -> None:
+    _claim(file, 0, 1)
+    assert file.write([_word(0, 0), _word(1, 0)]) == [True, True]
+    assert other.write([_word(0, 1)]) == [True]
+    foreign = Append("stream-0", 1, (StreamDeltaEvent(delta=" mine"),))
+
+    assert file.write([foreign, _word(1, 1)]) == [False, True]
+    assert file.write([_word(0, 2), _word(1, 2)]) == [True, True]
+    assert other.write([Append("stream-0", 2, foreign.events)]) == [False]
+    assert other.write([Append("stream-0", 3, (), ends=True)]) == [True]
+    assert file.write([_word(0, 3), _word(1, 3)]) == [False, True]
+
+    assert _sequences(file.read("stream-0", -1)) == [0, 1, 2]
+    assert file.read("stream-0", 2) == Page(3, (), is_last=True)
+    assert _sequences(other.read("stream-1", -1)) == [0, 1, 2, 3]
+
+
+def test_a_stream_that_another_process_has_forgotten_is_written_no_more(
+    tmp_path: Path, other: File
+) -> None:
+    file = File(str(tmp_path / "journal.db"), Keeping(-1, 1000, 0))
+    _claim(file, 0)
+    assert file.write([_word(0, 0)]) == [True]
+    _claim(other, 1)  # which sweeps
+
+    assert file.write([_word(0, 1)]) == [False]
+    assert _rows(file, "SELECT * FROM events") == []
+    file.close()
+
+
+def test_a_stream_that_this_process_has_forgotten_is_written_no_more(tmp_path: Path) -> None:
+    file = File(str(tmp_path / "journal.db"), Keeping(-1, 1000, 0))
+    _claim(file, 0)
+    assert file.write([_word(0, 0)]) == [True]
+    _claim(file, 1)
+
+    assert file.write([_word(0, 1)]) == [False]
+    file.close()
+
+
+def test_a_second_append_of_a_batch_follows_the_first(file: File) -> None:
+    _claim(file, 0)
+    end = Append("stream-0", 2, (), ends=True)
+    appends = [_word(0, 0), _word(0, 2), _word(0, 1), end, _word(0, 2)]
+
+    assert file.write(appends) == [True, False, True, True, False]
+    assert file.read("stream-0", 0) == Page(1, list(_words(range(1, 2))), is_last=True)
+
+
+def test_who_knows_of_few_streams_at_once_writes_in_many(
+    file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_MOST_KNOWN", 2)
+    _claim(file, *range(5))
+
+    for sequence in range(3):
+        assert all(file.write([_word(number, sequence) for number in range(5)]))
+
+    assert _sequences(file.read("stream-3", -1)) == [0, 1, 2]
+
+
+def test_a_full_disk_is_told_and_what_is_written_again_is_there_once(file: File) -> None:
+    _claim(file, 0)
+    assert file.write([_word(0, 0)]) == [True]
+    much = Append("stream-0", 1, (StreamDeltaEvent(delta="x" * 200_000, sequence=1),))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnreachableError, match="the journal in "):
+                file.write([much])
+        assert _sequences(file.read("stream-0", -1)) == [0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+    assert file.write([much]) == [True]
+    assert file.write([much]) == [True]  # its answer was lost
+    assert _sequences(file.read("stream-0", -1)) == [0, 1]
+
+
+# --- who follows ----------------------------------------------------------------------------------
+
+
+def test_what_has_come_of_many_streams_is_as_few_statements_as_of_one(
+    file: File, other: File
+) -> None:
+    _claim(other, *range(90))
+    statements: list[str] = []
+
+    def statements_of(streams: range) -> int:
+        followed = {f"stream-{number}": sequence - 1 for number in streams}
+        file.news(followed, ())
+        assert all(other.write([_word(number, sequence) for number in streams]))
+        statements.clear()
+        assert file.has_changed()
+        pages = file.news(followed, ()).pages
+        assert {stream_id: _sequences(page) for stream_id, page in pages.items()} == {
+            f"stream-{number}": [sequence] for number in streams
+        }
+        return len(statements)
+
+    with file._connection.open() as db:
+        db.set_trace_callback(statements.append)
+    sequence = 0
+    few = statements_of(range(2))
+    sequence = 1
+    assert all(other.write([_word(number, 0) for number in range(2, 90)]))
+
+    assert statements_of(range(90)) == few
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 1000])
+def test_of_more_than_is_read_at_once_nothing_is_lost(
+    file: File, other: File, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(sqlite_events, "_LOG_EVENTS", most)
+    _claim(other, 0, 1, 2)
+    followed, read = {"stream-0": -1, "stream-1": -1}, {"stream-0": 0, "stream-1": 0}
+    file.news(followed, ())
+    for sequence in range(20):
+        assert all(other.write([_word(number, sequence) for number in range(3)]))
+    assert other.write([Append("stream-0", 20, (), ends=True)]) == [True]
+    assert file.has_changed()
+
+    while file.is_stirred:
+        for stream_id, page in file.news(followed, ()).pages.items():
+            assert _sequences(page) == [*range(read[stream_id], read[stream_id] + len(page.events))]
+            read[stream_id] += len(page.events)
+            followed[stream_id] += len(page.events)
+            if page.is_last:
+                del followed[stream_id]
+
+    assert read == {"stream-0": 20, "stream-1": 20}
+    assert followed == {"stream-1": 19}
+
+
+def test_who_is_told_after_a_trim_goes_on_with_what_is_kept(tmp_path: Path, other: File) -> None:
+    file = File(str(tmp_path / "journal.db"), Keeping(60, 4, 60))
+    _claim(file, 0)
+    followed = {"stream-0": -1}
+    other.news(followed, ())
+    for sequence in range(20):
+        assert file.write([_word(0, sequence)])
+
+    page = other.news(followed, ()).pages["stream-0"]
+
+    assert page.first == 16
+    assert _sequences(page) == [16, 17, 18, 19]
+    assert file.write([_word(0, 20)])
+    assert _sequences(other.news({"stream-0": 19}, ()).pages["stream-0"]) == [20]
+    file.close()
+
+
+def test_what_is_written_here_is_news_to_who_is_behind(file: File, other: File) -> None:
+    _claim(other, 0)
+    assert other.write([_word(0, 0)]) == [True]
+    followed = {"stream-0": 0}
+    file.news(followed, ())
+    assert file.follows(followed)
+
+    assert file.write([_word(0, 1)]) == [True]
+
+    assert not file.follows(followed)
+    assert _sequences(file.news(followed, ()).pages["stream-0"]) == [1]
+
+
+def test_what_is_written_here_is_not_read_again_for_who_follows_others(
+    file: File, other: File
+) -> None:
+    _claim(file, 0)
+    _claim(other, 1)
+    followed = {"stream-1": -1}
+    file.news(followed, ())
+    assert all(file.write([_word(0, sequence) for sequence in range(50)]))
+
+    assert other.write([_word(1, 0)]) == [True]
+    read_to = file._read_to
+    pages = file.news(followed, ()).pages
+
+    assert _sequences(pages["stream-1"]) == [0]
+    assert (read_to, file._read_to) == (50, 51)
+
+
+async def test_who_writes_has_looked_at_what_others_have_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_LOOK", 3600.0)
+    journal, other = (SQLiteJournal(tmp_path / "journal.db") for _ in range(2))
+    await _begin(journal, 1)
+    await other.here().claim(Claim("stream-1", None, "request"))
+    assert await other.here().write(_word(1, 0))
+    following = journal.attach("stream-1")
+    assert (await anext(following)).sequence == 0
+    waiting = asyncio.create_task(anext(following))
+    await until(lambda: journal.here()._store._file.follows({"stream-1": 0}))  # type: ignore[attr-defined]
+    assert await journal.here().write(_word(0, 0))  # it has looked just now
+
+    assert await other.here().write(_word(1, 1))
+    assert not waiting.done()
+    assert await journal.here().write(_word(0, 1))
+
+    assert (await waiting).sequence == 1
+    await journal.close()
+    await other.close()
 
 
 async def test_what_an_older_version_has_written_is_given_up(tmp_path: Path) -> None:
@@ -200,7 +485,9 @@ async def test_a_file_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> Non
     await journal.close()
 
 
-@pytest.mark.parametrize("module", [journal_sqlite, sinks_sqlite], ids=lambda it: it.__name__)
+@pytest.mark.parametrize(
+    "module", [sqlite_events, sqlite_file, sinks_sqlite], ids=lambda it: it.__name__
+)
 def test_no_value_of_a_statement_has_a_number(module: ModuleType) -> None:
     """Python 3.12.0 to 3.12.3 take `?1` for a name, and warn of values that are no mapping."""
     assert not re.search(r"\?\d", inspect.getsource(module))

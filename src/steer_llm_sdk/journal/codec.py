@@ -17,6 +17,9 @@ from steer_llm_sdk.stored import VERSION
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
+# What a delta's fields do not say, before them.
+_DELTA_HEAD = b'{"type":"%s","version":%d,' % (StreamDeltaEvent.type.encode(), VERSION)
+
 _DELTA_FIELDS = frozenset(field.name for field in fields(StreamDeltaEvent))
 
 
@@ -42,7 +45,7 @@ def encode_event(event: StreamEvent) -> bytes:
     """Write an event as JSON in UTF-8."""
     if event.__class__ is StreamDeltaEvent and not event.metadata:
         try:
-            return _encode(delta_as_dict(event) | {"version": VERSION})
+            return _DELTA_HEAD + _encode(event)[1:]
         except (TypeError, UnicodeEncodeError):  # what JSON has no word for, or half a character
             pass
     return event.to_json().encode()

@@ -1,0 +1,425 @@
+"""The file of a `SQLiteJournal`, in the one thread that uses it: `File`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from steer_llm_sdk.journal import sqlite_events as events_table
+from steer_llm_sdk.journal.codec import decode_event, encode_event
+from steer_llm_sdk.journal.sqlite_connection import Connection
+from steer_llm_sdk.journal.sqlite_events import END, LAST_POSITION, Extent, by_statement, places
+from steer_llm_sdk.journal.store import (
+    PAGE_EVENTS,
+    Append,
+    Claim,
+    Keeping,
+    News,
+    Page,
+    trimmed,
+    unknown_stream,
+)
+
+_CLAIM = f"""
+INSERT INTO streams (stream_id, key, request, writer, start_position, heard, expires_at)
+VALUES (?, ?, ?, ?, {LAST_POSITION}, ?, ?)
+"""  # noqa: S608 - none of it is given by anybody
+
+# How many of these streams go on, and were written last by one writer.
+_HELD = "SELECT count(*) FROM streams WHERE writer = ? AND NOT is_ended AND number IN {}"
+
+_FINISH = f"""
+UPDATE streams SET is_ended = TRUE, expires_at = ?, end_position = {LAST_POSITION}
+WHERE number = ?
+"""  # noqa: S608
+
+_BEAT = """
+UPDATE streams SET heard = ?, expires_at = ? WHERE NOT is_ended AND stream_id IN {}
+"""
+
+_NOT_SILENT = """
+SELECT stream_id FROM streams
+WHERE expires_at > ? AND (is_ended OR heard >= ?) AND stream_id IN {}
+"""
+
+# Those that are asked to stop, by the index of them.
+_STOPS = "SELECT stream_id, stop_reason FROM streams WHERE stop_reason IS NOT NULL AND NOT is_ended"
+
+# How many streams are remembered that have not ended, at most.
+_MOST_KNOWN = 10_000
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this connection has written of a stream: true until another one writes in it.
+
+    Attributes:
+        extent: Where its events stand.
+        next: The sequence of the next event.
+        seen: The version of the data of which it is known to be true.
+    """
+
+    extent: Extent
+    next: int
+    seen: int
+
+
+@dataclass(slots=True)
+class _Followed:
+    """How far `news` has told of a stream.
+
+    Attributes:
+        stream: Its number.
+        next: The sequence of the next event.
+    """
+
+    stream: int
+    next: int
+
+
+class File:
+    """The file, in the one thread that uses it.
+
+    Args:
+        path: Where it is.
+        keeping: How long and how much is kept.
+
+    Attributes:
+        is_stirred: Whether another connection has written since `news` was asked.
+    """
+
+    def __init__(self, path: str, keeping: Keeping) -> None:
+        self.is_stirred = False
+        self._keeping = keeping
+        self._name = os.urandom(8).hex()  # by which others see that they have not written
+        self._connection = Connection(path)
+        self._known: dict[str, _Known] = {}
+        self._followed: dict[str, _Followed] = {}
+        self._read_to = 0  # the position up to which all has been told of them
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def claim(self, claim: Claim) -> Claim:
+        """Begin a stream, unless its key is held: see `Store`; so the others."""
+        now = time.time()
+        with self._writing() as db:
+            self._sweep(db, now)
+            row = db.execute(
+                "SELECT stream_id, key, request FROM streams WHERE key = ?", (claim.key,)
+            ).fetchone()
+            if row is not None:
+                return Claim(*row)
+            expires_at = now + self._kept_for
+            asked = (claim.stream_id, claim.key, claim.request, self._name, now, expires_at)
+            number = db.execute(_CLAIM, asked).lastrowid
+            assert number is not None  # noqa: S101 - a row was inserted
+            extent = Extent(number, events_table.find_last_position(db))
+            self._remember(claim.stream_id, extent, 0)
+        return claim
+
+    def release(self, claim: Claim) -> None:
+        """Free a key."""
+        with self._writing() as db:
+            _free(db, claim.stream_id)
+
+    def write(self, appends: Sequence[Append]) -> list[bool]:
+        """Write events in one transaction."""
+        with self._writing() as db:
+            if self._knows(db, appends):
+                self._add(db, appends)
+                return [True] * len(appends)
+            return [self._write_one(db, append) for append in appends]
+
+    def _knows(self, db: sqlite3.Connection, appends: Sequence[Append]) -> bool:
+        """Whether the streams are known to go on with these events."""
+        following: dict[str, int] = {}
+        doubted: list[_Known] = []
+        for stream_id, first, events, ends, _ in appends:
+            if (known := self._known.get(stream_id)) is None:
+                return False
+            if following.get(stream_id, known.next) != first:
+                return False
+            following[stream_id] = -1 if ends else first + len(events)
+            if known.seen != self._connection.version:
+                doubted.append(known)
+        if not self._holds(db, [known.extent.stream for known in doubted]):
+            return False
+        for known in doubted:
+            known.seen = self._connection.version
+        return True
+
+    def _holds(self, db: sqlite3.Connection, numbers: Sequence[int]) -> bool:
+        """Whether nobody else has written in these streams, and all are there."""
+        return all(
+            db.execute(_HELD.format(places(1, len(some))), (self._name, *some)).fetchone()[0]
+            == len(some)
+            for some in by_statement(numbers)
+        )
+
+    def _write_one(self, db: sqlite3.Connection, append: Append) -> bool:
+        """Write events in a stream of which this may know nothing."""
+        stream_id = append.stream_id
+        self._known.pop(stream_id, None)
+        row = db.execute(
+            "SELECT number, start_position, end_position, is_ended FROM streams"
+            " WHERE stream_id = ?",
+            (stream_id,),
+        ).fetchone()
+        if row is None:
+            return False
+        extent, is_ended = Extent(*row[:3]), bool(row[3])
+        following = events_table.find_next(db, extent)
+        if is_ended or following != append.first:
+            return is_ended == append.ends and _is_there(db, extent, append)
+        db.execute("UPDATE streams SET writer = ? WHERE number = ?", (self._name, extent.stream))
+        self._remember(stream_id, extent, following)
+        self._add(db, (append,))
+        return True
+
+    def _add(self, db: sqlite3.Connection, appends: Sequence[Append]) -> None:
+        """Write events of streams that are known to go on with them."""
+        rows: list[events_table.Row] = []
+        for stream_id, first, events, ends, _ in appends:
+            known = self._known[stream_id]
+            number, known.next = known.extent.stream, first + len(events)
+            self._followed.pop(stream_id, None)  # `news` has not told these
+            for sequence, event in enumerate(events, first):
+                rows.append((number, sequence, encode_event(event).decode()))
+            if ends:
+                rows.append((number, known.next, END))
+        position = events_table.insert(db, rows)
+        if not self.is_stirred:  # then all that is new is told here already
+            self._read_to = position
+        for append in appends:
+            self._finish(db, append)
+
+    def _finish(self, db: sqlite3.Connection, append: Append) -> None:
+        """Do what is done after some events only."""
+        stream_id, first, events, ends, frees_key = append
+        quarter = self._keeping.max_events // 4 + 1  # not one by one
+        if (first + len(events)) // quarter > first // quarter:
+            self._trim(db, stream_id, first + len(events) - self._keeping.max_events)
+        if frees_key:
+            _free(db, stream_id)
+        if ends:
+            number = self._known.pop(stream_id).extent.stream
+            db.execute(_FINISH, (time.time() + self._keeping.ttl, number))
+
+    def _trim(self, db: sqlite3.Connection, stream_id: str, first: int) -> None:
+        """Forget what is older than the first event that is to be kept."""
+        if first <= 0:
+            return
+        known = self._known[stream_id]
+        start = events_table.delete_before(db, known.extent, first)
+        known.extent = known.extent._replace(start=start)
+        db.execute(
+            "UPDATE streams SET first = ?, start_position = ? WHERE number = ?",
+            (first, start, known.extent.stream),
+        )
+
+    def beat(self, stream_ids: Collection[str]) -> None:
+        """Note that producers live."""
+        now = time.time()
+        with self._writing() as db:
+            for some in by_statement(stream_ids):
+                db.execute(_BEAT.format(places(1, len(some))), (now, now + self._kept_for, *some))
+
+    def ask_to_stop(self, stream_id: str, reason: str) -> bool:
+        """Ask the producer of a stream to stop."""
+        with self._writing() as db:
+            found = db.execute(
+                "UPDATE streams SET stop_reason = coalesce(stop_reason, ?)"
+                " WHERE stream_id = ? AND NOT is_ended AND expires_at > ?",
+                (reason, stream_id, time.time()),
+            )
+            return found.rowcount > 0
+
+    def _sweep(self, db: sqlite3.Connection, now: float) -> None:
+        """Forget what has expired."""
+        expired = db.execute(
+            "SELECT number, start_position, end_position FROM streams WHERE expires_at <= ?", (now,)
+        ).fetchall()
+        for row in expired:
+            events_table.delete_all(db, Extent(*row))
+            db.execute("DELETE FROM streams WHERE number = ?", row[:1])
+        if expired:
+            self._known.clear()
+
+    def _remember(self, stream_id: str, extent: Extent, following: int) -> None:
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[stream_id] = _Known(extent, following, self._connection.version)
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def silent(self, stream_ids: Collection[str]) -> list[str]:
+        """Return those whose producers are lost."""
+        now = time.time()
+        then = now - self._keeping.lost_after
+        heard: set[str] = set()
+        with self._connection.open() as db:
+            for some in by_statement(stream_ids):
+                rows = db.execute(_NOT_SILENT.format(places(1, len(some))), (now, then, *some))
+                heard.update(row[0] for row in rows)
+        return [stream_id for stream_id in stream_ids if stream_id not in heard]
+
+    def read(self, stream_id: str, after: int) -> Page:
+        """Read what is there after a sequence."""
+        with self._connection.transaction("DEFERRED") as db:
+            row = _select(db, stream_id)
+            if row is None:
+                raise unknown_stream(stream_id)
+            first, is_ended, *where = row
+            if after + 1 < first:
+                raise trimmed(stream_id, first, after)
+            page = _read_page(db, Extent(*where), after, bool(is_ended))
+            if page.events:
+                return page
+            return Page(events_table.find_next(db, Extent(*where)), (), page.is_last)
+
+    def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        """Tell what has come."""
+        try:
+            return self._read_news(followed, produced)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _read_news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        news = News()
+        with self._connection.transaction("DEFERRED") as db:
+            self._look(db)
+            self._followed = {
+                stream_id: known
+                for stream_id, after in followed.items()
+                if (known := self._followed.get(stream_id)) is not None and known.next == after + 1
+            }
+            is_cut = self._read_on(db, news)
+            for stream_id, after in followed.items():
+                if stream_id not in self._followed and stream_id not in news.pages:
+                    self._begin_to_follow(db, stream_id, after, news)
+            for stream_id, reason in db.execute(_STOPS):
+                if stream_id in produced:
+                    news.stops[stream_id] = reason
+        self.is_stirred = is_cut
+        return news
+
+    def follows(self, followed: Mapping[str, int]) -> bool:
+        """Whether `news` was asked about these before, and has told all of them up to there."""
+        known = self._followed
+        return all(
+            stream_id in known and known[stream_id].next == after + 1
+            for stream_id, after in followed.items()
+        )
+
+    def _read_on(self, db: sqlite3.Connection, news: News) -> bool:
+        """Read what has come of streams that are followed already; whether there is more."""
+        if not self._followed:
+            self._read_to = events_table.find_last_position(db)
+            return False
+        log = events_table.read_log(db, self._read_to)
+        self._read_to = log.position
+        streams = {known.stream: id for id, known in self._followed.items()}  # noqa: A001
+        new: dict[str, list[str]] = {}
+        for number, sequence, event in log.rows:
+            if (stream_id := streams.get(number)) is None:
+                continue
+            texts = new.setdefault(stream_id, [])
+            following = self._followed[stream_id].next + len(texts)
+            if sequence == following:
+                texts.append(event)
+            elif sequence > following:  # those between were trimmed: it is begun anew
+                del streams[number], self._followed[stream_id], new[stream_id]
+        for stream_id, texts in new.items():
+            self._tell(stream_id, texts, news)
+        return log.is_cut
+
+    def _tell(self, stream_id: str, texts: list[str], news: News) -> None:
+        known = self._followed[stream_id]
+        if is_last := texts[-1:] == [END]:
+            del self._followed[stream_id], texts[-1]
+        if texts or is_last:
+            news.pages[stream_id] = Page(known.next, [*map(decode_event, texts)], is_last)
+            known.next += len(texts)
+
+    def _begin_to_follow(
+        self, db: sqlite3.Connection, stream_id: str, after: int, news: News
+    ) -> None:
+        """Read what there is of a stream; what comes after is read with that of the others."""
+        if (row := _select(db, stream_id)) is None:
+            return
+        first, is_ended, *where = row
+        page = _read_page(db, Extent(*where), max(after, first - 1), bool(is_ended))
+        if page.events or page.is_last:
+            news.pages[stream_id] = page
+        if not page.is_last and len(page.events) < PAGE_EVENTS:
+            following = page.first + len(page.events)
+            self._followed[stream_id] = _Followed(where[0], following)
+
+    def has_changed(self) -> bool:
+        """Whether another connection has written since `news` was asked."""
+        with self._connection.open() as db:
+            self._look(db)
+        return self.is_stirred
+
+    # --- the connection -----------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._connection.transaction("IMMEDIATE") as db:
+                self._look(db)
+                yield db
+        except BaseException:
+            self._forget()
+            raise
+
+    def _look(self, db: sqlite3.Connection) -> None:
+        self.is_stirred |= self._connection.look(db)
+
+    def _forget(self) -> None:
+        """Forget what may have been taken back, or was read and not told."""
+        self._known.clear()
+        self._followed.clear()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another one."""
+        self._connection.close()
+        self._forget()
+
+    @property
+    def _kept_for(self) -> float:
+        """How long a stream is kept that has not ended: its producer may be lost."""
+        return self._keeping.ttl + self._keeping.lost_after
+
+
+def _select(db: sqlite3.Connection, stream_id: str) -> tuple[Any, ...] | None:
+    """What is read of a stream that is kept: its first event, whether it has ended, its extent."""
+    row: tuple[Any, ...] | None = db.execute(
+        "SELECT first, is_ended, number, start_position, end_position FROM streams"
+        " WHERE stream_id = ? AND expires_at > ?",
+        (stream_id, time.time()),
+    ).fetchone()
+    return row
+
+
+def _read_page(db: sqlite3.Connection, extent: Extent, after: int, is_ended: bool) -> Page:
+    """Read a page of a stream whose row was read before: what ends it comes no sooner."""
+    texts = events_table.read(db, extent, after, PAGE_EVENTS)
+    is_last = is_ended and len(texts) < PAGE_EVENTS
+    return Page(after + 1, [*map(decode_event, texts)], is_last)
+
+
+def _is_there(db: sqlite3.Connection, extent: Extent, append: Append) -> bool:
+    """Whether it is written already: it is asked again when the answer was lost."""
+    texts = events_table.read(db, extent, append.first - 1, len(append.events) + 1)
+    return texts == [encode_event(event).decode() for event in append.events]
+
+
+def _free(db: sqlite3.Connection, stream_id: str) -> None:
+    db.execute("UPDATE streams SET key = NULL WHERE stream_id = ?", (stream_id,))
