@@ -57,3 +57,28 @@ async def test_a_journal_is_closed_though_its_store_takes_the_cancellation_for_a
     assert isinstance(tail.error, ConfigurationError)
     with pytest.raises(ConfigurationError, match="was closed"):
         await desk.read("s", 0)
+
+
+class _Away(MemoryStore):
+    """A store that cannot be reached for news."""
+
+    asked = 0
+
+    async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        self.asked += 1
+        await asyncio.sleep(0)
+        raise StoreUnreachableError("the connection was refused")
+
+
+async def test_a_store_that_stays_away_is_not_asked_without_a_pause() -> None:
+    """A producer that says nothing goes on; what it waits for is not asked in every turn."""
+    store = _Away(MemoryShelf(Keeping(60, 1000, 60)))
+    desk = Desk(store, heartbeat=60, patience=0)
+    await desk.claim(Claim("s", None, ""))
+    desk.produce("s", print)
+
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert store.asked == 1
+    await desk.close()

@@ -148,18 +148,17 @@ async def test_a_network_that_is_cut_loses_nothing_and_repeats_nothing(
     assert sequences == [list(range(62))] * 2
 
 
-@pytest.fixture
-def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+def shorten_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"seconds": 0.3, "block_ms": 100, "grace": 0.2}.items():
         monkeypatch.setattr(limits, name, value)
 
 
-@pytest.mark.usefixtures("short_limits")
 async def test_a_network_that_passes_nothing_on_loses_nothing_and_repeats_nothing(
-    redis_server: Valkey,
+    redis_server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was under way is lost, in both directions; nobody is told so by the network."""
     redis_server.flush()
+    shorten_limits(monkeypatch)
     async with CutProxy(redis_server.port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
         sequences = await say_and_disturb(url, proxy.freeze, proxy.thaw)
@@ -167,30 +166,36 @@ async def test_a_network_that_passes_nothing_on_loses_nothing_and_repeats_nothin
     assert sequences == [list(range(62))] * 2
 
 
-@pytest.mark.usefixtures("short_limits")
 @pytest.mark.parametrize("is_own", [False, True])
 async def test_a_network_that_passes_nothing_on_is_noticed_within_a_bound(
-    redis_server: Valkey, *, is_own: bool
+    redis_server: Valkey, monkeypatch: pytest.MonkeyPatch, *, is_own: bool
 ) -> None:
     """By followers, producers and whoever asks; a client of the caller's own has no limits."""
     redis_server.flush()
+    # A read that has begun keeps its limit: this one is short from the beginning.
+    monkeypatch.setattr(limits, "block_ms", 100)
+    monkeypatch.setattr(limits, "grace", 0.2)
     async with CutProxy(redis_server.port) as proxy:
         url = f"redis://127.0.0.1:{proxy.port}"
 
         def connect() -> redis.asyncio.Redis:
-            return redis.asyncio.Redis.from_url(url)
+            return redis.asyncio.Redis.from_url(url, socket_timeout=None)
 
         how: Any = {"connect": connect} if is_own else {"url": url}
-        journal = RedisJournal(**how, patience=0.2)
-        elsewhere = RedisJournal(**how, patience=0.2)
-        async with Producing(journal) as producing:
+        async with (
+            RedisJournal(**how, patience=0.2) as journal,
+            RedisJournal(**how, patience=0.2) as elsewhere,
+            Producing(journal) as producing,
+        ):
             producing.source.say("Hello")
+            await until(lambda: journal.here()._written.get(STREAM) == 2)
             following = elsewhere.attach(STREAM)
             await anext(following)
-            await anext(following)
+            await anext(following)  # both by one read of what is past
             await proxy.freeze()
+            shorten_limits(monkeypatch)
 
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 producing.source.say(" world")
                 await producing.finished()
                 with pytest.raises(ConnectionLostError, match="the journal in Redis"):
@@ -207,9 +212,11 @@ async def test_a_server_that_does_not_come_back_is_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Valkey(tmp_path) as server:
-        journal = RedisJournal(server.url, patience=0.2)
-        elsewhere = RedisJournal(server.url, patience=0.2)
-        async with Producing(journal) as producing:
+        async with (
+            RedisJournal(server.url, patience=0.2) as journal,
+            RedisJournal(server.url, patience=0.2) as elsewhere,
+            Producing(journal) as producing,
+        ):
             producing.source.say("Hello")
             following = elsewhere.attach(STREAM)
             await anext(following)
@@ -222,8 +229,6 @@ async def test_a_server_that_does_not_come_back_is_told_of(
                 await anext(following)
             with pytest.raises(ConnectionLostError):
                 await journal.stop(STREAM)
-    await journal.close()
-    await elsewhere.close()
 
     assert producing.source.was_left
     assert "has failed apart from its caller" in caplog.text

@@ -275,6 +275,7 @@ class Desk:
             if stream_id not in self._producers:
                 tail.fail(error)
                 del self._tails[stream_id]
+        await asyncio.sleep(_LONGEST_PAUSE)  # what is produced here goes on
 
     async def _send_beats(self) -> None:
         while not self._is_closed:
