@@ -14,13 +14,29 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 # What a function gave, and what it raised.
 Outcome: TypeAlias = tuple[Any, BaseException | None]
 
 # How many functions of a client run at once; others wait for their turn. A model may call hundreds.
 MOST_THREADS = 64
+
+
+class Job(Protocol):
+    """What a thread does.
+
+    Attributes:
+        is_left: Whether nobody wants its result any more.
+        is_told: Whether that has been told.
+    """
+
+    is_left: bool
+    is_told: bool
+
+    def run(self) -> None:
+        """Do it. What goes wrong is kept for whoever waits."""
+        ...
 
 
 class _Job:
@@ -51,17 +67,21 @@ class _Job:
             self.done.set_result(outcome)
 
 
-class _ProcessThreads:
-    """The threads of one process."""
+class ProcessThreads:
+    """Threads of one process: daemons, begun as they are needed, which end with their work.
+
+    Args:
+        most: How many there are at once.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._waiting: deque[_Job] = deque()
-        self._running: set[_Job] = set()
+        self._waiting: deque[Job] = deque()
+        self._running: set[Job] = set()
         self._threads = 0
 
-    def begin(self, job: _Job) -> None:
+    def begin(self, job: Job) -> None:
         """Run a job in a thread, as soon as there is one."""
         with self._lock:
             if self._threads == self._most:
@@ -85,8 +105,8 @@ class _ProcessThreads:
             job.is_told = True
         return len(news)
 
-    def _work(self, job: _Job) -> None:
-        following: _Job | None = job
+    def _work(self, job: Job) -> None:
+        following: Job | None = job
         while following is not None:
             with self._lock:
                 self._running.add(following)
@@ -108,7 +128,7 @@ class ToolThreads:
     def __init__(self, most: int = MOST_THREADS) -> None:
         self._most = most
         # To add to a dictionary needs no lock, which a thread of the parent's could have taken.
-        self._by_process: dict[int, _ProcessThreads] = {}
+        self._by_process: dict[int, ProcessThreads] = {}
 
     def run(self, function: Callable[[], Any]) -> asyncio.Future[Outcome]:
         """Call a function in a thread, in a copy of this context; a future of its outcome.
@@ -129,8 +149,8 @@ class ToolThreads:
         """How many functions run in this process whose results nobody wants any more."""
         return self._here().left()
 
-    def _here(self) -> _ProcessThreads:
+    def _here(self) -> ProcessThreads:
         found = self._by_process.get(os.getpid())
         if found is None:
-            found = self._by_process.setdefault(os.getpid(), _ProcessThreads(self._most))
+            found = self._by_process.setdefault(os.getpid(), ProcessThreads(self._most))
         return found

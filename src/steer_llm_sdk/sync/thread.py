@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError
+from steer_llm_sdk.sync.executor import LoopExecutor
 
 _Result = TypeVar("_Result")
 Work = Coroutine[Any, Any, _Result]
@@ -57,6 +58,7 @@ class Runtime:
         # The loop is made here, so that whoever cannot have one is told of it.
         runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._loop = runner.get_loop()
+        self._loop.set_default_executor(LoopExecutor())
         self._thread = threading.Thread(
             target=self._run, args=(runner,), name="steer-llm-sdk", daemon=True
         )
