@@ -59,6 +59,31 @@ def test_each_prompt_has_its_answer(serve: Serve, folder: Path, capsys: Captured
     assert "3 answered · " in capsys.readouterr().err
 
 
+def test_a_prompt_may_hold_what_unicode_takes_for_the_end_of_a_line(
+    serve: Serve, folder: Path
+) -> None:
+    serve(echo)
+    said = [f"a{mark}b" for mark in "\u2028\u2029\x85"]
+    lines = (json.dumps(prompt, ensure_ascii=False) for prompt in said)
+    (folder / "in.jsonl").write_text("\r\n".join(lines), "utf-8", newline="")
+
+    assert run(folder) == 0
+    assert [record["text"] for _, record in sorted(answers(folder).items())] == [
+        prompt.upper() for prompt in said
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_prompts_may_be_in_the_encodings_of_windows(
+    encoding: str, serve: Serve, folder: Path
+) -> None:
+    serve(echo)
+    (folder / "in.jsonl").write_text('"é"\n', encoding)
+
+    assert run(folder) == 0
+    assert answers(folder)[1]["text"] == "É"
+
+
 def test_what_has_an_answer_is_not_asked_again(serve: Serve, folder: Path) -> None:
     server = serve(echo)
     run(folder)

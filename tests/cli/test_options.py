@@ -69,6 +69,8 @@ def test_a_file_and_json_itself_are_schemas(tmp_path: Path) -> None:
 
     assert schema_of(str(path)) == schema_of(json.dumps(wanted)) == wanted
     assert read_schema(str(path))["json_schema"]["name"] == "city"
+    path.write_text(json.dumps(wanted), "utf-16")  # as PowerShell writes it
+    assert schema_of(str(path)) == wanted
 
 
 @pytest.mark.parametrize(

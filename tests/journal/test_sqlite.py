@@ -7,14 +7,14 @@ import inspect
 import re
 import resource
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from steer_llm_sdk import JournalGapError, SteerError
+from steer_llm_sdk import ConfigurationError, JournalGapError, SteerError
 from steer_llm_sdk.journal import (
     SQLiteJournal,
     sqlite,
@@ -471,6 +471,39 @@ async def test_what_an_older_version_has_written_is_given_up(tmp_path: Path) -> 
     await _begin(journal, 1)
 
     assert await journal.here().write(_word(0, 0))
+    await journal.close()
+
+
+def _no_database(path: Path) -> Path:
+    path.write_bytes(b"no database " * 500)
+    return path
+
+
+def _another(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE streams (a)")
+    return path
+
+
+def _newer(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    return path
+
+
+@pytest.mark.parametrize(
+    "place",
+    [_no_database, _another, _newer, lambda path: path.parent, lambda path: path / "missing" / "j"],
+    ids=["no database", "another", "a newer one", "a folder", "a folder that is not there"],
+)
+async def test_what_waiting_does_not_mend_is_told_at_once(
+    place: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    journal = SQLiteJournal(place(tmp_path / "journal.db"), patience=600)
+
+    async with asyncio.timeout(60):
+        with pytest.raises(ConfigurationError, match="the journal in"):
+            await _begin(journal, 1)
     await journal.close()
 
 

@@ -461,6 +461,31 @@ def test_what_is_no_recording_is_not_played(path: Path, text: str | None, error:
         ReplayTransport(path)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff\xfe\0", '{"type":"recording"}\n'.encode("utf-16"), b"[" * 100_000 + b"\n", b"\n \n"],
+)
+def test_what_is_no_text_of_a_recording_is_told_with_its_file(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+    with pytest.raises(ProtocolError, match=path.name):
+        read_recording(path)
+
+
+async def test_what_an_editor_adds_to_a_recording_changes_nothing(path: Path) -> None:
+    async with SteerLLMClient(
+        "key", transport=RecordingTransport(path, ScriptedProvider("Hi"))
+    ) as c:
+        await c.generate("Hi", MODEL)
+    recorded = read_recording(path)
+    edited = text_of(path).replace("\n", "\r\n\r\n")
+    await asyncio.to_thread(path.write_text, edited, "utf-8-sig", newline="")
+
+    assert read_recording(path) == recorded
+    async with SteerLLMClient("key", transport=ReplayTransport(path)) as client:
+        assert (await client.generate("Hi", MODEL)).text == "Hi"
+
+
 # --- the fixture ------------------------------------------------------------------------------
 
 _TEST = """

@@ -104,6 +104,7 @@ def test_without_a_limit_all_rows_stay(path: Path) -> None:
     ("arguments", "said"),
     [
         ({"path": None}, "path: expected a path"),
+        ({"path": ""}, "path: expected a path"),
         ({"path": "x", "keep_days": 0}, "keep_days: expected a number of days above 0"),
         ({"path": "x", "keep_days": True}, "keep_days"),
         ({"path": "x", "content": 1}, "content: expected"),

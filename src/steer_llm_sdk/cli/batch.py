@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from steer_llm_sdk.cli.asking import Question, add_options, add_schema, read_question
 from steer_llm_sdk.cli.bar import Bar
 from steer_llm_sdk.cli.counts import positive
-from steer_llm_sdk.cli.streams import wrapped
+from steer_llm_sdk.cli.streams import decode, wrapped
 from steer_llm_sdk.cli.words import Errors
 from steer_llm_sdk.errors import ConfigurationError
 
@@ -149,7 +149,8 @@ def read_lines(path: Path) -> Iterator[Line]:
         ConfigurationError: A line is not what a prompt may be; it is named by its number.
         OSError: The file cannot be read.
     """
-    for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
+    # Not `str.splitlines`: JSON may hold what Unicode takes for the end of a line.
+    for number, text in enumerate(decode(path.read_bytes()).split("\n"), 1):
         if text.strip():
             yield _read_line(number, text, path)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from steer_llm_sdk.cli.streams import decode
 from steer_llm_sdk.errors import ConfigurationError
 
 # The fields of the library's calls that are a number, a word or a list; whatever else is said with
@@ -109,7 +110,7 @@ def _schema_of(text: str) -> dict[str, Any]:
         return _read_json(text, "it")
     if text.endswith(".json") or Path(text).is_file():
         try:
-            return _read_json(Path(text).read_text("utf-8"), text)
+            return _read_json(decode(Path(text).read_bytes()), text)
         except OSError as error:
             raise ConfigurationError(f"--schema: {text} cannot be read: {error.strerror}") from None
     return _schema_of_fields(text)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
+from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal import sqlite_events
 from steer_llm_sdk.journal.store import StoreUnreachableError
 
@@ -82,14 +84,17 @@ class Connection:
         """Give the connection, opened where it is not.
 
         Raises:
-            StoreUnreachableError: The file cannot be opened, read or written.
+            StoreUnreachableError: The file cannot be opened, read or written now.
+            ConfigurationError: It cannot be opened, and no waiting mends it.
         """
         try:
             if self._opened is None:
                 self._opened = _connect(self._path)
             yield self._opened
         except sqlite3.Error as error:
-            raise StoreUnreachableError(f"the journal in {self._path!r}: {error}") from None
+            is_none = self._opened is None and _is_no_journal(self._path, error)
+            kind = ConfigurationError if is_none else StoreUnreachableError
+            raise kind(f"the journal in {self._path!r}: {error}") from None
 
     def close(self) -> None:
         """Close it; the next use opens another one."""
@@ -98,6 +103,19 @@ class Connection:
             opened.close()
 
     __del__ = close
+
+
+# What no waiting mends, where a file is opened: it is another, or broken, or may not be written.
+_STRANGE = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_READONLY}
+)
+
+
+def _is_no_journal(path: str, error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code == sqlite3.SQLITE_CANTOPEN:  # for want of a descriptor, too
+        return Path(path).is_dir() or not Path(path).absolute().parent.is_dir()
+    return code in _STRANGE
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -14,6 +14,7 @@ from steer_llm_sdk.errors import ConfigurationError, ProtocolError, SteerError, 
 from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.transport.base import Transport, TransportResponse
 from steer_llm_sdk.wire.recording import (
+    ENCODING,
     VERSION,
     Chunk,
     Exchange,
@@ -38,10 +39,10 @@ def read_recording(path: str | os.PathLike[str]) -> list[Exchange]:
         ProtocolError: It is no recording, or one of a newer version.
         OSError: It cannot be read.
     """
-    with Path(path).open(encoding="utf-8") as lines:
+    with Path(path).open(encoding=ENCODING) as lines:
         try:
             return read_exchanges(lines)
-        except ProtocolError as error:
+        except (ProtocolError, UnicodeDecodeError) as error:
             raise ProtocolError(f"{path}: {error}") from None
 
 

@@ -13,7 +13,7 @@ from steer_llm_sdk.checks import NUMBER, Kind
 from steer_llm_sdk.clock import Clock, SystemClock
 from steer_llm_sdk.errors import ConfigurationError, ConnectionLostError, ProtocolError, SteerError
 from steer_llm_sdk.models.requests import HTTPRequest
-from steer_llm_sdk.wire.recording import Chunk, Exchange, bare_url, read_exchanges
+from steer_llm_sdk.wire.recording import ENCODING, Chunk, Exchange, bare_url, read_exchanges
 
 _CUT = Kind(
     "a number of bytes above 0, or a list of offsets",
@@ -111,7 +111,7 @@ class ReplayTransport:
 
 def _read(path: Path) -> list[Exchange]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding=ENCODING) as lines:
             return read_exchanges(lines)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the recording cannot be read: {error}") from None

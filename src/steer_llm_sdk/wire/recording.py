@@ -27,6 +27,7 @@ from urllib.parse import urlsplit, urlunsplit
 from steer_llm_sdk.errors import ProtocolError, SteerError
 
 VERSION = 1
+ENCODING = "utf-8-sig"  # some editors begin a file with a mark
 
 # What a decoder, a retry or a reader may want to know, and what is nobody's secret.
 HEADERS = frozenset({
@@ -111,8 +112,8 @@ def write_bytes(data: bytes) -> str | dict[str, str]:
 def read_exchanges(lines: Iterable[str]) -> list[Exchange]:
     """Read a recording.
 
-    A last line that was cut, as by a process that was killed, is passed over; so are lines of a
-    kind that is not known.
+    A last line that was cut, as by a process that was killed, is passed over; so are blank lines,
+    and those of a kind that is not known.
 
     Raises:
         ProtocolError: It is no recording, or one of a newer version.
@@ -120,6 +121,8 @@ def read_exchanges(lines: Iterable[str]) -> list[Exchange]:
     exchanges: list[Exchange] = []
     has_begun = False
     for number, text in enumerate(lines, 1):
+        if text.isspace():
+            continue
         read = _read_line(text, number)
         if read is None:
             break
@@ -136,7 +139,7 @@ def read_exchanges(lines: Iterable[str]) -> list[Exchange]:
 def _read_line(text: str, number: int) -> dict[str, Any] | None:
     try:
         read = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if not text.endswith("\n"):
             return None
         raise ProtocolError(f"line {number} of a recording is not JSON") from None
