@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk import SteerLLMClient
-from steer_llm_sdk.engine.pump import _FOLLOWS, Pump, Step
+from steer_llm_sdk.engine.pump import Pump
+from steer_llm_sdk.engine.steps import FOLLOWS, Step
 from steer_llm_sdk.errors import ConnectionLostError, ServerError, StreamCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
@@ -68,7 +69,7 @@ async def test_what_may_not_follow_is_refused(step: Step) -> None:
     pump = await pump_of("Hello")
     for other in Step:
         pump.step = step
-        if other in _FOLLOWS[step]:
+        if other in FOLLOWS[step]:
             pump._go(other)
             assert pump.step is other
         else:

@@ -9,9 +9,15 @@ import pytest
 
 from steer_llm_sdk import ConfigurationError
 from steer_llm_sdk.journal.desk import Desk
+from steer_llm_sdk.journal.generation import Generation
 from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
 from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, StoreUnreachableError
-from steer_llm_sdk.models.events import StreamDeltaEvent
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from support.journals import Fed
+
+
+def _generation(desk: Desk) -> Generation:
+    return Generation(desk, Fed("s"), StreamEvent(stream_id="s"))
 
 
 class _Deaf(MemoryStore):
@@ -43,7 +49,7 @@ async def test_a_journal_is_closed_though_its_store_takes_the_cancellation_for_a
     store = _Deaf(MemoryShelf(Keeping(60, 1000, 60)))
     desk = Desk(store, heartbeat=0.001, patience=60)
     await desk.claim(Claim("s", None, ""))
-    desk.produce("s", print)
+    desk.produce("s", _generation(desk))
     await desk.write(Append("s", 0, (StreamDeltaEvent(delta="Hi"),)))
     tail = desk.follow("s", await desk.read("s", -1))
     waiter = tail.grown()
@@ -75,7 +81,7 @@ async def test_a_store_that_stays_away_is_not_asked_without_a_pause() -> None:
     store = _Away(MemoryShelf(Keeping(60, 1000, 60)))
     desk = Desk(store, heartbeat=60, patience=0)
     await desk.claim(Claim("s", None, ""))
-    desk.produce("s", print)
+    desk.produce("s", _generation(desk))
 
     for _ in range(100):
         await asyncio.sleep(0)

@@ -188,7 +188,7 @@ async def test_a_network_that_passes_nothing_on_is_noticed_within_a_bound(
             Producing(journal) as producing,
         ):
             producing.source.say("Hello")
-            await until(lambda: journal.here()._written.get(STREAM) == 2)
+            await until(lambda: producing.written == 2)
             following = elsewhere.attach(STREAM)
             await anext(following)
             await anext(following)  # both by one read of what is past

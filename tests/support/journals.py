@@ -117,8 +117,14 @@ class Producing:
         desk = self._journal.here()
         assert await desk.claim(self._claim) == self._claim
         named = StreamEvent(stream_id=self._claim.stream_id)
-        self._task = asyncio.create_task(Generation(desk, self.source, named).run())
+        self._generation = Generation(desk, self.source, named)
+        self._task = asyncio.create_task(self._generation.run())
         return self
+
+    @property
+    def written(self) -> int:
+        """How many events are written."""
+        return self._generation.written
 
     async def finished(self) -> None:
         """Wait until all is written."""

@@ -31,7 +31,7 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, Resumption, WireFormat
 from steer_llm_sdk.providers.failures import describe_body
 from steer_llm_sdk.providers.rate_limits import read_rate_limit
-from steer_llm_sdk.transport.base import Transport, TransportResponse
+from steer_llm_sdk.transport.base import Transport, TransportResponse, arrivals_of
 from steer_llm_sdk.wire.frame import Frame
 
 
@@ -137,6 +137,7 @@ class Body:
 
     Attributes:
         decoder: What reads the frames.
+        arrivals: Its bytes as they come; None where they have to be read.
     """
 
     def __init__(
@@ -152,6 +153,7 @@ class Body:
         self.abort = response.abort
         self.release = response.release
         self.headers = response.headers
+        self.arrivals = arrivals_of(response)
         self._status = response.status
         self._target = target
         self._secrets = secrets

@@ -1,6 +1,6 @@
 """The one loop that drives a stream: open, read, feed, judge, and always close.
 
-Strategy. A pump is a small machine; `Step` names where it stands, and `_FOLLOWS` what may come
+Strategy. A pump is a small machine; `Step` names where it stands, and `FOLLOWS` what may come
 next. `next_batch` takes one step, which may have events to give.
 
 ::
@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from enum import Enum
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -36,6 +35,7 @@ from steer_llm_sdk.engine.heads import Heads
 from steer_llm_sdk.engine.plan import Plan, Target
 from steer_llm_sdk.engine.retrying import Attempts, Recovery
 from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.engine.steps import FOLLOWS, Step
 from steer_llm_sdk.engine.timeouts import Deadlines, Supervisor
 from steer_llm_sdk.engine.turn import Turn
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
@@ -44,38 +44,11 @@ from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, Estimate
 from steer_llm_sdk.pipeline.text_stage import TextStage
-from steer_llm_sdk.transport.base import Transport
+from steer_llm_sdk.transport.base import Arrivals, Transport
 
 _log = logging.getLogger("steer_llm_sdk")
 
 Events: TypeAlias = Iterable[StreamEvent]
-
-
-class Step(Enum):
-    """Where a stream stands: what is to be done next."""
-
-    __hash__ = object.__hash__  # an enum's own asks its name, at each step
-
-    BEGIN = "give the start event"
-    OPEN = "send the request and wait for the response"
-    PAUSE = "wait before the next attempt"
-    READ = "read the body"
-    TAIL = "read what the end of the body completes"
-    JUDGE = "decide what the end of the body makes of the stream"
-    CONCLUDE = "give the usage and the terminal event"
-    OVER = "nothing: the terminal event has been given"
-
-
-_FOLLOWS: Mapping[Step, frozenset[Step]] = {
-    Step.BEGIN: frozenset({Step.OPEN, Step.CONCLUDE}),
-    Step.OPEN: frozenset({Step.OPEN, Step.PAUSE, Step.READ, Step.CONCLUDE}),
-    Step.PAUSE: frozenset({Step.OPEN, Step.CONCLUDE}),
-    Step.READ: frozenset({Step.TAIL, Step.JUDGE, Step.CONCLUDE}),
-    Step.TAIL: frozenset({Step.JUDGE, Step.CONCLUDE}),
-    Step.JUDGE: frozenset({Step.OPEN, Step.PAUSE, Step.CONCLUDE}),
-    Step.CONCLUDE: frozenset({Step.CONCLUDE, Step.OVER}),
-    Step.OVER: frozenset(),
-}
 
 
 class Pump:
@@ -260,29 +233,56 @@ class Pump:
         return ()
 
     async def _read(self) -> Events:
-        intake, deadlines, body, clock = self._intake, self._deadlines, self._body, self._now
-        assert body is not None  # noqa: S101 - `_open_body`, once a read
-        if intake.has_ended or intake.failure is not None:
+        if not self.begin_reading():
             self._go(Step.JUDGE)
             return ()
-        self._note_progress()
-        read, deadlines.waiting_since = body.read, clock()
         try:
-            chunk = await read()
+            assert self._body is not None  # noqa: S101 - `_open_body`, once a read; so below
+            chunk = await self._body.read()
         except SteerError as error:
             self._lost = error
             chunk = b""
-        except BaseException:  # given up: whoever is not waiting uses up no limit
-            deadlines.give_up_wait(clock())
+        except BaseException:
+            self.give_up_reading()
             raise
-        now = self._measuring.read_at = clock()
-        deadlines.end_wait(now)
+        deltas = self.end_reading(chunk)
+        if chunk:
+            return await self._through_text(deltas, Step.READ) if self._transforms else deltas
+        if self._stop_error is None:
+            self._go(Step.TAIL)
+        return ()
+
+    @property
+    def arrivals(self) -> Arrivals | None:
+        """The bytes of the body as they come, where they can be made deltas without waiting.
+
+        Whoever takes them calls `begin_reading` before, and `end_reading` after, as a read does.
+        """
+        is_busy = self._transforms or self._underway.is_busy
+        return self._open_body.arrivals if self.step is Step.READ and not is_busy else None
+
+    def begin_reading(self) -> bool:
+        """Note that the next bytes are waited for; False where no more are wanted."""
+        intake = self._intake
+        if intake.has_ended or intake.failure is not None:
+            return False
+        if intake.chunks + intake.fragments != self._progress:
+            self._note_progress()
+        self._deadlines.waiting_since = self._now()
+        return True
+
+    def end_reading(self, chunk: bytes) -> Events:
+        """Note that bytes have come, or their end, and give the deltas that they make."""
+        now = self._measuring.read_at = self._now()
+        self._deadlines.end_wait(now)
         if not chunk:
-            if self._stop_error is None:
-                self._go(Step.TAIL)
             return ()
-        deltas = intake.feed(body.fragments(chunk), now)
-        return await self._through_text(deltas, Step.READ) if self._transforms else deltas
+        assert self._body is not None  # noqa: S101
+        return self._intake.feed(self._body.fragments(chunk), now)
+
+    def give_up_reading(self) -> None:
+        """Note that nobody waits for bytes any more: whoever is not waiting uses up no limit."""
+        self._deadlines.give_up_wait(self._now())
 
     async def _read_tail(self) -> Events:
         intake, body = self._intake, self._open_body
@@ -294,7 +294,8 @@ class Pump:
         return deltas
 
     async def _judge(self) -> Events:
-        self._note_progress()
+        if self._intake.chunks + self._intake.fragments != self._progress:
+            self._note_progress()
         lost, markers = self._lost, self._attempts.target.wire.markers
         error = self._lifecycle.verdict(markers, has_clean_end=lost is None)
         if lost is not None and isinstance(error, IncompleteStreamError):
@@ -392,7 +393,7 @@ class Pump:
     # --- from step to step --------------------------------------------------------------------
 
     def _go(self, step: Step) -> None:
-        if step not in _FOLLOWS[self.step]:
+        if step not in FOLLOWS[self.step]:
             raise AssertionError(f"a stream cannot go from {self.step.name} to {step.name}")
         self.step = step
         self._take = _TAKE[step]
@@ -445,13 +446,11 @@ class Pump:
         return (event for event in kept if adopt(event) is None)
 
     def _note_progress(self) -> None:
-        """Note whether a delta, or anything else of the answer, has come since the last read."""
-        progress = self._intake.chunks + self._intake.fragments
-        if progress == self._progress:
-            return
-        self._progress = progress
+        """Note that a delta, or anything else of the answer, has come since the last read."""
+        intake = self._intake
+        self._progress = intake.chunks + intake.fragments
         self._measuring.count_deltas()
-        self._intake.text.join()
+        intake.text.join()
         self._deadlines.note_progress()
         if not self._is_flowing:
             self._recovery.note_progress()

@@ -45,14 +45,14 @@ class Deadlines:
         self._total = options.total_timeout or _NEVER
         self.waiting_since: float | None = None
         self._waited = 0.0  # in all, by waits that are over
-        self._waited_without_bytes = 0.0  # by waits that were given up
-        self._waited_without_progress = 0.0
+        self._waited_before_bytes = 0.0  # of that, until bytes came last
+        self._waited_before_progress = 0.0
         self._has_begun = False  # the provider's first event has come
         self._in_body = False
 
     def begin_attempt(self) -> None:
         """A request is about to be sent."""
-        self._waited_without_progress = 0.0
+        self._waited_before_progress = self._waited
         self._has_begun = False
         self._in_body = False
 
@@ -69,26 +69,21 @@ class Deadlines:
         """The wait is over: something came, or failed."""
         since = self.waiting_since
         if since is not None:  # as `give_up_wait`, without the call: once a read
-            waited = now - since
-            self._waited += waited
-            self._waited_without_progress += waited
+            self._waited += now - since
             self.waiting_since = None
-        self._waited_without_bytes = 0.0
+        self._waited_before_bytes = self._waited
 
     def give_up_wait(self, now: float) -> None:
         """Nobody waits any more, though nothing has come: the next wait goes on with this one."""
         since = self.waiting_since
         if since is not None:
-            waited = now - since
-            self._waited += waited
-            self._waited_without_progress += waited
-            self._waited_without_bytes += waited
+            self._waited += now - since
             self.waiting_since = None
 
     def note_progress(self) -> None:
         """The answer went on: more than a keep-alive came."""
         self._has_begun = True
-        self._waited_without_progress = 0.0
+        self._waited_before_progress = self._waited
 
     def remaining(self, now: float) -> float:
         """Seconds until the first limit runs out, if nothing comes; not above 0 when one has."""
@@ -106,12 +101,13 @@ class Deadlines:
 
     def _left(self, now: float) -> list[tuple[str, float, float]]:
         current = 0.0 if self.waiting_since is None else now - self.waiting_since
-        silent = self._waited_without_progress + current
-        rows = [("total_timeout", self._total, self._total - self._waited - current)]
+        waited = self._waited + current
+        silent = waited - self._waited_before_progress
+        rows = [("total_timeout", self._total, self._total - waited)]
         if not self._has_begun:
             rows.append(("first_event_timeout", self._first_event, self._first_event - silent))
         if self._in_body:
-            idle = self._waited_without_bytes + current
+            idle = waited - self._waited_before_bytes
             rows.append(("idle_timeout", self._idle, self._idle - idle))
             if self._has_begun:
                 rows.append(("stall_timeout", self._stall, self._stall - silent))

@@ -18,13 +18,14 @@ from steer_llm_sdk.clock import Clock
 from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.budgets import has_budget
 from steer_llm_sdk.engine.plan import Plan, Target
-from steer_llm_sdk.engine.pump import Events, Pump, Step
+from steer_llm_sdk.engine.pump import Events, Pump
 from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.engine.steps import Step
 from steer_llm_sdk.errors import BudgetExceededError, SteerError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.transport.base import Transport
+from steer_llm_sdk.transport.base import Arrivals, Transport
 
 _NEVER = float("inf")
 
@@ -71,6 +72,11 @@ class WatchedPump(Pump):
     def next_batch(self) -> Awaitable[Events | None]:
         """As `Pump.next_batch`; a batch may be a notice alone, while the stream goes on waiting."""
         return self._next_watched()
+
+    @property
+    def arrivals(self) -> Arrivals | None:
+        """None: a notice may be due while nothing comes."""
+        return None
 
     def stop(self, error: SteerError) -> None:
         """As `Pump.stop`; notices that nobody has got are dropped."""

@@ -144,7 +144,12 @@ class Attached(Live):
                 if tail is None or tail.next != self._read_to + 1 or not tail.goes_on:
                     await self._fill()
                 else:  # it has read all that there is
-                    self._take(await tail.grown())
+                    events = await tail.grown()
+                    if len(events) == 1:  # as they come while a model writes
+                        self._read_to += 1
+                        self.after += 1
+                        return events[0]
+                    self._take(events)
                 if ready:
                     self.after += 1
                     return ready.popleft()

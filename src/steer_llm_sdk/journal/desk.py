@@ -13,7 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, JournalGapError, ProducerLostError
 from steer_llm_sdk.journal.reads import Reads
@@ -40,7 +40,19 @@ _BATCH = 512
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
-Stop = Callable[[str], object]
+
+class Producer(Protocol):
+    """What writes a stream.
+
+    Attributes:
+        written: The sequence of the next event that it will write.
+    """
+
+    written: int
+
+    def cancel(self, reason: str) -> object:
+        """End it."""
+        ...
 
 
 class Desk:
@@ -58,8 +70,7 @@ class Desk:
         self._heartbeat = heartbeat
         self._patience = patience
         self._tails: dict[str, Tail] = {}
-        self._producers: dict[str, Stop] = {}
-        self._written: dict[str, int] = {}  # the next sequence of what is produced here
+        self._producers: dict[str, Producer] = {}
         self._pending: deque[tuple[Append, asyncio.Future[bool]]] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reads = Reads(self._read_now)
@@ -84,16 +95,14 @@ class Desk:
             await self.ask(lambda: self._store.release(holder))
         return True
 
-    def produce(self, stream_id: str, stop: Stop) -> None:
-        """Send heartbeats for a stream, and call `stop` with the reason when it is to end."""
-        self._producers[stream_id] = stop
-        self._written[stream_id] = 0
+    def produce(self, stream_id: str, producer: Producer) -> None:
+        """Send heartbeats for a stream, and cancel its producer when it is to end."""
+        self._producers[stream_id] = producer
         self._begin()
 
     def end_producing(self, stream_id: str) -> None:
         """Send no more heartbeats."""
         self._producers.pop(stream_id, None)
-        self._written.pop(stream_id, None)
         self._store.interrupt()
         self._rest()
 
@@ -109,6 +118,11 @@ class Desk:
             if is_written:
                 self._hand_on(append)
         return is_written
+
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether nothing that is written has to be waited for."""
+        return self._writes_at_once is not None
 
     def write_at_once(self, append: Append) -> bool | None:
         """Write events as `write` does; None where the store has to be waited for."""
@@ -129,8 +143,6 @@ class Desk:
     def _hand_on(self, append: Append) -> None:
         """Hand what was written to those who follow it here: they need not ask the store."""
         stream_id, first, events, ends, _ = append
-        if stream_id in self._written:
-            self._written[stream_id] = first + len(events)
         tail = self._tails.get(stream_id)
         if tail is None:
             return
@@ -197,8 +209,8 @@ class Desk:
     async def ask_to_stop(self, stream_id: str, reason: str) -> bool:
         """Ask the producer of a stream to stop, wherever it runs."""
         is_asked = await self.ask(lambda: self._store.ask_to_stop(stream_id, reason))
-        if is_asked and (stop := self._producers.get(stream_id)) is not None:
-            stop(reason)  # a store need not tell here what was said here
+        if is_asked and (producer := self._producers.get(stream_id)) is not None:
+            producer.cancel(reason)  # a store need not tell here what was said here
         return is_asked
 
     def give_up(self) -> None:
@@ -257,15 +269,17 @@ class Desk:
                 if (tail := self._tails.get(stream_id)) is not None:
                     tail.grow(page)
             for stream_id, reason in news.stops.items():
-                if (stop := self._producers.get(stream_id)) is not None:
-                    stop(reason)
+                if (producer := self._producers.get(stream_id)) is not None:
+                    producer.cancel(reason)
 
     def _find_followed(self) -> dict[str, int]:
         """What the store has to tell: what is written here is handed on at once."""
+        producers = self._producers
         return {
             stream_id: tail.next - 1
             for stream_id, tail in self._tails.items()
-            if not tail.is_over and tail.next != self._written.get(stream_id)
+            if not tail.is_over
+            and (stream_id not in producers or tail.next != producers[stream_id].written)
         }
 
     async def _wait_or_fail(self, pause: Pauses, error: StoreUnreachableError) -> None:

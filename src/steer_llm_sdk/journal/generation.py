@@ -11,7 +11,7 @@ from steer_llm_sdk.errors import SteerError, StreamCancelledError
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.store import Append
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
-from steer_llm_sdk.models.ports import Producer, ready_events
+from steer_llm_sdk.models.ports import Producer, pourer, ready_events
 from steer_llm_sdk.stored import shown_value
 
 _log = logging.getLogger("steer_llm_sdk.journal")
@@ -20,6 +20,10 @@ _log = logging.getLogger("steer_llm_sdk.journal")
 _BATCH = 500
 
 _TERMINAL = (StreamCompleteEvent, StreamErrorEvent)
+
+
+class _LostError(Exception):
+    """Somebody has written the end of the stream in the place of its producer."""
 
 
 class Generation:
@@ -36,6 +40,7 @@ class Generation:
 
     Attributes:
         begun: Done when the first event is written, or when it could not be begun.
+        written: The sequence of the next event that will be written.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Generation:
         self._take = ready_events(source)
         self._named = named
         self._turns = turns
+        self.written = 0
         self._next = 0
         self._last: StreamEvent | None = None
         self._is_ended = False
@@ -61,9 +67,16 @@ class Generation:
     async def run(self) -> None:
         """Write all events. Raises nothing: what goes wrong is in the journal, or in the log."""
         stream_id = self._named.stream_id
-        self._desk.produce(stream_id, self.cancel)
+        self._desk.produce(stream_id, self)
         try:
             await self._write_all()
+        except _LostError:
+            self._note_begun(None)
+            _log.warning(
+                "stream %s was taken for lost, and is stopped here: its event loop was held "
+                "up, or its journal could not be reached",
+                stream_id,
+            )
         except Exception as error:  # noqa: BLE001 - nobody is there whom it could be raised to
             self._note_begun(error)
             _log.exception("stream %s has failed apart from its caller", stream_id)
@@ -74,6 +87,7 @@ class Generation:
 
     async def _write_all(self) -> None:
         source, take, desk = self._source, self._take, self._desk
+        pour = pourer(source) if desk.writes_at_once else None
         while not self._is_ended:
             try:
                 events = [await source.__anext__()]
@@ -84,20 +98,26 @@ class Generation:
             else:  # and those that have come with it
                 while take is not None and len(events) < _BATCH and (event := take()) is not None:
                     events.append(event)
-            ends = not events or (not self._turns and isinstance(events[-1], _TERMINAL))
-            append = self._append(events, ends)
+            append = self._append(events)
             is_written = desk.write_at_once(append)
             if is_written is None:
                 is_written = await desk.write(append)
-            if not is_written:
-                _log.warning(
-                    "stream %s was taken for lost, and is stopped here: its event loop was held "
-                    "up, or its journal could not be reached",
-                    self._named.stream_id,
-                )
-                return
-            if not self.begun.done():
-                self._note_begun(None)
+            self._note_written(is_written)
+            self._note_begun(None)
+            if pour is not None and len(events) < _BATCH and not self._is_ended:
+                await pour(self._write_deltas)
+
+    def _write_deltas(self, events: list[StreamEvent]) -> bool:
+        """Write what has come meanwhile, where the journal need not be waited for."""
+        for at in range(0, len(events), _BATCH):
+            append = self._append(events[at : at + _BATCH])
+            self._note_written(self._desk.write_at_once(append))
+        return True
+
+    def _note_written(self, is_written: bool | None) -> None:
+        if not is_written:
+            raise _LostError
+        self.written = self._next
 
     async def _read_end(self, error: Exception) -> list[StreamEvent]:
         """What is left to be written when the source has ended, or has failed."""
@@ -110,21 +130,22 @@ class Generation:
         return []
 
     async def _write_failure(self, error: Exception) -> None:
-        await self._desk.write(self._append([self._failure(error)], True))
+        await self._desk.write(self._append([self._failure(error)], ends=True))
         self._note_begun(error)
         if not isinstance(error, SteerError):
             _log.error("stream %s has failed", self._named.stream_id, exc_info=error)
 
-    def _append(self, events: Sequence[StreamEvent], ends: bool) -> Append:
+    def _append(self, events: Sequence[StreamEvent], *, ends: bool = False) -> Append:
+        """What is to be written of the events that are next; none: that it has ended."""
         first = self._next
         self._next = first + len(events)
         if events:
-            self._last = events[-1]
-        if not ends:
-            return Append(self._named.stream_id, first, events)
+            self._last = last = events[-1]
+            if not ends and (self._turns or not isinstance(last, _TERMINAL)):
+                return Append(self._named.stream_id, first, events)
         self._is_ended = True
         failed = not isinstance(self._last, StreamCompleteEvent)
-        return Append(self._named.stream_id, first, events, ends, failed)
+        return Append(self._named.stream_id, first, events, True, failed)
 
     def _failure(self, cause: Exception) -> StreamErrorEvent:
         named = self._named

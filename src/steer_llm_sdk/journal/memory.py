@@ -70,12 +70,19 @@ class MemoryShelf:
         self.streams: dict[str, _Kept] = {}
         self.by_key: dict[str, str] = {}
         self.watchers: set[MemoryStore] = set()
+        self.only_watcher: MemoryStore | None = None  # where there is one
         self._swept_at = 0.0
 
     def find(self, stream_id: str) -> _Kept | None:
         """The stream of that name, if it is kept."""
         kept = self.streams.get(stream_id)
         return None if kept is None or kept.expires_at < time.monotonic() else kept
+
+    def note_watcher(self, store: MemoryStore, *, watches: bool) -> None:
+        """Note whether somebody is to be told of what comes."""
+        watchers = self.watchers
+        (watchers.add if watches else watchers.discard)(store)
+        self.only_watcher = next(iter(watchers)) if len(watchers) == 1 else None
 
     def tell(self, stream_id: str, knows: MemoryStore | None = None) -> None:
         """Something has come of a stream; one that knows need not be woken."""
@@ -163,11 +170,11 @@ class MemoryStore:
             if ends:
                 kept.is_ended = True
                 kept.expires_at = now + shelf.keeping.ttl
-            if frees_key:
-                shelf.free(kept.claim)
+                if frees_key:
+                    shelf.free(kept.claim)
             if stream_id in self._watched:
                 self._changed.add(stream_id)
-            if len(shelf.watchers) > 1 or self not in shelf.watchers:
+            if shelf.only_watcher is not self:
                 shelf.tell(stream_id, knows=self)
         return True
 
@@ -225,7 +232,7 @@ class MemoryStore:
         with self._shelf.lock:
             self._changed |= watched - self._watched
             self._watched = watched
-            (self._shelf.watchers.add if watched else self._shelf.watchers.discard)(self)
+            self._shelf.note_watcher(self, watches=bool(watched))
         self._is_interrupted = False
 
     def _find_news(

@@ -10,6 +10,7 @@ from steer_llm_sdk.models.events import StreamEvent
 
 # How many of the last events are held at least. Who is further behind reads the store.
 _HELD_EVENTS = 512
+_MOST_HELD = 2 * _HELD_EVENTS
 
 
 class Tail:
@@ -60,7 +61,7 @@ class Tail:
         if is_last:
             self.is_over = True
             self.goes_on = False
-        if len(held) > 2 * _HELD_EVENTS:
+        if len(held) > _MOST_HELD:
             del held[:-_HELD_EVENTS]
         if events or self.is_over:
             self.is_quiet = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.events import StreamEvent
@@ -129,6 +129,20 @@ def ready_events(source: EventSource) -> Callable[[], StreamEvent | None] | None
     for. An `isinstance` of a protocol would cost each stream two hundred steps.
     """
     return getattr(source, "take_ready", None)
+
+
+# Hands deltas to what it is given, as they come; that says False when it wants no more so.
+Pour: TypeAlias = Callable[[Callable[[list[StreamEvent]], bool]], Awaitable[None]]
+
+
+def pourer(source: EventSource) -> Pour | None:
+    """How the deltas of a source are had with no task woken for them; None where it cannot.
+
+    Such a source has `pour`. Its awaitable ends when there is something else to be done than to
+    hand deltas on, at once where there is; then `anext` goes on. Nothing that `take_ready` gives
+    may be left when it is asked.
+    """
+    return getattr(source, "pour", None)
 
 
 class RunOutcome(Protocol):

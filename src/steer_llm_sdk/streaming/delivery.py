@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
 
+from steer_llm_sdk.engine.pouring import Sink, pour
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
@@ -45,6 +46,7 @@ class Delivery:
         self.next_batch = self._next_source = _source(pump)
         if processing is not None:
             self.next_batch = partial(self._process, processing)
+        self._is_straight = self.next_batch == pump.next_batch
         self._pump = pump
         self._batch: Iterator[StreamEvent] = iter(())  # on its way into the processor
         self._has_more = False  # whether there may be more in `_batch`
@@ -66,6 +68,14 @@ class Delivery:
         self._batch = iter(batch)
         self._has_more = True
         return ()
+
+    async def pour(self, sink: Sink) -> None:
+        """Hand deltas to `sink` as they come: see `engine.pouring`. At once over where it cannot.
+
+        What passes through a processor, or is told to sinks, is pulled.
+        """
+        if self._is_straight:
+            await pour(self._pump, sink)
 
     def drop(self) -> None:
         """The stream was stopped: forget the deltas that are on their way through the processor."""

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias
 
 from steer_llm_sdk.checks import with_hints
+from steer_llm_sdk.engine.pouring import Sink
 from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.underway import Underway, WorkCancelledError
 from steer_llm_sdk.errors import (
@@ -128,7 +129,7 @@ class EventStream(Live, Generic[Answer]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owner = Owner(self)
         self._is_entered = False  # an `async with` will leave it
-        self._puller: asyncio.Task[Any] | None = None  # waits for the next events
+        self._is_pulled = False  # somebody waits for the next events
         self._opening: Underway[Pump] = Underway()
         self._pump: Pump | None = None
         self._response: StreamingResponse | None = None
@@ -267,13 +268,19 @@ class EventStream(Live, Generic[Answer]):
         raise StopAsyncIteration
 
     def take_ready(self) -> StreamEvent | None:
-        """Take the next event if that needs no waiting; None otherwise.
-
-        So what has come in one read of the network can be passed on at once.
-        """
-        if self._fanout is None and self._state is _RUNNING and self._puller is None:
+        """Take the next event if that needs no waiting; None otherwise: see `ready_events`."""
+        if self._fanout is None and self._state is _RUNNING and not self._is_pulled:
             return next(self._ready, None)
         return None
+
+    async def pour(self, sink: Sink) -> None:
+        """Hand deltas to `sink` as they come; see `models.ports.pourer`."""
+        if self._delivery is not None and self._fanout is None and not self._is_pulled:
+            self._is_pulled = True
+            try:
+                await self._delivery.pour(sink)
+            finally:
+                self._is_pulled = False
 
     async def run(self) -> StreamingResponse[Answer]:
         """Run the stream to its end, for its callbacks and its response.
@@ -351,32 +358,26 @@ class EventStream(Live, Generic[Answer]):
         return await anext(self._own, None)
 
     async def _next(self) -> StreamEvent | None:
-        """The next event that the consumer is to see; None when there is none any more."""
+        """The next event for the consumer; None after the last. Given up, may be called again."""
         while (event := next(self._ready, None)) is None:
-            if not await self._refill():
+            if self._is_pulled:
+                raise StreamInUseError(
+                    "another task waits for this stream's next event; one task pulls a stream at a "
+                    "time: subscribe() gives each further reader a queue of its own"
+                )
+            if self._state is State.CLOSED:
                 return None
+            self._is_pulled = True
+            try:
+                delivery = self._delivery or await self._open()
+                batch = await delivery.next_batch()
+                if batch is None:
+                    await self._close()
+                    return None
+            finally:
+                self._is_pulled = False
+            self._ready = iter(batch)
         return event
-
-    async def _refill(self) -> bool:
-        """Put more events into `_ready`; False after the last. Given up, may be called again."""
-        if self._puller is not None:
-            raise StreamInUseError(
-                "another task waits for this stream's next event; one task pulls a stream at a "
-                "time: subscribe() gives each further reader a queue of its own"
-            )
-        if self._state is State.CLOSED:
-            return False
-        self._puller = asyncio.current_task()
-        try:
-            delivery = self._delivery or await self._open()
-            batch = await delivery.next_batch()
-            if batch is None:
-                await self._close()
-                return False
-        finally:
-            self._puller = None
-        self._ready = iter(batch)
-        return True
 
     def _drive(self) -> None:
         """Begin to hand the events out."""
@@ -408,7 +409,7 @@ class EventStream(Live, Generic[Answer]):
 
     async def _leave(self) -> None:
         """Deliver what is left, within `exit_grace`; the rest in a task that outlives the call."""
-        if self._driver is None and self._puller is not None:
+        if self._driver is None and self._is_pulled:
             return  # whoever pulls gets what is left
         if self._state is State.RUNNING:
             self._go(State.LEAVING)
@@ -425,7 +426,7 @@ class EventStream(Live, Generic[Answer]):
         if self._fanout is not None:
             if self._own is not None:
                 self._own.close()
-        elif self._puller is None:
+        elif not self._is_pulled:
             self._end_unread("the task that read the stream has ended")
 
     def _end_unread(self, reason: str) -> None:

@@ -5,7 +5,7 @@ Fakes are ordinary implementations of these two protocols (`steer_llm_sdk.testin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from steer_llm_sdk.errors import SteerError
@@ -29,8 +29,34 @@ class SOCKSFailure(Exception):  # noqa: N818 - it never leaves the transport
         self.tls_error = tls_error
 
 
+class Arrivals(Protocol):
+    """The bytes of a body as they come, for whoever is called with them rather than woken by them.
+
+    Used instead of `TransportResponse.read`, by one reader, while no `read` is under way.
+    """
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more bytes come than those that have; `read` tells how it has ended."""
+        ...
+
+    def listen(self, listener: Callable[[], object] | None) -> None:
+        """Have this called whenever bytes have come, and when no more will; None: nothing.
+
+        It is called in the loop's thread, within what has brought the bytes: it raises nothing.
+        """
+        ...
+
+    def take(self) -> bytes:
+        """Take all bytes that have come; ``b""`` where none have."""
+        ...
+
+
 class TransportResponse(Protocol):
-    """A response whose headers have arrived."""
+    """A response whose headers have arrived.
+
+    One that can tell of its bytes as they come has `arrivals`, too: see `arrivals_of`.
+    """
 
     @property
     def status(self) -> int:
@@ -65,6 +91,11 @@ class TransportResponse(Protocol):
         moment, else it is closed. Never raises.
         """
         ...
+
+
+def arrivals_of(response: TransportResponse) -> Arrivals | None:
+    """How the bytes of a response are taken as they come; None where they have to be read."""
+    return getattr(response, "arrivals", None)
 
 
 class Transport(Protocol):

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -30,7 +30,7 @@ from steer_llm_sdk.errors import (
     SteerError,
 )
 from steer_llm_sdk.models.requests import HTTPRequest
-from steer_llm_sdk.transport.base import SOCKSFailure
+from steer_llm_sdk.transport.base import Arrivals, SOCKSFailure
 from steer_llm_sdk.transport.decompress import BodyDecoder, body_decoder
 from steer_llm_sdk.transport.failures import (
     Way,
@@ -340,10 +340,12 @@ class HTTPResponse:
         self.headers: Mapping[str, str] = {
             name.lower(): value for name, value in response.headers.items()
         }
-        # The method itself, rather than one that calls it: it runs for every piece of the body.
         is_quick = isinstance(self._content, QuickBody) and self._failure is None
-        read_raw = self._content.readany if is_quick else self._read_raw
+        quick = cast("QuickBody", self._content) if is_quick else None
+        # The method itself, rather than one that calls it: it runs for every piece of the body.
+        read_raw = self._read_raw if quick is None else quick.readany
         self.read: Callable[[], Coroutine[Any, Any, bytes]] = read_raw
+        self.arrivals: Arrivals | None = quick if decoder is None else None
         if decoder is not None:
             self.read = partial(_read_packed, decoder, read_raw)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -24,8 +25,12 @@ class Protocol(ResponseHandler):
     """Tells a connection that broke inside a response from one that had been closed before it.
 
     aiohttp raises the same for both, and only the second may be asked again in silence.
+
+    Attributes:
+        listener: Is called whenever bytes have come, or none will come any more.
     """
 
+    listener: Callable[[], object] | None = None
     _has_begun = False
 
     def resume_reading(self, *args: Any, **options: Any) -> None:
@@ -46,6 +51,14 @@ class Protocol(ResponseHandler):
         if data:  # aiohttp calls it without any, to go on with what it has
             self._has_begun = True
         super().data_received(data)
+        if self.listener is not None:
+            self.listener()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The connection was closed, by either side."""
+        super().connection_lost(exc)
+        if self.listener is not None:
+            self.listener()
 
     def close(self) -> None:
         """Close the connection; one of TLS at once.
@@ -107,6 +120,31 @@ class QuickBody(aiohttp.StreamReader):
             self._buffer.clear()
         if self._exception is None:
             super().set_exception(broken(exc) if isinstance(exc, LOST) else exc)
+        listener = getattr(self._protocol, "listener", None)
+        if listener is not None:
+            listener()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no more bytes come; see `transport.base.Arrivals`, as for the next two."""
+        return self._eof or self._exception is not None
+
+    def listen(self, listener: Callable[[], object] | None) -> None:
+        """Have this called whenever bytes have come, or none will come any more; None: nothing."""
+        self._protocol.listener = listener  # type: ignore[attr-defined]
+
+    def take(self) -> bytes:
+        """Take all bytes that have come; empty where none have."""
+        buffer = self._buffer
+        if len(buffer) == 1:
+            data = buffer.popleft()
+        else:
+            data = b"".join(buffer)
+            buffer.clear()
+        self._size = 0
+        if self._protocol._reading_paused:  # noqa: SLF001 - as aiohttp's own reader does
+            self._protocol.resume_reading()
+        return data
 
     async def readany(self) -> bytes:
         """Take all bytes that have come, and wait where there are none; empty at the end.
@@ -127,15 +165,7 @@ class QuickBody(aiohttp.StreamReader):
                 await waiter
             finally:
                 self._waiter = None
-        if len(buffer) == 1:
-            data = buffer.popleft()
-        else:
-            data = b"".join(buffer)
-            buffer.clear()
-        self._size = 0
-        if self._protocol._reading_paused:  # noqa: SLF001 - as aiohttp's own reader does
-            self._protocol.resume_reading()
-        return data
+        return self.take()
 
 
 def broken(error: BaseException) -> ConnectionLostError:

@@ -45,11 +45,19 @@ class Encoder(Protocol):
 
 @dataclass(slots=True)
 class Open:
-    """A part of words that is being written."""
+    """A part of words that is being written.
+
+    Attributes:
+        kind: What words they are.
+        part: Which part of the answer they belong to; None where that is not told.
+        id: What the part is called.
+        head: What stands before each piece of its words, where an encoder keeps it.
+    """
 
     kind: str
     part: int | None
     id: str
+    head: bytes = b""
 
 
 @dataclass(slots=True)
@@ -166,8 +174,8 @@ class PartEncoder:
         self._has_parts = part is not None
         closed = self._close_words()
         self._open = opened = Open(kind, part, self._next_id())
-        words = self.write_words(opened, text) if text else b""
-        return closed + self.open_words(opened) + words
+        beginning = closed + self.open_words(opened)
+        return beginning + self.write_words(opened, text) if text else beginning
 
     def _write_sources(self, metadata: Mapping[str, Any]) -> bytes:
         """Write each source once: some servers name all of them again in every chunk."""

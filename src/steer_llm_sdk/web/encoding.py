@@ -105,11 +105,12 @@ async def _write(
     pull, feed = source.__anext__, encoder.feed
     take = ready_events(source) or _nothing
     ending: bytes | None = None
+    loop, current_task = asyncio.get_running_loop(), asyncio.current_task
     try:
         heart.look()
         while ending is None:
             written = b""
-            heart.waiting = asyncio.current_task()
+            heart.waiting = current_task(loop)  # told of its loop, it need not look for it
             try:
                 last = await pull()
             except StopAsyncIteration:

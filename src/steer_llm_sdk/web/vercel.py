@@ -13,7 +13,7 @@ from steer_llm_sdk.errors import StreamCancelledError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamEvent, StreamStartEvent
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.web.base import Call, Open, PartEncoder, file_url
-from steer_llm_sdk.web.frames import COMMENT, DONE, data_frame
+from steer_llm_sdk.web.frames import COMMENT, DONE, data_frame, json_bytes
 
 _FINISH_REASONS: Mapping[str | None, str] = {
     "stop": "stop",
@@ -25,6 +25,10 @@ _FINISH_REASONS: Mapping[str | None, str] = {
 
 # Which of their parts our kinds of words are.
 _PARTS: Mapping[str, str] = {"reasoning": "reasoning"}
+
+
+# Where an object ends, and its frame.
+_END = b"}\n\n"
 
 
 class VercelEncoder(PartEncoder):
@@ -72,14 +76,17 @@ class VercelEncoder(PartEncoder):
 
     def open_words(self, opened: Open) -> bytes:
         """Write that a part of words begins."""
-        part = {"type": f"{_part(opened)}-start", "id": opened.id}
+        kind = _part(opened)
+        words = {"type": f"{kind}-delta", "id": opened.id}
+        opened.head = data_frame(words).removesuffix(_END) + b',"delta":'
+        part = {"type": f"{kind}-start", "id": opened.id}
         if opened.kind in {"refusal", "commentary"}:
             part["providerMetadata"] = {"steer": {"kind": opened.kind}}  # type: ignore[assignment]
         return data_frame(part)
 
     def write_words(self, opened: Open, text: str) -> bytes:
         """Write words."""
-        return data_frame({"type": f"{_part(opened)}-delta", "id": opened.id, "delta": text})
+        return opened.head + json_bytes(text) + _END
 
     def close_words(self, opened: Open) -> bytes:
         """Write that a part of words ends."""
