@@ -22,7 +22,7 @@ from steer_llm_sdk.journal import (
     sqlite_file,
 )
 from steer_llm_sdk.journal.sqlite import SQLiteStore
-from steer_llm_sdk.journal.sqlite_file import File
+from steer_llm_sdk.journal.sqlite_file import File, lines
 from steer_llm_sdk.journal.store import Append, Claim, Keeping, Page, StoreUnreachableError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.sinks import sqlite as sinks_sqlite
@@ -81,7 +81,7 @@ async def test_what_is_written_together_is_as_few_statements_however_much_it_is(
 
     def statements_of(streams: range) -> int:
         statements.clear()
-        assert all(file.write([_word(number, 0) for number in streams]))
+        assert all(_write(file, [_word(number, 0) for number in streams]))
         return len(statements)
 
     with file._connection.open() as db:
@@ -101,13 +101,13 @@ def test_what_is_read_is_of_one_moment(
     path = str(tmp_path / "journal.db")
     reader, writer = File(path, keeping), File(path, keeping)
     writer.claim(Claim("stream-0", None, "request"))
-    writer.write([_word(0, sequence) for sequence in range(3)])
+    _write(writer, [_word(0, sequence) for sequence in range(3)])
     statements: list[str] = []
 
     def write_between(statement: str) -> None:
         statements.append(statement)
         if len(statements) == moment:
-            writer.write([_word(0, sequence) for sequence in range(3, 9)])
+            _write(writer, [_word(0, sequence) for sequence in range(3, 9)])
 
     with reader._connection.open() as db:
         db.set_trace_callback(write_between)
@@ -176,12 +176,12 @@ def test_words_of_many_streams_share_the_pages_that_are_written(
     streams, words = 50, 20
     _claim(file, *range(streams))
     for number in range(streams):
-        assert file.write([Append(f"stream-{number}", 0, _words(range(before)))]) == [True]
+        assert _write(file, [Append(f"stream-{number}", 0, _words(range(before)))]) == [True]
     with closing(sqlite3.connect(tmp_path / "journal.db")) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     for sequence in range(before, before + words):
-        assert all(file.write([_word(number, sequence) for number in range(streams)]))
+        assert all(_write(file, [_word(number, sequence) for number in range(streams)]))
 
     written = (tmp_path / "journal.db-wal").stat().st_size
     # By stream, each word wrote two pages; with an index by stream, one where it is long.
@@ -212,6 +212,10 @@ def _claim(file: File, *numbers: int) -> None:
         file.claim(Claim(f"stream-{number}", None, "request"))
 
 
+def _write(file: File, appends: Sequence[Append]) -> list[bool]:
+    return file.write([lines(append) for append in appends])
+
+
 def _sequences(page: Page | None) -> list[int]:
     return [] if page is None else [event.sequence for event in page.events]
 
@@ -227,7 +231,7 @@ def test_a_stream_is_found_among_others_wherever_it_stands(file: File, after: in
     for sequence in range(0, 3000, 50):
         events = _words(range(sequence, sequence + 50))
         appends = [Append(f"stream-{number}", sequence, events) for number in (2, 0, 1)]
-        assert all(file.write(appends))
+        assert all(_write(file, appends))
 
     for number in range(3):
         page = file.read(f"stream-{number}", after)
@@ -239,9 +243,9 @@ def test_of_what_is_trimmed_or_has_expired_no_row_stays(tmp_path: Path) -> None:
     file = File(str(tmp_path / "journal.db"), Keeping(-1, 100, 0))
     _claim(file, 0)
     for sequence in range(0, 3000, 50):
-        assert file.write([Append("stream-0", sequence, _words(range(sequence, sequence + 50)))])
+        assert _write(file, [Append("stream-0", sequence, _words(range(sequence, sequence + 50)))])
     assert _rows(file, "SELECT min(sequence), max(sequence) FROM events") == [(2900, 2999)]
-    assert file.write([Append("stream-0", 3000, (), ends=True)]) == [True]
+    assert _write(file, [Append("stream-0", 3000, (), ends=True)]) == [True]
 
     _claim(file, 1)
 
@@ -257,15 +261,15 @@ def test_what_another_process_has_written_is_seen_by_who_wrote_before(
     file: File, other: File
 ) -> None:
     _claim(file, 0, 1)
-    assert file.write([_word(0, 0), _word(1, 0)]) == [True, True]
-    assert other.write([_word(0, 1)]) == [True]
+    assert _write(file, [_word(0, 0), _word(1, 0)]) == [True, True]
+    assert _write(other, [_word(0, 1)]) == [True]
     foreign = Append("stream-0", 1, (StreamDeltaEvent(delta=" mine"),))
 
-    assert file.write([foreign, _word(1, 1)]) == [False, True]
-    assert file.write([_word(0, 2), _word(1, 2)]) == [True, True]
-    assert other.write([Append("stream-0", 2, foreign.events)]) == [False]
-    assert other.write([Append("stream-0", 3, (), ends=True)]) == [True]
-    assert file.write([_word(0, 3), _word(1, 3)]) == [False, True]
+    assert _write(file, [foreign, _word(1, 1)]) == [False, True]
+    assert _write(file, [_word(0, 2), _word(1, 2)]) == [True, True]
+    assert _write(other, [Append("stream-0", 2, foreign.events)]) == [False]
+    assert _write(other, [Append("stream-0", 3, (), ends=True)]) == [True]
+    assert _write(file, [_word(0, 3), _word(1, 3)]) == [False, True]
 
     assert _sequences(file.read("stream-0", -1)) == [0, 1, 2]
     assert file.read("stream-0", 2) == Page(3, (), is_last=True)
@@ -277,10 +281,10 @@ def test_a_stream_that_another_process_has_forgotten_is_written_no_more(
 ) -> None:
     file = File(str(tmp_path / "journal.db"), Keeping(-1, 1000, 0))
     _claim(file, 0)
-    assert file.write([_word(0, 0)]) == [True]
+    assert _write(file, [_word(0, 0)]) == [True]
     _claim(other, 1)  # which sweeps
 
-    assert file.write([_word(0, 1)]) == [False]
+    assert _write(file, [_word(0, 1)]) == [False]
     assert _rows(file, "SELECT * FROM events") == []
     file.close()
 
@@ -288,10 +292,10 @@ def test_a_stream_that_another_process_has_forgotten_is_written_no_more(
 def test_a_stream_that_this_process_has_forgotten_is_written_no_more(tmp_path: Path) -> None:
     file = File(str(tmp_path / "journal.db"), Keeping(-1, 1000, 0))
     _claim(file, 0)
-    assert file.write([_word(0, 0)]) == [True]
+    assert _write(file, [_word(0, 0)]) == [True]
     _claim(file, 1)
 
-    assert file.write([_word(0, 1)]) == [False]
+    assert _write(file, [_word(0, 1)]) == [False]
     file.close()
 
 
@@ -300,7 +304,7 @@ def test_a_second_append_of_a_batch_follows_the_first(file: File) -> None:
     end = Append("stream-0", 2, (), ends=True)
     appends = [_word(0, 0), _word(0, 2), _word(0, 1), end, _word(0, 2)]
 
-    assert file.write(appends) == [True, False, True, True, False]
+    assert _write(file, appends) == [True, False, True, True, False]
     assert file.read("stream-0", 0) == Page(1, list(_words(range(1, 2))), is_last=True)
 
 
@@ -311,27 +315,27 @@ def test_who_knows_of_few_streams_at_once_writes_in_many(
     _claim(file, *range(5))
 
     for sequence in range(3):
-        assert all(file.write([_word(number, sequence) for number in range(5)]))
+        assert all(_write(file, [_word(number, sequence) for number in range(5)]))
 
     assert _sequences(file.read("stream-3", -1)) == [0, 1, 2]
 
 
 def test_a_full_disk_is_told_and_what_is_written_again_is_there_once(file: File) -> None:
     _claim(file, 0)
-    assert file.write([_word(0, 0)]) == [True]
+    assert _write(file, [_word(0, 0)]) == [True]
     much = Append("stream-0", 1, (StreamDeltaEvent(delta="x" * 200_000, sequence=1),))
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, unlimited[1]))
     try:
         for _ in range(2):
             with pytest.raises(StoreUnreachableError, match="the journal in "):
-                file.write([much])
+                _write(file, [much])
         assert _sequences(file.read("stream-0", -1)) == [0]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
 
-    assert file.write([much]) == [True]
-    assert file.write([much]) == [True]  # its answer was lost
+    assert _write(file, [much]) == [True]
+    assert _write(file, [much]) == [True]  # its answer was lost
     assert _sequences(file.read("stream-0", -1)) == [0, 1]
 
 
@@ -347,7 +351,7 @@ def test_what_has_come_of_many_streams_is_as_few_statements_as_of_one(
     def statements_of(streams: range) -> int:
         followed = {f"stream-{number}": sequence - 1 for number in streams}
         file.news(followed, ())
-        assert all(other.write([_word(number, sequence) for number in streams]))
+        assert all(_write(other, [_word(number, sequence) for number in streams]))
         statements.clear()
         assert file.has_changed()
         pages = file.news(followed, ()).pages
@@ -361,7 +365,7 @@ def test_what_has_come_of_many_streams_is_as_few_statements_as_of_one(
     sequence = 0
     few = statements_of(range(2))
     sequence = 1
-    assert all(other.write([_word(number, 0) for number in range(2, 90)]))
+    assert all(_write(other, [_word(number, 0) for number in range(2, 90)]))
 
     assert statements_of(range(90)) == few
 
@@ -375,8 +379,8 @@ def test_of_more_than_is_read_at_once_nothing_is_lost(
     followed, read = {"stream-0": -1, "stream-1": -1}, {"stream-0": 0, "stream-1": 0}
     file.news(followed, ())
     for sequence in range(20):
-        assert all(other.write([_word(number, sequence) for number in range(3)]))
-    assert other.write([Append("stream-0", 20, (), ends=True)]) == [True]
+        assert all(_write(other, [_word(number, sequence) for number in range(3)]))
+    assert _write(other, [Append("stream-0", 20, (), ends=True)]) == [True]
     assert file.has_changed()
 
     while file.is_stirred:
@@ -397,25 +401,25 @@ def test_who_is_told_after_a_trim_goes_on_with_what_is_kept(tmp_path: Path, othe
     followed = {"stream-0": -1}
     other.news(followed, ())
     for sequence in range(20):
-        assert file.write([_word(0, sequence)])
+        assert _write(file, [_word(0, sequence)])
 
     page = other.news(followed, ()).pages["stream-0"]
 
     assert page.first == 16
     assert _sequences(page) == [16, 17, 18, 19]
-    assert file.write([_word(0, 20)])
+    assert _write(file, [_word(0, 20)])
     assert _sequences(other.news({"stream-0": 19}, ()).pages["stream-0"]) == [20]
     file.close()
 
 
 def test_what_is_written_here_is_news_to_who_is_behind(file: File, other: File) -> None:
     _claim(other, 0)
-    assert other.write([_word(0, 0)]) == [True]
+    assert _write(other, [_word(0, 0)]) == [True]
     followed = {"stream-0": 0}
     file.news(followed, ())
     assert file.follows(followed)
 
-    assert file.write([_word(0, 1)]) == [True]
+    assert _write(file, [_word(0, 1)]) == [True]
 
     assert not file.follows(followed)
     assert _sequences(file.news(followed, ()).pages["stream-0"]) == [1]
@@ -428,9 +432,9 @@ def test_what_is_written_here_is_not_read_again_for_who_follows_others(
     _claim(other, 1)
     followed = {"stream-1": -1}
     file.news(followed, ())
-    assert all(file.write([_word(0, sequence) for sequence in range(50)]))
+    assert all(_write(file, [_word(0, sequence) for sequence in range(50)]))
 
-    assert other.write([_word(1, 0)]) == [True]
+    assert _write(other, [_word(1, 0)]) == [True]
     read_to = file._read_to
     pages = file.news(followed, ()).pages
 

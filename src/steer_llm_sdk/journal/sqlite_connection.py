@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.errors import ConfigurationError, SteerError
 from steer_llm_sdk.journal import sqlite_events
 from steer_llm_sdk.journal.store import StoreUnreachableError
 
@@ -68,8 +68,14 @@ class Connection:
 
     @contextmanager
     def transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[sqlite3.Connection]:
-        """Do several things as one; what only reads sees the file of one moment."""
-        with self.open() as db:
+        """Do several things as one; what only reads sees the file of one moment.
+
+        Raises:
+            StoreUnreachableError: The file cannot be opened, read or written now.
+            ConfigurationError: It cannot be opened, and no waiting mends it.
+        """
+        try:
+            db = self._opened or self._open()
             db.execute(f"BEGIN {kind}")
             try:
                 yield db
@@ -78,23 +84,30 @@ class Connection:
                 if db.in_transaction:  # SQLite may have ended it, as where the disk is full
                     db.execute("ROLLBACK")
                 raise
+        except sqlite3.Error as error:
+            raise self._told(error) from None
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection, opened where it is not.
+        """Give the connection, opened where it is not, for what is no transaction.
 
         Raises:
-            StoreUnreachableError: The file cannot be opened, read or written now.
+            StoreUnreachableError: The file cannot be opened or read now.
             ConfigurationError: It cannot be opened, and no waiting mends it.
         """
         try:
-            if self._opened is None:
-                self._opened = _connect(self._path)
-            yield self._opened
+            yield self._opened or self._open()
         except sqlite3.Error as error:
-            is_none = self._opened is None and _is_no_journal(self._path, error)
-            kind = ConfigurationError if is_none else StoreUnreachableError
-            raise kind(f"the journal in {self._path!r}: {error}") from None
+            raise self._told(error) from None
+
+    def _open(self) -> sqlite3.Connection:
+        self._opened = _connect(self._path)
+        return self._opened
+
+    def _told(self, error: sqlite3.Error) -> SteerError:
+        is_none = self._opened is None and _is_no_journal(self._path, error)
+        kind = ConfigurationError if is_none else StoreUnreachableError
+        return kind(f"the journal in {self._path!r}: {error}")
 
     def close(self) -> None:
         """Close it; the next use opens another one."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from steer_llm_sdk.journal import sqlite_events as events_table
 from steer_llm_sdk.journal.codec import decode_event, encode_event
@@ -52,6 +52,30 @@ _STOPS = "SELECT stream_id, stop_reason FROM streams WHERE stop_reason IS NOT NU
 
 # How many streams are remembered that have not ended, at most.
 _MOST_KNOWN = 10_000
+
+
+class Lines(NamedTuple):
+    """An `Append` whose events are written as text: what this thread need not do.
+
+    Attributes:
+        stream_id: Whose they are.
+        first: The sequence of the first.
+        events: The events, as JSON.
+        ends: Whether they are the last ones.
+        frees_key: Whether the key of the generation may begin another one.
+    """
+
+    stream_id: str
+    first: int
+    events: list[str]
+    ends: bool
+    frees_key: bool
+
+
+def lines(append: Append) -> Lines:
+    """Write the events of an append as text."""
+    stream_id, first, events, ends, frees_key = append
+    return Lines(stream_id, first, [encode_event(e).decode() for e in events], ends, frees_key)
 
 
 @dataclass(slots=True)
@@ -127,7 +151,7 @@ class File:
         with self._writing() as db:
             _free(db, claim.stream_id)
 
-    def write(self, appends: Sequence[Append]) -> list[bool]:
+    def write(self, appends: Sequence[Lines]) -> list[bool]:
         """Write events in one transaction."""
         with self._writing() as db:
             if self._knows(db, appends):
@@ -135,7 +159,7 @@ class File:
                 return [True] * len(appends)
             return [self._write_one(db, append) for append in appends]
 
-    def _knows(self, db: sqlite3.Connection, appends: Sequence[Append]) -> bool:
+    def _knows(self, db: sqlite3.Connection, appends: Sequence[Lines]) -> bool:
         """Whether the streams are known to go on with these events."""
         following: dict[str, int] = {}
         doubted: list[_Known] = []
@@ -161,7 +185,7 @@ class File:
             for some in by_statement(numbers)
         )
 
-    def _write_one(self, db: sqlite3.Connection, append: Append) -> bool:
+    def _write_one(self, db: sqlite3.Connection, append: Lines) -> bool:
         """Write events in a stream of which this may know nothing."""
         stream_id = append.stream_id
         self._known.pop(stream_id, None)
@@ -181,7 +205,7 @@ class File:
         self._add(db, (append,))
         return True
 
-    def _add(self, db: sqlite3.Connection, appends: Sequence[Append]) -> None:
+    def _add(self, db: sqlite3.Connection, appends: Sequence[Lines]) -> None:
         """Write events of streams that are known to go on with them."""
         rows: list[events_table.Row] = []
         for stream_id, first, events, ends, _ in appends:
@@ -189,7 +213,7 @@ class File:
             number, known.next = known.extent.stream, first + len(events)
             self._followed.pop(stream_id, None)  # `news` has not told these
             for sequence, event in enumerate(events, first):
-                rows.append((number, sequence, encode_event(event).decode()))
+                rows.append((number, sequence, event))
             if ends:
                 rows.append((number, known.next, END))
         position = events_table.insert(db, rows)
@@ -198,7 +222,7 @@ class File:
         for append in appends:
             self._finish(db, append)
 
-    def _finish(self, db: sqlite3.Connection, append: Append) -> None:
+    def _finish(self, db: sqlite3.Connection, append: Lines) -> None:
         """Do what is done after some events only."""
         stream_id, first, events, ends, frees_key = append
         quarter = self._keeping.max_events // 4 + 1  # not one by one
@@ -415,10 +439,10 @@ def _read_page(db: sqlite3.Connection, extent: Extent, after: int, is_ended: boo
     return Page(after + 1, [*map(decode_event, texts)], is_last)
 
 
-def _is_there(db: sqlite3.Connection, extent: Extent, append: Append) -> bool:
+def _is_there(db: sqlite3.Connection, extent: Extent, append: Lines) -> bool:
     """Whether it is written already: it is asked again when the answer was lost."""
-    texts = events_table.read(db, extent, append.first - 1, len(append.events) + 1)
-    return texts == [encode_event(event).decode() for event in append.events]
+    most = len(append.events) + 1
+    return events_table.read(db, extent, append.first - 1, most) == append.events
 
 
 def _free(db: sqlite3.Connection, stream_id: str) -> None:
