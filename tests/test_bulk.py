@@ -144,6 +144,16 @@ async def test_no_prompts_are_no_results() -> None:
     assert provider.requests == []
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_limit_that_is_none_takes_no_more_than_the_prompts(is_known: bool) -> None:
+    async with client_of(ScriptedProvider("Hi")) as client:
+        prompts = ["a", "b"] if is_known else (each for each in "ab")
+        async with asyncio.timeout(60):
+            results = await client.gather(prompts, MODEL, concurrency=10**9)
+
+    assert [result.unwrap().text for result in results] == ["Hi", "Hi"]
+
+
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
 async def test_no_more_are_asked_at_a_time_than_may_be(concurrency: int) -> None:
     prompts = [f"p{n}" for n in range(20)]

@@ -110,7 +110,21 @@ PLACES = {
     "headers": "did you mean 'extra_headers'?",
     "response_model": "did you mean 'response_format'?",
     "prompt": "did you mean 'messages'?",
+    "message": "did you mean 'messages'?",
+    "modle": "did you mean 'model'?",
+    "max_workers": "did you mean 'concurrency'? (of client.map)",
+    "concurency": "did you mean 'concurrency'? (of client.map)",
+    "on_progres": "did you mean 'on_progress'? (of client.map)",
+    "max_turn": "did you mean 'max_turns'? (of client.run)",
+    "exat": "did you mean 'exact'? (of client.count_tokens)",
+    "event_procesor": "StreamingOptions(event_processor=…)",
+    "on_detla": "did you mean 'on_delta'? (a callback",
 }
+
+
+def test_what_is_nearest_to_a_keyword_of_the_call_is_that() -> None:
+    with pytest.raises(TypeError, match="did you mean 'temperature'"):
+        CallArguments.read({"temprature": 1})
 
 
 @pytest.mark.parametrize(("name", "advice"), PLACES.items())

@@ -209,6 +209,10 @@ class ManyPrompts:
         return await count_exactly(plan, await self._here().transport(), self._clock, random.random)
 
 
+# Where nobody knows how many prompts there are.
+_MOST_WORKERS = 10_000
+
+
 class _Work:
     """The prompts, those who answer them, and the results that nobody has taken yet."""
 
@@ -227,7 +231,9 @@ class _Work:
         self._prompts = _numbered(prompts)
         self._turn = asyncio.Lock()  # of whoever takes the next prompt
         self._ask = ask
-        self._workers = concurrency
+        # No more workers than there are prompts: who wants no limit says a large number.
+        most = _MOST_WORKERS if self.progress.total is None else max(self.progress.total, 1)
+        self._workers = min(concurrency, most)
         self._results: asyncio.Queue[PromptResult] = asyncio.Queue()
         self._room = asyncio.Semaphore(concurrency)  # for results that nobody has taken
         self._faults = UserErrorLog()

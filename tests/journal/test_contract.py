@@ -242,6 +242,8 @@ async def test_a_stream_that_is_not_there_is_a_gap(journal: Journal) -> None:
     with pytest.raises(JournalGapError, match="no stream 'nowhere'"):
         await anext(journal.attach("nowhere"))
     assert await journal.stop("nowhere") is False
+    with pytest.raises(ConfigurationError, match="stream_id: expected a str"):
+        await journal.stop(None)  # type: ignore[arg-type]
 
 
 async def test_what_was_trimmed_is_a_gap(place: Place) -> None:

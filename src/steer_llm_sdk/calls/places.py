@@ -51,6 +51,7 @@ _KEYWORDS: Mapping[str, str] = {
     "history": "messages",
     "input": "messages",
     "prompt": "messages",
+    "message": "messages",
     "engine": "model",
     "model_name": "model",
     "options": "streaming_options",
@@ -64,6 +65,8 @@ _OF_METHODS: Mapping[str, str] = {
     "max_turns": "run",
     "on_progress": "map",
 }
+# What is a slip of the pen, rather than another word.
+_NEAR = 0.8
 
 _CALLBACKS = ("on_complete", "on_delta", "on_error", "on_start", "on_usage")
 
@@ -99,6 +102,8 @@ _OF_CALL = frozenset({
     *CallKeywords.__optional_keys__,
 })  # fmt: skip
 
+_OF_ALL = frozenset({"messages", "model"})  # that have no name where a call is read
+
 _ASKS = "client.generate(messages, model) gives the answer, client.stream(…) its words as they come"
 _ROUNDS = "client.run(messages, model, tools=[…]) runs functions that the model calls"
 
@@ -122,9 +127,10 @@ METHODS: Mapping[str, str] = {
 _OF_CLIENT = frozenset(
     {"clock", "max_generations", "max_streams", "providers", "sinks", "transport"}
 )
-_LIMITS = frozenset(
-    {"concurrency", "max_concurrency", "max_connections", "max_parallel", "max_parallel_calls"}
-)
+_LIMITS = frozenset({
+    "concurrency", "concurrent", "max_concurrency", "max_connections", "max_parallel",
+    "max_parallel_calls", "max_workers", "n_jobs",
+})  # fmt: skip
 _HTTP_CLIENTS = frozenset({"aiohttp_session", "http_client", "http_options", "session"})
 
 _KEY_OF_PROVIDER = re.compile(r"(\w+?)_?(?:api)?_?key")
@@ -141,16 +147,32 @@ def place_in_call(name: str) -> str | None:
         )
     if meant := _LISTENERS.get(name) or _near_callback(name):
         return f"{did_you_mean(meant)} (a callback of stream_with_usage)"
+    if name in _LIMITS - _OF_METHODS.keys():
+        return f"{did_you_mean('concurrency')} (of client.map)"
     if name in _OF_METHODS:
         return f"it belongs to client.{_OF_METHODS[name]}(…, {name}=…)"
     if name in _SAID_OTHERWISE:
         return _SAID_OTHERWISE[name]
-    return _option(name) or _setting(name) or _of_client(name) or place_of_key(name)
+    place = _option(name) or _setting(name) or _of_client(name) or place_of_key(name)
+    return place or _near_place(name)
+
+
+def _near_place(name: str) -> str | None:
+    """What a keyword is a misspelling of, where that is nothing that every call takes."""
+    near = difflib.get_close_matches(name, {*_OF_CALL, *_OF_METHODS, *OPTIONS}, n=1, cutoff=_NEAR)
+    meant = near[0] if near else ""
+    if meant in _OF_METHODS:
+        return f"{did_you_mean(meant)} (of client.{_OF_METHODS[meant]})"
+    if meant in _OF_ALL:
+        return did_you_mean(meant)
+    return None if meant in _OF_CALL else _option(meant)
 
 
 def _near_callback(name: str) -> str | None:
-    near = difflib.get_close_matches(name, _CALLBACKS, n=1) if name.startswith("on_") else []
-    return near[0] if near else None
+    if not name.startswith("on_"):
+        return None
+    near = difflib.get_close_matches(name, {*_CALLBACKS, "on_progress"}, n=1)
+    return near[0] if near and near[0] in _CALLBACKS else None
 
 
 def place_in_client(name: str) -> str | None:

@@ -113,7 +113,9 @@ class Journal(ABC):
 
         Raises:
             ConnectionLostError: The store cannot be reached.
+            ConfigurationError: `stream_id` is no text.
         """
+        TEXT.check("stream_id", stream_id)
         return await self.here().ask_to_stop(stream_id, reason)
 
     def here(self) -> Desk:

@@ -233,6 +233,7 @@ class _MsgspecGroup:
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         import msgspec
 
+        self._parameters = parameters
         self._names = [each.name for each in parameters]
         fields: list[Any] = [
             (each.name, each.annotation)
@@ -249,6 +250,9 @@ class _MsgspecGroup:
             return with_object_at_root(msgspec.json.schema(self._struct))
         except (TypeError, NameError, ValueError) as error:
             fault = str(error).partition("\n")[0]
+        strange = next((each for each in self._parameters if not _is_of_json(each)), None)
+        if strange is not None:
+            fault = f"{inspect.formatannotation(strange.annotation)}, of {strange.name!r}"
         raise ConfigurationError(f"a type of its parameters is none of JSON: {fault}")
 
     def read(self, arguments: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -265,6 +269,16 @@ class _MsgspecGroup:
             return [(name, getattr(values, name)) for name in given]
         reason, _, path = message.partition(" - at `")
         raise misfit(path.removesuffix("`") or "$", reason)
+
+
+def _is_of_json(parameter: Parameter) -> bool:
+    import msgspec
+
+    try:
+        msgspec.json.schema(parameter.annotation)
+    except (TypeError, NameError, ValueError):
+        return False
+    return True
 
 
 class _PydanticGroup:
