@@ -365,6 +365,9 @@ def test_a_pattern_that_needs_the_whole_text_is_refused(pattern: str) -> None:
 def test_other_arguments_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="max_length"):
         RedactTransformer("a", max_length=0)
+    of_bytes: Any = re.compile(b"secret")
+    with pytest.raises(ConfigurationError, match="which is for bytes"):
+        RedactTransformer([of_bytes])
     with pytest.raises(ConfigurationError, match="function"):
         RedactTransformer([3])  # type: ignore[list-item]
 

@@ -392,6 +392,14 @@ def test_what_is_no_filter_or_transformer_is_refused() -> None:
         processor.add_filter(Later())
     with pytest.raises(ConfigurationError, match="EventTransformer"):
         processor.add_transformer(print)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="background: expected True or False"):
+        EventProcessor(background="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, {"type": "delta"}, "words"])
+async def test_what_is_no_event_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="event: expected an event, found"):
+        await EventProcessor().process_event(given)
 
 
 # --- the factory ------------------------------------------------------------------------------

@@ -334,6 +334,10 @@ class _FinderStage:
 
 
 def _compiled(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
+    if isinstance(pattern, re.Pattern) and not isinstance(pattern.pattern, str):
+        raise ConfigurationError(
+            f"patterns: expected one for text, found {pattern!r}, which is for bytes"
+        )
     try:
         return re.compile(pattern)
     except re.error as error:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any
 
-from steer_llm_sdk.checks import listed
+from steer_llm_sdk.checks import FLAG, Kind, listed
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.ports import Transformer
@@ -59,6 +59,7 @@ __all__ = [
     "create_event_processor",
 ]
 
+_EVENT = Kind("an event", lambda value: isinstance(value, StreamEvent), hides_value=True)
 _TERMINAL = (StreamCompleteEvent, StreamErrorEvent)
 # Of hand-made events no one says that a stream is over; beyond this many the oldest is given up.
 _MOST_HAND_MADE_STREAMS = 1024
@@ -86,6 +87,7 @@ class EventProcessor:
         transformers: Iterable[Transformer] | None = None,
         background: bool = False,
     ) -> None:
+        FLAG.check("background", background)
         self.metrics = ProcessorMetrics()
         self.background = background
         self._filters: list[EventFilter] = []
@@ -136,7 +138,12 @@ class EventProcessor:
         return events[0] if events else None
 
     async def process_events(self, event: StreamEvent) -> list[StreamEvent]:
-        """Process one hand-made event; gives the events that it became: none, one or several."""
+        """Process one hand-made event; gives the events that it became: none, one or several.
+
+        Raises:
+            ConfigurationError: It is no event.
+        """
+        _EVENT.check("event", event)
         stream = self._stream_of(event)
         try:
             return await stream.process_in_order(event)
