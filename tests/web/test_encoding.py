@@ -18,7 +18,7 @@ from steer_llm_sdk import (
     RateLimitError,
     SteerLLMClient,
 )
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import ScriptedProvider, Stall
 from steer_llm_sdk.web import Protocol, encode, headers
@@ -274,3 +274,9 @@ async def test_an_identifier_is_the_sequence() -> None:
     assert [line for line in raw.splitlines() if line.startswith(b"id")] == [
         b"id: %d" % number for number in range(5)
     ]
+
+
+@pytest.mark.parametrize("source", [None, "words", [StreamDeltaEvent(delta="a")], StreamDeltaEvent])
+def test_what_is_no_source_is_refused(source: Any) -> None:
+    with pytest.raises(ConfigurationError, match="source: expected a stream, a run or what"):
+        encode(source, "sse")

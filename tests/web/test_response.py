@@ -40,7 +40,7 @@ async def browsing(
     """A client of an application whose one page responds with a source."""
     app = FastAPI()
 
-    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    @app.api_route("/{path:path}", methods=["GET", "POST", "HEAD"])
     async def page(request: Request) -> Response:
         return respond(request, make(), protocol, **options)
 
@@ -191,6 +191,36 @@ async def test_a_browser_that_comes_again_gets_the_rest_and_then_is_told_to_stay
     first = int(last) + 1 if last == "1" else 0
     expected = [] if status == 204 else list(range(first, 3))
     assert [value["sequence"] for value in parse(answer.content, "sse")] == expected
+
+
+@pytest.mark.parametrize("protocol", ["ag-ui", "vercel", "openai"])
+async def test_where_events_have_no_numbers_the_whole_is_told_again(protocol: Any) -> None:
+    journal = MemoryJournal()
+    async with Producing(journal) as producing:
+        producing.source.say("Hello")
+        producing.source.complete()
+        await producing.finished()
+    async with browsing(lambda: journal.attach(STREAM), protocol) as client:
+        whole = await client.get("/")
+        again = await client.get("/", headers={"Last-Event-ID": "1"})
+
+    assert len(parse(again.content, protocol)) == len(parse(whole.content, protocol))
+
+
+@pytest.mark.parametrize("is_attached", [True, False])
+async def test_a_head_is_answered_without_a_word_and_ends_nothing(is_attached: bool) -> None:
+    journal = MemoryJournal()
+    async with Producing(journal) as producing:
+        producing.source.say("Hello")
+        listed = Listed([])
+        async with browsing(lambda: journal.attach(STREAM) if is_attached else listed) as client:
+            answer = await client.head("/")
+
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert listed.was_left is not is_attached
+        assert producing.source.cancelled is None
+        assert not journal.here()._tails
 
 
 async def test_a_stream_that_is_not_there_is_not_found() -> None:

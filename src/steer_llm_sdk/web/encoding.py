@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Literal, TypeAlias, get_args
 
-from steer_llm_sdk.checks import SECONDS, TEXT, one_of
+from steer_llm_sdk.checks import SECONDS, TEXT, Kind, one_of
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.ports import EventSource, ready_events
@@ -32,6 +32,12 @@ _ENCODERS: Mapping[str, Callable[[ErrorText], Encoder]] = {
     "openai": OpenAIEncoder,
     "ndjson": LinesEncoder,
 }
+
+_SOURCE = Kind(
+    "a stream, a run or what a journal attaches",
+    lambda source: hasattr(type(source), "__anext__"),
+    hides_value=True,
+)
 
 _EVENT_STREAM = {
     "content-type": "text/event-stream",
@@ -86,6 +92,7 @@ def encode(
     Raises:
         ConfigurationError: An argument is not what it has to be.
     """
+    _SOURCE.check("source", source)
     _PROTOCOL.check("protocol", protocol)
     SECONDS.or_none().check("heartbeat", heartbeat)
     for name, value in (("thread_id", thread_id), ("run_id", run_id)):

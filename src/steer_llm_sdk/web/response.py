@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ON_DISCONNECT = one_of("stop", "continue")
 
 _LAST_EVENT_ID = "last-event-id"
+# The protocols whose events have numbers. What follows an event of the others makes no sense alone.
+_NUMBERED = frozenset({"sse", "ndjson"})
 
 # Fewer digits than the largest sequence that `attach` takes.
 _IS_SEQUENCE = re.compile(r"[0-9]{1,15}").fullmatch
@@ -43,9 +45,10 @@ def respond(
     """Make a response that writes a source's events as they come.
 
     A browser that reads slowly slows the provider: nothing is queued. What a journal attaches obeys
-    ``Last-Event-ID``, which a browser's ``EventSource`` sends when it connects again; after the
-    stream's end it is answered by 204, which tells it to come no more. A stream that the journal
-    does not have is answered by 404.
+    ``Last-Event-ID``, which a browser's ``EventSource`` sends when it connects again, in the
+    protocols whose events have numbers (``"sse"``, ``"ndjson"``); after the stream's end it is
+    answered by 204, which tells it to come no more. A stream that the journal does not have is
+    answered by 404. A ``HEAD`` is answered by the headers alone, and asks no provider.
 
     Args:
         request: The request that is answered.
@@ -69,7 +72,7 @@ def respond(
             'on_disconnect: "continue" needs a journal: begin the answer by client.start(…, '
             "journal=…), and respond with journal.attach(stream_id)"
         )
-    if isinstance(source, Attached):
+    if isinstance(source, Attached) and protocol in _NUMBERED:
         _resume(source, request.headers.get(_LAST_EVENT_ID))
     body = encode(
         source,
@@ -133,15 +136,23 @@ def _response_class() -> Any:
             except JournalGapError as error:
                 await Response(str(error), 404, media_type="text/plain")(scope, receive, send)
                 return
+            if scope["method"] == "HEAD":
+                await self._begin(send)
+                await send({"type": "http.response.body", "body": b""})
+                await self._source.aclose()
+                return
             if not await _until_gone(self._write(send), receive) and self._stops:
                 await _stop(self._source)
+
+        async def _begin(self, send: Any) -> None:
+            start = {"type": "http.response.start", "status": self.status_code}
+            await send({**start, "headers": self.raw_headers})
 
         async def _write(self, send: Any) -> None:
             body = self.body_iterator
             try:
                 first = await anext(body, b"")  # an error here is the framework's to answer
-                start = {"type": "http.response.start", "status": self.status_code}
-                await send({**start, "headers": self.raw_headers})
+                await self._begin(send)
                 await send({"type": "http.response.body", "body": first, "more_body": True})
                 async for piece in body:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
