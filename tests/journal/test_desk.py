@@ -11,7 +11,7 @@ from steer_llm_sdk import ConfigurationError
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.generation import Generation
 from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
-from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, StoreUnreachableError
+from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, Page, StoreUnreachableError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from support.journals import Fed
 
@@ -88,3 +88,61 @@ async def test_a_store_that_stays_away_is_not_asked_without_a_pause() -> None:
 
     assert store.asked == 1
     await desk.close()
+
+
+class _Counted(MemoryStore):
+    """A store that counts how often it is to look anew of what it has to tell."""
+
+    def __init__(self, shelf: MemoryShelf) -> None:
+        super().__init__(shelf)
+        self.interruptions = 0
+
+    def interrupt(self) -> None:
+        self.interruptions += 1
+        super().interrupt()
+
+
+async def test_a_store_is_interrupted_only_where_it_has_other_streams_to_tell_of() -> None:
+    """What is written here is handed on here: following it, and its end, are nothing to a store."""
+    store = _Counted(MemoryShelf(Keeping(60, 1000, 60)))
+    desk = Desk(store, heartbeat=60, patience=60)
+    for stream_id in ("s", "other"):
+        await desk.claim(Claim(stream_id, None, ""))
+    desk.produce("other", _generation(desk))
+    generation = _generation(desk)
+    desk.produce("s", generation)
+    await desk.write(Append("s", 0, (StreamDeltaEvent(delta="Hi"),)))
+    generation.written = 1
+    before = store.interruptions
+
+    tail = desk.follow("s", await desk.read("s", -1))
+    waiter = tail.grown()
+    end = StreamDeltaEvent(delta="!")
+    await desk.write(Append("s", 1, (end,), ends=True))
+    generation.written = 2
+    desk.end_producing("s")
+    desk.leave("s", tail)
+    assert [*await waiter] == [end]
+    assert store.interruptions == before
+
+    desk.end_producing("other")  # the last one: nothing is waited for any more
+    assert store.interruptions == before + 1
+    await desk.close()
+
+
+async def test_the_end_of_a_producer_that_was_taken_for_lost_is_had_of_the_store() -> None:
+    shelf = MemoryShelf(Keeping(60, 1000, 60))
+    desk, elsewhere = (Desk(MemoryStore(shelf), heartbeat=60, patience=60) for _ in range(2))
+    for stream_id in ("s", "other"):
+        await desk.claim(Claim(stream_id, None, ""))
+        desk.produce(stream_id, _generation(desk))
+    tail = desk.follow("s", Page(0, ()))
+    waiter = tail.grown()
+    end = StreamDeltaEvent(delta="the end")
+    await elsewhere.write(Append("s", 0, (end,), ends=True))
+
+    desk.end_producing("s")
+    async with asyncio.timeout(5):
+        assert await waiter == [end]
+    await desk.close()
+    await elsewhere.close()

@@ -103,7 +103,9 @@ class Desk:
     def end_producing(self, stream_id: str) -> None:
         """Send no more heartbeats."""
         self._producers.pop(stream_id, None)
-        self._store.interrupt()
+        tail = self._tails.get(stream_id)
+        if not self._producers or (tail is not None and not tail.is_over):
+            self._store.interrupt()
         self._rest()
 
     async def write(self, append: Append) -> bool:
@@ -185,7 +187,8 @@ class Desk:
         tail = self._tails.get(stream_id)
         if tail is None:
             tail = self._tails[stream_id] = Tail(page)
-            self._begin()
+            if self._is_told_by_store(stream_id, tail):
+                self._begin()
         tail.followers += 1
         return tail
 
@@ -194,7 +197,8 @@ class Desk:
         tail.followers -= 1
         if tail.followers == 0 and self._tails.get(stream_id) is tail:
             del self._tails[stream_id]
-            self._store.interrupt()
+            if self._is_told_by_store(stream_id, tail) or not self._producers:
+                self._store.interrupt()
             self._rest()
 
     async def read(self, stream_id: str, after: int) -> Page:
@@ -273,14 +277,19 @@ class Desk:
                     producer.cancel(reason)
 
     def _find_followed(self) -> dict[str, int]:
-        """What the store has to tell: what is written here is handed on at once."""
-        producers = self._producers
+        """The streams of which the store has to tell, and after which sequence."""
         return {
             stream_id: tail.next - 1
             for stream_id, tail in self._tails.items()
-            if not tail.is_over
-            and (stream_id not in producers or tail.next != producers[stream_id].written)
+            if self._is_told_by_store(stream_id, tail)
         }
+
+    def _is_told_by_store(self, stream_id: str, tail: Tail) -> bool:
+        """Whether the store has to tell of a stream: what is written here is handed on at once."""
+        if tail.is_over:
+            return False
+        producer = self._producers.get(stream_id)
+        return producer is None or tail.next != producer.written
 
     async def _wait_or_fail(self, pause: Pauses, error: StoreUnreachableError) -> None:
         if await pause.wait():

@@ -12,6 +12,7 @@ from steer_llm_sdk.checks import one_of
 from steer_llm_sdk.errors import ConfigurationError, JournalGapError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.ports import EventSource
+from steer_llm_sdk.tasks import start_task, until_ended
 from steer_llm_sdk.web.base import ErrorText
 from steer_llm_sdk.web.encoding import DEFAULT_HEARTBEAT, Protocol, encode, headers
 
@@ -164,26 +165,39 @@ def _response_class() -> Any:
 
 
 async def _until_gone(writing: Any, receive: Any) -> bool:
-    """Write all; False when the browser went away before the end."""
-    writes = asyncio.ensure_future(writing)
-    leaves = asyncio.ensure_future(_wait_for_disconnect(receive))
+    """Write all; False when the browser went away before the end.
+
+    What is written is written in the task of the request, which is cancelled when the browser goes.
+    """
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine of a server's
+    cancels = task.cancelling()
+    is_gone = is_written = False
+
+    def stop(_leaves: object) -> None:
+        nonlocal is_gone
+        is_gone = True
+        task.cancel()
+
+    leaves = start_task(_wait_for_disconnect(receive))
+    leaves.add_done_callback(stop)
     try:
-        await asyncio.wait((writes, leaves), return_when=asyncio.FIRST_COMPLETED)
+        await writing
+        is_written = True
+    except asyncio.CancelledError:
+        if not is_gone or task.uncancel() > cancels:
+            raise  # somebody else cancels
+    except OSError:
+        pass  # as a server may tell that nobody reads any more
     finally:
-        is_written = writes.done()
-        for task in (writes, leaves):
-            task.cancel()
-        await asyncio.wait((writes, leaves))
-    if not is_written:
-        return False
-    try:
-        writes.result()
-    except OSError:  # as a server may tell that nobody reads any more
-        return False
-    return True
+        leaves.remove_done_callback(stop)
+        leaves.cancel()
+        await until_ended(leaves)
+    return is_written
 
 
 async def _wait_for_disconnect(receive: Any) -> None:
+    """Wait until the browser has gone; a server that raises here has nobody to write to either."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
