@@ -25,6 +25,12 @@ def test_an_argument_is_the_prompt() -> None:
     assert read_prompt(["Say", "hi"], io.StringIO("nobody piped this")) == "Say hi"
 
 
+def test_an_argument_may_be_in_another_encoding() -> None:
+    said = [os.fsdecode(text) for text in ("caf\xe9".encode("latin-1"), "né".encode())]
+
+    assert read_prompt(said, io.StringIO("")) == "café né"
+
+
 def test_what_is_piped_in_follows_the_argument(piped: TextIO) -> None:
     assert read_prompt(["Summarise:"], piped) == "Summarise:\n\nthe piped text"
 

@@ -10,6 +10,7 @@ from steer_llm_sdk.cli.counts import at_least_0, positive
 from steer_llm_sdk.cli.functions import load_functions
 from steer_llm_sdk.cli.options import read_options, read_schema
 from steer_llm_sdk.cli.prompt import ModelChoice, choose_model
+from steer_llm_sdk.cli.streams import argument_text
 
 
 class Question(NamedTuple):
@@ -37,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser, *, several: bool = False) -> No
         action="append" if several else "store",
         help="for example gpt-4o-mini or ollama:llama3.2:3b" + ("; give two or more" * several),
     )
-    parser.add_argument("-s", "--system", help="the system prompt")
+    parser.add_argument("-s", "--system", type=argument_text, help="the system prompt")
     parser.add_argument(
         "-o",
         "--option",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from steer_llm_sdk.cli.streams import is_piped, read_text
+from steer_llm_sdk.cli.streams import argument_text, is_piped, read_text
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.local.weights import EMBEDDED_MODEL
@@ -38,7 +38,7 @@ def read_prompt(words: Sequence[str], pipe: TextIO | None) -> str:
     Raises:
         ConfigurationError: Nothing was said.
     """
-    argument = " ".join(words)
+    argument = " ".join(map(argument_text, words))
     said = [] if argument in {"", "-"} else [argument]
     if argument == "-" or is_piped(pipe):
         said.append(read_text(pipe))

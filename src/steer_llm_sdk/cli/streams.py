@@ -110,6 +110,15 @@ def read_text(pipe: TextIO | None) -> str:
     return pipe.read()
 
 
+def argument_text(argument: str) -> str:
+    """What an argument says: its bytes may be none of the terminal's encoding; see `read_text`."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return decode(os.fsencode(argument))
+    return argument
+
+
 def decode(data: bytes) -> str:
     """Decode text of an unknown encoding: see `read_text`."""
     for mark, encoding in _MARKS:
