@@ -231,6 +231,19 @@ async def test_whoever_waits_too_long_is_told() -> None:
     await here.enter(Asking(), 7.0)
 
 
+async def test_a_limit_of_which_some_has_passed_is_told_as_a_whole() -> None:
+    clock = ManualClock()
+    here = lane(clock, max_streams=1)
+    await here.enter(Asking(), None)
+
+    late = begun(here.enter(Asking(limit=7), 2.5))
+    await settled()
+    await clock.advance(2.5)
+
+    with pytest.raises(RequestTimeoutError, match=r"within 7 s \(queue_timeout\)"):
+        await late
+
+
 async def test_a_provider_that_asks_for_time_gets_it_from_all() -> None:
     clock = ManualClock()
     here = lane(clock, max_streams=5)

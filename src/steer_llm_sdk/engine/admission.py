@@ -85,7 +85,7 @@ class Admission:
             RequestTimeoutError: It did not come in time.
         """
         tokens = 0 if target.limits.tokens_per_minute is None else count_prompt(target.chat)
-        asking = Asking(tokens, owner, target.account, next(self._numbers), on_wait)
+        asking = Asking(tokens, owner, target.account, next(self._numbers), on_wait, seconds)
         provider, begun = self._lane(target.provider, target.limits, clock), clock.monotonic()
         while True:
             left = None if seconds is None else seconds - (clock.monotonic() - begun)

@@ -45,6 +45,8 @@ class Asking:
         account: Whose pauses it has to wait out.
         number: The smaller, the earlier it was asked for; None: now.
         on_wait: Is told when it has to wait.
+        limit: How many seconds it may wait in all, of which some may have passed; None: as many as
+            this lane is given.
     """
 
     tokens: int = 0
@@ -52,6 +54,7 @@ class Asking:
     account: Hashable = None
     number: int | None = None
     on_wait: OnWait | None = None
+    limit: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -327,10 +330,10 @@ class Lane:
 
         def expire() -> None:
             if not waiter.turn.done():
-                account = waiter.asking.account
-                waiter.turn.set_exception(
-                    _late(self._name, seconds, has_asked=self.is_paused(account))
-                )
+                asking = waiter.asking
+                limit = seconds if asking.limit is None else asking.limit
+                late = _late(self._name, limit, has_asked=self.is_paused(asking.account))
+                waiter.turn.set_exception(late)
 
         return self._clock.call_later(seconds, expire)
 
