@@ -128,7 +128,8 @@ class Desk:
 
     def write_at_once(self, append: Append) -> bool | None:
         """Write events as `write` does; None where the store has to be waited for."""
-        self._check_open()
+        if self._is_closed:
+            raise _closed()
         if self._writes_at_once is None:
             return None
         if not self._writes_at_once(append):

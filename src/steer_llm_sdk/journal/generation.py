@@ -52,6 +52,7 @@ class Generation:
         self._source = source
         self._take = ready_events(source)
         self._named = named
+        self._stream_id = named.stream_id
         self._turns = turns
         self.written = 0
         self._next = 0
@@ -66,7 +67,7 @@ class Generation:
 
     async def run(self) -> None:
         """Write all events. Raises nothing: what goes wrong is in the journal, or in the log."""
-        stream_id = self._named.stream_id
+        stream_id = self._stream_id
         self._desk.produce(stream_id, self)
         try:
             await self._write_all()
@@ -109,9 +110,13 @@ class Generation:
 
     def _write_deltas(self, events: list[StreamEvent]) -> bool:
         """Write what has come meanwhile, where the journal need not be waited for."""
-        for at in range(0, len(events), _BATCH):
-            append = self._append(events[at : at + _BATCH])
-            self._note_written(self._desk.write_at_once(append))
+        while len(events) > _BATCH:
+            self._write_deltas(events[:_BATCH])
+            events = events[_BATCH:]
+        first = self._next
+        self._next = first + len(events)
+        self._last = events[-1]  # as `_append`, for what ends nothing
+        self._note_written(self._desk.write_at_once(Append(self._stream_id, first, events)))
         return True
 
     def _note_written(self, is_written: bool | None) -> None:
@@ -142,10 +147,10 @@ class Generation:
         if events:
             self._last = last = events[-1]
             if not ends and (self._turns or not isinstance(last, _TERMINAL)):
-                return Append(self._named.stream_id, first, events)
+                return Append(self._stream_id, first, events)
         self._is_ended = True
         failed = not isinstance(self._last, StreamCompleteEvent)
-        return Append(self._named.stream_id, first, events, True, failed)
+        return Append(self._stream_id, first, events, True, failed)
 
     def _failure(self, cause: Exception) -> StreamErrorEvent:
         named = self._named

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, Mapping
 from functools import cache
@@ -167,33 +166,26 @@ def _response_class() -> Any:
 async def _until_gone(writing: Any, receive: Any) -> bool:
     """Write all; False when the browser went away before the end.
 
-    What is written is written in the task of the request, which is cancelled when the browser goes.
+    What writes is woken for each chunk, and so it is a task of its own: that of the request would
+    have to go through all of the framework's coroutines each time.
     """
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine of a server's
-    cancels = task.cancelling()
-    is_gone = is_written = False
-
-    def stop(_leaves: object) -> None:
-        nonlocal is_gone
-        is_gone = True
-        task.cancel()
-
+    writes = start_task(writing)
     leaves = start_task(_wait_for_disconnect(receive))
-    leaves.add_done_callback(stop)
+    leaves.add_done_callback(lambda _: writes.cancel())
     try:
-        await writing
-        is_written = True
-    except asyncio.CancelledError:
-        if not is_gone or task.uncancel() > cancels:
-            raise  # somebody else cancels
-    except OSError:
-        pass  # as a server may tell that nobody reads any more
+        await until_ended(writes)
     finally:
-        leaves.remove_done_callback(stop)
-        leaves.cancel()
-        await until_ended(leaves)
-    return is_written
+        is_gone = leaves.done()
+        for task in (writes, leaves):
+            task.cancel()
+            await until_ended(task)
+    if is_gone and writes.cancelled():
+        return False
+    try:
+        writes.result()
+    except OSError:  # as a server may tell that nobody reads any more
+        return False
+    return True
 
 
 async def _wait_for_disconnect(receive: Any) -> None:
