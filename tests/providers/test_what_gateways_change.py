@@ -127,6 +127,28 @@ def test_chat_arguments_are_an_object_however_they_are_wrapped(said: str, argume
     assert [each["arguments"] for each in response.tool_calls] == [arguments]
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"name": "f", "arguments": '{"a":1}'},
+        {"name": "f", "arguments": {"a": 1}, "type": "function"},
+        {"function": {"name": "f", "parameters": {"a": 1}}},
+        {"function": {"name": "f", "parameters": '{"a":1}'}},
+        {"name": "f", "parameters": {"a": 1}},
+        {"function": {"name": "f", "arguments": '{"a":1}', "parameters": {"type": "object"}}},
+    ],
+)
+def test_chat_the_fields_of_a_call_may_stand_and_be_called_otherwise(call: dict[str, Any]) -> None:
+    delta = chat({"tool_calls": [{"index": 0, "id": "c", **call, "note": 1}]})
+
+    response = read("openai-chat", delta, chat({}, finish_reason="tool_calls"), DONE).response
+
+    (found,) = response.tool_calls
+    assert (found["id"], found["name"], found["arguments"]) == ("c", "f", '{"a":1}')
+    assert found.keys() - {"parameters"} == {"id", "name", "arguments", "note"}
+    assert ("parameters" in found) is ("type" in str(call.get("function")))
+
+
 def test_chat_a_choice_may_stand_without_a_list() -> None:
     choices = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
 

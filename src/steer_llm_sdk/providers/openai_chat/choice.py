@@ -218,13 +218,20 @@ def _read_call(call: dict[str, Any], calls: ToolCallIndexes) -> ToolCallPiece | 
     custom = call.get("custom")
     is_custom = isinstance(custom, dict)
     inner = custom if is_custom else call.get("function")
-    named = as_object(inner)
-    beside = {**_unknown(call, _CALL_FIELDS), **_unknown(named, _FUNCTION_FIELDS)}
+    is_flat = not isinstance(inner, dict)  # some servers put nothing around the function's fields
+    named = call if is_flat else as_object(inner)
+    field = "input" if is_custom else "arguments"
+    if field not in named and "parameters" in named:
+        field = "parameters"  # as the models of some servers call them
+    known = _CALL_FIELDS | _FUNCTION_FIELDS | {field} if is_flat else _CALL_FIELDS
+    beside = _unknown(call, known)
+    if not is_flat:
+        beside |= _unknown(named, _FUNCTION_FIELDS | {field})
     return calls.settle(
         as_int(call.get("index")),
         as_string(call.get("id")),
         as_string(named.get("name")),
-        json_text(named.get("input" if is_custom else "arguments")),
+        json_text(named.get(field)),
         kind="custom" if is_custom else "function",
         # Gemini's thought signatures come here, under `extra_content`, or from LiteLLM under
         # `provider_specific_fields`, beside the function or inside it.
