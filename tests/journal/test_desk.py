@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from steer_llm_sdk import ConfigurationError
+from steer_llm_sdk.journal import SQLiteJournal
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.generation import Generation
 from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
+from steer_llm_sdk.journal.sqlite import SQLiteStore
 from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, Page, StoreUnreachableError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from support.journals import Fed
+from support.journals import Fed, until
 
 
 def _generation(desk: Desk) -> Generation:
@@ -146,3 +149,44 @@ async def test_the_end_of_a_producer_that_was_taken_for_lost_is_had_of_the_store
         assert await waiter == [end]
     await desk.close()
     await elsewhere.close()
+
+
+async def test_what_is_queued_of_a_stream_is_written_once_though_an_answer_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[Append]] = []
+    write = SQLiteStore.write
+
+    async def write_and_lose(store: SQLiteStore, appends: Sequence[Append]) -> list[bool]:
+        asked.append([*appends])
+        written = await write(store, appends)
+        if len(asked) == 1:
+            raise StoreUnreachableError("the answer was lost")
+        return written
+
+    monkeypatch.setattr(SQLiteStore, "write", write_and_lose)
+    async with SQLiteJournal(tmp_path / "journal.db") as journal:
+        desk = journal.here()
+        for stream_id in "ab":
+            await desk.claim(Claim(stream_id, None, ""))
+        events = [StreamDeltaEvent(delta="Hi", sequence=at) for at in range(4)]
+        told: list[tuple[Append, bool]] = []
+
+        def tell(append: Append, written: asyncio.Future[bool]) -> None:
+            told.append((append, written.result()))
+
+        queued = [
+            Append("a", 0, events[:1]),
+            Append("b", 0, events[:2]),
+            Append("a", 1, events[1:3]),
+            Append("a", 1, events[:1]),
+            Append("b", 2, (), ends=True),
+        ]
+        for append in queued:
+            desk.write_soon(append, tell)
+        await until(lambda: len(told) == len(queued))
+        pages = [await desk.read(stream_id, -1) for stream_id in "ab"]
+
+    assert told == [*zip(queued, [True, True, True, False, True], strict=True)]
+    assert [len(appends) for appends in asked] == [3, 3]
+    assert pages == [Page(0, events[:3]), Page(0, events[:2], is_last=True)]

@@ -1,17 +1,22 @@
-"""What a journal in memory holds of an answer whose deltas are written as their bytes come."""
+"""What a journal holds of an answer whose deltas are written, or queued, as their bytes come."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient, StreamingOptions
-from steer_llm_sdk.journal import MemoryJournal, generation
-from steer_llm_sdk.journal.store import Append
+from steer_llm_sdk.journal import Journal, MemoryJournal, SQLiteJournal, generation
+from steer_llm_sdk.journal.generation import Generation
+from steer_llm_sdk.journal.store import Append, Claim
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.ports import EventSource, Pour, pourer
 from steer_llm_sdk.streaming.processor import EventProcessor
@@ -85,10 +90,15 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return Watched(monkeypatch)
 
 
-@pytest.fixture
-async def journal() -> AsyncIterator[MemoryJournal]:
-    async with MemoryJournal() as journal:
+@pytest.fixture(params=["memory", "sqlite"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Journal]:
+    made = MemoryJournal() if request.param == "memory" else _in_file(tmp_path)
+    async with made as journal:
         yield journal
+
+
+def _in_file(folder: Path) -> SQLiteJournal:
+    return SQLiteJournal(folder / "journal.db", patience=0.01)
 
 
 def client_of(server: LoopbackServer) -> SteerLLMClient:
@@ -110,7 +120,7 @@ def told(events: Sequence[StreamEvent]) -> list[Any]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 async def test_a_journal_holds_the_same_as_of_a_stream_that_is_pulled(
-    name: str, watched: Watched, journal: MemoryJournal
+    name: str, watched: Watched, journal: Journal
 ) -> None:
     async with LoopbackServer(SCRIPTS[name]) as server, client_of(server) as client:
         held = []
@@ -127,7 +137,7 @@ async def test_a_journal_holds_the_same_as_of_a_stream_that_is_pulled(
 
 
 async def test_most_deltas_of_a_paced_answer_are_written_as_they_come(
-    watched: Watched, journal: MemoryJournal
+    watched: Watched, journal: Journal
 ) -> None:
     async with LoopbackServer(SCRIPTS["whole"]) as server, client_of(server) as client:
         events = await read(journal, await client.start("Hi", MODEL, journal=journal))
@@ -136,9 +146,7 @@ async def test_most_deltas_of_a_paced_answer_are_written_as_they_come(
     assert watched.poured >= len(WORDS) - 2
 
 
-async def test_what_a_processor_has_to_see_is_pulled(
-    watched: Watched, journal: MemoryJournal
-) -> None:
+async def test_what_a_processor_has_to_see_is_pulled(watched: Watched, journal: Journal) -> None:
     options = StreamingOptions(event_processor=EventProcessor())
     async with LoopbackServer(SCRIPTS["whole"]) as server, client_of(server) as client:
         started = client.start("Hi", MODEL, streaming_options=options, journal=journal)
@@ -150,7 +158,7 @@ async def test_what_a_processor_has_to_see_is_pulled(
 
 @pytest.mark.parametrize("how", ["journal", "client"])
 async def test_it_can_be_stopped_while_nothing_comes(
-    how: str, watched: Watched, journal: MemoryJournal
+    how: str, watched: Watched, journal: Journal
 ) -> None:
     script = Script(WORDS, faults=[PACED, Stall(5)])
     async with LoopbackServer(script) as server, client_of(server) as client:
@@ -168,8 +176,9 @@ async def test_it_can_be_stopped_while_nothing_comes(
 
 
 async def test_whoever_was_taken_for_lost_stops(
-    watched: Watched, journal: MemoryJournal, caplog: pytest.LogCaptureFixture
+    watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
+    journal = MemoryJournal()
     script = Script(WORDS * 200, faults=[PACED])
     async with LoopbackServer(script) as server, client_of(server) as client:
         stream_id = await client.start("Hi", MODEL, journal=journal)
@@ -189,3 +198,113 @@ async def test_whoever_was_taken_for_lost_stops(
 
     assert [event.sequence for event in events] == list(range(len(events)))
     assert events[-1] is end
+
+
+async def test_whose_stream_is_not_kept_any_more_stops(
+    watched: Watched, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = Script(WORDS * 200, faults=[PACED])
+    async with (
+        _in_file(tmp_path) as journal,
+        LoopbackServer(script) as server,
+        client_of(server) as client,
+    ):
+        await client.start("Hi", MODEL, journal=journal)
+        await until(lambda: watched.poured >= 4)
+
+        with closing(sqlite3.connect(tmp_path / "journal.db")) as db, db:
+            db.execute("DELETE FROM streams")
+        with caplog.at_level(logging.WARNING):
+            await until(lambda: "taken for lost" in caplog.text)
+        await until(lambda: not journal.here()._producers)
+
+        assert watched.poured < len(WORDS * 200)
+
+
+class Flood:
+    """A source that hands on deltas without end, as long as they are taken."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.most_untold = 0
+        self.generation: Generation | None = None
+        self.cancelled: str | None = None
+        self.was_left = False
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        if self.count == 0:
+            return self._next()
+        if self.cancelled is None and self.count < 3000:
+            return self._next()
+        raise StopAsyncIteration
+
+    def _next(self) -> StreamEvent:
+        self.count += 1
+        return StreamDeltaEvent(delta=f"{self.count} ", sequence=self.count - 1)
+
+    async def pour(self, sink: Callable[[list[StreamEvent]], bool]) -> None:
+        assert self.generation is not None
+        while self.count < 3000 and sink([self._next()]):
+            self.most_untold = max(self.most_untold, self.count - self.generation.written)
+
+    def cancel(self, reason: str = "") -> None:
+        self.cancelled = reason
+
+    async def aclose(self) -> None:
+        self.was_left = True
+
+
+async def _generate(journal: SQLiteJournal) -> tuple[Flood, Generation]:
+    desk, source = journal.here(), Flood()
+    await desk.claim(Claim("s", None, ""))
+    source.generation = Generation(desk, source, StreamEvent(stream_id="s"))
+    return source, source.generation
+
+
+async def test_a_store_that_is_slow_slows_what_comes_by_itself(tmp_path: Path) -> None:
+    async with _in_file(tmp_path) as journal:
+        source, generation = await _generate(journal)
+        await generation.run()
+        events = await read(journal, "s")
+
+    assert 400 < source.most_untold <= 500
+    assert [event.sequence for event in events] == list(range(3000))
+    assert said(events) == "".join(f"{number} " for number in range(1, 3001))
+
+
+async def test_what_is_queued_and_cannot_be_written_ends_the_generation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _in_file(tmp_path) as journal:
+        source, generation = await _generate(journal)
+        running = asyncio.create_task(generation.run())
+        await until(lambda: generation.written > 0)
+        with _full_disk(tmp_path):
+            await running
+        events = await read_so_far(journal)
+
+    assert source.was_left
+    assert source.cancelled == "its events cannot be written"
+    assert "stream s has failed apart from its caller" in caplog.text
+    assert [event.sequence for event in events] == list(range(generation.written))
+
+
+@contextmanager
+def _full_disk(folder: Path) -> Iterator[None]:
+    full = (folder / "journal.db-wal").stat().st_size
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, unlimited[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+
+
+async def read_so_far(journal: SQLiteJournal) -> list[StreamEvent]:
+    events: list[StreamEvent] = []
+    while page := (await journal.here().read("s", len(events) - 1)).events:
+        events += page
+    return events

@@ -12,8 +12,8 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, JournalGapError, ProducerLostError
 from steer_llm_sdk.journal.reads import Reads
@@ -32,6 +32,9 @@ from steer_llm_sdk.tasks import start_task
 _log = logging.getLogger("steer_llm_sdk.journal")
 
 _Result = TypeVar("_Result")
+
+# Gets what was to be written, and whether it is, or why not.
+Tell: TypeAlias = Callable[[Append, asyncio.Future[bool]], None]
 
 # How many appends are written in one round trip, at most.
 _BATCH = 512
@@ -121,11 +124,6 @@ class Desk:
                 self._hand_on(append)
         return is_written
 
-    @property
-    def writes_at_once(self) -> bool:
-        """Whether nothing that is written has to be waited for."""
-        return self._writes_at_once is not None
-
     def write_at_once(self, append: Append) -> bool | None:
         """Write events as `write` does; None where the store has to be waited for."""
         if self._is_closed:
@@ -136,6 +134,24 @@ class Desk:
             return False
         self._hand_on(append)
         return True
+
+    def write_soon(
+        self, append: Append, tell: Callable[[Append, asyncio.Future[bool]], None]
+    ) -> None:
+        """Write events as `write` does, after those of earlier calls, and wait for nothing.
+
+        Args:
+            append: The events.
+            tell: Gets them again with what `write` would have returned, or raised.
+        """
+        self._check_open()
+
+        def hand_on(written: asyncio.Future[bool]) -> None:
+            if not written.cancelled() and written.exception() is None and written.result():
+                self._hand_on(append)
+            tell(append, written)
+
+        self._queue(append).add_done_callback(hand_on)
 
     def _queue(self, append: Append) -> asyncio.Future[bool]:
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -160,15 +176,15 @@ class Desk:
         pending = self._pending
         while pending:
             batch = list(itertools.islice(pending, _BATCH))
-            appends = [append for append, _ in batch]
+            appends, places = _joined([append for append, _ in batch])
             try:
                 written = await self.ask(lambda: self._store.write(appends))  # noqa: B023
             except Exception as error:  # noqa: BLE001 - whoever waits gets it
                 _fail_all(batch, error)
             else:
-                for (_, future), is_written in zip(batch, written, strict=True):
+                for (_, future), place in zip(batch, places, strict=True):
                     if not future.done():
-                        future.set_result(is_written)
+                        future.set_result(written[place])
             for _ in batch:  # not before: `close` tells those who wait for what is under way
                 pending.popleft()
             await asyncio.sleep(self._store.write_pause)
@@ -384,6 +400,28 @@ class Pauses:
         await asyncio.sleep(min(self._next, left))
         self._next = min(2 * self._next, _LONGEST_PAUSE)
         return True
+
+
+def _joined(appends: Sequence[Append]) -> tuple[list[Append], list[int]]:
+    """Join what follows one another in a stream; and which of these each has become.
+
+    A store that is asked again, for its answer was lost, would else find the second of two where
+    the first one ends.
+    """
+    joined: list[Append] = []
+    places: list[int] = []
+    last: dict[str, int] = {}
+    for append in appends:
+        place = last.get(append.stream_id)
+        if place is not None and joined[place].is_followed_by(append):
+            before = joined[place]
+            events = [*before.events, *append.events]
+            joined[place] = append._replace(first=before.first, events=events)
+        else:
+            place = last[append.stream_id] = len(joined)
+            joined.append(append)
+        places.append(place)
+    return joined, places
 
 
 def _fail_all(batch: list[tuple[Append, asyncio.Future[bool]]], error: Exception) -> None:

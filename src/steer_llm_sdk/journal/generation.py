@@ -29,8 +29,9 @@ class _LostError(Exception):
 class Generation:
     """Pulls a source to its end, and writes its events.
 
-    Reading and writing take turns: what comes while a batch is written is the next batch, nothing
-    is queued, and a store that is slow slows the source.
+    Reading and writing take turns: what comes while a batch is written is the next batch, and a
+    store that is slow slows the source. Deltas that come by themselves (see `models.ports.pourer`)
+    are queued for the store as they come, up to as many as one batch has.
 
     Args:
         desk: What the journal has in this loop.
@@ -59,6 +60,8 @@ class Generation:
         self._last: StreamEvent | None = None
         self._is_ended = False
         self._cancelled: StreamCancelledError | None = None
+        self._refused: Exception | None = None  # why what was queued is not written
+        self._all_told: asyncio.Future[None] | None = None  # waits for what is queued
 
     def cancel(self, reason: str) -> None:
         """End it; its last events are still written."""
@@ -88,7 +91,7 @@ class Generation:
 
     async def _write_all(self) -> None:
         source, take, desk = self._source, self._take, self._desk
-        pour = pourer(source) if desk.writes_at_once else None
+        pour = pourer(source)
         while not self._is_ended:
             try:
                 events = [await source.__anext__()]
@@ -107,17 +110,45 @@ class Generation:
             self._note_begun(None)
             if pour is not None and len(events) < _BATCH and not self._is_ended:
                 await pour(self._write_deltas)
+                await self._wait_for_queued()
 
     def _write_deltas(self, events: list[StreamEvent]) -> bool:
-        """Write what has come meanwhile, where the journal need not be waited for."""
+        """Write what has come, or queue it; False where much of that is not written yet."""
+        if self._refused is not None:
+            return False
         while len(events) > _BATCH:
             self._write_deltas(events[:_BATCH])
             events = events[_BATCH:]
         first = self._next
         self._next = first + len(events)
         self._last = events[-1]  # as `_append`, for what ends nothing
-        self._note_written(self._desk.write_at_once(Append(self._stream_id, first, events)))
+        append = Append(self._stream_id, first, events)
+        is_written = self._desk.write_at_once(append)
+        if is_written is None:
+            self._desk.write_soon(append, self._note_queued)
+            return self._next - self.written < _BATCH
+        self._note_written(is_written)
         return True
+
+    def _note_queued(self, append: Append, written: asyncio.Future[bool]) -> None:
+        """Note what has become of events that were queued."""
+        following = append.first + len(append.events)
+        if not written.cancelled() and written.exception() is None and written.result():
+            self.written = following
+        elif self._refused is None:
+            refused = None if written.cancelled() else written.exception()
+            self._refused = refused if isinstance(refused, Exception) else _LostError()
+            self._source.cancel("its events cannot be written")  # which ends the wait for more
+        if following == self._next and self._all_told is not None and not self._all_told.done():
+            self._all_told.set_result(None)
+
+    async def _wait_for_queued(self) -> None:
+        if self.written < self._next and self._refused is None:
+            self._all_told = asyncio.get_running_loop().create_future()
+            await self._all_told
+            self._all_told = None
+        if self._refused is not None:
+            raise self._refused
 
     def _note_written(self, is_written: bool | None) -> None:
         if not is_written:

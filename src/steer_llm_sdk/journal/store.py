@@ -68,6 +68,10 @@ class Append(NamedTuple):
     ends: bool = False
     frees_key: bool = False
 
+    def is_followed_by(self, other: Append) -> bool:
+        """Whether another one begins in the same stream where this one ends."""
+        return not self.ends and other.first == self.first + len(self.events)
+
 
 class Page(NamedTuple):
     """Events that were read.
