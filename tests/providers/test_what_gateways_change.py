@@ -436,3 +436,73 @@ def test_responses_a_failure_that_says_nothing_is_the_servers() -> None:
     travelled = read("openai-responses", {"type": "response.failed", "response": {"id": "r"}})
 
     assert travelled.outcome == "ServerError"
+
+
+# --- in every format ----------------------------------------------------------------------------
+
+SLOW_OF: dict[str, tuple[Any, str]] = {
+    "openai-chat": ({"code": "rate_limit_exceeded"}, "RateLimitError"),
+    "openai-responses": ({"code": "rate_limit_exceeded"}, "RateLimitError"),
+    "anthropic": ({"type": "overloaded_error"}, "OverloadedError"),
+    "gemini": ({"code": 429, "status": "RESOURCE_EXHAUSTED"}, "RateLimitError"),
+    "ollama": ({"code": 429}, "RateLimitError"),
+}
+
+
+@pytest.mark.parametrize("wire", SLOW_OF)
+def test_an_error_may_be_written_into_a_text(wire: str) -> None:
+    told, outcome = SLOW_OF[wire]
+    error = told | {"message": "Slow down"}
+
+    for text in (json.dumps(error), json.dumps({"error": error})):
+        travelled = read(wire, {"error": text})
+        assert travelled.outcome == outcome
+        assert "Slow down" in str(travelled.response.error)
+        assert "{" not in str(travelled.response.error)
+
+
+@pytest.mark.parametrize("wire", SLOW_OF)
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', '{"error": "no"}'])
+def test_a_text_that_only_looks_like_an_error_is_its_message(wire: str, text: str) -> None:
+    assert text in str(read(wire, {"error": text}).response.error)
+
+
+def test_anthropic_the_number_of_a_block_may_have_become_a_text() -> None:
+    begun = [
+        {"type": "content_block_start", "index": n, "content_block": USED | {"id": n, "name": name}}
+        for n, name in (("0", "f"), ("1", "g"))
+    ]
+    given = [
+        {
+            "type": "content_block_delta",
+            "index": n,
+            "delta": {"type": "input_json_delta", "partial_json": f'{{"n":{n}}}'},
+        }
+        for n in "01"
+    ]
+
+    calls = anthropic(*begun, *given).response.tool_calls
+
+    assert {call["name"]: call["arguments"] for call in calls} == {"f": '{"n":0}', "g": '{"n":1}'}
+
+
+@pytest.mark.parametrize("arguments", ["args", "arguments"])
+def test_calls_that_share_an_id_are_calls_of_their_own(arguments: str) -> None:
+    named = [{"id": "c", "name": "f", arguments: {"n": n}} for n in (1, 2, 1)]
+    if arguments == "args":
+        answer = read("gemini", gemini(*({"functionCall": each} for each in named), **ENDED))
+    else:
+        said = {"content": "", "tool_calls": [{"function": each, "id": "c"} for each in named]}
+        answer = read("ollama", {"message": said, "done": True, "done_reason": "stop"})
+
+    calls = answer.response.tool_calls
+    assert [call["arguments"] for call in calls] == ['{"n": 1}', '{"n": 2}']
+    assert len({call["id"] for call in calls}) == 2
+
+
+def test_ollama_arguments_may_be_called_parameters() -> None:
+    said = {"content": "", "tool_calls": [{"function": {"name": "f", "parameters": {"n": 1}}}]}
+
+    response = read("ollama", {"message": said, "done": True, "done_reason": "stop"}).response
+
+    assert [call["arguments"] for call in response.tool_calls] == ['{"n": 1}']

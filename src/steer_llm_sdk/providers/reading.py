@@ -236,6 +236,18 @@ def listed(value: object) -> list[JSONObject]:
     return as_objects([value] if isinstance(value, dict) else value)
 
 
+def unpacked(error: object) -> object:
+    """Return the error that a gateway has put into a text, as JSON; anything else as it is."""
+    if not isinstance(error, str) or not error.startswith("{"):
+        return error
+    try:
+        found = _read(error)
+    except (ValueError, RecursionError):
+        return error
+    inner = unpacked(found.get("error", found))
+    return inner if text_at(as_object(inner), "message") else error
+
+
 def text_at(holder: Mapping[str, Any], key: str) -> str:
     """Return the string under a key; an empty one where there is none."""
     value = holder.get(key)

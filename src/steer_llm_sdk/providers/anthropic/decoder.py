@@ -51,6 +51,7 @@ from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.reading import (
     JSONObject,
+    as_int,
     as_list,
     as_object,
     as_objects,
@@ -385,5 +386,4 @@ def _kind(payload: JSONObject, event: str) -> str:
 
 
 def _index(payload: Mapping[str, Any]) -> int:
-    index = payload.get("index")
-    return index if isinstance(index, int) else 0
+    return as_int(payload.get("index")) or 0

@@ -21,7 +21,7 @@ from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
 from steer_llm_sdk.providers.openai_chat.errors import KNOWN_CODES, code_of, status_of
-from steer_llm_sdk.providers.reading import as_object, as_string, object_at, text_at
+from steer_llm_sdk.providers.reading import as_object, as_string, object_at, text_at, unpacked
 
 # https://platform.claude.com/docs/en/api/errors. The prose of an `invalid_request_error` tells a
 # prompt that is too long and an empty account from the rest: see `failures`.
@@ -127,7 +127,7 @@ def _code_and_message(payload: Mapping[str, Any]) -> tuple[str | None, str]:
 
     A cause that is known is the code, rather than the category.
     """
-    error = payload.get("error")
+    error = unpacked(payload.get("error"))
     if isinstance(error, str):
         return None, error
     if isinstance(error, dict):

@@ -32,7 +32,7 @@ from steer_llm_sdk.providers.failures import (
     make_error,
     read_json_body,
 )
-from steer_llm_sdk.providers.reading import as_int, as_object, as_string, objects_at
+from steer_llm_sdk.providers.reading import as_int, as_object, as_string, objects_at, unpacked
 
 ERROR_CODES: Mapping[str, type[ProviderError]] = {
     "INVALID_ARGUMENT": InvalidRequestError,
@@ -146,6 +146,7 @@ def _make(
     body: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> ProviderError:
+    error = unpacked(error)
     found: Mapping[str, Any] = error if isinstance(error, dict) else {"message": error}
     details = objects_at(found, "details")
     code = _code(found, details)

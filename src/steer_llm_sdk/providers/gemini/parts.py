@@ -56,7 +56,7 @@ class PartReader:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._calls = 0  # calls that have begun
-        self._ids: set[str | None] = set()
+        self._said: set[tuple[str, str, str]] = set()  # calls, by their ids, names and arguments
         self._open: PartialArguments | None = None  # of the last call, while it goes on
 
     @property
@@ -99,10 +99,9 @@ class PartReader:
         beside = {key: value for key, value in call.items() if value and key not in _READ_OF_CALLS}
         extra = {**beside, **(extra or {})} or None
         is_whole = not call.get("willContinue")
-        if name is not None and call_id in self._ids:
-            return  # said before: copies repeat the calls in each frame
         if name is not None:
-            self._ids |= {call_id} if call_id else set()
+            if call_id and self._was_said(call_id, name, call):
+                return  # copies repeat the calls in each frame
             self._calls += 1
             if is_whole and not call.get("partialArgs"):
                 self._open = None
@@ -115,6 +114,12 @@ class PartReader:
             yield self._piece(call_id, None, "", extra) if self._open else Extras(extra)
         if self._open is not None:
             yield from self._continue(self._open, call, is_whole=is_whole)
+
+    def _was_said(self, call_id: str, name: str, call: JSONObject) -> bool:
+        key = (call_id, name, self._arguments_of(call))
+        is_known = key in self._said
+        self._said.add(key)
+        return is_known
 
     def _arguments_of(self, call: JSONObject) -> str:
         """The arguments of a whole call; copies write them as text."""

@@ -55,6 +55,7 @@ from steer_llm_sdk.providers.reading import (
     object_at,
     parse_object,
     text_at,
+    unpacked,
 )
 from steer_llm_sdk.wire.frame import Frame, Framing
 from steer_llm_sdk.wire.ndjson import NDJSONFraming
@@ -163,7 +164,7 @@ class OllamaDecoder:
         self._provider = provider
         self._model: str | None = None
         self._calls = 0
-        self._ids: set[str | None] = set()
+        self._said: set[tuple[str | None, str, str]] = set()  # calls, with their ids
         self._has_begun = False
         # Why the first line is none: it may be one of a page, which is named when it is there.
         self._refused: ProtocolError | None = None
@@ -209,8 +210,9 @@ class OllamaDecoder:
             raise self._refused
         self._has_begun = True
         if line.get("error"):
-            status = _status_in(line) or _status_in(as_object(line["error"]))
-            return (_failure(self._provider, line["error"], status),)
+            told = unpacked(line["error"])
+            status = _status_in(line) or _status_in(as_object(told))
+            return (_failure(self._provider, told, status),)
         return [
             *((before,) if before else ()),
             *self._identify(line),
@@ -241,18 +243,23 @@ class OllamaDecoder:
         """Read a whole call. Its index says nothing: some versions give 0 to every one."""
         function = object_at(call, "function") or call
         name, call_id = as_string(function.get("name")), as_string(call.get("id"))
-        if name is None or call_id in self._ids:
-            return  # it says nothing, or it was said before: copies repeat the calls in each line
-        self._ids |= {call_id} if call_id else set()
-        arguments = function.get("arguments")
+        if name is None:
+            return
+        # Some models call them so, and some servers leave it at that.
+        named = "arguments" if "arguments" in function else "parameters"
+        arguments = function.get(named)
         if not isinstance(arguments, str) or not arguments:
             arguments = arguments_text(arguments or {}, self._provider)
+        if call_id and (call_id, name, arguments) in self._said:
+            return  # copies repeat the calls in each line
+        self._said.add((call_id, name, arguments))
         index = self._calls
         self._calls += 1
         extra = _unread(call, _READ_OF_CALLS)
+        read = _READ_OF_FUNCTIONS | {named}
         if function is call:
-            extra = {key: extra[key] for key in extra if key not in _READ_OF_FUNCTIONS}
-        elif of_function := _unread(function, _READ_OF_FUNCTIONS):
+            extra = {key: extra[key] for key in extra if key not in read}
+        elif of_function := _unread(function, read):
             extra["function"] = of_function
         yield ToolCallPiece(index, call_id, name, arguments, is_whole=True, extra=extra or None)
 

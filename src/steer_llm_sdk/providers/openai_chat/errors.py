@@ -28,7 +28,7 @@ from steer_llm_sdk.providers.failures import describe_body, make_error, read_jso
 from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GOOGLE_CODES
 from steer_llm_sdk.providers.gemini.errors import delay_in, kind_of_limit
 from steer_llm_sdk.providers.openai_chat.codes import OPENAI_CODES
-from steer_llm_sdk.providers.reading import as_string, object_at, objects_at, text_at
+from steer_llm_sdk.providers.reading import as_string, object_at, objects_at, text_at, unpacked
 
 
 def read_answer(answer: ErrorAnswer) -> ProviderError:
@@ -72,9 +72,7 @@ def read_failure(provider: str, value: Mapping[str, Any], request_id: str | None
 
 def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """The error in a body, as one mapping with ``message``, ``code`` and ``type``; or None."""
-    error = body.get("error")
-    if isinstance(error, str) and error.startswith("{"):
-        error = _object_in(error) or error
+    error = unpacked(body.get("error"))
     if isinstance(error, dict):
         return error
     if error:
@@ -83,17 +81,6 @@ def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
     if body.get("object") == "error" or "detail" in body or isinstance(body.get("message"), str):
         return dict(body)
     return None
-
-
-def _object_in(text: str) -> dict[str, Any] | None:
-    """The error that a gateway has put into a text, as JSON; None where it is none."""
-    try:
-        found = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
-        return None
-    return error_object(found)
 
 
 def error_in_chunk(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
