@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from steer_llm_sdk import ConfigurationError
-from steer_llm_sdk.journal import SQLiteJournal
+from steer_llm_sdk.journal import SQLiteJournal, sqlite
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.generation import Generation
 from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
@@ -190,3 +190,19 @@ async def test_what_is_queued_of_a_stream_is_written_once_though_an_answer_is_lo
     assert told == [*zip(queued, [True, True, True, False, True], strict=True)]
     assert [len(appends) for appends in asked] == [3, 3]
     assert pages == [Page(0, events[:3]), Page(0, events[:2], is_last=True)]
+
+
+async def test_what_is_queued_is_handed_to_who_follows_it_here_once_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_LOOK", 1e9)  # so nobody else tells of it
+    async with SQLiteJournal(tmp_path / "journal.db") as journal:
+        desk = journal.here()
+        await desk.claim(Claim("s", None, ""))
+        tail = desk.follow("s", await desk.read("s", -1))
+        waiter = tail.grown()
+        event = StreamDeltaEvent(delta="Hi")
+        desk.write_soon(Append("s", 0, (event,)), lambda _, written: None)
+
+        async with asyncio.timeout(5):
+            assert [*await waiter] == [event]

@@ -34,7 +34,7 @@ _log = logging.getLogger("steer_llm_sdk.journal")
 _Result = TypeVar("_Result")
 
 # Gets what was to be written, and whether it is, or why not.
-Tell: TypeAlias = Callable[[Append, asyncio.Future[bool]], None]
+Tell: TypeAlias = Callable[[Append, asyncio.Future[bool]], object]
 
 # How many appends are written in one round trip, at most.
 _BATCH = 512
