@@ -13,7 +13,7 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 from steer_llm_sdk import ConfigurationError, SteerLLMClient, Tool
-from steer_llm_sdk.checks import is_asynchronous, refuse_yielding, yields
+from steer_llm_sdk.checks import TEXT, is_asynchronous, refuse_yielding, yields
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.streaming import refuse_no_transformer
 from steer_llm_sdk.pipeline import filters
@@ -178,3 +178,11 @@ async def test_a_key_is_asked_for_in_every_shape(shape: str) -> None:
         await client.generate("Hi", "gpt-4o", api_key=SHAPES[shape](key))
 
     assert provider.requests[0].headers["authorization"] == "Bearer key-of-one-call"
+
+
+def test_none_may_stand_for_what_need_not_be_given() -> None:
+    TEXT.check_given("key", None)
+    TEXT.check_given("key", "a")
+
+    with pytest.raises(ConfigurationError, match="key: expected a str, or None, found 3"):
+        TEXT.check_given("key", 3)

@@ -71,6 +71,15 @@ class Kind:
                 f"{where}: expected {self.expected}, found {self._show(value)}"
             )
 
+    def check_given(self, where: str, value: object) -> None:
+        """As `check`, where None may stand for the value too.
+
+        Raises:
+            ConfigurationError: The same; says that None would do.
+        """
+        if value is not None:  # in most calls it is: then no kind is made for it
+            self.or_none().check(where, value)
+
     def _show(self, value: object) -> str:
         if self.hides_value:
             return type_found(value)

@@ -96,7 +96,7 @@ class SteerLLMClient(Shared, ManyPrompts, ModelLists, ToolRuns):
         max_streams: int | None = None,
     ) -> None:
         POSITIVE.check("max_generations", max_generations)
-        POSITIVE.or_none().check("max_streams", max_streams)
+        POSITIVE.check_given("max_streams", max_streams)
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
         self.stats = ClientStats()
         self._planner = Planner(keys, {} if providers is None else providers)

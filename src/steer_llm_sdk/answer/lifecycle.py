@@ -210,7 +210,10 @@ class Lifecycle:
         if not known:
             return None
         event = self._make(StreamUsageEvent, now, {"provider_usage": usage.raw} if usage else {})
-        counts: Any = added(each.counts for each in known)
+        if found is None or self._earlier:
+            counts: Any = added(each.counts for each in known)
+        else:  # one request, as nearly always
+            counts = found.counts
         event.usage = counts
         estimated = [each for each in known if each.confidence < 1.0]
         if estimated or len(known) < len(requests):

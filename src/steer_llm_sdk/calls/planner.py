@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -133,8 +132,8 @@ class Planner:
         return Plan(
             targets=[first, *fallbacks],
             options=options,
-            request_id=arguments.request_id or uuid.uuid4().hex,
-            stream_id=uuid.uuid4().hex,
+            request_id=arguments.request_id or _new_id(),
+            stream_id=_new_id(),
             metadata=dict(arguments.metadata or {}),
             is_json=is_json,
             structured=structured,
@@ -391,7 +390,7 @@ def _access_of(service: _Service, provider: str, key: str | KeySource | None) ->
 
 def _read_keys(keys: Mapping[str, str | None]) -> dict[str, str]:
     for name, key in keys.items():
-        SECRET.or_none().check(f"{name}: the API key", key)
+        SECRET.check_given(f"{name}: the API key", key)
     return {name: key for name, key in keys.items() if key is not None}
 
 
@@ -434,6 +433,11 @@ _SHARED = {
     "gemini-interactions": "gemini",
     "openai-responses": "openai",
 }
+
+
+def _new_id() -> str:
+    """Make an identifier that nobody else has: 128 random bits, as hexadecimal digits."""
+    return os.urandom(16).hex()
 
 
 def _read_chat(

@@ -39,10 +39,12 @@ class Deadlines:
     """
 
     def __init__(self, options: StreamingOptions) -> None:
-        self._first_event = options.first_event_timeout or _NEVER
-        self._idle = options.idle_timeout or _NEVER
-        self._stall = options.stall_timeout or _NEVER
-        self._total = options.total_timeout or _NEVER
+        self._limits = {
+            "total_timeout": options.total_timeout or _NEVER,
+            "first_event_timeout": options.first_event_timeout or _NEVER,
+            "idle_timeout": options.idle_timeout or _NEVER,
+            "stall_timeout": options.stall_timeout or _NEVER,
+        }
         self.waiting_since: float | None = None
         self._waited = 0.0  # in all, by waits that are over
         self._waited_before_bytes = 0.0  # of that, until bytes came last
@@ -87,31 +89,34 @@ class Deadlines:
 
     def remaining(self, now: float) -> float:
         """Seconds until the first limit runs out, if nothing comes; not above 0 when one has."""
-        return min([left for _, _, left in self._left(now)])  # quicker than a generator
+        return min(self._left(now).values())
 
     def expired(self, now: float) -> RequestTimeoutError | None:
         """The error of the limit that has run out; None while all hold, or nothing is awaited."""
         if self.waiting_since is None:
             return None
-        name, limit, left = min(self._left(now), key=lambda row: row[2])
-        if left > 0:
+        left = self._left(now)
+        name = min(left, key=left.__getitem__)
+        if left[name] > 0:
             return None
+        limit = self._limits[name]
         kind = StreamStalledError if name == "stall_timeout" else RequestTimeoutError
         return kind(f"{_WHAT[name]} within {limit:g} s ({name})", limit=name, seconds=limit)
 
-    def _left(self, now: float) -> list[tuple[str, float, float]]:
+    def _left(self, now: float) -> dict[str, float]:
+        """The seconds that are left of each limit that applies now."""
+        limits = self._limits
         current = 0.0 if self.waiting_since is None else now - self.waiting_since
         waited = self._waited + current
         silent = waited - self._waited_before_progress
-        rows = [("total_timeout", self._total, self._total - waited)]
+        left = {"total_timeout": limits["total_timeout"] - waited}
         if not self._has_begun:
-            rows.append(("first_event_timeout", self._first_event, self._first_event - silent))
+            left["first_event_timeout"] = limits["first_event_timeout"] - silent
         if self._in_body:
-            idle = waited - self._waited_before_bytes
-            rows.append(("idle_timeout", self._idle, self._idle - idle))
+            left["idle_timeout"] = limits["idle_timeout"] - (waited - self._waited_before_bytes)
             if self._has_begun:
-                rows.append(("stall_timeout", self._stall, self._stall - silent))
-        return rows
+                left["stall_timeout"] = limits["stall_timeout"] - silent
+        return left
 
 
 _WHAT = {

@@ -295,10 +295,12 @@ class Desk:
 
     def _find_followed(self) -> dict[str, int]:
         """The streams of which the store has to tell, and after which sequence."""
-        return {
+        producers = self._producers
+        return {  # `_is_told_by_store`, written out: each stream that begins has all looked at
             stream_id: tail.next - 1
             for stream_id, tail in self._tails.items()
-            if self._is_told_by_store(stream_id, tail)
+            if not tail.is_over
+            and ((made := producers.get(stream_id)) is None or tail.next != made.written)
         }
 
     def _is_told_by_store(self, stream_id: str, tail: Tail) -> bool:

@@ -111,7 +111,7 @@ class RedisJournal(Journal):
         TEXT.check("prefix", prefix)
         if (url is None) == (connect is None):
             raise ConfigurationError("RedisJournal: expected a url or connect, and not both")
-        SECRET.or_none().check("url", url)  # it may hold a password
+        SECRET.check_given("url", url)  # it may hold a password
         if url is not None:
             from steer_llm_sdk.journal.reaching import make_connect
 

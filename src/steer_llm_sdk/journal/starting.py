@@ -63,7 +63,7 @@ async def start(
         ConnectionLostError: The journal cannot be reached.
     """
     check_journal(journal)
-    TEXT.or_none().check("key", key)
+    TEXT.check_given("key", key)
     desk = journal.here()
     claim = Claim(plan.stream_id, key, "" if key is None else _digest(plan))
     with host.room():

@@ -138,7 +138,7 @@ def _read_tool(given: object, where: str) -> Tool | RawTool:
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"{where}: a function needs a name, found {name!r}")
     description = inner.get("description")
-    TEXT.or_none().check(f"{where}: the description of {name!r}", description)
+    TEXT.check_given(f"{where}: the description of {name!r}", description)
     extra = {k: v for k, v in {**inner, **tool}.items() if k not in _FUNCTION_KEYS}
     return Tool(
         name,

@@ -72,7 +72,7 @@ class RedactTransformer(EventTransformer):
         replacement: str = "[REDACTED]",
         max_length: int | None = None,
     ) -> None:
-        POSITIVE.or_none().check("max_length", max_length)
+        POSITIVE.check_given("max_length", max_length)
         TEXT.check("replacement", replacement)
         is_one = isinstance(patterns, str | re.Pattern) or not isinstance(patterns, Iterable)
         given: Iterable[Secret] = [patterns] if is_one else patterns  # type: ignore[list-item, assignment]  # checked just now

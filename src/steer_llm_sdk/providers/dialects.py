@@ -69,7 +69,11 @@ class Dialect:
     def at(self, host: str | None) -> Dialect:
         """The dialect to use with the server `host`."""
         is_home = any(f".{host}".endswith(f".{domain}") for domain in self.home)
-        return self if is_home or not self.home else Dialect()
+        return self if is_home or not self.home else COMMON
+
+
+# What is spoken at a copy of a server.
+COMMON = Dialect()
 
 
 @dataclass(frozen=True, slots=True)

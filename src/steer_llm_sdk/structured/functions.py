@@ -63,9 +63,9 @@ class Tool:
         _refuse_no_function(function)
         self.name = _read_name(function, name)
         where = f"the tool {self.name!r}"
-        TEXT.or_none().check(f"{where}: description", description)
-        MAPPING.or_none().check(f"{where}: parameters", parameters)
-        SECONDS.or_none().check(f"{where}: timeout", timeout)
+        TEXT.check_given(f"{where}: description", description)
+        MAPPING.check_given(f"{where}: parameters", parameters)
+        SECONDS.check_given(f"{where}: timeout", timeout)
         FLAG.check(f"{where}: needs_approval", needs_approval)
         self.function = function
         self.timeout = timeout
@@ -136,7 +136,7 @@ def _refuse_no_function(given: object) -> None:
 
 
 def _read_name(function: Callable[..., Any] | None, name: str | None) -> str:
-    TEXT.or_none().check("tools: the name of a tool", name)
+    TEXT.check_given("tools: the name of a tool", name)
     found = name if name is not None else _name_of(function)
     if not _NAME.fullmatch(found):
         raise ConfigurationError(

@@ -94,9 +94,9 @@ def encode(
     """
     _SOURCE.check("source", source)
     _PROTOCOL.check("protocol", protocol)
-    SECONDS.or_none().check("heartbeat", heartbeat)
+    SECONDS.check_given("heartbeat", heartbeat)
     for name, value in (("thread_id", thread_id), ("run_id", run_id)):
-        TEXT.or_none().check(name, value)
+        TEXT.check_given(name, value)
         if value is not None and protocol != "ag-ui":
             raise ConfigurationError(f"{name}: the protocol {protocol!r} has none")
     if protocol == "ag-ui":

@@ -14,6 +14,9 @@ _INNER_LISTS = (
     ("citationMetadata", "citations"),
 )
 
+# Where an event names sources, if it names any: few do.
+_PLACES = frozenset({*CITED, *(outer for outer, _ in _INNER_LISTS)})
+
 # Where a citation has its address, if it is not beside its other fields: OpenAI's, Gemini's (of the
 # web, of an own store), and Bedrock's, which has a web within it.
 _HOLDERS = ("url_citation", "web", "retrievedContext", "location")
@@ -21,6 +24,8 @@ _HOLDERS = ("url_citation", "web", "retrievedContext", "location")
 
 def sources_in(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield each source that an event names; an address alone is a source, too."""
+    if _PLACES.isdisjoint(metadata):
+        return
     inner = [_get(metadata.get(outer), name) for outer, name in _INNER_LISTS]
     for found in (*map(metadata.get, CITED), *inner):
         for source in found if isinstance(found, list) else ():

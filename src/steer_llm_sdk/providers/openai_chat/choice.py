@@ -177,7 +177,7 @@ def error_of(choice: dict[str, Any]) -> dict[str, Any] | None:
     """The error that a choice carries, or of which its finish reason tells."""
     error = error_object({"error": choice["error"]}) if "error" in choice else None
     reason = _reason_of(choice)
-    if error is None and (kind := failure(reason)):
+    if error is None and reason and (kind := failure(reason)):
         return {"type": kind, "message": f"the answer ended with the finish reason {reason!r}"}
     return error
 

@@ -7,6 +7,7 @@ and looks at every field. What it does not know is kept, once for each value, in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import filterfalse
 from typing import Any
 
 from steer_llm_sdk.errors import ProtocolError
@@ -59,6 +60,8 @@ _CHUNK_FIELDS = frozenset(
         "obfuscation",
     }
 )
+
+_is_read = _CHUNK_FIELDS.__contains__
 
 # Chunks that are read in full in the hope of an id and a model. Azure's first has neither; some
 # servers never send an id.
@@ -150,7 +153,7 @@ class ChunkReader:
 
     def _read_chunk(self, chunk: dict[str, Any]) -> Sequence[Fragment]:
         found = self._identify(chunk)
-        extras = {key: value for key, value in chunk.items() if key not in _CHUNK_FIELDS}
+        extras = {key: chunk[key] for key in filterfalse(_is_read, chunk)}
         self.system_fingerprint = chunk.get("system_fingerprint")
         self.service_tier = chunk.get("service_tier")
         self.upstream = chunk.get("provider")

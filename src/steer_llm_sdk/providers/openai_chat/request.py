@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -44,7 +45,8 @@ def build_request(
         ConfigurationError: The server has no way to say what is asked for, or a value of the
             request cannot be written as JSON.
     """
-    dialect = dialect.at(urlsplit(endpoint.base_url).hostname)
+    url, host = _place(endpoint.base_url)
+    dialect = dialect.at(host)
     reasoning = spell_reasoning(chat.reasoning, dialect.reasoning, endpoint.provider)
     chat = with_files_spelled(
         chat, "openai", lambda file: spell_file(file, endpoint.provider, dialect)
@@ -53,7 +55,7 @@ def build_request(
     body = join_fields(body, chat.extra_body, *reasoning)
     encoded = encode_body(body, endpoint.provider)
     headers = build_headers(endpoint, chat.extra_headers, bearer(endpoint))
-    return HTTPRequest(_url(endpoint.base_url), encoded, headers)
+    return HTTPRequest(url, encoded, headers)
 
 
 def _build_body(chat: ChatRequest, provider: str, dialect: Dialect, wire: str) -> dict[str, Any]:
@@ -82,10 +84,15 @@ def _build_body(chat: ChatRequest, provider: str, dialect: Dialect, wire: str) -
 # --- where to, and as whom --------------------------------------------------------------------
 
 
-def _url(base_url: str) -> str:
-    """The endpoint under a base URL; a query (Azure's ``api-version``) stays behind the path."""
+@lru_cache(maxsize=64)
+def _place(base_url: str) -> tuple[str, str | None]:
+    """The endpoint under a base URL, and its host; a query (Azure's) stays behind the path.
+
+    It is the same for nearly every request of a client.
+    """
     parts = urlsplit(base_url)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/chat/completions"))
+    path = f"{parts.path.rstrip('/')}/chat/completions"
+    return urlunsplit(parts._replace(path=path)), parts.hostname
 
 
 # --- the conversation -------------------------------------------------------------------------
