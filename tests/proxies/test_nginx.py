@@ -182,7 +182,7 @@ async def test_a_silence_that_it_does_not_bear_is_no_end(
     """It closes the connection: whatever had come is kept, and nothing is called complete."""
     site = STREAMING.replace("buffering off", f"buffering {buffering}").replace("1.1", version)
     async with LoopbackServer(UNFINISHED) as server:
-        with before(server, f"{site} proxy_read_timeout 100ms;") as proxy:
+        with before(server, f"{site} proxy_read_timeout 1s;") as proxy:  # also of the head
             async with client_of(url_of(proxy, wire), wire) as client:
                 response = await client.generate(
                     "Hi", WIRES[wire], provider=wire, streaming_options=KEPT

@@ -16,6 +16,9 @@ from steer_llm_sdk import *
 settings = ProviderSettings(api_key=KEY, base_url=sys.argv[1])
 client = SyncSteerLLMClient(providers={"openai": settings})
 
+def print(*words):  # in one write: two threads print
+    sys.stdout.write(" ".join(words) + "\\n")
+
 def call():
     threading.main_thread().join()
     WAY
