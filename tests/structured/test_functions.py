@@ -216,6 +216,15 @@ def test_functions_are_read_where_pydantic_is_loaded_and_not_used() -> None:
 # --- what may be a tool ---
 
 
+def test_a_parameter_may_be_called_self_where_it_has_a_type() -> None:
+    class Shop:
+        @staticmethod
+        def buy(self: str) -> str:  # noqa: PLW0211
+            return self
+
+    assert list(Tool(Shop.buy).parameters["properties"]) == ["self"]
+
+
 def test_methods_partials_and_objects_that_can_be_called_are_functions() -> None:
     class Shop:
         """Sells."""
@@ -278,7 +287,7 @@ def takes_names(**names: int) -> None: ...
 def takes_object(thing: threading_lock) -> None: ...  # type: ignore[name-defined] # noqa: F821
 
 
-def takes_complex(number: complex) -> None: ...
+def takes_complex(times: int, number: complex) -> None: ...
 
 
 def takes_callable(

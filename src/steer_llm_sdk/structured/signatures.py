@@ -250,10 +250,14 @@ class _MsgspecGroup:
             return with_object_at_root(msgspec.json.schema(self._struct))
         except (TypeError, NameError, ValueError) as error:
             fault = str(error).partition("\n")[0]
-        strange = next((each for each in self._parameters if not _is_of_json(each)), None)
-        if strange is not None:
-            fault = f"{inspect.formatannotation(strange.annotation)}, of {strange.name!r}"
-        raise ConfigurationError(f"a type of its parameters is none of JSON: {fault}")
+        strange = [
+            f"{inspect.formatannotation(each.annotation)}, of {each.name!r}"
+            for each in self._parameters
+            if not _is_of_json(each)
+        ]
+        raise ConfigurationError(
+            f"a type of its parameters is none of JSON: {'; '.join(strange) or fault}"
+        )
 
     def read(self, arguments: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         import msgspec
