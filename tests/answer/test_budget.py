@@ -104,6 +104,14 @@ def test_money_buys_as_many_tokens_as_their_price_allows(budget: float, prompt: 
         assert per_million(prompt, allowed) <= budget < per_million(prompt, allowed + 1)
 
 
+def test_money_that_the_prompt_has_spent_buys_nothing() -> None:
+    def price(prompt: int, completion: int) -> float:
+        return prompt * 0.25 + completion
+
+    assert allow_usd(1.0, 5, price).completion == -1
+    assert allow_usd(1.25, 5, price).completion == 0
+
+
 def test_what_costs_nothing_is_never_exceeded() -> None:
     allowance = allow_usd(1.0, 10, lambda prompt, completion: 0.0)
 
