@@ -508,12 +508,13 @@ async def test_of_a_stream_that_is_not_told_of_no_event_is_told_either(
     assert after == before + 1  # as a whole
 
 
+def refuse(*_: object) -> Any:
+    raise ZeroDivisionError
+
+
 async def test_what_cannot_be_worked_out_leaves_no_stream_without_an_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object) -> float:
-        raise ZeroDivisionError
-
     monkeypatch.setattr("steer_llm_sdk.models.cost.price_usd", refuse)
     sink = Remembering()
     client = client_of(HELLO, HTTPError(401), sinks=[sink])
@@ -533,9 +534,6 @@ async def test_what_cannot_be_worked_out_leaves_no_stream_without_an_end(
 async def test_words_that_cannot_be_told_leave_no_stream_without_an_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object) -> object:
-        raise ZeroDivisionError
-
     monkeypatch.setattr("steer_llm_sdk.sinks.records.content_of", refuse)
     sink = Remembering(content=True)
     client = client_of(HELLO, HELLO, sinks=[sink])

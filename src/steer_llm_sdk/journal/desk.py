@@ -135,9 +135,7 @@ class Desk:
         self._hand_on(append)
         return True
 
-    def write_soon(
-        self, append: Append, tell: Callable[[Append, asyncio.Future[bool]], None]
-    ) -> None:
+    def write_soon(self, append: Append, tell: Tell) -> None:
         """Write events as `write` does, after those of earlier calls, and wait for nothing.
 
         Args:
@@ -295,12 +293,10 @@ class Desk:
 
     def _find_followed(self) -> dict[str, int]:
         """The streams of which the store has to tell, and after which sequence."""
-        producers = self._producers
-        return {  # `_is_told_by_store`, written out: each stream that begins has all looked at
+        return {
             stream_id: tail.next - 1
             for stream_id, tail in self._tails.items()
-            if not tail.is_over
-            and ((made := producers.get(stream_id)) is None or tail.next != made.written)
+            if self._is_told_by_store(stream_id, tail)
         }
 
     def _is_told_by_store(self, stream_id: str, tail: Tail) -> bool:
