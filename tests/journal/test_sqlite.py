@@ -7,7 +7,7 @@ import inspect
 import re
 import resource
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +23,15 @@ from steer_llm_sdk.journal import (
 )
 from steer_llm_sdk.journal.sqlite import SQLiteStore
 from steer_llm_sdk.journal.sqlite_file import File, lines
-from steer_llm_sdk.journal.store import Append, Claim, Keeping, Page, StoreUnreachableError
+from steer_llm_sdk.journal.store import (
+    Append,
+    Claim,
+    Keeping,
+    News,
+    Page,
+    Store,
+    StoreUnreachableError,
+)
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.sinks import sqlite as sinks_sqlite
 from support.journals import until
@@ -466,6 +474,84 @@ async def test_who_writes_has_looked_at_what_others_have_written(
         assert (await waiting).sequence == 1
     await journal.close()
     await other.close()
+
+
+# --- who is stopped -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the thread was asked: whether there are news, and what they are."""
+    asked: list[str] = []
+    has_changed, news = File.has_changed, File.news
+
+    def look(file: File) -> bool:
+        asked.append("has_changed")
+        return has_changed(file)
+
+    def read(file: File, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        asked.append("news")
+        return news(file, followed, produced)
+
+    monkeypatch.setattr(File, "has_changed", look)
+    monkeypatch.setattr(File, "news", read)
+    return asked
+
+
+async def test_a_stream_that_begins_is_no_reason_to_ask_the_file(
+    journal: SQLiteJournal, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_LOOK_FOR_STOPS", 1e9)
+    store = journal.here()._store
+    await _begin(journal, 3)
+    await _news_in_time(store, "stream-0")
+
+    for produced in (("stream-0", "stream-1"), ("stream-1", "stream-2")):
+        assert await _news_in_time(store, *produced) == News()
+
+    assert asked == ["news"]  # the first time, nothing is known
+
+
+@pytest.mark.parametrize("is_asked_here", [True, False])
+async def test_a_stop_that_was_asked_before_a_stream_is_produced_is_told(
+    journal: SQLiteJournal, tmp_path: Path, is_asked_here: bool
+) -> None:
+    other = SQLiteJournal(tmp_path / "journal.db")
+    store = journal.here()._store
+    await _begin(journal, 2)
+    await _news_in_time(store, "stream-0")
+
+    for reason in ("enough", "more than enough"):
+        assert await (journal if is_asked_here else other).stop("stream-1", reason)
+    if not is_asked_here:
+        assert await _news_in_time(store, "stream-0", seconds=0.5) == News()  # it has looked
+
+    async with asyncio.timeout(5):
+        assert await store.news({}, ["stream-0", "stream-1"]) == News(stops={"stream-1": "enough"})
+    assert await _news_in_time(store, "stream-0", "stream-1") == News()  # it is told once
+    await other.close()
+
+
+async def test_who_waits_for_stops_only_looks_less_often(
+    journal: SQLiteJournal, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_LOOK", 0)
+    monkeypatch.setattr(sqlite, "_LOOK_FOR_STOPS", 1e9)
+    store = journal.here()._store
+    await _begin(journal, 2)
+    await _news_in_time(store, "stream-0", seconds=0.2)
+    assert "has_changed" not in asked
+
+    waiting = asyncio.create_task(store.news({"stream-1": -1}, ["stream-0"]))
+    await until(lambda: "has_changed" in asked)
+
+    waiting.cancel()
+
+
+async def _news_in_time(store: Store, *produced: str, seconds: float = 0.05) -> News:
+    """What is told of streams that are produced, or has not been when it has waited so long."""
+    asyncio.get_running_loop().call_later(seconds, store.interrupt)
+    return await store.news({}, produced)
 
 
 async def test_what_an_older_version_has_written_is_given_up(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """A journal in a file of SQLite: `SQLiteStore`, for several processes of one machine.
 
 One thread has the connection, so that the event loop never waits for the disk. What others have
-written is found by ``PRAGMA data_version``, looked at every 20 ms: it changes when another
-connection has committed. Who writes has looked.
+written is found by ``PRAGMA data_version``, looked at every 20 ms, or every 100 where they can only
+have asked for a stop: it changes when another connection has committed. Who writes has looked.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, Page
 
 _Result = TypeVar("_Result")
 
-# How often the file is looked at, in seconds.
+# How often the file is looked at, in seconds: for events, and where only a stop may have come.
 _LOOK = 0.02
+_LOOK_FOR_STOPS = 0.1
 
 # The pause between two transactions, in seconds: each costs as much as writing many events. With
 # what they take it is less than a fiftieth of a second: so one of the events that come as often is
@@ -44,7 +45,7 @@ class SQLiteStore:
         self._woken: asyncio.Event = asyncio.Event()
         self._is_interrupted = False
         self._looked_at = 0.0  # by the loop's clock
-        self._asked: frozenset[str] = frozenset()  # of which stops `news` has been told
+        self._produced: frozenset[str] | None = None  # whose stops `news` was asked for last
 
     async def _run(self, work: Callable[..., _Result], *arguments: object) -> _Result:
         loop = asyncio.get_running_loop()
@@ -82,20 +83,28 @@ class SQLiteStore:
     async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
         """Wait until something has come: see `Store`."""
         self._is_interrupted = False
-        found = News()
-        if not self._asked.issuperset(produced) or not self._file.follows(followed):
+        found = self._find_stops(produced)
+        if self._produced is None or not self._file.follows(followed):
             found = await self._run(self._file.news, followed, produced)
-        self._asked = frozenset(produced)
+        self._produced = frozenset(produced)
+        pause = _LOOK if followed else _LOOK_FOR_STOPS
         while not found and not self._is_interrupted:
-            if self._file.is_stirred or await self._look():
+            if self._file.is_stirred or await self._look(pause):
                 found = await self._run(self._file.news, followed, produced)
         return found
 
-    async def _look(self) -> bool:
+    def _find_stops(self, produced: Collection[str]) -> News:
+        """What was known of streams before they were produced here: the file need not be asked."""
+        stops, asked = self._file.stops, self._produced or ()
+        return News(
+            stops={id: stops[id] for id in produced if id in stops and id not in asked}  # noqa: A001
+        )
+
+    async def _look(self, pause: float) -> bool:
         """Whether others have written: looked at when it is time, or known from a write."""
         loop = asyncio.get_running_loop()
         self._woken.clear()
-        left = self._looked_at + _LOOK - loop.time()
+        left = self._looked_at + pause - loop.time()
         if left > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left):

@@ -115,10 +115,13 @@ class File:
 
     Attributes:
         is_stirred: Whether another connection has written since `news` was asked.
+        stops: Why streams are to be stopped that have not ended, whosever they are: as `news` has
+            found them last.
     """
 
     def __init__(self, path: str, keeping: Keeping) -> None:
         self.is_stirred = False
+        self.stops: Mapping[str, str] = {}
         self._keeping = keeping
         self._name = os.urandom(8).hex()  # by which others see that they have not written
         self._connection = Connection(path)
@@ -261,7 +264,10 @@ class File:
                 " WHERE stream_id = ? AND NOT is_ended AND expires_at > ?",
                 (reason, stream_id, time.time()),
             )
-            return found.rowcount > 0
+            is_asked = found.rowcount > 0
+        if is_asked:
+            self.stops = {stream_id: reason, **self.stops}
+        return is_asked
 
     def _sweep(self, db: sqlite3.Connection, now: float) -> None:
         """Forget what has expired."""
@@ -327,9 +333,8 @@ class File:
             for stream_id, after in followed.items():
                 if stream_id not in self._followed and stream_id not in news.pages:
                     self._begin_to_follow(db, stream_id, after, news)
-            for stream_id, reason in db.execute(_STOPS):
-                if stream_id in produced:
-                    news.stops[stream_id] = reason
+            self.stops = stops = dict(db.execute(_STOPS))
+            news.stops = {stream_id: stops[stream_id] for stream_id in stops.keys() & produced}
         self.is_stirred = is_cut
         return news
 
