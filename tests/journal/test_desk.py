@@ -10,6 +10,7 @@ import pytest
 
 from steer_llm_sdk import ConfigurationError
 from steer_llm_sdk.journal import SQLiteJournal, sqlite
+from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.generation import Generation
 from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
@@ -131,6 +132,84 @@ async def test_a_store_is_interrupted_only_where_it_has_other_streams_to_tell_of
     desk.end_producing("other")  # the last one: nothing is waited for any more
     assert store.interruptions == before + 1
     await desk.close()
+
+
+class _Read(MemoryStore):
+    """A store that counts how often it is read, and has to be waited for."""
+
+    write_at_once = None  # type: ignore[assignment]
+
+    def __init__(self, shelf: MemoryShelf) -> None:
+        super().__init__(shelf)
+        self.reads = 0
+
+    async def read(self, stream_id: str, after: int) -> Page:
+        self.reads += 1
+        return await super().read(stream_id, after)
+
+    async def write(self, appends: Sequence[Append]) -> list[bool]:
+        return [MemoryStore.write_at_once(self, append) for append in appends]
+
+
+@pytest.mark.parametrize(("words", "reads"), [(0, 0), (1, 0), (64, 0), (65, 1)])
+async def test_who_comes_for_a_stream_that_has_just_begun_here_asks_no_store(
+    words: int, reads: int
+) -> None:
+    store = _Read(MemoryShelf(Keeping(60, 1000, 60)))
+    desk = Desk(store, heartbeat=60, patience=60)
+    journal = _OneDesk(desk)
+    source = Fed("s")
+    await desk.claim(Claim("s", None, ""))
+    generation = Generation(desk, source, StreamEvent(stream_id="s"))
+    producing = asyncio.create_task(generation.run())
+    if words:
+        source.say(*["word"] * (words - 1))  # the start event before the first
+    await until(lambda: generation.written == words)
+    await until(lambda: "s" in desk._producers)
+
+    following = [Attached(journal, "s", -1) for _ in range(2)]
+    waiting = [asyncio.create_task(_read_all(each)) for each in following]
+    await until(lambda: all(each._tail is not None for each in following))
+    assert store.reads == reads
+    assert desk._beginnings == {}
+    source.say("more")
+    source.complete()
+
+    events = await asyncio.gather(*waiting)
+    await producing
+    assert events[0] == events[1] == [*(await store.read("s", -1)).events]
+    await desk.close()
+
+
+async def test_what_nobody_has_come_for_is_held_no_longer_than_it_is_generated() -> None:
+    desk = Desk(_Read(MemoryShelf(Keeping(60, 1000, 60))), heartbeat=60, patience=60)
+    source = Fed("s")
+    await desk.claim(Claim("s", None, ""))
+    source.say("Hi")
+    source.complete()
+
+    await Generation(desk, source, StreamEvent(stream_id="s")).run()
+
+    assert desk._beginnings == {}
+    assert len((await desk.read("s", -1)).events) == 3
+    await desk.close()
+
+
+class _OneDesk:
+    """What a follower sees of a journal."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def here(self) -> Desk:
+        return self._desk
+
+    async def stop(self, stream_id: str, reason: str = "") -> bool:
+        return await self._desk.ask_to_stop(stream_id, reason)
+
+
+async def _read_all(following: Attached) -> list[StreamEvent]:
+    return [event async for event in following]
 
 
 async def test_the_end_of_a_producer_that_was_taken_for_lost_is_had_of_the_store() -> None:

@@ -36,6 +36,10 @@ _Result = TypeVar("_Result")
 # Gets what was to be written, and whether it is, or why not.
 Tell: TypeAlias = Callable[[Append, asyncio.Future[bool]], object]
 
+# How many events are held of a stream that has begun here, until somebody follows it: whoever began
+# it comes for it at once, and need not ask the store.
+_BEGINNING = 64
+
 # How many appends are written in one round trip, at most.
 _BATCH = 512
 
@@ -73,6 +77,7 @@ class Desk:
         self._heartbeat = heartbeat
         self._patience = patience
         self._tails: dict[str, Tail] = {}
+        self._beginnings: dict[str, Tail] = {}  # of streams that nobody follows here yet
         self._producers: dict[str, Producer] = {}
         self._pending: deque[tuple[Append, asyncio.Future[bool]]] = deque()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -101,11 +106,14 @@ class Desk:
     def produce(self, stream_id: str, producer: Producer) -> None:
         """Send heartbeats for a stream, and cancel its producer when it is to end."""
         self._producers[stream_id] = producer
+        if producer.written == 0 and stream_id not in self._tails:
+            self._beginnings[stream_id] = Tail(Page(0, ()))
         self._begin()
 
     def end_producing(self, stream_id: str) -> None:
         """Send no more heartbeats."""
         self._producers.pop(stream_id, None)
+        self._beginnings.pop(stream_id, None)
         tail = self._tails.get(stream_id)
         if not self._producers or (tail is not None and not tail.is_over):
             self._store.interrupt()
@@ -162,13 +170,21 @@ class Desk:
         stream_id, first, events, ends, _ = append
         tail = self._tails.get(stream_id)
         if tail is None:
-            return
-        if tail.next == first:
+            self._hold_beginning(append)
+        elif tail.next == first:
             tail.add(events, ends)
         elif tail.next > first:
             tail.grow(Page(first, events, ends))
         else:  # the news bring it, after what is missing
             self._store.interrupt()
+
+    def _hold_beginning(self, append: Append) -> None:
+        tail = self._beginnings.get(append.stream_id)
+        if tail is None:
+            return
+        tail.grow(Page(append.first, append.events, append.ends))
+        if tail.next > _BEGINNING:
+            del self._beginnings[append.stream_id]
 
     async def _write_pending(self) -> None:
         pending = self._pending
@@ -191,20 +207,22 @@ class Desk:
 
     def join(self, stream_id: str, after: int) -> Tail | None:
         """Follow a stream that is followed here already, if what comes after `after` is held."""
-        tail = self._tails.get(stream_id)
+        tail = self._tails.get(stream_id) or self._beginnings.get(stream_id)
         if tail is None or tail.error is not None or tail.events_after(after) is None:
             return None
-        tail.followers += 1
-        return tail
+        return self._add_follower(stream_id, tail)
 
     def follow(self, stream_id: str, page: Page) -> Tail:
         """Follow a stream from the last page that was read of it on."""
-        tail = self._tails.get(stream_id)
-        if tail is None:
-            tail = self._tails[stream_id] = Tail(page)
+        return self._add_follower(stream_id, self._tails.get(stream_id) or Tail(page))
+
+    def _add_follower(self, stream_id: str, tail: Tail) -> Tail:
+        tail.followers += 1
+        if stream_id not in self._tails:
+            self._tails[stream_id] = tail
+            self._beginnings.pop(stream_id, None)
             if self._is_told_by_store(stream_id, tail):
                 self._begin()
-        tail.followers += 1
         return tail
 
     def leave(self, stream_id: str, tail: Tail) -> None:
