@@ -262,6 +262,53 @@ def test_of_what_is_trimmed_or_has_expired_no_row_stays(tmp_path: Path) -> None:
     file.close()
 
 
+# --- who begins -----------------------------------------------------------------------------------
+
+
+def test_a_stream_begins_by_one_statement(file: File, other: File) -> None:
+    _claim(file, 0)  # which forgets what has expired, too
+    statements: list[str] = []
+    with file._connection.open() as db:
+        db.set_trace_callback(statements.append)
+
+    for number, key in enumerate([None, "key", None], 1):
+        claim = Claim(f"stream-{number}", key, "request")
+        assert file.claim(claim) == claim
+    assert len(statements) == 3
+
+    assert other.claim(Claim("stream-4", "key", "")) == Claim("stream-2", "key", "request")
+    assert file.claim(Claim("stream-5", "key", "")) == Claim("stream-2", "key", "request")
+    assert all(_write(file, [_word(number, 0) for number in range(4)]))
+    assert _sequences(other.read("stream-3", -1)) == [0]
+
+
+def test_a_key_whose_stream_has_expired_just_now_is_free(tmp_path: Path) -> None:
+    file = File(str(tmp_path / "journal.db"), Keeping(-60, 1000, 60))
+    for number in range(3):
+        claim = Claim(f"stream-{number}", "key", f"request {number}")
+
+        assert file.claim(claim) == claim
+
+    assert _rows(file, "SELECT stream_id FROM streams") == [("stream-2",)]
+    file.close()
+
+
+def test_what_has_expired_is_forgotten_from_time_to_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    file = File(str(tmp_path / "journal.db"), Keeping(-60, 1000, 60))
+    _claim(file, 0, 1)
+    assert len(_rows(file, "SELECT * FROM streams")) == 2
+    now += 60
+
+    _claim(file, 2)
+
+    assert _rows(file, "SELECT stream_id FROM streams") == [("stream-2",)]
+    file.close()
+
+
 # --- who writes -----------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import time
@@ -29,6 +30,9 @@ _CLAIM = f"""
 INSERT INTO streams (stream_id, key, request, writer, start_position, heard, expires_at)
 VALUES (?, ?, ?, ?, {LAST_POSITION}, ?, ?)
 """  # noqa: S608 - none of it is given by anybody
+
+# The same, where nobody has the key: perhaps one who has expired.
+_CLAIM_FREE = _CLAIM.replace("INSERT", "INSERT OR IGNORE")
 
 # How many of these streams go on, and were written last by one writer.
 _HELD = "SELECT count(*) FROM streams WHERE writer = ? AND NOT is_ended AND number IN {}"
@@ -128,26 +132,36 @@ class File:
         self._known: dict[str, _Known] = {}
         self._followed: dict[str, _Followed] = {}
         self._read_to = 0  # the position up to which all has been told of them
+        self._swept_at = -math.inf  # by the clock that is never set
 
     # --- writing ------------------------------------------------------------------------------
 
     def claim(self, claim: Claim) -> Claim:
         """Begin a stream, unless its key is held: see `Store`; so the others."""
-        now = time.time()
+        if time.monotonic() < self._swept_at + self._keeping.lost_after:
+            with self._connection.open() as db:  # one statement is a transaction of its own
+                if self._begin(db, claim, _CLAIM_FREE):
+                    return claim
         with self._writing() as db:
-            self._sweep(db, now)
+            self._sweep(db)
             row = db.execute(
                 "SELECT stream_id, key, request FROM streams WHERE key = ?", (claim.key,)
             ).fetchone()
             if row is not None:
                 return Claim(*row)
-            expires_at = now + self._kept_for
-            asked = (claim.stream_id, claim.key, claim.request, self._name, now, expires_at)
-            number = db.execute(_CLAIM, asked).lastrowid
-            assert number is not None  # noqa: S101 - a row was inserted
-            extent = Extent(number, events_table.find_last_position(db))
-            self._remember(claim.stream_id, extent, 0)
+            self._begin(db, claim, _CLAIM)
         return claim
+
+    def _begin(self, db: sqlite3.Connection, claim: Claim, statement: str) -> bool:
+        """Write that a stream begins; False where it was not, for its key is held."""
+        now = time.time()
+        asked = (claim.stream_id, claim.key, claim.request, self._name, now, now + self._kept_for)
+        begun = db.execute(statement, asked)
+        number = begun.lastrowid
+        if begun.rowcount == 0 or number is None:
+            return False
+        self._remember(claim.stream_id, Extent(number, self._read_to), 0)
+        return True
 
     def release(self, claim: Claim) -> None:
         """Free a key."""
@@ -269,10 +283,12 @@ class File:
             self.stops = {stream_id: reason, **self.stops}
         return is_asked
 
-    def _sweep(self, db: sqlite3.Connection, now: float) -> None:
+    def _sweep(self, db: sqlite3.Connection) -> None:
         """Forget what has expired."""
+        self._swept_at = time.monotonic()
         expired = db.execute(
-            "SELECT number, start_position, end_position FROM streams WHERE expires_at <= ?", (now,)
+            "SELECT number, start_position, end_position FROM streams WHERE expires_at <= ?",
+            (time.time(),),
         ).fetchall()
         for row in expired:
             events_table.delete_all(db, Extent(*row))
@@ -419,6 +435,7 @@ class File:
     def close(self) -> None:
         """Close the connection; the next call opens another one."""
         self._connection.close()
+        self._read_to = 0
         self._forget()
 
     @property
