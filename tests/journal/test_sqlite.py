@@ -354,6 +354,51 @@ def test_a_stream_that_this_process_has_forgotten_is_written_no_more(tmp_path: P
     file.close()
 
 
+def test_what_goes_on_is_one_statement_of_few_sizes(file: File) -> None:
+    _claim(file, *range(300))
+    statements: list[str] = []
+    with file._connection.open() as db:
+        db.set_trace_callback(statements.append)
+
+    for sequence, streams in enumerate([1, 7, 16, 17, 100, 239, 240]):
+        statements.clear()
+        appends = [_word(number, sequence) for number in range(300)]
+        assert all(_write(file, appends[:streams]))
+        assert statements[1:] == ["PRAGMA data_version"]
+        assert all(_write(file, appends[streams:]))
+
+    with file._connection.open() as db:
+        db.set_trace_callback(None)
+    for number in range(300):
+        assert _sequences(file.read(f"stream-{number}", -1)) == [*range(7)]
+    assert sqlite_events._insert_held_of.cache_info().currsize <= 240 / 16
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_whatever_is_to_be_done_with_it_nothing_is_written_behind_another(
+    file: File, other: File, ends: bool
+) -> None:
+    _claim(file, 0, 1, 2)
+    assert all(_write(file, [_word(number, 0) for number in range(3)]))
+    assert _write(other, [Append("stream-1", 1, (StreamDeltaEvent(delta=" other"),))]) == [True]
+    appends = [_word(number, 1)._replace(ends=ends) for number in range(3)]
+
+    assert _write(file, appends) == [True, False, True]
+    assert _write(file, appends) == [True, False, True]  # its answer was lost
+
+    for number in range(3):
+        page = file.read(f"stream-{number}", 0)
+        assert (_sequences(page), page.is_last) == ([0 if number == 1 else 1], ends and number != 1)
+
+
+def test_an_end_without_events_and_what_is_none_are_written(file: File) -> None:
+    _claim(file, 0, 1)
+
+    assert _write(file, [Append("stream-0", 0, ())]) == [True]
+    assert _write(file, [Append("stream-0", 0, (), ends=True)]) == [True]
+    assert file.read("stream-0", -1) == Page(0, (), is_last=True)
+
+
 def test_a_second_append_of_a_batch_follows_the_first(file: File) -> None:
     _claim(file, 0)
     end = Append("stream-0", 2, (), ends=True)

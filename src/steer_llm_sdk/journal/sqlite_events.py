@@ -10,7 +10,7 @@ last one only. Who reads a stream looks into each slice from its beginning on.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from typing import NamedTuple, TypeVar
@@ -74,6 +74,20 @@ FROM (SELECT * FROM events WHERE position > ? ORDER BY position LIMIT ?)
 
 _INSERT = "INSERT INTO events (stream, sequence, event) VALUES {}"
 
+# The same for streams that go on and were written last by one writer: all of them, or none.
+_INSERT_HELD = """
+INSERT INTO events (stream, sequence, event)
+SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL AND ? = (
+    SELECT count(*) FROM streams WHERE writer = ? AND NOT is_ended AND number IN {}
+)
+"""
+
+# How many values it is given at most: 240 rows, with a stream each, are 962 of the 999.
+MOST_HELD = 3 * 240
+
+# So many sizes it has, that SQLite keeps it prepared; what is missing is filled up with NULL.
+_STEP = 16
+
 # No sequence is as large: see `Journal.attach`.
 _ANY = 2**62
 
@@ -108,13 +122,40 @@ class Log(NamedTuple):
     is_cut: bool
 
 
-def insert(db: sqlite3.Connection, rows: Iterable[Row]) -> int:
-    """Add events at the end; return the position of the last one."""
+def insert(db: sqlite3.Connection, values: Sequence[int | str]) -> int:
+    """Add events at the end: streams, sequences and events; return the position of the last one."""
     position: int | None = None
-    for some in by_statement(rows):
-        values = [value for row in some for value in row]
-        position = db.execute(_INSERT.format(places(len(some), 3)), values).lastrowid
+    for start in range(0, len(values), 3 * _TOGETHER):
+        some = values[start : start + 3 * _TOGETHER]
+        position = db.execute(_INSERT.format(places(len(some) // 3, 3)), some).lastrowid
     return find_last_position(db) if position is None else position
+
+
+def insert_held(
+    db: sqlite3.Connection, values: Sequence[int | str], numbers: Collection[int], writer: str
+) -> int | None:
+    """Add events of streams which nobody else has written in; None where somebody has.
+
+    Args:
+        db: The connection. Without a transaction, this is one.
+        values: Streams, sequences and events, row by row: `MOST_HELD` at most.
+        numbers: The streams.
+        writer: Who has written in them.
+
+    Returns:
+        The position of the last event.
+    """
+    rows = len(values) // 3
+    filled = -rows % _STEP
+    nobody = [None] * (rows + filled - len(numbers))
+    added = [*values, *[None] * (3 * filled), len(numbers), writer, *numbers, *nobody]
+    done = db.execute(_insert_held_of(rows + filled), added)
+    return done.lastrowid if done.rowcount else None
+
+
+@cache
+def _insert_held_of(rows: int) -> str:
+    return _INSERT_HELD.format(places(rows, 3), places(1, rows))
 
 
 def read(db: sqlite3.Connection, extent: Extent, after: int, most: int) -> list[str]:

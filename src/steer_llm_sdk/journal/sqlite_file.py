@@ -89,12 +89,24 @@ class _Known:
     Attributes:
         extent: Where its events stand.
         next: The sequence of the next event.
-        seen: The version of the data of which it is known to be true.
     """
 
     extent: Extent
     next: int
-    seen: int
+
+
+class _Added(NamedTuple):
+    """What is added to the file.
+
+    Attributes:
+        numbers: The streams that go on.
+        values: Streams, sequences and events, row by row.
+        finishing: After what there is more to do.
+    """
+
+    numbers: set[int]
+    values: list[int | str]
+    finishing: list[Lines]
 
 
 @dataclass(slots=True)
@@ -127,6 +139,7 @@ class File:
         self.is_stirred = False
         self.stops: Mapping[str, str] = {}
         self._keeping = keeping
+        self._quarter = keeping.max_events // 4 + 1  # of a stream: not one by one is trimmed
         self._name = os.urandom(8).hex()  # by which others see that they have not written
         self._connection = Connection(path)
         self._known: dict[str, _Known] = {}
@@ -139,7 +152,7 @@ class File:
     def claim(self, claim: Claim) -> Claim:
         """Begin a stream, unless its key is held: see `Store`; so the others."""
         if time.monotonic() < self._swept_at + self._keeping.lost_after:
-            with self._connection.open() as db:  # one statement is a transaction of its own
+            with self._alone() as db:
                 if self._begin(db, claim, _CLAIM_FREE):
                     return claim
         with self._writing() as db:
@@ -169,32 +182,67 @@ class File:
             _free(db, claim.stream_id)
 
     def write(self, appends: Sequence[Lines]) -> list[bool]:
-        """Write events in one transaction."""
+        """Write events in one transaction: where that is all there is to do, by one statement."""
+        for append in appends if self._followed else ():
+            self._followed.pop(append.stream_id, None)  # `news` has not told these
+        added = self._go_on(appends)
+        if added is not None and self._add(added):
+            return [True] * len(appends)
         with self._writing() as db:
-            if self._knows(db, appends):
-                self._add(db, appends)
-                return [True] * len(appends)
             return [self._write_one(db, append) for append in appends]
 
-    def _knows(self, db: sqlite3.Connection, appends: Sequence[Lines]) -> bool:
-        """Whether the streams are known to go on with these events."""
-        following: dict[str, int] = {}
-        doubted: list[_Known] = []
-        for stream_id, first, events, ends, _ in appends:
-            if (known := self._known.get(stream_id)) is None:
-                return False
-            if following.get(stream_id, known.next) != first:
-                return False
-            following[stream_id] = -1 if ends else first + len(events)
-            if known.seen != self._connection.version:
-                doubted.append(known)
-        if not self._holds(db, [known.extent.stream for known in doubted]):
+    def _go_on(self, appends: Sequence[Lines]) -> _Added | None:
+        """Have streams that are known go on with these events; None where one is not known to.
+
+        What is not written then is forgotten by `_write_one`.
+        """
+        added = numbers, values, finishing = _Added(set(), [], [])
+        for append in appends:
+            stream_id, first, events, ends, frees_key = append
+            known = self._known.get(stream_id)
+            if known is None or known.next != first:
+                return None
+            number = known.extent.stream
+            numbers.add(number)
+            following = first
+            for event in events:
+                values += (number, following, event)
+                following += 1
+            known.next = following
+            if ends:
+                values += (number, following, END)
+                known.next = -1
+            if ends or frees_key or self._is_to_trim(first, following):
+                finishing.append(append)
+        return added
+
+    def _add(self, added: _Added) -> bool:
+        """Write events; False where somebody else has written in one of the streams."""
+        if added.finishing or not 0 < len(added.values) <= events_table.MOST_HELD:
+            with self._writing() as db:
+                is_held = self._holds(db, added.numbers)
+                if is_held:
+                    self._add_all(db, added)
+            return is_held
+        with self._alone() as db:
+            position = events_table.insert_held(db, added.values, added.numbers, self._name)
+            self._look(db)
+        if position is None:
             return False
-        for known in doubted:
-            known.seen = self._connection.version
+        self._note_position(position)
         return True
 
-    def _holds(self, db: sqlite3.Connection, numbers: Sequence[int]) -> bool:
+    def _add_all(self, db: sqlite3.Connection, added: _Added) -> None:
+        """Write events, and do what is done after some of them."""
+        self._note_position(events_table.insert(db, added.values))
+        for append in added.finishing:
+            self._finish(db, append)
+
+    def _note_position(self, position: int) -> None:
+        if not self.is_stirred:  # then all that is new is told here already
+            self._read_to = position
+
+    def _holds(self, db: sqlite3.Connection, numbers: Collection[int]) -> bool:
         """Whether nobody else has written in these streams, and all are there."""
         return all(
             db.execute(_HELD.format(places(1, len(some))), (self._name, *some)).fetchone()[0]
@@ -219,37 +267,26 @@ class File:
             return is_ended == append.ends and _is_there(db, extent, append)
         db.execute("UPDATE streams SET writer = ? WHERE number = ?", (self._name, extent.stream))
         self._remember(stream_id, extent, following)
-        self._add(db, (append,))
+        added = self._go_on((append,))
+        assert added is not None  # noqa: S101 - it is known now
+        self._add_all(db, added)
         return True
-
-    def _add(self, db: sqlite3.Connection, appends: Sequence[Lines]) -> None:
-        """Write events of streams that are known to go on with them."""
-        rows: list[events_table.Row] = []
-        for stream_id, first, events, ends, _ in appends:
-            known = self._known[stream_id]
-            number, known.next = known.extent.stream, first + len(events)
-            self._followed.pop(stream_id, None)  # `news` has not told these
-            for sequence, event in enumerate(events, first):
-                rows.append((number, sequence, event))
-            if ends:
-                rows.append((number, known.next, END))
-        position = events_table.insert(db, rows)
-        if not self.is_stirred:  # then all that is new is told here already
-            self._read_to = position
-        for append in appends:
-            self._finish(db, append)
 
     def _finish(self, db: sqlite3.Connection, append: Lines) -> None:
         """Do what is done after some events only."""
         stream_id, first, events, ends, frees_key = append
-        quarter = self._keeping.max_events // 4 + 1  # not one by one
-        if (first + len(events)) // quarter > first // quarter:
-            self._trim(db, stream_id, first + len(events) - self._keeping.max_events)
+        following = first + len(events)
+        if self._is_to_trim(first, following):
+            self._trim(db, stream_id, following - self._keeping.max_events)
         if frees_key:
             _free(db, stream_id)
         if ends:
             number = self._known.pop(stream_id).extent.stream
             db.execute(_FINISH, (time.time() + self._keeping.ttl, number))
+
+    def _is_to_trim(self, first: int, following: int) -> bool:
+        quarter = self._quarter
+        return following // quarter > first // quarter
 
     def _trim(self, db: sqlite3.Connection, stream_id: str, first: int) -> None:
         """Forget what is older than the first event that is to be kept."""
@@ -299,7 +336,7 @@ class File:
     def _remember(self, stream_id: str, extent: Extent, following: int) -> None:
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[stream_id] = _Known(extent, following, self._connection.version)
+        self._known[stream_id] = _Known(extent, following)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -419,6 +456,16 @@ class File:
         try:
             with self._connection.transaction("IMMEDIATE") as db:
                 self._look(db)
+                yield db
+        except BaseException:
+            self._forget()
+            raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection for one statement that writes: a transaction of its own."""
+        try:
+            with self._connection.open() as db:
                 yield db
         except BaseException:
             self._forget()
