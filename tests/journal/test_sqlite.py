@@ -537,11 +537,11 @@ def test_what_is_written_here_is_not_read_again_for_who_follows_others(
     assert all(_write(file, [_word(0, sequence) for sequence in range(50)]))
 
     assert _write(other, [_word(1, 0)]) == [True]
-    read_to = file._read_to
+    read_to = file._following.read_to
     pages = file.news(followed, ()).pages
 
     assert _sequences(pages["stream-1"]) == [0]
-    assert (read_to, file._read_to) == (50, 51)
+    assert (read_to, file._following.read_to) == (50, 51)
 
 
 async def test_who_writes_has_looked_at_what_others_have_written(

@@ -9,21 +9,20 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from steer_llm_sdk.journal import sqlite_events as events_table
-from steer_llm_sdk.journal.codec import decode_event, encode_event
+from steer_llm_sdk.journal import sqlite_reading
+from steer_llm_sdk.journal.codec import encode_event
 from steer_llm_sdk.journal.sqlite_connection import Connection
 from steer_llm_sdk.journal.sqlite_events import END, LAST_POSITION, Extent, by_statement, places
+from steer_llm_sdk.journal.sqlite_reading import Following
 from steer_llm_sdk.journal.store import (
-    PAGE_EVENTS,
     Append,
     Claim,
     Keeping,
     News,
     Page,
-    trimmed,
-    unknown_stream,
 )
 
 _CLAIM = f"""
@@ -109,19 +108,6 @@ class _Added(NamedTuple):
     finishing: list[Lines]
 
 
-@dataclass(slots=True)
-class _Followed:
-    """How far `news` has told of a stream.
-
-    Attributes:
-        stream: Its number.
-        next: The sequence of the next event.
-    """
-
-    stream: int
-    next: int
-
-
 class File:
     """The file, in the one thread that uses it.
 
@@ -143,8 +129,7 @@ class File:
         self._name = os.urandom(8).hex()  # by which others see that they have not written
         self._connection = Connection(path)
         self._known: dict[str, _Known] = {}
-        self._followed: dict[str, _Followed] = {}
-        self._read_to = 0  # the position up to which all has been told of them
+        self._following = Following()
         self._swept_at = -math.inf  # by the clock that is never set
 
     # --- writing ------------------------------------------------------------------------------
@@ -173,7 +158,7 @@ class File:
         number = begun.lastrowid
         if begun.rowcount == 0 or number is None:
             return False
-        self._remember(claim.stream_id, Extent(number, self._read_to), 0)
+        self._remember(claim.stream_id, Extent(number, self._following.read_to), 0)
         return True
 
     def release(self, claim: Claim) -> None:
@@ -183,8 +168,8 @@ class File:
 
     def write(self, appends: Sequence[Lines]) -> list[bool]:
         """Write events in one transaction: where that is all there is to do, by one statement."""
-        for append in appends if self._followed else ():
-            self._followed.pop(append.stream_id, None)  # `news` has not told these
+        for append in appends if self._following else ():
+            self._following.forget(append.stream_id)  # `news` has not told these
         added = self._go_on(appends)
         if added is not None and self._add(added):
             return [True] * len(appends)
@@ -240,7 +225,7 @@ class File:
 
     def _note_position(self, position: int) -> None:
         if not self.is_stirred:  # then all that is new is told here already
-            self._read_to = position
+            self._following.read_to = position
 
     def _holds(self, db: sqlite3.Connection, numbers: Collection[int]) -> bool:
         """Whether nobody else has written in these streams, and all are there."""
@@ -354,16 +339,7 @@ class File:
     def read(self, stream_id: str, after: int) -> Page:
         """Read what is there after a sequence."""
         with self._connection.transaction("DEFERRED") as db:
-            row = _select(db, stream_id)
-            if row is None:
-                raise unknown_stream(stream_id)
-            first, is_ended, *where = row
-            if after + 1 < first:
-                raise trimmed(stream_id, first, after)
-            page = _read_page(db, Extent(*where), after, bool(is_ended))
-            if page.events:
-                return page
-            return Page(events_table.find_next(db, Extent(*where)), (), page.is_last)
+            return sqlite_reading.read(db, stream_id, after)
 
     def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
         """Tell what has come."""
@@ -377,15 +353,7 @@ class File:
         news = News()
         with self._connection.transaction("DEFERRED") as db:
             self._look(db)
-            self._followed = {
-                stream_id: known
-                for stream_id, after in followed.items()
-                if (known := self._followed.get(stream_id)) is not None and known.next == after + 1
-            }
-            is_cut = self._read_on(db, news)
-            for stream_id, after in followed.items():
-                if stream_id not in self._followed and stream_id not in news.pages:
-                    self._begin_to_follow(db, stream_id, after, news)
+            is_cut = self._following.read(db, followed, news)
             self.stops = stops = dict(db.execute(_STOPS))
             news.stops = {stream_id: stops[stream_id] for stream_id in stops.keys() & produced}
         self.is_stirred = is_cut
@@ -393,55 +361,7 @@ class File:
 
     def follows(self, followed: Mapping[str, int]) -> bool:
         """Whether `news` was asked about these before, and has told all of them up to there."""
-        known = self._followed
-        return all(
-            stream_id in known and known[stream_id].next == after + 1
-            for stream_id, after in followed.items()
-        )
-
-    def _read_on(self, db: sqlite3.Connection, news: News) -> bool:
-        """Read what has come of streams that are followed already; whether there is more."""
-        if not self._followed:
-            self._read_to = events_table.find_last_position(db)
-            return False
-        log = events_table.read_log(db, self._read_to)
-        self._read_to = log.position
-        streams = {known.stream: id for id, known in self._followed.items()}  # noqa: A001
-        new: dict[str, list[str]] = {}
-        for number, sequence, event in log.rows:
-            if (stream_id := streams.get(number)) is None:
-                continue
-            texts = new.setdefault(stream_id, [])
-            following = self._followed[stream_id].next + len(texts)
-            if sequence == following:
-                texts.append(event)
-            elif sequence > following:  # those between were trimmed: it is begun anew
-                del streams[number], self._followed[stream_id], new[stream_id]
-        for stream_id, texts in new.items():
-            self._tell(stream_id, texts, news)
-        return log.is_cut
-
-    def _tell(self, stream_id: str, texts: list[str], news: News) -> None:
-        known = self._followed[stream_id]
-        if is_last := texts[-1:] == [END]:
-            del self._followed[stream_id], texts[-1]
-        if texts or is_last:
-            news.pages[stream_id] = Page(known.next, [*map(decode_event, texts)], is_last)
-            known.next += len(texts)
-
-    def _begin_to_follow(
-        self, db: sqlite3.Connection, stream_id: str, after: int, news: News
-    ) -> None:
-        """Read what there is of a stream; what comes after is read with that of the others."""
-        if (row := _select(db, stream_id)) is None:
-            return
-        first, is_ended, *where = row
-        page = _read_page(db, Extent(*where), max(after, first - 1), bool(is_ended))
-        if page.events or page.is_last:
-            news.pages[stream_id] = page
-        if not page.is_last and len(page.events) < PAGE_EVENTS:
-            following = page.first + len(page.events)
-            self._followed[stream_id] = _Followed(where[0], following)
+        return self._following.is_told(followed)
 
     def has_changed(self) -> bool:
         """Whether another connection has written since `news` was asked."""
@@ -477,35 +397,18 @@ class File:
     def _forget(self) -> None:
         """Forget what may have been taken back, or was read and not told."""
         self._known.clear()
-        self._followed.clear()
+        self._following.forget_all()
 
     def close(self) -> None:
         """Close the connection; the next call opens another one."""
         self._connection.close()
-        self._read_to = 0
+        self._following.read_to = 0
         self._forget()
 
     @property
     def _kept_for(self) -> float:
         """How long a stream is kept that has not ended: its producer may be lost."""
         return self._keeping.ttl + self._keeping.lost_after
-
-
-def _select(db: sqlite3.Connection, stream_id: str) -> tuple[Any, ...] | None:
-    """What is read of a stream that is kept: its first event, whether it has ended, its extent."""
-    row: tuple[Any, ...] | None = db.execute(
-        "SELECT first, is_ended, number, start_position, end_position FROM streams"
-        " WHERE stream_id = ? AND expires_at > ?",
-        (stream_id, time.time()),
-    ).fetchone()
-    return row
-
-
-def _read_page(db: sqlite3.Connection, extent: Extent, after: int, is_ended: bool) -> Page:
-    """Read a page of a stream whose row was read before: what ends it comes no sooner."""
-    texts = events_table.read(db, extent, after, PAGE_EVENTS)
-    is_last = is_ended and len(texts) < PAGE_EVENTS
-    return Page(after + 1, [*map(decode_event, texts)], is_last)
 
 
 def _is_there(db: sqlite3.Connection, extent: Extent, append: Lines) -> bool:
