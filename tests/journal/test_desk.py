@@ -249,10 +249,10 @@ async def test_what_is_queued_of_a_stream_is_written_once_though_an_answer_is_lo
         for stream_id in "ab":
             await desk.claim(Claim(stream_id, None, ""))
         events = [StreamDeltaEvent(delta="Hi", sequence=at) for at in range(4)]
-        told: list[tuple[Append, bool]] = []
+        told: list[tuple[Append, bool | Exception]] = []
 
-        def tell(append: Append, written: asyncio.Future[bool]) -> None:
-            told.append((append, written.result()))
+        def tell(append: Append, written: bool | Exception) -> None:
+            told.append((append, written))
 
         queued = [
             Append("a", 0, events[:1]),
@@ -285,3 +285,48 @@ async def test_what_is_queued_is_handed_to_who_follows_it_here_once_it_is_writte
 
         async with asyncio.timeout(5):
             assert [*await waiter] == [event]
+
+
+async def test_who_fails_to_hear_of_a_write_keeps_nobody_from_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SQLiteJournal(tmp_path / "journal.db") as journal:
+        desk = journal.here()
+        for stream_id in "abc":
+            await desk.claim(Claim(stream_id, None, ""))
+        told: list[tuple[str, bool | Exception]] = []
+
+        def tell(append: Append, written: bool | Exception) -> None:
+            if append.stream_id == "a":
+                raise ValueError("no")
+            told.append((append.stream_id, written))
+
+        for stream_id in "abc":
+            desk.write_soon(Append(stream_id, 0, (StreamDeltaEvent(delta="Hi"),)), tell)
+        await until(lambda: len(told) == 2)
+
+        assert await desk.write(Append("a", 1, (StreamDeltaEvent(delta="!"),)))
+
+    assert told == [("b", True), ("c", True)]
+    assert "what has become of a write cannot be told" in caplog.text
+
+
+async def test_what_is_queued_when_a_journal_is_closed_is_told_of_it(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path / "journal.db")
+    desk = journal.here()
+    for stream_id in "ab":
+        await desk.claim(Claim(stream_id, None, ""))
+    told: dict[str, bool | Exception] = {}
+
+    def tell(append: Append, written: bool | Exception) -> None:
+        told[append.stream_id] = written
+
+    desk.write_soon(Append("a", 0, (StreamDeltaEvent(delta="Hi"),)), tell)
+    await asyncio.sleep(0)  # it is under way
+    desk.write_soon(Append("b", 0, (StreamDeltaEvent(delta="Hi"),)), tell)
+    await journal.close()
+
+    assert set(told) == {"a", "b"}
+    assert all(isinstance(written, ConfigurationError) for written in told.values())
+    with pytest.raises(ConfigurationError, match="was closed"):
+        desk.write_soon(Append("a", 1, ()), tell)

@@ -8,10 +8,8 @@ finds those who do not any more.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -34,7 +32,7 @@ _log = logging.getLogger("steer_llm_sdk.journal")
 _Result = TypeVar("_Result")
 
 # Gets what was to be written, and whether it is, or why not.
-Tell: TypeAlias = Callable[[Append, asyncio.Future[bool]], object]
+Tell: TypeAlias = Callable[[Append, bool | Exception], object]
 
 # How many events are held of a stream that has begun here, until somebody follows it: whoever began
 # it comes for it at once, and need not ask the store.
@@ -79,7 +77,8 @@ class Desk:
         self._tails: dict[str, Tail] = {}
         self._beginnings: dict[str, Tail] = {}  # of streams that nobody follows here yet
         self._producers: dict[str, Producer] = {}
-        self._pending: deque[tuple[Append, asyncio.Future[bool]]] = deque()
+        self._pending: list[tuple[Append, Tell]] = []
+        self._underway: list[tuple[Append, Tell]] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reads = Reads(self._read_now)
         self._is_closed = False
@@ -127,9 +126,9 @@ class Desk:
         """
         is_written = self.write_at_once(append)
         if is_written is None:
-            is_written = await self._queue(append)
-            if is_written:
-                self._hand_on(append)
+            written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self.write_soon(append, lambda _, outcome: _settle(written, outcome))
+            is_written = await written
         return is_written
 
     def write_at_once(self, append: Append) -> bool | None:
@@ -150,20 +149,11 @@ class Desk:
             append: The events.
             tell: Gets them again with what `write` would have returned, or raised.
         """
-        self._check_open()
-
-        def hand_on(written: asyncio.Future[bool]) -> None:
-            if not written.cancelled() and written.exception() is None and written.result():
-                self._hand_on(append)
-            tell(append, written)
-
-        self._queue(append).add_done_callback(hand_on)
-
-    def _queue(self, append: Append) -> asyncio.Future[bool]:
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._pending.append((append, future))
-        self._start("write", self._write_pending)
-        return future
+        if self._is_closed:
+            raise _closed()
+        self._pending.append((append, tell))
+        if "write" not in self._tasks:
+            self._start("write", self._write_pending)
 
     def _hand_on(self, append: Append) -> None:
         """Hand what was written to those who follow it here: they need not ask the store."""
@@ -187,21 +177,34 @@ class Desk:
             del self._beginnings[append.stream_id]
 
     async def _write_pending(self) -> None:
-        pending = self._pending
-        while pending:
-            batch = list(itertools.islice(pending, _BATCH))
-            appends, places = _joined([append for append, _ in batch])
-            try:
-                written = await self.ask(lambda: self._store.write(appends))  # noqa: B023
-            except Exception as error:  # noqa: BLE001 - whoever waits gets it
-                _fail_all(batch, error)
-            else:
-                for (_, future), place in zip(batch, places, strict=True):
-                    if not future.done():
-                        future.set_result(written[place])
-            for _ in batch:  # not before: `close` tells those who wait for what is under way
-                pending.popleft()
-            await asyncio.sleep(self._store.write_pause)
+        try:
+            while self._pending:
+                batch = self._underway = self._pending[:_BATCH]
+                del self._pending[:_BATCH]
+                outcomes = await self._write_now([append for append, _ in batch])
+                self._underway = []  # not before: `close` tells those who wait for it
+                for (append, tell), written in zip(batch, outcomes, strict=True):
+                    self._tell(append, tell, written)
+                await asyncio.sleep(self._store.write_pause)
+        finally:
+            del self._tasks["write"]  # in this moment: what comes now begins another one
+
+    async def _write_now(self, appends: list[Append]) -> Sequence[bool | Exception]:
+        """Write events; of each append, whether it is written, or why not."""
+        joined, places = _joined(appends)
+        try:
+            written = await self.ask(lambda: self._store.write(joined))
+        except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            return [error] * len(appends)
+        return [written[place] for place in places]
+
+    def _tell(self, append: Append, tell: Tell, written: bool | Exception) -> None:
+        try:
+            if written is True:
+                self._hand_on(append)
+            tell(append, written)
+        except Exception:  # noqa: BLE001 - the others are to be told
+            _log.exception("what has become of a write cannot be told")
 
     # --- following ----------------------------------------------------------------------------
 
@@ -263,7 +266,8 @@ class Desk:
         await asyncio.gather(*tasks, return_exceptions=True)
         for tail in self._tails.values():
             tail.fail(_closed())
-        _fail_all([*self._pending], _closed())
+        for append, tell in [*self._underway, *self._pending]:
+            self._tell(append, tell, _closed())
         await self._store.close()
 
     # --- what runs ----------------------------------------------------------------------------
@@ -418,12 +422,14 @@ class Pauses:
         return True
 
 
-def _joined(appends: Sequence[Append]) -> tuple[list[Append], list[int]]:
+def _joined(appends: Sequence[Append]) -> tuple[Sequence[Append], Sequence[int]]:
     """Join what follows one another in a stream; and which of these each has become.
 
     A store that is asked again, for its answer was lost, would else find the second of two where
     the first one ends.
     """
+    if len({append.stream_id for append in appends}) == len(appends):
+        return appends, range(len(appends))
     joined: list[Append] = []
     places: list[int] = []
     last: dict[str, int] = {}
@@ -440,10 +446,13 @@ def _joined(appends: Sequence[Append]) -> tuple[list[Append], list[int]]:
     return joined, places
 
 
-def _fail_all(batch: list[tuple[Append, asyncio.Future[bool]]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+def _settle(future: asyncio.Future[bool], outcome: bool | Exception) -> None:
+    if future.done():  # who has given up is told nothing
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def _closed() -> ConfigurationError:

@@ -130,14 +130,13 @@ class Generation:
         self._note_written(is_written)
         return True
 
-    def _note_queued(self, append: Append, written: asyncio.Future[bool]) -> None:
+    def _note_queued(self, append: Append, written: bool | Exception) -> None:
         """Note what has become of events that were queued."""
         following = append.first + len(append.events)
-        if not written.cancelled() and written.exception() is None and written.result():
+        if written is True:
             self.written = following
         elif self._refused is None:
-            refused = None if written.cancelled() else written.exception()
-            self._refused = refused if isinstance(refused, Exception) else _LostError()
+            self._refused = written or _LostError()
             self._source.cancel("its events cannot be written")  # which ends the wait for more
         if following == self._next and self._all_told is not None and not self._all_told.done():
             self._all_told.set_result(None)

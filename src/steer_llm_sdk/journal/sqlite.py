@@ -8,15 +8,12 @@ have asked for a stop: it changes when another connection has committed. Who wri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from steer_llm_sdk.journal.sqlite_file import File, lines
+from steer_llm_sdk.journal.sqlite_thread import FileThread
 from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, Page
-
-_Result = TypeVar("_Result")
 
 # How often the file is looked at, in seconds: for events, and where only a stop may have come.
 _LOOK = 0.02
@@ -40,16 +37,12 @@ class SQLiteStore:
 
     def __init__(self, path: str, keeping: Keeping) -> None:
         self._file = File(path, keeping)
-        # SQLite's own calls are few and short; one at a time keeps their order.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="steer-journal")
+        self._thread = FileThread()  # calls are few and short; one at a time keeps their order
+        self._run = self._thread.run
         self._woken: asyncio.Event = asyncio.Event()
         self._is_interrupted = False
         self._looked_at = 0.0  # by the loop's clock
         self._produced: frozenset[str] | None = None  # whose stops `news` was asked for last
-
-    async def _run(self, work: Callable[..., _Result], *arguments: object) -> _Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, work, *arguments)
 
     async def claim(self, claim: Claim) -> Claim:
         """Begin a stream, unless its key is held: see `Store`."""
@@ -128,9 +121,8 @@ class SQLiteStore:
         """Close the file, and end the thread."""
         self.interrupt()
         await self._run(self._file.close)
-        self._thread.shutdown(wait=False)
+        self._thread.end()
 
     def give_up(self) -> None:
         """Close the file: see `Store`."""
-        self._thread.submit(self._file.close)
-        self._thread.shutdown(wait=False)
+        self._thread.end(self._file.close)
