@@ -23,32 +23,25 @@ _DELTA_HEAD = b'{"type":"%s","version":%d,' % (StreamDeltaEvent.type.encode(), V
 _DELTA_FIELDS = frozenset(field.name for field in fields(StreamDeltaEvent))
 
 
-def delta_as_dict(event: StreamDeltaEvent) -> dict[str, Any]:
-    """Return what `to_dict` gives for a delta without metadata, where the delta is plain."""
-    return {
-        "type": "delta",
-        "provider": event.provider,
-        "model": event.model,
-        "request_id": event.request_id,
-        "stream_id": event.stream_id,
-        "timestamp": event.timestamp,
-        "metadata": {},
-        "sequence": event.sequence,
-        "delta": event.delta,
-        "chunk_index": event.chunk_index,
-        "is_json": event.is_json,
-        "part": event.part,
-    }
+def delta_fields(event: StreamEvent) -> bytes | None:
+    """Write the fields of a delta without metadata as JSON, without the brace before them.
+
+    Returns:
+        What `to_dict` has of them, but for the type; None for any other event, and where JSON has
+        no word for the delta, or it holds half a character.
+    """
+    if event.__class__ is not StreamDeltaEvent or event.metadata:
+        return None
+    try:
+        return _encode(event)[1:]
+    except (TypeError, UnicodeEncodeError, RecursionError):
+        return None
 
 
 def encode_event(event: StreamEvent) -> bytes:
     """Write an event as JSON in UTF-8."""
-    if event.__class__ is StreamDeltaEvent and not event.metadata:
-        try:
-            return _DELTA_HEAD + _encode(event)[1:]
-        except (TypeError, UnicodeEncodeError):  # what JSON has no word for, or half a character
-            pass
-    return event.to_json().encode()
+    written = delta_fields(event)
+    return event.to_json().encode() if written is None else _DELTA_HEAD + written
 
 
 def _parse(stored: bytes | str) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from steer_llm_sdk.errors import SteerError
-from steer_llm_sdk.journal.codec import delta_as_dict
-from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
+from steer_llm_sdk.journal.codec import delta_fields
+from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
 from steer_llm_sdk.web.base import ErrorText
 from steer_llm_sdk.web.frames import COMMENT, json_bytes
 
@@ -27,8 +27,8 @@ class _PlainEncoder:
         """Write an event: see `Encoder`."""
         self._next = event.sequence + 1
         self._named = event
-        if isinstance(event, StreamDeltaEvent) and not event.metadata:
-            return self.frame(event.sequence, json_bytes(delta_as_dict(event)))
+        if (fields := delta_fields(event)) is not None:  # as nearly all are
+            return self.frame(event.sequence, b'{"type":"delta",' + fields)
         data = event.to_dict()
         if isinstance(event, StreamErrorEvent):
             data["error"]["message"] = self._error_text(event.error)
