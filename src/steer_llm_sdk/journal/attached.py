@@ -51,12 +51,10 @@ class Attached(Live):
 
     Attributes:
         stream_id: The stream.
-        after: The sequence of the last event that was given, or is known.
     """
 
     def __init__(self, journal: Desks, stream_id: str, after: int) -> None:
         self.stream_id = stream_id
-        self.after = after
         self._journal = journal
         self._ready: deque[StreamEvent] = deque()
         self._read_to = after  # what is in `_ready` goes up to here
@@ -66,6 +64,11 @@ class Attached(Live):
         self._is_read = False  # somebody waits for the next event
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def after(self) -> int:
+        """The sequence of the last event that was given, or is known."""
+        return self._read_to - len(self._ready)
+
     def resume_after(self, sequence: int) -> None:
         """Begin after this event: whoever asks has it already.
 
@@ -74,7 +77,7 @@ class Attached(Live):
         """
         if self._desk is not None:
             raise ConfigurationError("resume_after: the stream is being read already")
-        self.after = self._read_to = sequence
+        self._read_to = sequence
 
     async def stop(self, reason: str = "the stream was stopped by a follower") -> bool:
         """Stop the generation, wherever it runs: see `Journal.stop`."""
@@ -95,11 +98,7 @@ class Attached(Live):
 
     def take_ready(self) -> StreamEvent | None:
         """Take the next event if that needs no waiting; None otherwise."""
-        if not self._ready:
-            return None
-        event = self._ready.popleft()
-        self.after += 1
-        return event
+        return self._ready.popleft() if self._ready else None
 
     async def aclose(self) -> None:
         """Follow the stream no more."""
@@ -108,6 +107,7 @@ class Attached(Live):
     def leave(self) -> None:
         """Follow the stream no more; as `aclose`, for code that cannot wait."""
         self._is_over = True
+        self._read_to = self.after
         self._ready.clear()
         tail, self._tail = self._tail, None
         if tail is not None and self._desk is not None:
@@ -131,7 +131,6 @@ class Attached(Live):
     async def __anext__(self) -> StreamEvent:
         ready = self._ready
         if ready:
-            self.after += 1
             return ready.popleft()
         if self._is_read:
             raise StreamInUseError(
@@ -147,11 +146,9 @@ class Attached(Live):
                     events = await tail.grown()
                     if len(events) == 1:  # as they come while a model writes
                         self._read_to += 1
-                        self.after += 1
                         return events[0]
                     self._take(events)
                 if ready:
-                    self.after += 1
                     return ready.popleft()
         finally:
             self._is_read = False

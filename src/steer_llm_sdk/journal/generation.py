@@ -92,7 +92,7 @@ class Generation:
     async def _write_all(self) -> None:
         source, take, desk = self._source, self._take, self._desk
         pour = pourer(source)
-        while not self._is_ended:
+        while True:  # its end is asked for, too: it costs less than to leave what has not told it
             try:
                 events = [await source.__anext__()]
             except Exception as error:  # noqa: BLE001 - its end; or of the source, or what it calls
@@ -156,6 +156,8 @@ class Generation:
 
     async def _read_end(self, error: Exception) -> list[StreamEvent]:
         """What is left to be written when the source has ended, or has failed."""
+        if self._is_ended:
+            return []
         is_told = isinstance(self._last, StreamErrorEvent)
         if not isinstance(error, StopAsyncIteration):
             if not is_told:

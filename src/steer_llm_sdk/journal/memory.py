@@ -28,17 +28,15 @@ class _Kept:
 
     Attributes:
         claim: How it was begun.
-        heard: When its producer was heard of.
+        heard: When its producer was heard of last.
         first: The sequence of the first event that is kept.
         events: The events that are kept.
         is_ended: Whether its last event is there.
         stop_reason: Why it is to be stopped.
-        expires_at: When it is not kept any more.
     """
 
     claim: Claim
     heard: float
-    expires_at: float
     first: int = 0
     events: list[StreamEvent] = field(default_factory=list)
     is_ended: bool = False
@@ -66,6 +64,8 @@ class MemoryShelf:
 
     def __init__(self, keeping: Keeping) -> None:
         self.keeping = keeping
+        # How long a stream is kept that has not ended: its producer may be lost.
+        self.kept_unended = keeping.ttl + keeping.lost_after
         self.lock = threading.Lock()
         self.streams: dict[str, _Kept] = {}
         self.by_key: dict[str, str] = {}
@@ -76,7 +76,10 @@ class MemoryShelf:
     def find(self, stream_id: str) -> _Kept | None:
         """The stream of that name, if it is kept."""
         kept = self.streams.get(stream_id)
-        return None if kept is None or kept.expires_at < time.monotonic() else kept
+        return None if kept is None or self._has_expired(kept, time.monotonic()) else kept
+
+    def _has_expired(self, kept: _Kept, now: float) -> bool:
+        return kept.heard + (self.keeping.ttl if kept.is_ended else self.kept_unended) < now
 
     def note_watcher(self, store: MemoryStore, *, watches: bool) -> None:
         """Note whether somebody is to be told of what comes."""
@@ -96,9 +99,10 @@ class MemoryShelf:
         if now < self._swept_at + self.keeping.lost_after:
             return
         self._swept_at = now
-        for stream_id in [id for id, kept in self.streams.items() if kept.expires_at < now]:  # noqa: A001
-            claim = self.streams.pop(stream_id).claim
-            self.free(claim)
+        for stream_id, kept in tuple(self.streams.items()):
+            if self._has_expired(kept, now):
+                del self.streams[stream_id]
+                self.free(kept.claim)
 
     def free(self, claim: Claim) -> None:
         """Free a key, if this claim holds it."""
@@ -117,8 +121,6 @@ class MemoryStore:
 
     def __init__(self, shelf: MemoryShelf) -> None:
         self._shelf = shelf
-        # How long a stream is kept that has not ended: its producer may be lost.
-        self._kept_for = shelf.keeping.ttl + shelf.keeping.lost_after
         most = shelf.keeping.max_events
         self._trimmed_at = most + most // 4  # not one by one
         self._loop = asyncio.get_running_loop()
@@ -136,7 +138,7 @@ class MemoryStore:
             if holder is not None:
                 return holder.claim
             now = time.monotonic()
-            shelf.streams[claim.stream_id] = _Kept(claim, now, now + self._kept_for)
+            shelf.streams[claim.stream_id] = _Kept(claim, now)
             if claim.key is not None:
                 shelf.by_key[claim.key] = claim.stream_id
         return claim
@@ -157,19 +159,17 @@ class MemoryStore:
         with shelf.lock:
             now = time.monotonic()
             kept = shelf.streams.get(stream_id)  # as `find`, by the time that is noted below
-            if kept is None or kept.is_ended or kept.expires_at < now:
+            if kept is None or kept.is_ended or kept.heard + shelf.kept_unended < now:
                 return False
             events = kept.events
             if kept.first + len(events) != first:
                 return False
             events += added
             kept.heard = now
-            kept.expires_at = now + self._kept_for
             if len(events) > self._trimmed_at:
                 self._trim(kept)
             if ends:
                 kept.is_ended = True
-                kept.expires_at = now + shelf.keeping.ttl
                 if frees_key:
                     shelf.free(kept.claim)
             if stream_id in self._watched:
@@ -191,7 +191,6 @@ class MemoryStore:
                 kept = self._shelf.find(stream_id)
                 if kept is not None and not kept.is_ended:
                     kept.heard = now
-                    kept.expires_at = now + self._kept_for
 
     async def silent(self, stream_ids: Collection[str]) -> list[str]:
         """Return those whose producers are lost: see `Store`."""
