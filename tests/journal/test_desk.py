@@ -115,6 +115,7 @@ async def test_a_store_is_interrupted_only_where_it_has_other_streams_to_tell_of
     desk.produce("other", _generation(desk))
     generation = _generation(desk)
     desk.produce("s", generation)
+    await until(lambda: store.interruptions > 0)  # so it is told of both
     await desk.write(Append("s", 0, (StreamDeltaEvent(delta="Hi"),)))
     generation.written = 1
     before = store.interruptions
@@ -210,6 +211,24 @@ class _OneDesk:
 
 async def _read_all(following: Attached) -> list[StreamEvent]:
     return [event async for event in following]
+
+
+async def test_streams_that_begin_together_are_told_to_the_store_at_once() -> None:
+    """Each time it is told, all of them are gone through."""
+    shelf = MemoryShelf(Keeping(60, 1000, 60))
+    store = _Counted(shelf)
+    desk, elsewhere = Desk(store, heartbeat=60, patience=60), MemoryStore(shelf)
+    sources = [Fed(f"s{number}") for number in range(20)]
+    for number, source in enumerate(sources):
+        await desk.claim(Claim(f"s{number}", None, ""))
+        desk.produce(f"s{number}", Generation(desk, source, StreamEvent(stream_id=f"s{number}")))
+        await asyncio.sleep(0)  # what tells of news is asked between them
+    await until(lambda: store.interruptions > 0)
+
+    await elsewhere.ask_to_stop("s19", "enough")
+    await until(lambda: sources[19].cancelled is not None)
+    assert store.interruptions == 1
+    await desk.close()
 
 
 async def test_the_end_of_a_producer_that_was_taken_for_lost_is_had_of_the_store() -> None:

@@ -41,6 +41,9 @@ _BEGINNING = 64
 # How many appends are written in one round trip, at most.
 _BATCH = 512
 
+# Streams that begin within so many seconds are told to the store together.
+_GATHERING = 0.05
+
 # The pauses between two attempts to reach the store, in seconds: doubled from the first on.
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -81,6 +84,7 @@ class Desk:
         self._underway: list[tuple[Append, Tell]] = []
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._reads = Reads(self._read_now)
+        self._telling: asyncio.TimerHandle | None = None  # asks about what has begun meanwhile
         self._is_closed = False
 
     # --- producing ----------------------------------------------------------------------------
@@ -108,6 +112,8 @@ class Desk:
         if producer.written == 0 and stream_id not in self._tails:
             self._beginnings[stream_id] = Tail(Page(0, ()))
         self._begin()
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_GATHERING, self._ask_again)
 
     def end_producing(self, stream_id: str) -> None:
         """Send no more heartbeats."""
@@ -226,6 +232,7 @@ class Desk:
             self._beginnings.pop(stream_id, None)
             if self._is_told_by_store(stream_id, tail):
                 self._begin()
+                self._store.interrupt()
         return tail
 
     def leave(self, stream_id: str, tail: Tail) -> None:
@@ -260,6 +267,8 @@ class Desk:
     async def close(self) -> None:
         """End the tasks, and close the store."""
         self._is_closed = True
+        if self._telling is not None:
+            self._telling.cancel()
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -272,8 +281,11 @@ class Desk:
 
     # --- what runs ----------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _ask_again(self) -> None:
+        self._telling = None
         self._store.interrupt()
+
+    def _begin(self) -> None:
         self._start("news", self._read_news)
         self._start("beats", self._send_beats)
 
