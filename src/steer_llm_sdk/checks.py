@@ -77,8 +77,8 @@ class Kind:
         Raises:
             ConfigurationError: The same; says that None would do.
         """
-        if value is not None:  # in most calls it is: then no kind is made for it
-            self.or_none().check(where, value)
+        if value is not None and not self.accepts(value):
+            self.or_none().check(where, value)  # which says so
 
     def _show(self, value: object) -> str:
         if self.hides_value:
