@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Callable
@@ -73,7 +72,7 @@ async def start(
             return holder.stream_id
         generation = Generation(desk, make_source(), _named(plan), turns=turns)
         host.generate(generation)
-    await asyncio.shield(generation.begun)
+    await generation.begun  # nobody else waits for it
     return plan.stream_id
 
 
