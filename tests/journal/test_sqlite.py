@@ -7,6 +7,7 @@ import inspect
 import re
 import resource
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +23,7 @@ from steer_llm_sdk.journal import (
     sqlite_file,
 )
 from steer_llm_sdk.journal.sqlite import SQLiteStore
-from steer_llm_sdk.journal.sqlite_file import File, lines
+from steer_llm_sdk.journal.sqlite_file import File
 from steer_llm_sdk.journal.store import (
     Append,
     Claim,
@@ -221,7 +222,7 @@ def _claim(file: File, *numbers: int) -> None:
 
 
 def _write(file: File, appends: Sequence[Append]) -> list[bool]:
-    return file.write([lines(append) for append in appends])
+    return file.write(file.prepare(appends))
 
 
 def _sequences(page: Page | None) -> list[int]:
@@ -389,6 +390,50 @@ def test_whatever_is_to_be_done_with_it_nothing_is_written_behind_another(
     for number in range(3):
         page = file.read(f"stream-{number}", 0)
         assert (_sequences(page), page.is_last) == ([0 if number == 1 else 1], ends and number != 1)
+
+
+def test_what_was_made_ready_while_another_was_written_goes_on_behind_it(file: File) -> None:
+    _claim(file, 0, 1)
+    ready = [
+        file.prepare([_word(0, 0), _word(1, 0)]),
+        file.prepare([_word(0, 1)._replace(ends=True), _word(1, 1)]),
+        file.prepare([_word(1, 2)]),
+    ]
+
+    assert [file.write(prepared) for prepared in ready] == [[True, True], [True, True], [True]]
+
+    assert _sequences(file.read("stream-1", -1)) == [0, 1, 2]
+    assert file.read("stream-0", 0) == Page(1, [*_word(0, 1).events], is_last=True)
+
+
+def test_what_was_made_ready_behind_something_that_is_not_written_is_not_written(
+    file: File,
+) -> None:
+    _claim(file, 0)
+    first, second = file.prepare([_word(0, 0)]), file.prepare([_word(0, 1)])
+    file.doubt()
+
+    assert file.write(second) == [False]
+    assert file.write(first) == [True]
+    assert file.write(second) == [True]
+    assert _sequences(file.read("stream-0", -1)) == [0, 1]
+
+
+async def test_behind_a_write_that_was_given_up_nothing_is_written(journal: SQLiteJournal) -> None:
+    await _begin(journal, 1)
+    store = journal.here()._store
+    assert isinstance(store, SQLiteStore)
+    may_go_on = threading.Event()
+    held = asyncio.ensure_future(store._thread.run(may_go_on.wait))
+    writing = asyncio.ensure_future(store.write([_word(0, 0)]))
+    await asyncio.sleep(0)
+    writing.cancel()
+    may_go_on.set()
+    await held
+
+    assert await store.write([_word(0, 1)]) == [False]
+    assert await store.write([_word(0, 0)]) == [True]
+    assert _sequences(await store.read("stream-0", -1)) == [0]
 
 
 def test_an_end_without_events_and_what_is_none_are_written(file: File) -> None:

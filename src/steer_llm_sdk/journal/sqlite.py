@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
-from steer_llm_sdk.journal.sqlite_file import File, lines
+from steer_llm_sdk.journal.sqlite_file import File
 from steer_llm_sdk.journal.sqlite_thread import FileThread
 from steer_llm_sdk.journal.store import Append, Claim, Keeping, News, Page
 
@@ -22,7 +22,7 @@ _LOOK_FOR_STOPS = 0.1
 # The pause between two transactions, in seconds: each costs as much as writing many events. With
 # what they take it is less than a fiftieth of a second: so one of the events that come as often is
 # written before the next one comes.
-_WRITE_PAUSE = 0.012
+_WRITE_PAUSE = 0.016
 
 
 class SQLiteStore:
@@ -54,8 +54,12 @@ class SQLiteStore:
 
     async def write(self, appends: Sequence[Append]) -> list[bool]:
         """Write events in one transaction: see `Store`."""
-        # The events are in this thread's caches, and what they hold is counted here.
-        written = await self._run(self._file.write, [*map(lines, appends)])
+        prepared = self._file.prepare(appends)
+        try:
+            written = await self._run(self._file.write, prepared)
+        except BaseException:  # perhaps it was not even begun
+            self._file.doubt()
+            raise
         self._looked_at = asyncio.get_running_loop().time()
         if self._file.is_stirred:
             self._woken.set()

@@ -83,7 +83,7 @@ SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL AND ? = (
 """
 
 # How many values it is given at most: 240 rows, with a stream each, are 962 of the 999.
-MOST_HELD = 3 * 240
+_MOST_HELD = 3 * 240
 
 # So many sizes it has, that SQLite keeps it prepared; what is missing is filled up with NULL.
 _STEP = 16
@@ -106,6 +106,13 @@ class Extent(NamedTuple):
     stream: int
     start: int
     end: int | None = None
+
+
+class Statement(NamedTuple):
+    """A statement and its values."""
+
+    text: str
+    values: Sequence[int | str | None]
 
 
 class Log(NamedTuple):
@@ -132,25 +139,27 @@ def insert(db: sqlite3.Connection, values: Sequence[int | str]) -> int:
 
 
 def insert_held(
-    db: sqlite3.Connection, values: Sequence[int | str], numbers: Collection[int], writer: str
-) -> int | None:
-    """Add events of streams which nobody else has written in; None where somebody has.
+    values: Sequence[int | str], numbers: Collection[int], writer: str
+) -> Statement | None:
+    """The statement that adds events of streams, if nobody else has written in them.
+
+    It is a transaction of its own, if there is none. Else it adds no row.
 
     Args:
-        db: The connection. Without a transaction, this is one.
-        values: Streams, sequences and events, row by row: `MOST_HELD` at most.
+        values: Streams, sequences and events, row by row.
         numbers: The streams.
         writer: Who has written in them.
 
     Returns:
-        The position of the last event.
+        None where these are none, or too many for one statement.
     """
+    if not 0 < len(values) <= _MOST_HELD:
+        return None
     rows = len(values) // 3
     filled = -rows % _STEP
     nobody = [None] * (rows + filled - len(numbers))
     added = [*values, *[None] * (3 * filled), len(numbers), writer, *numbers, *nobody]
-    done = db.execute(_insert_held_of(rows + filled), added)
-    return done.lastrowid if done.rowcount else None
+    return Statement(_insert_held_of(rows + filled), added)
 
 
 @cache

@@ -8,15 +8,27 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from steer_llm_sdk.journal import sqlite_events as events_table
 from steer_llm_sdk.journal import sqlite_reading
-from steer_llm_sdk.journal.codec import encode_event
 from steer_llm_sdk.journal.sqlite_connection import Connection
-from steer_llm_sdk.journal.sqlite_events import END, LAST_POSITION, Extent, by_statement, places
+from steer_llm_sdk.journal.sqlite_events import (
+    LAST_POSITION,
+    Extent,
+    Statement,
+    by_statement,
+    places,
+)
 from steer_llm_sdk.journal.sqlite_reading import Following
+from steer_llm_sdk.journal.sqlite_writing import (
+    Added,
+    Known,
+    Lines,
+    Prepared,
+    go_on,
+    is_to_trim,
+    prepare,
+)
 from steer_llm_sdk.journal.store import (
     Append,
     Claim,
@@ -57,57 +69,6 @@ _STOPS = "SELECT stream_id, stop_reason FROM streams WHERE stop_reason IS NOT NU
 _MOST_KNOWN = 10_000
 
 
-class Lines(NamedTuple):
-    """An `Append` whose events are written as text: what this thread need not do.
-
-    Attributes:
-        stream_id: Whose they are.
-        first: The sequence of the first.
-        events: The events, as JSON.
-        ends: Whether they are the last ones.
-        frees_key: Whether the key of the generation may begin another one.
-    """
-
-    stream_id: str
-    first: int
-    events: list[str]
-    ends: bool
-    frees_key: bool
-
-
-def lines(append: Append) -> Lines:
-    """Write the events of an append as text."""
-    stream_id, first, events, ends, frees_key = append
-    return Lines(stream_id, first, [encode_event(e).decode() for e in events], ends, frees_key)
-
-
-@dataclass(slots=True)
-class _Known:
-    """What this connection has written of a stream: true until another one writes in it.
-
-    Attributes:
-        extent: Where its events stand.
-        next: The sequence of the next event.
-    """
-
-    extent: Extent
-    next: int
-
-
-class _Added(NamedTuple):
-    """What is added to the file.
-
-    Attributes:
-        numbers: The streams that go on.
-        values: Streams, sequences and events, row by row.
-        finishing: After what there is more to do.
-    """
-
-    numbers: set[int]
-    values: list[int | str]
-    finishing: list[Lines]
-
-
 class File:
     """The file, in the one thread that uses it.
 
@@ -128,7 +89,8 @@ class File:
         self._quarter = keeping.max_events // 4 + 1  # of a stream: not one by one is trimmed
         self._name = os.urandom(8).hex()  # by which others see that they have not written
         self._connection = Connection(path)
-        self._known: dict[str, _Known] = {}
+        # Of streams that have not ended. Another one is put in its place where it may be wrong.
+        self._known: dict[str, Known] = {}
         self._following = Following()
         self._swept_at = -math.inf  # by the clock that is never set
 
@@ -166,62 +128,46 @@ class File:
         with self._writing() as db:
             _free(db, claim.stream_id)
 
-    def write(self, appends: Sequence[Lines]) -> list[bool]:
+    def prepare(self, appends: Sequence[Append]) -> Prepared:
+        """Make appends ready to be written. Called in the event loop's thread."""
+        return prepare(appends, self._known, self._quarter, self._name)
+
+    def doubt(self) -> None:
+        """Forget what is known of streams. Called in the event loop's thread, too."""
+        self._known = {}
+
+    def write(self, prepared: Prepared) -> list[bool]:
         """Write events in one transaction: where that is all there is to do, by one statement."""
-        for append in appends if self._following else ():
+        lines, added, statement = prepared
+        for append in lines if self._following else ():
             self._following.forget(append.stream_id)  # `news` has not told these
-        added = self._go_on(appends)
-        if added is not None and self._add(added):
-            return [True] * len(appends)
+        if added is not None and added.known is self._known and self._add(added, statement):
+            return [True] * len(lines)
+        self._known = {**self._known}  # what was made ready by the other one is looked at anew
         with self._writing() as db:
-            return [self._write_one(db, append) for append in appends]
+            return [self._write_one(db, append) for append in lines]
 
-    def _go_on(self, appends: Sequence[Lines]) -> _Added | None:
-        """Have streams that are known go on with these events; None where one is not known to.
-
-        What is not written then is forgotten by `_write_one`.
-        """
-        added = numbers, values, finishing = _Added(set(), [], [])
-        for append in appends:
-            stream_id, first, events, ends, frees_key = append
-            known = self._known.get(stream_id)
-            if known is None or known.next != first:
-                return None
-            number = known.extent.stream
-            numbers.add(number)
-            following = first
-            for event in events:
-                values += (number, following, event)
-                following += 1
-            known.next = following
-            if ends:
-                values += (number, following, END)
-                known.next = -1
-            if ends or frees_key or self._is_to_trim(first, following):
-                finishing.append(append)
-        return added
-
-    def _add(self, added: _Added) -> bool:
+    def _add(self, added: Added, statement: Statement | None) -> bool:
         """Write events; False where somebody else has written in one of the streams."""
-        if added.finishing or not 0 < len(added.values) <= events_table.MOST_HELD:
+        if statement is None:
             with self._writing() as db:
                 is_held = self._holds(db, added.numbers)
                 if is_held:
                     self._add_all(db, added)
             return is_held
         with self._alone() as db:
-            position = events_table.insert_held(db, added.values, added.numbers, self._name)
+            done = db.execute(*statement)
             self._look(db)
-        if position is None:
+        if done.rowcount == 0 or done.lastrowid is None:
             return False
-        self._note_position(position)
+        self._note_position(done.lastrowid)
         return True
 
-    def _add_all(self, db: sqlite3.Connection, added: _Added) -> None:
+    def _add_all(self, db: sqlite3.Connection, added: Added) -> None:
         """Write events, and do what is done after some of them."""
         self._note_position(events_table.insert(db, added.values))
         for append in added.finishing:
-            self._finish(db, append)
+            self._finish(db, append, added.known)
 
     def _note_position(self, position: int) -> None:
         if not self.is_stirred:  # then all that is new is told here already
@@ -252,38 +198,22 @@ class File:
             return is_ended == append.ends and _is_there(db, extent, append)
         db.execute("UPDATE streams SET writer = ? WHERE number = ?", (self._name, extent.stream))
         self._remember(stream_id, extent, following)
-        added = self._go_on((append,))
+        added = go_on((append,), self._known, self._quarter)
         assert added is not None  # noqa: S101 - it is known now
         self._add_all(db, added)
         return True
 
-    def _finish(self, db: sqlite3.Connection, append: Lines) -> None:
+    def _finish(self, db: sqlite3.Connection, append: Lines, known: dict[str, Known]) -> None:
         """Do what is done after some events only."""
         stream_id, first, events, ends, frees_key = append
         following = first + len(events)
-        if self._is_to_trim(first, following):
-            self._trim(db, stream_id, following - self._keeping.max_events)
+        if is_to_trim(first, following, self._quarter):
+            _trim(db, known[stream_id], following - self._keeping.max_events)
         if frees_key:
             _free(db, stream_id)
         if ends:
-            number = self._known.pop(stream_id).extent.stream
+            number = known.pop(stream_id).extent.stream
             db.execute(_FINISH, (time.time() + self._keeping.ttl, number))
-
-    def _is_to_trim(self, first: int, following: int) -> bool:
-        quarter = self._quarter
-        return following // quarter > first // quarter
-
-    def _trim(self, db: sqlite3.Connection, stream_id: str, first: int) -> None:
-        """Forget what is older than the first event that is to be kept."""
-        if first <= 0:
-            return
-        known = self._known[stream_id]
-        start = events_table.delete_before(db, known.extent, first)
-        known.extent = known.extent._replace(start=start)
-        db.execute(
-            "UPDATE streams SET first = ?, start_position = ? WHERE number = ?",
-            (first, start, known.extent.stream),
-        )
 
     def beat(self, stream_ids: Collection[str]) -> None:
         """Note that producers live."""
@@ -316,12 +246,12 @@ class File:
             events_table.delete_all(db, Extent(*row))
             db.execute("DELETE FROM streams WHERE number = ?", row[:1])
         if expired:
-            self._known.clear()
+            self._known = {}
 
     def _remember(self, stream_id: str, extent: Extent, following: int) -> None:
         if len(self._known) >= _MOST_KNOWN:
-            self._known.clear()
-        self._known[stream_id] = _Known(extent, following)
+            self._known = {}
+        self._known[stream_id] = Known(extent, following)
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -396,7 +326,7 @@ class File:
 
     def _forget(self) -> None:
         """Forget what may have been taken back, or was read and not told."""
-        self._known.clear()
+        self._known = {}
         self._following.forget_all()
 
     def close(self) -> None:
@@ -415,6 +345,18 @@ def _is_there(db: sqlite3.Connection, extent: Extent, append: Lines) -> bool:
     """Whether it is written already: it is asked again when the answer was lost."""
     most = len(append.events) + 1
     return events_table.read(db, extent, append.first - 1, most) == append.events
+
+
+def _trim(db: sqlite3.Connection, known: Known, first: int) -> None:
+    """Forget what is older than the first event that is to be kept."""
+    if first <= 0:
+        return
+    start = events_table.delete_before(db, known.extent, first)
+    known.extent = known.extent._replace(start=start)
+    db.execute(
+        "UPDATE streams SET first = ?, start_position = ? WHERE number = ?",
+        (first, start, known.extent.stream),
+    )
 
 
 def _free(db: sqlite3.Connection, stream_id: str) -> None:
