@@ -22,6 +22,7 @@ from steer_llm_sdk.journal.store import (
     Page,
     Store,
     StoreUnreachableError,
+    fallen_back,
 )
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
@@ -98,7 +99,7 @@ class Desk:
 
     async def _is_lost(self, holder: Claim) -> bool:
         """Whether the producer is lost who holds a key; then it is written, which frees the key."""
-        if not await self.ask(lambda: self._store.silent((holder.stream_id,))):
+        if not await self.ask(lambda: self._store.silent({holder.stream_id: 0})):
             return False
         try:
             await self._note_lost(holder.stream_id, Tail(Page(0, ())))
@@ -368,13 +369,13 @@ class Desk:
         except JournalGapError as error:
             tail.fail(error)
 
-    def _find_quiet(self) -> list[str]:
-        """The followed streams, which may be quiet until the next beat."""
-        quiet = [
-            stream_id
+    def _find_quiet(self) -> dict[str, int]:
+        """The followed streams, which may be quiet until the next beat, and what comes next."""
+        quiet = {
+            stream_id: tail.next
             for stream_id, tail in self._tails.items()
             if stream_id not in self._producers and not tail.is_over
-        ]
+        }
         for stream_id in quiet:
             self._tails[stream_id].is_quiet = True
         return quiet
@@ -386,6 +387,8 @@ class Desk:
             after = max(after - 1, -1)
         while (page := await self.read(stream_id, after)).events:
             last, after = page.events[-1], after + len(page.events)
+        if page.first <= after:
+            raise fallen_back(stream_id, page.first, after)
         if page.is_last:
             return
         event = _lost_event(stream_id, last, after + 1)

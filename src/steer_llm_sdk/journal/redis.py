@@ -239,19 +239,25 @@ class RedisStore:
 
     # --- reading ------------------------------------------------------------------------------
 
-    async def silent(self, stream_ids: Collection[str]) -> list[str]:
-        """Return those whose producers are lost: see `Store`."""
+    async def silent(self, followed: Mapping[str, int]) -> list[str]:
+        """Return those whose producers are lost: see `Store`.
+
+        After a failover there may be less than was read: what comes then, their ends too, comes
+        where their followers are already.
+        """
         calls: list[tuple[Any, ...]] = []
-        for stream_id in stream_ids:
+        for stream_id in followed:
             calls.append(("HMGET", self._key(stream_id, "meta"), "next", "ended"))
             calls.append(("EXISTS", self._key(stream_id, "alive")))
         async with self._reaching():
             found = await self._together(calls)
-        states = zip(stream_ids, found[::2], found[1::2], strict=True)
+        states = zip(followed.items(), found[::2], found[1::2], strict=True)
         return [
             stream_id
-            for stream_id, (following, ended), is_alive in states
-            if following is None or (ended is None and not is_alive)
+            for (stream_id, next_to_come), (following, ended), is_alive in states
+            if following is None
+            or int(following) < next_to_come
+            or (ended is None and not is_alive)
         ]
 
     async def read(self, stream_id: str, after: int) -> Page:

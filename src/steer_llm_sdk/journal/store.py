@@ -135,11 +135,14 @@ class Store(Protocol):
         """Note that the producers of these streams live."""
         ...
 
-    async def silent(self, stream_ids: Collection[str]) -> list[str]:
+    async def silent(self, followed: Mapping[str, int]) -> list[str]:
         """Return those whose end will not come by itself.
 
         They have not ended, and their producers were not heard of for too long; or they are not
-        kept any more.
+        kept any more, or not as far as they were read.
+
+        Args:
+            followed: Streams, and which sequence is to come next.
         """
         ...
 
@@ -197,4 +200,12 @@ def trimmed(stream_id: str, first: int, after: int) -> JournalGapError:
     """The error of events that are not kept any more."""
     return JournalGapError(
         f"stream {stream_id!r} is kept from event {first} on, and was asked for from {after + 1} on"
+    )
+
+
+def fallen_back(stream_id: str, following: int, after: int) -> JournalGapError:
+    """The error of events that were read, and are not there any more."""
+    return JournalGapError(
+        f"stream {stream_id!r} was read up to event {after}, and goes on with event {following} "
+        "now: the store has lost what was between, as after a failover"
     )
