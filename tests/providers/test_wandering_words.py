@@ -16,7 +16,13 @@ from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
 from steer_llm_sdk.providers.cohere.decoder import Cohere
-from steer_llm_sdk.providers.endings import FAILED_REASONS, FINISH_REASONS, meaning
+from steer_llm_sdk.providers.endings import (
+    FAILED_REASONS,
+    FINISH_REASONS,
+    failure,
+    is_reason,
+    meaning,
+)
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.interactions.decoder import Interactions
@@ -154,6 +160,51 @@ def test_a_word_of_another_format_means_what_it_means_there(name: str, word: str
 
         assert travelled.outcome == "complete"
         assert travelled.response.finish_reason == meaning(word)
+
+
+def _spellings(word: str) -> list[str]:
+    """How languages and frameworks write a word: tool-calls, toolCalls, ToolCalls, and so on."""
+    first, *others = word.split("_")
+    capitals = "".join(each.capitalize() for each in others)
+    camel, pascal = first + capitals, first.capitalize() + capitals
+    enumerated = [f"FinishReason.{word.upper()}", f"STOP_REASON_{word.upper()}"]
+    return [word.replace("_", "-"), word.replace("_", " "), camel, pascal, *enumerated]
+
+
+@pytest.mark.parametrize("word", FINISH_REASONS)
+def test_a_word_means_the_same_however_it_is_spelled(word: str) -> None:
+    assert {meaning(each) for each in _spellings(word)} == {meaning(word)}
+
+
+@pytest.mark.parametrize("word", FAILED_REASONS)
+def test_a_failure_is_the_same_however_it_is_spelled(word: str) -> None:
+    assert {failure(each) for each in _spellings(word)} == {failure(word)}
+
+
+@pytest.mark.parametrize("name", WITH_WORDS)
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("tool-calls", "tool_calls"),
+        ("maxTokens", "length"),
+        ("FinishReason.SAFETY", "content_filter"),
+    ],
+)
+def test_every_format_knows_the_spellings(name: str, word: str, meant: str) -> None:
+    travelled = read(name, end=format_of(name)[3](word))
+
+    assert travelled.response.finish_reason == meant
+    assert travelled.response.metadata["provider_finish_reason"] == word
+
+
+@pytest.mark.parametrize("word", ["FINISH_REASON_UNSPECIFIED", "FinishReason.NONE", "Not-Finished"])
+def test_no_reason_is_none_however_it_is_spelled(word: str) -> None:
+    assert not is_reason(word)
+
+
+def test_a_word_that_nobody_knows_means_something_else() -> None:
+    assert meaning("finish_reason") == meaning("wanderlust") == "other"
+    assert failure("stop_reason") is None
 
 
 @pytest.mark.parametrize("name", WITH_WORDS)

@@ -1,8 +1,13 @@
-"""Words for why a model stopped, as they wander between formats: gateways pass on what they got."""
+"""Words for why a model stopped, as they wander between formats: gateways pass on what they got.
+
+They spell them as their own language does (``tool-calls``, ``toolCalls``, ``FinishReason.STOP``).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 from steer_llm_sdk.models.fragments import FinishReason
 
@@ -33,9 +38,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 
 # Words that stand where none should: the model has not stopped.
-_NO_REASONS = frozenset(
-    {"", "null", "none", "not_finished", "in_progress", "finish_reason_unspecified"}
-)
+_NO_REASONS = frozenset({"", "null", "none", "not_finished", "in_progress", "unspecified"})
 
 # Words that say that the model, or what runs it, failed: no answer ends so. By the words for the
 # errors that they are.
@@ -59,24 +62,43 @@ FAILED_REASONS: Mapping[str, str] = {
 }
 
 
+# What is no letter or digit of a word, and what an enumeration is called in front of its members.
+_BETWEEN = re.compile(r"[\W_]+")
+_ENUMERATION = re.compile(r"(finish|stop)reason(?=.)")
+
+_T = TypeVar("_T")
+
+
+def _bare(word: str) -> str:
+    """A word without what spelling adds to it: capitals, hyphens, the name of its enumeration."""
+    return _ENUMERATION.sub("", _BETWEEN.sub("", word.lower()), count=1)
+
+
+_BARE_REASONS = {_bare(word): reason for word, reason in FINISH_REASONS.items()}
+_BARE_FAILURES = {_bare(word): error for word, error in FAILED_REASONS.items()}
+_BARE_NOTHING = frozenset(map(_bare, _NO_REASONS))
+
+
 def meaning(word: str) -> FinishReason:
     """What a word means, whoever said it."""
-    known = (FINISH_REASONS[each] for each in _spellings(word) if each in FINISH_REASONS)
-    return next(known, "other")
+    return _find(word, _BARE_REASONS) or "other"
 
 
 def failure(word: str) -> str | None:
     """The word for the error that a reason to stop is; None where an answer may end so."""
-    found = (FAILED_REASONS[each] for each in _spellings(word) if each in FAILED_REASONS)
-    return next(found, None)
+    return _find(word, _BARE_FAILURES)
 
 
 def is_reason(word: str) -> bool:
     """Whether a word says that the model has stopped."""
-    return word.lower() not in _NO_REASONS
+    return _bare(word) not in _BARE_NOTHING
 
 
-def _spellings(word: str) -> list[str]:
-    """The word; where it has two halves, the more precise first: ``content_filter: SAFETY``."""
-    kind, colon, detail = word.lower().partition(":")
-    return [detail.strip(), kind.strip()] if colon else [kind]
+def _find(word: str, known: Mapping[str, _T]) -> _T | None:
+    """What is known of a word; where it has two halves (``content_filter: SAFETY``), of either.
+
+    The second half is the more precise one.
+    """
+    kind, _, detail = word.partition(":")
+    found = known.get(_bare(detail))
+    return known.get(_bare(kind)) if found is None else found
