@@ -186,6 +186,39 @@ def test_a_call_may_come_in_one_piece_of_partial_arguments() -> None:
     ]
 
 
+def test_pieces_that_name_their_calls_are_told_apart() -> None:
+    def argument(call_id: str, key: str, number: int, **more: Any) -> dict[str, Any]:
+        piece = {"jsonPath": f"$.{key}", "numberValue": number}
+        return call(id=call_id, partialArgs=[piece], willContinue=True, **more)
+
+    begun = [call(id=each, name="add", willContinue=True) for each in ("c1", "c2")]
+    grown = [argument("c1", "a", 1), argument("c2", "b", 2, name="add"), argument("c1", "c", 3)]
+    ended = [call(id="c2"), call(id="c1")]
+
+    assert decode(*map(chunk, [*begun, *grown, *ended]))[2:] == [
+        ToolCallPiece(1, arguments='{"b": 2}', is_whole=True),
+        ToolCallPiece(0, arguments='{"a": 1, "c": 3}', is_whole=True),
+    ]
+
+
+@pytest.mark.parametrize("named", [{}, {"id": "c1"}], ids=["without an id", "with one"])
+def test_a_call_that_is_repeated_to_bring_its_signature_is_one(named: dict[str, Any]) -> None:
+    signed = call(name="f", args={"a": 1}, **named) | {"thoughtSignature": "c2ln"}
+    bare = call(name="f", args={"a": 1}, **named)
+
+    assert decode(chunk(bare), chunk(signed)) == [
+        ToolCallPiece(0, named.get("id"), "f", '{"a": 1}', is_whole=True),
+        ToolCallPiece(0, extra={"thoughtSignature": "c2ln"}),
+    ]
+
+
+def test_of_two_calls_that_are_the_same_the_first_may_be_signed() -> None:
+    bare = call(name="f", args={"a": 1})
+    signed = bare | {"thoughtSignature": "c2ln"}
+
+    assert [each.index for each in decode(chunk(signed, bare))] == [0, 1]  # type: ignore[union-attr]
+
+
 def test_a_call_that_another_cuts_off_stays_incomplete() -> None:
     cut_off = chunk(call(name="f", willContinue=True))
 

@@ -303,6 +303,27 @@ class TestCalls:
 
         assert streamed.calls == [{"id": "call_1", "name": "add", "arguments": plain}]
 
+    @pytest.mark.parametrize("ending", ["done", "item", "response"])
+    def test_arguments_whose_beginning_was_lost_give_way_to_the_whole(self, ending: str) -> None:
+        plain, kind = '{"city":"Oslo"}', "function_call_arguments"
+        at = ["done", "item", "response"].index(ending)
+        closings = [event(f"{kind}.done", output_index=0, arguments=plain), closed(0, call(plain))]
+        deltas = [
+            event(f"{kind}.delta", output_index=0, delta=each) for each in ('ity":', '"Oslo"}')
+        ]
+
+        streamed = told(opened(0, call("")), *deltas, *closings[at:], completed(call(plain)))
+
+        assert [each["arguments"] for each in streamed.calls] == [plain]
+
+    def test_white_space_before_the_arguments_is_no_loss(self) -> None:
+        kind = "function_call_arguments.delta"
+        deltas = [event(kind, output_index=0, delta=each) for each in ("\n", ' {"a"', ":1}")]
+
+        streamed = told(opened(0, call("")), *deltas)
+
+        assert streamed.calls[0]["arguments"] == '\n {"a":1}'
+
     def test_free_text_in_ciphertext_gives_way_too(self) -> None:
         item = {"type": "custom_tool_call", "call_id": "c", "name": "run", "input": "print(1)"}
         kind = "custom_tool_call_input.delta"

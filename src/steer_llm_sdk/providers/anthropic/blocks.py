@@ -91,6 +91,7 @@ class ContentBlocks:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._calls: dict[int, _OpenCall] = {}
+        self._closed_calls: set[int] = set()
         self._others: dict[int, _OpenBlock] = {}
         self._texts: set[int] = set()  # the blocks of text that are open
         self._calls_seen = 0
@@ -125,6 +126,7 @@ class ContentBlocks:
     def close(self, index: int, block: JSONObject | None = None) -> Sequence[Fragment]:
         """A block ends; some servers say the whole of it once more, as `block`."""
         if call := self._calls.pop(index, None):
+            self._closed_calls.add(index)
             call.given = call.given or self._input_text((block or {}).get("input"))
             return self._close_call(call)
         if other := self._others.pop(index, None):
@@ -143,13 +145,22 @@ class ContentBlocks:
 
     def add_input(self, index: int, piece: str) -> Sequence[Fragment]:
         """A piece of the arguments of a call, as JSON text."""
-        call = self._calls.get(index)
-        if call is not None and piece:
-            call.has_arguments = True
-            return (ToolCallPiece(call.number, arguments=piece),)
         if index in self._others:
             self._others[index].pieces.append(piece)
-        return NOTHING
+            return NOTHING
+        call = self._calls.get(index) or self._astray(index)
+        if call is None or not piece:
+            return NOTHING
+        call.has_arguments = True
+        return (ToolCallPiece(call.number, arguments=piece),)
+
+    def _astray(self, index: int) -> _OpenCall | None:
+        """The call of a piece that does not name it: the last that is open.
+
+        Gateways leave the index of a delta out, or count blocks otherwise than they opened them:
+        https://github.com/decolua/9router/issues/2218. What comes late is no part of another call.
+        """
+        return None if index in self._closed_calls else next(reversed(self._calls.values()), None)
 
     def _close_call(self, call: _OpenCall) -> Sequence[Fragment]:
         if call.has_arguments or call.given:

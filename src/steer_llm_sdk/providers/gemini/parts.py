@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+import msgspec
+
 from steer_llm_sdk.models.fragments import (
     Extras,
     File,
@@ -46,6 +48,13 @@ _CONTENT = ("inlineData", "fileData", "executableCode", "codeExecutionResult", "
 _READ_OF_CALLS = frozenset({"id", "name", "args", "partialArgs", "willContinue"})
 
 
+class _OpenCall(msgspec.Struct):
+    """A call that goes on: its number among the calls, and its arguments so far."""
+
+    number: int
+    arguments: PartialArguments
+
+
 class PartReader:
     """Reads the parts of one candidate, in their order.
 
@@ -56,8 +65,10 @@ class PartReader:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._calls = 0  # calls that have begun
-        self._said: set[tuple[str, str, str]] = set()  # calls, by their ids, names and arguments
-        self._open: PartialArguments | None = None  # of the last call, while it goes on
+        self._said: dict[tuple[str | None, str, str], int] = {}  # whole calls, and their numbers
+        self._signed: set[int] = set()  # the numbers of those that are
+        self._open: _OpenCall | None = None  # the last call, while it goes on
+        self._open_by_id: dict[str, _OpenCall] = {}
 
     @property
     def has_calls(self) -> bool:
@@ -92,61 +103,77 @@ class PartReader:
             yield _as_part(part, extra)
 
     def _read_call(
-        self, call: JSONObject, extra: JSONObject | None
+        self, call: JSONObject, signature: JSONObject | None
     ) -> Iterator[ToolCallPiece | Extras]:
-        """A whole call, or a piece of one: only its first piece has a name."""
+        """A whole call, or a piece of one: mostly only its first piece has a name."""
         name, call_id = as_string(call.get("name")), as_string(call.get("id"))
         beside = {key: value for key, value in call.items() if value and key not in _READ_OF_CALLS}
-        extra = {**beside, **(extra or {})} or None
-        is_whole = not call.get("willContinue")
-        if name is not None:
-            if call_id and self._was_said(call_id, name, call):
-                return  # copies repeat the calls in each frame
-            self._calls += 1
-            if is_whole and not call.get("partialArgs"):
+        extra = {**beside, **(signature or {})} or None
+        going_on = self._open_by_id.get(call_id) if call_id else None
+        if name is not None and going_on is None:
+            if call.get("willContinue") or call.get("partialArgs"):
+                self._open = going_on = self._begin(call_id, call)
+                yield ToolCallPiece(going_on.number, call_id, name, extra=extra)
+            else:
                 self._open = None
-                text = self._arguments_of(call)
-                yield self._piece(call_id, name, text, extra, is_whole=True)
+                yield from self._read_whole(name, call_id, call, extra, is_signed=bool(signature))
                 return
-            self._open = PartialArguments(self._provider, object_at(call, "args"))
-            yield self._piece(call_id, name, "", extra)
-        elif extra:  # beside a piece that only goes on, or ends its call
-            yield self._piece(call_id, None, "", extra) if self._open else Extras(extra)
-        if self._open is not None:
-            yield from self._continue(self._open, call, is_whole=is_whole)
+        else:
+            self._open = going_on = going_on or self._open
+            if extra:  # beside a piece that only goes on, or ends its call
+                number = None if going_on is None else going_on.number
+                yield Extras(extra) if number is None else ToolCallPiece(number, extra=extra)
+        if going_on is not None:
+            yield from self._continue(going_on, call)
 
-    def _was_said(self, call_id: str, name: str, call: JSONObject) -> bool:
-        key = (call_id, name, self._arguments_of(call))
-        is_known = key in self._said
-        self._said.add(key)
-        return is_known
+    def _begin(self, call_id: str | None, call: JSONObject) -> _OpenCall:
+        begun = _OpenCall(self._calls, PartialArguments(self._provider, object_at(call, "args")))
+        self._calls += 1
+        if call_id:
+            self._open_by_id[call_id] = begun
+        return begun
+
+    def _read_whole(
+        self,
+        name: str,
+        call_id: str | None,
+        call: JSONObject,
+        extra: JSONObject | None,
+        *,
+        is_signed: bool,
+    ) -> Iterator[ToolCallPiece]:
+        """A whole call, once: copies repeat calls in each frame, and the signature may come then.
+
+        Of calls without an id that are the same, only one which brings a signature is a repetition:
+        of calls side by side, the first has it.
+        """
+        arguments = self._arguments_of(call)
+        key = (call_id, name, arguments)
+        number = self._said.get(key)
+        is_news = is_signed and number not in self._signed
+        if number is None or not (call_id or is_news):
+            number = self._said[key] = self._calls
+            self._calls += 1
+            yield ToolCallPiece(number, call_id, name, arguments, is_whole=True, extra=extra)
+        elif is_news:
+            yield ToolCallPiece(number, extra=extra)
+        if is_signed:
+            self._signed.add(number)
 
     def _arguments_of(self, call: JSONObject) -> str:
         """The arguments of a whole call; copies write them as text."""
         given = call.get("args") or {}
         return given if isinstance(given, str) else arguments_text(given, self._provider)
 
-    def _continue(
-        self, arguments: PartialArguments, call: JSONObject, *, is_whole: bool
-    ) -> Iterator[ToolCallPiece]:
+    def _continue(self, going_on: _OpenCall, call: JSONObject) -> Iterator[ToolCallPiece]:
+        arguments = going_on.arguments
         for piece in as_list(call.get("partialArgs")):
             arguments.add(as_object(piece))
-        if is_whole:
+        if not call.get("willContinue"):
             self._open = None
+            self._open_by_id = {k: v for k, v in self._open_by_id.items() if v is not going_on}
             text = arguments_text(arguments.finish(), self._provider)
-            yield self._piece(None, None, text, None, is_whole=True)
-
-    def _piece(
-        self,
-        call_id: str | None,
-        name: str | None,
-        arguments: str,
-        extra: JSONObject | None,
-        *,
-        is_whole: bool = False,
-    ) -> ToolCallPiece:
-        index = self._calls - 1
-        return ToolCallPiece(index, call_id, name, arguments, is_whole=is_whole, extra=extra)
+            yield ToolCallPiece(going_on.number, arguments=text, is_whole=True)
 
 
 def _read_text(text: str, extra: JSONObject | None, *, is_thought: bool) -> Iterator[PartFragment]:

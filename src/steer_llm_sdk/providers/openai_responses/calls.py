@@ -37,9 +37,7 @@ CALL_ITEMS: Mapping[str, _Kind] = {
 # What a call has beside its id, its name and its arguments, and the answer to it may need.
 KEPT_OF_CALLS = ("async", "caller", "namespace", "pending_safety_checks", "server_label")
 
-# Base64, of which arguments in JSON have no beginning. Free text may have: there, as long as every
-# piece is a whole text of base64.
-_ENCODED = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+# What may be ciphertext in place of free text: every piece is a whole text of base64.
 _ENCODED_WHOLE = re.compile(r"(?:[A-Za-z0-9+/_-]{4}){3,}|[A-Za-z0-9+/_-]{6,}={1,2}")
 
 
@@ -52,19 +50,20 @@ class _Call(msgspec.Struct):
     id: str | None = None
     name: str | None = None
     said: list[str] = []  # of the arguments
-    held: str = ""  # what looks like ciphertext
+    held: str = ""  # what may be no part of them
     has_all_arguments: bool = False
     has_extra: bool = False
     is_closed: bool = False
     is_withdrawn: bool = False
 
     def take(self, piece: str) -> str:
-        """The piece of the arguments that may be given out: nothing while it may be ciphertext.
+        """The piece of the arguments that may be given out: nothing while they may be others.
 
-        GitHub Copilot streams arguments encrypted, and says them plainly when the call is closed.
+        GitHub Copilot streams arguments encrypted, and vLLM (https://github.com/vllm-project/vllm/pull/42683)
+        without their first piece. Both say them as they are when the call is closed.
         """
         if not self.said:
-            if self._may_be_ciphertext(self.held + piece, piece):
+            if self._may_be_others(self.held + piece, piece):
                 self.held += piece
                 return ""
             piece, self.held = self.held + piece, ""
@@ -77,9 +76,9 @@ class _Call(msgspec.Struct):
         self.held = ""
         return add_rest(self.said, whole)
 
-    def _may_be_ciphertext(self, so_far: str, piece: str) -> bool:
+    def _may_be_others(self, so_far: str, piece: str) -> bool:
         if self.type == "function":
-            return _ENCODED.fullmatch(so_far) is not None
+            return not so_far.lstrip().startswith("{")
         return _ENCODED_WHOLE.fullmatch(piece) is not None
 
 
