@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import random
 import tracemalloc
@@ -65,16 +66,28 @@ def test_a_small_body_that_unpacks_to_much_comes_in_bounded_pieces() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "gzip, br", "aws-chunked"])
 @pytest.mark.parametrize(
-    "text", [b"<html>not packed</html>", b'data: {"a": 1}\n\n', b"{}", b"\xef\xbb\xbfa"]
+    "text", [b"<html>not packed</html>", b'data: {"a": 1}\n\n', b"{}", b"\xef\xbb\xbfa", b"\r\n{}"]
 )
-def test_a_plain_body_that_is_said_to_be_gzip_passes_as_it_is(text: bytes, size: int) -> None:
+def test_a_plain_body_that_is_said_to_be_packed_passes_as_it_is(
+    text: bytes, encoding: str, size: int
+) -> None:
     # A proxy has unpacked it, and left the header.
+    decoder = body_decoder(encoding)
+    assert decoder is not None
+
+    pieces = [decoder.feed(text[at : at + size]) for at in range(0, len(text), size)]
+
+    assert b"".join([*pieces, decoder.feed(b"")]) == text
+    assert not decoder.has_held_input
+
+
+def test_a_plain_binary_body_that_is_said_to_be_gzip_passes_at_once() -> None:
     decoder = body_decoder("gzip")
     assert decoder is not None
 
-    assert b"".join(decoder.feed(text[at : at + size]) for at in range(0, len(text), size)) == text
-    assert not decoder.has_held_input
+    assert decoder.feed(b"\0\0") == b"\0\0"
 
 
 def test_what_follows_a_member_is_no_plain_body() -> None:
@@ -118,10 +131,25 @@ def test_a_plain_body_needs_no_decoder(encoding: str | None) -> None:
     assert body_decoder(encoding) is None
 
 
+@pytest.mark.parametrize("size", [1, 3, 100])
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
-def test_another_encoding_is_an_error(encoding: str) -> None:
-    with pytest.raises(ProtocolError, match="which was not asked for"):
-        body_decoder(encoding)
+def test_another_encoding_is_an_error(encoding: str, size: int) -> None:
+    decoder, packed = body_decoder(encoding), b"\x1b\x04\x00\xf8data: {}"
+    assert decoder is not None
+    chunks = [packed[at : at + size] for at in range(0, len(packed), size)]
+
+    with pytest.raises(ProtocolError, match=f"with '{encoding}', which was not asked for"):
+        list(map(decoder.feed, chunks))
+
+
+@pytest.mark.parametrize("body", [b"", b"\x1b"])
+def test_a_body_in_another_encoding_may_end_at_once(body: bytes) -> None:
+    decoder = body_decoder("br")
+    assert decoder is not None
+    assert decoder.feed(body) == b""
+
+    with pytest.raises(ProtocolError) if body else contextlib.nullcontext():
+        assert decoder.feed(b"") == b""
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100, 1 << 20])

@@ -19,6 +19,13 @@ _NO_HEADER = -15
 _HEADER_BYTES = 2
 _GZIP = b"\x1f\x8b"
 
+# How many bytes of a body tell whether it is a text, and what a text may begin with beside ASCII.
+_TELLING_BYTES = 6
+_BOM = b"\xef\xbb\xbf"
+_WHITE = b"\t\r\n"
+
+_GZIPPED = frozenset({"gzip", "x-gzip"})
+
 # What servers write for no encoding at all.
 _NONE = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "8bit", "chunked"})
 
@@ -26,15 +33,17 @@ _NONE = frozenset({"", "identity", "none", "utf-8", "utf8", "binary", "8bit", "c
 class BodyDecoder:
     """Unpacks a gzip or deflate body.
 
-    Proxies that unpack an answer and leave its header say "gzip" of a plain body, which passes as
-    it is: nothing that gzip packs begins as a text does. (Of deflate, some does.)
+    Proxies that unpack an answer and leave its header say "gzip" or "br" of a plain body, which
+    passes as it is: nothing that gzip packs begins as a text does, and nothing that is packed in
+    other ways with several bytes of it. (Of deflate, some does.)
 
     Args:
-        is_gzip: Whether the body is said to be packed by gzip.
+        encoding: How the body is said to be packed.
     """
 
-    def __init__(self, *, is_gzip: bool = False) -> None:
-        self._may_be_plain = is_gzip
+    def __init__(self, encoding: str = "deflate") -> None:
+        self._encoding = encoding
+        self._may_be_plain = encoding != "deflate"
         self._is_plain = False
         self._zlib: zlib._Decompress | None = None  # not known before the header is
         self._head = b""
@@ -44,19 +53,22 @@ class BodyDecoder:
         """The next piece: call again with ``b""`` while `has_held_input`.
 
         Raises:
-            ProtocolError: The bytes are not what their encoding says.
+            ProtocolError: The bytes are not what their encoding says, or are packed as nobody asked
+                for.
         """
         if self._is_plain:
             return chunk
         if self._zlib is None:
             self._head += chunk
-            if len(self._head) < _HEADER_BYTES:
+            if self._may_be_plain and self._lacks(chunk):
                 return b""
-            is_gzip = self._head.startswith(_GZIP)
-            if self._may_be_plain and not is_gzip and not _has_header(self._head):
+            if self._may_be_plain and self._has_plain_head():
                 self._is_plain, head, self._head = True, self._head, b""
                 return head
+            if len(self._head) < _HEADER_BYTES:
+                return b""
             self._may_be_plain = False
+            is_gzip = self._head.startswith(_GZIP)
             if self._is_gzip and not is_gzip:
                 self._head = b""  # what follows the last member is none
                 return b""
@@ -73,6 +85,26 @@ class BodyDecoder:
         except zlib.error as error:
             raise ProtocolError(f"the compressed body cannot be unpacked: {error}") from None
 
+    def _lacks(self, chunk: bytes) -> bool:
+        """Whether more bytes are needed to tell a plain body, and may come."""
+        needed = _HEADER_BYTES if self._encoding in _GZIPPED else _TELLING_BYTES
+        return len(self._head) < needed and bool(chunk)
+
+    def _has_plain_head(self) -> bool:
+        """Whether the body is not packed at all.
+
+        Raises:
+            ProtocolError: It is, and in a way that is not known here.
+        """
+        if self._encoding in _GZIPPED:
+            return len(self._head) >= _HEADER_BYTES and not _has_header(self._head)
+        if _is_text(self._head):
+            return True
+        if not self._head:
+            return False  # there is no body
+        message = f"the body is compressed with {self._encoding!r}, which was not asked for"
+        raise ProtocolError(message)
+
     def _next_member(self) -> None:
         """Begin the next of gzip's members (RFC 1952, 2.2); anything else behind one is dropped."""
         assert self._zlib is not None  # noqa: S101 - it has just ended
@@ -84,7 +116,7 @@ class BodyDecoder:
     def has_held_input(self) -> bool:
         """Whether there is input that has not been unpacked yet."""
         if self._zlib is None:
-            return len(self._head) >= _HEADER_BYTES
+            return not self._may_be_plain and len(self._head) >= _HEADER_BYTES
         return bool(self._zlib.unconsumed_tail)
 
 
@@ -98,17 +130,14 @@ def _has_header(data: bytes) -> bool:
     return is_zlib or data.startswith(_GZIP)
 
 
-def body_decoder(encoding: str | None) -> BodyDecoder | None:
-    """The decoder for a ``Content-Encoding``; None where there is nothing to unpack.
+def _is_text(head: bytes) -> bool:
+    """Whether a body begins as a text does: an event, JSON, a page."""
+    begin = head.removeprefix(_BOM)[:_TELLING_BYTES]
+    return bool(begin) and all(byte in _WHITE or 0x20 <= byte < 0x7F for byte in begin)
 
-    Raises:
-        ProtocolError: The encoding is one that was not asked for and is not known here.
-    """
+
+def body_decoder(encoding: str | None) -> BodyDecoder | None:
+    """The decoder for a ``Content-Encoding``; None where there is nothing to unpack."""
     names = [each.strip().lower() for each in (encoding or "").split(",")]
     real = [name for name in names if name not in _NONE]
-    name = ", ".join(real)
-    if not real:
-        return None
-    if name in {"gzip", "x-gzip", "deflate"}:
-        return BodyDecoder(is_gzip=name != "deflate")
-    raise ProtocolError(f"the body is compressed with {name!r}, which was not asked for")
+    return BodyDecoder(", ".join(real)) if real else None

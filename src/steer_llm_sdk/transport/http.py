@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -331,17 +331,12 @@ class HTTPResponse:
         self._content = quick_body(response.content)
         self._registry = registry
         self._failure: SteerError | None = None
-        decoder: BodyDecoder | None = None
-        try:
-            decoder = body_decoder(response.headers.get("Content-Encoding"))
-        except ProtocolError as error:  # the status is still worth telling
-            self._failure = error
+        decoder = body_decoder(response.headers.get("Content-Encoding"))
         self.status: int = response.status
         self.headers: Mapping[str, str] = {
             name.lower(): value for name, value in response.headers.items()
         }
-        is_quick = isinstance(self._content, QuickBody) and self._failure is None
-        quick = cast("QuickBody", self._content) if is_quick else None
+        quick = self._content if isinstance(self._content, QuickBody) else None
         # The method itself, rather than one that calls it: it runs for every piece of the body.
         read_raw = self._read_raw if quick is None else quick.readany
         self.read: Callable[[], Coroutine[Any, Any, bytes]] = read_raw
