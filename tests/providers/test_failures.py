@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from steer_llm_sdk.errors import (
@@ -165,6 +167,10 @@ def test_a_json_body_is_read_and_another_is_not() -> None:
         (b"<!DOCTYPE html><title> Gone </title>", "an HTML page: Gone"),
         (b"<html><body>x</body></html>", "an HTML page"),
         (b"1 < 2", "1 < 2"),
+        (
+            gzip.compress(b"{}"),
+            "a body that gzip has packed, of which its headers do not tell",
+        ),
     ],
 )
 def test_other_bodies_are_described(body: bytes, said: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.errors import (
+    AuthenticationError,
     ConnectError,
     ConnectionLostError,
     FrameTooLargeError,
@@ -43,7 +44,7 @@ from steer_llm_sdk.testing import (
     ScriptedProvider,
     Stall,
 )
-from steer_llm_sdk.testing.plan import Ending, Exchange, Fault, Plan
+from steer_llm_sdk.testing.plan import Ending, Exchange, Fault, Piece, Plan
 from steer_llm_sdk.testing.scripts import ScriptLike
 from steer_llm_sdk.transport.http import HTTPTransport, _body
 from support.tls import make_contexts
@@ -74,12 +75,14 @@ class NeverEnds:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The body is said to be compressed in a way that nobody asked for."""
+    """The body is said to be compressed in a way that nobody asked for, and begins so."""
 
     name: str
+    begin: bytes = b"\x1b\xff\x01"
 
     def apply(self, plan: Plan, _exchange: Exchange, /) -> Plan:
-        return replace(plan, headers={**plan.headers, "content-encoding": self.name})
+        headers = {**plan.headers, "content-encoding": self.name}
+        return replace(plan, headers=headers, pieces=(Piece(self.begin), *plan.pieces))
 
 
 # --- connections are kept ---------------------------------------------------------------------
@@ -463,6 +466,16 @@ async def test_a_compression_that_was_not_asked_for_is_refused(name: str) -> Non
 
     assert isinstance(error, ProtocolError)
     assert name in str(error)
+
+
+async def test_an_error_that_is_only_said_to_be_packed_is_read() -> None:
+    # As proxies send it that unpack what they fetch, and pass on its headers.
+    async with LoopbackServer(Script(faults=[HTTPError(401), Encoded("br", begin=b"")])) as server:
+        error = await fail_at(server)
+
+    assert isinstance(error, AuthenticationError)
+    assert "compressed" not in str(error)
+    assert error.body
 
 
 async def test_an_error_in_an_unknown_compression_still_tells_its_status() -> None:

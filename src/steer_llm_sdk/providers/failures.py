@@ -229,10 +229,15 @@ def read_json_body(answer: ErrorAnswer) -> Any:
         return None
 
 
+_GZIP = b"\x1f\x8b"
+
+
 def describe_body(answer: ErrorAnswer) -> str:
     """What to say of a body that is not the provider's JSON."""
     if not answer.body.strip():
         return "an empty body"
+    if answer.body.startswith(_GZIP):
+        return "a body that gzip has packed, of which its headers do not tell"
     text = answer.body[: MAX_BODY_CHARS * 4].decode("utf-8", "replace")
     if "<" in text and re.search(r"<\s*(?:!doctype|html|head|body)", text, re.IGNORECASE):
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)

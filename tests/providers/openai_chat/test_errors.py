@@ -271,3 +271,17 @@ def test_a_word_that_means_to_wait_is_retryable_and_an_empty_account_is_not() ->
 
     assert {"rate_limit_exceeded", "server_error", "overloaded_error"} <= retryable
     assert not {"insufficient_quota", "invalid_prompt", "content_filter"} & retryable
+
+
+@pytest.mark.parametrize("key", ["status_code", "status", "statusCode", "http_code", "http_status"])
+@pytest.mark.parametrize("status", [429, "429"])
+def test_a_status_may_stand_beside_the_code(key: str, status: object) -> None:
+    error = read_failure("acme", {"message": "Wait.", "code": "1302", key: status}, None)
+
+    assert isinstance(error, RateLimitError)
+
+
+@pytest.mark.parametrize("key", ["msg", "error_msg", "error_message"])
+def test_the_words_of_an_error_may_have_other_names(key: str) -> None:
+    assert "Too big." in str(read(400, {"error": {key: "Too big."}}))
+    assert "Too big." in str(read_failure("acme", {key: "Too big."}, None))

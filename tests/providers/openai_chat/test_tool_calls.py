@@ -76,6 +76,12 @@ def test_a_name_that_is_repeated_without_an_id_continues_the_call_at_its_index()
     assert settled == [(0, None, "f", "{"), (0, None, None, "}")]
 
 
+def test_a_name_that_is_repeated_behind_whole_arguments_begins_another_call() -> None:
+    settled = settle((0, None, "f", '{"x":'), (0, None, "f", "1}"), (0, None, "f", '{"x":2}'))
+
+    assert [(index, name) for index, _, name, _ in settled] == [(0, "f"), (0, None), (1, "f")]
+
+
 def test_an_id_that_two_functions_have_is_no_name_for_the_second() -> None:
     calls = ToolCallIndexes()
 

@@ -111,7 +111,8 @@ def _bare_error(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def message_of(error: Mapping[str, Any]) -> str:
     """What the error says in words, with what stands behind it where a gateway tells."""
-    message = as_string(error.get("message")) or _detail_of(error.get("detail"))
+    words = (as_string(error.get(key)) for key in _BARE)
+    message = next(filter(None, words), "") or _detail_of(error.get("detail"))
     metadata = error.get("metadata")
     # OpenRouter says "Provider returned error" and keeps the provider's words apart.
     raw = as_string(metadata.get("raw")) if isinstance(metadata, dict) else None
@@ -144,8 +145,12 @@ def _detail_of(detail: object) -> str:
 
 
 def _status_in(error: Mapping[str, Any]) -> int | None:
-    status = error.get("status_code", error.get("status"))
-    return status_of(error) or status_of({"code": status})
+    found = (status_of({"code": error.get(key)}) for key in ("code", *_STATUSES))
+    return next(filter(None, found), None)
+
+
+# Where an error says its HTTP status, beside `code`: FastAPI's servers, Vercel's, MiniMax.
+_STATUSES = ("status_code", "status", "statusCode", "http_code", "http_status")
 
 
 KNOWN_CODES: Mapping[str, type[ProviderError]] = {**GOOGLE_CODES, **OPENAI_CODES}

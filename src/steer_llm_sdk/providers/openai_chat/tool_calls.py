@@ -131,8 +131,9 @@ class ToolCallIndexes:
             is_here = has_id and index is not None
             is_same = known.takes(name) if is_here else known.may_be(name)
             return known if is_same else None
-        if index is None or at_index is None:
-            # A name without an id and without a known place begins a call.
+        if index is None or at_index is None or at_index.is_followed_by(arguments):
+            # A name without an id and without a known place begins a call; so it does where
+            # arguments begin behind those that were whole.
             return None
         is_same = at_index.takes(name) if at_index is self._last else at_index.may_be(name)
         return at_index if is_same else None
