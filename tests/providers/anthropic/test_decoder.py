@@ -306,30 +306,6 @@ def test_a_call_without_arguments_is_not_whole_when_the_body_ends_there() -> Non
     assert list(decoder.decode_eof()) == []
 
 
-@pytest.mark.parametrize("index", [None, 0, 7], ids=["none", "of the text", "of no block"])
-def test_arguments_that_name_no_call_are_those_of_the_call_that_is_open(index: int | None) -> None:
-    (piece,) = arguments('{"a":1}', index=index or 0)
-    if index is None:
-        del piece["index"]
-    text = opened({"type": "text", "text": "Hi"}, 0)
-
-    folded = whole([text, opened(TOOL, 1), piece, closed(1), closed(0)])
-
-    assert [call["arguments"] for call in folded.calls] == ['{"a":1}']
-
-
-def test_arguments_that_come_late_are_not_those_of_another_call() -> None:
-    folded = whole(
-        [
-            *(opened(TOOL, 0), *arguments('{"a":1}', index=0), closed(0)),
-            *(opened(TOOL | {"id": "toolu_2"}, 1), *arguments("late", index=0)),
-            *(*arguments("{}", index=1), closed(1)),
-        ]
-    )
-
-    assert [call["arguments"] for call in folded.calls] == ['{"a":1}', "{}"]
-
-
 def test_arguments_of_no_open_block_pass_by() -> None:
     assert decode(*arguments('{"a":1}', index=7), closed(7)) == []
 

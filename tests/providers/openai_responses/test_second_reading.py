@@ -368,6 +368,24 @@ class TestCalls:
 
         assert ToolCallPiece(0, is_withdrawn=True) in found
 
+    @pytest.mark.parametrize("number", [0, 1, 7, None])
+    def test_pieces_are_of_the_call_whose_id_they_name(self, number: int | None) -> None:
+        kind, ids = "function_call_arguments", (1, 2)
+
+        def piece(each: int, ending: str, **said: str) -> Event:
+            return event(f"{kind}.{ending}", output_index=number, item_id=f"fc_{each}", **said)
+
+        streamed = told(
+            *(opened(0, call("", number=each)) for each in ids),
+            *(piece(each, "delta", delta='{"n":') for each in ids),
+            *(piece(each, "delta", delta=f"{each}}}") for each in ids),
+            *(piece(each, "done", arguments=f'{{"n":{each}}}') for each in ids),
+            *(closed(0, call(f'{{"n":{each}}}', number=each)) for each in ids),
+            completed(),
+        )
+
+        assert [each["arguments"] for each in streamed.calls] == ['{"n":1}', '{"n":2}']
+
     def test_calls_that_share_a_number_are_told_apart_by_their_ids(self) -> None:
         streamed = told(closed(0, call()), closed(0, call(number=2)))
 

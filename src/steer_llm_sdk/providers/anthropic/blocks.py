@@ -24,6 +24,7 @@ from steer_llm_sdk.models.fragments import (
     Reasoning,
     ToolCallPiece,
 )
+from steer_llm_sdk.providers.open_calls import OpenCalls
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_list,
@@ -90,8 +91,7 @@ class ContentBlocks:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._calls: dict[int, _OpenCall] = {}
-        self._closed_calls: set[int] = set()
+        self._calls: OpenCalls[_OpenCall] = OpenCalls()
         self._others: dict[int, _OpenBlock] = {}
         self._texts: set[int] = set()  # the blocks of text that are open
         self._calls_seen = 0
@@ -125,8 +125,7 @@ class ContentBlocks:
 
     def close(self, index: int, block: JSONObject | None = None) -> Sequence[Fragment]:
         """A block ends; some servers say the whole of it once more, as `block`."""
-        if call := self._calls.pop(index, None):
-            self._closed_calls.add(index)
+        if call := self._calls.close(index):
             call.given = call.given or self._input_text((block or {}).get("input"))
             return self._close_call(call)
         if other := self._others.pop(index, None):
@@ -148,19 +147,11 @@ class ContentBlocks:
         if index in self._others:
             self._others[index].pieces.append(piece)
             return NOTHING
-        call = self._calls.get(index) or self._astray(index)
+        call = self._calls.find(index)
         if call is None or not piece:
             return NOTHING
         call.has_arguments = True
         return (ToolCallPiece(call.number, arguments=piece),)
-
-    def _astray(self, index: int) -> _OpenCall | None:
-        """The call of a piece that does not name it: the last that is open.
-
-        Gateways leave the index of a delta out, or count blocks otherwise than they opened them:
-        https://github.com/decolua/9router/issues/2218. What comes late is no part of another call.
-        """
-        return None if index in self._closed_calls else next(reversed(self._calls.values()), None)
 
     def _close_call(self, call: _OpenCall) -> Sequence[Fragment]:
         if call.has_arguments or call.given:
@@ -191,7 +182,7 @@ class ContentBlocks:
 
     def _open_tool_use(self, index: int, block: JSONObject) -> Sequence[Fragment]:
         call = _OpenCall(self._calls_seen, self._input_text(block.get("input")))
-        self._calls[index] = call
+        self._calls.open(index, call)
         self._calls_seen += 1
         name, call_id = as_string(block.get("name")), as_string(block.get("id"))
         extra = {key: block[key] for key in block if key not in _CALL_FIELDS}

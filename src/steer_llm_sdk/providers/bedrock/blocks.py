@@ -24,6 +24,7 @@ from steer_llm_sdk.models.fragments import (
     Reasoning,
     ToolCallPiece,
 )
+from steer_llm_sdk.providers.open_calls import OpenCalls
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_list,
@@ -75,7 +76,7 @@ class ContentBlocks:
     """
 
     def __init__(self) -> None:
-        self._calls: dict[int, _OpenCall] = {}
+        self._calls: OpenCalls[_OpenCall] = OpenCalls()
         self._others: dict[int, _OpenBlock] = {}
         self._calls_seen = 0
         self.held: ToolCallPiece | None = None
@@ -120,7 +121,7 @@ class ContentBlocks:
 
     def add_input(self, index: int, piece: str) -> Sequence[Fragment]:
         """A piece of the arguments of a call, as JSON text."""
-        call = self._calls.get(index)
+        call = None if index in self._others else self._calls.find(index)
         if call is not None and piece:
             call.has_arguments = True
             return (ToolCallPiece(call.number, arguments=piece),)
@@ -135,7 +136,7 @@ class ContentBlocks:
 
     def close(self, index: int) -> Sequence[Fragment]:
         """A block ends."""
-        if call := self._calls.pop(index, None):
+        if call := self._calls.close(index):
             if call.has_arguments or call.given:
                 rest = "" if call.has_arguments else call.given
                 return (ToolCallPiece(call.number, arguments=rest, is_whole=True),)
@@ -154,7 +155,7 @@ class ContentBlocks:
     def _open_call(self, index: int, call: JSONObject) -> ToolCallPiece:
         number = self._calls_seen
         self._calls_seen += 1
-        self._calls[index] = _OpenCall(number, json_text(call.get("input") or None))
+        self._calls.open(index, _OpenCall(number, json_text(call.get("input") or None)))
         extra = {key: call[key] for key in call if key not in _CALL_FIELDS}
         name, call_id = as_string(call.get("name")), as_string(call.get("toolUseId"))
         return ToolCallPiece(number, call_id, name, extra=extra or None)

@@ -38,6 +38,7 @@ from steer_llm_sdk.providers.cohere.request import build_request
 from steer_llm_sdk.providers.endings import is_reason, meaning
 from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.halves import Halves
+from steer_llm_sdk.providers.open_calls import OpenCalls
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
@@ -134,7 +135,9 @@ class CohereDecoder:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._calls: dict[int, int] = {}  # the numbers of open calls, by the provider's own
+        self._calls: OpenCalls[int] = (
+            OpenCalls()
+        )  # the numbers of open calls, by the provider's own
         self._calls_seen = 0
         self._halves = Halves()
 
@@ -224,17 +227,18 @@ class CohereDecoder:
 
     def _open_call(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
         call = _call_in(message)
-        number = self._calls[_index(event)] = self._calls_seen
+        number = self._calls_seen
         self._calls_seen += 1
         function = object_at(call, "function")
         extra = {key: call[key] for key in call if key not in _READ_OF_CALLS}
         extra |= {key: function[key] for key in function if key not in _READ_OF_FUNCTIONS}
         name, call_id = as_string(function.get("name")), as_string(call.get("id"))
         begun = json_text(function.get("arguments"))
+        self._calls.open(_index(event), number, has_pieces=bool(begun))
         return (ToolCallPiece(number, call_id, name, begun, extra=extra or None),)
 
     def _change_call(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
-        number = self._calls.get(_index(event))
+        number = self._calls.find(_index(event))
         call = _call_in(message)
         function = object_at(call, "function")
         piece = json_text(function.get("arguments"))
@@ -245,7 +249,7 @@ class CohereDecoder:
 
     def _close_call(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:
         del message
-        number = self._calls.pop(_index(event), None)
+        number = self._calls.close(_index(event))
         return NOTHING if number is None else (ToolCallPiece(number, is_whole=True),)
 
     def _end_message(self, event: JSONObject, message: JSONObject) -> Sequence[Fragment]:

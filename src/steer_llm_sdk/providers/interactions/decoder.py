@@ -39,6 +39,7 @@ from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.gemini.errors import failure_in_stream, read_gemini_error
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.interactions.request import build_request
+from steer_llm_sdk.providers.open_calls import OpenCalls
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     arguments_text,
@@ -145,7 +146,7 @@ class InteractionsDecoder:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._calls: dict[int, _OpenCall] = {}
+        self._calls: OpenCalls[_OpenCall] = OpenCalls()
         self._calls_seen = 0
         self._has_steps = False
         self._steps: dict[int, JSONObject] = {}  # that only pass through
@@ -255,7 +256,7 @@ class InteractionsDecoder:
     def _add_arguments(self, index: int, piece: str, delta: JSONObject) -> list[Fragment]:
         beside = {key: delta[key] for key in delta if key not in _READ_OF_ARGUMENTS}
         kept: list[Fragment] = [Extras(beside)] if beside else []
-        call = self._calls.get(index)
+        call = self._calls.find(index)
         if call is None or not piece:
             return kept
         call.has_arguments = True
@@ -263,7 +264,7 @@ class InteractionsDecoder:
 
     def _close_step(self, event: JSONObject) -> Sequence[Fragment]:
         index = _index(event)
-        if call := self._calls.pop(index, None):
+        if call := self._calls.close(index):
             if call.has_arguments or call.given:
                 rest = "" if call.has_arguments else call.given
                 return (ToolCallPiece(call.number, arguments=rest, is_whole=True),)
@@ -301,7 +302,8 @@ class InteractionsDecoder:
     def _open_call(self, index: int, step: JSONObject) -> ToolCallPiece:
         given = step.get("arguments")
         text = arguments_text(given, self._provider) if given else ""
-        call = self._calls[index] = _OpenCall(self._calls_seen, text)
+        call = _OpenCall(self._calls_seen, text)
+        self._calls.open(index, call)
         self._calls_seen += 1
         extra = {key: step[key] for key in step if key not in _READ_OF_CALLS and step[key]}
         name, call_id = as_string(step.get("name")), as_string(step.get("id"))

@@ -78,20 +78,23 @@ class _Call(msgspec.Struct):
 
     def _may_be_others(self, so_far: str, piece: str) -> bool:
         if self.type == "function":
-            return not so_far.lstrip().startswith("{")
+            return not so_far.lstrip().startswith(("{", "["))
         return _ENCODED_WHOLE.fullmatch(piece) is not None
 
 
 class OpenCalls:
     """Numbers the calls in order of appearance, and knows what of each has been said.
 
-    Deltas name a call only by its item's number, or by its item's id where a server numbers nothing
-    (llama.cpp): that is the `item_key` by which it is found again.
+    Deltas name a call by its item's number, or by its item's id where a server numbers nothing
+    (llama.cpp): that is the `item_key` by which it is found again. An id that was announced says
+    more than a number: gateways give one to several items, or count deltas otherwise; but some
+    (GitHub Copilot) name an item anew in each event.
     """
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._by_item: dict[ItemKey, _Call] = {}
+        self._by_id: dict[object, _Call] = {}
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -109,29 +112,30 @@ class OpenCalls:
         kind = _kind_of(item)
         if kind is not None and kind.is_streamed:
             call = self._begin(item_key, kind.type)
-            if not isinstance(item_key, int):
-                self._by_item[_id_of(item)] = call
+            self._by_id |= {item[key]: call for key in ("id", "call_id") if text_at(item, key)}
             yield self._piece(call, item)
 
     def delta(
         self,
         item_key: ItemKey,
+        item_id: str | None,
         text: str,
         type: ToolCallType,  # noqa: A002
     ) -> tuple[ToolCallPiece, ...]:
         """A piece of the arguments. A call that nobody announced begins here, with its `type`."""
-        call = self._find(item_key) or self._begin(item_key, type)
+        call = self._find(item_key, item_id) or self._begin(item_key, type)
         given = call.take(text)
         return (ToolCallPiece(call.index, arguments=given, type=call.type),) if given else ()
 
     def arguments(
         self,
         item_key: ItemKey,
+        item_id: str | None,
         text: str,
         type: ToolCallType,  # noqa: A002
     ) -> Iterator[ToolCallPiece]:
         """The whole arguments: a piece with what no delta has brought."""
-        call = self._find(item_key)
+        call = self._find(item_key, item_id)
         if call is None:
             if not text:
                 return
@@ -143,9 +147,7 @@ class OpenCalls:
     def close(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[_Piece]:
         """A call's item is closed: its last piece, with whatever of it has not been said."""
         kind = CALL_ITEMS[item["type"]]
-        call = self._by_item.get(item_key)
-        if call is None and not isinstance(item_key, int):
-            call = self._by_item.get(_id_of(item))
+        call = self._by_id.get(_id_of(item)) or self._by_item.get(item_key)
         if call is None or (call.is_closed and call.id != _id_of(item)):
             call = self._begin(item_key, kind.type)
         if not call.is_closed:
@@ -174,9 +176,9 @@ class OpenCalls:
                     is_withdrawn=call.is_withdrawn,
                 )
 
-    def _find(self, item_key: ItemKey) -> _Call | None:
+    def _find(self, item_key: ItemKey, item_id: str | None) -> _Call | None:
         """The call that a delta continues; without a number, the last one that is open."""
-        call = self._by_item.get(item_key)
+        call = self._by_id.get(item_id) or self._by_item.get(item_key)
         if call is not None or isinstance(item_key, int):
             return call
         last = self._calls[-1] if self._calls else None

@@ -27,6 +27,7 @@ from steer_llm_sdk.models.fragments import (
     Fragment,
     Identity,
     Text,
+    ToolCallType,
 )
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at
@@ -228,10 +229,10 @@ class ResponsesDecoder:
         return tuple(self._items.refuse(delta.item_key, delta.content_index, delta.delta))
 
     def _arguments_delta(self, delta: _Delta) -> Sequence[Fragment]:
-        return self._items.calls.delta(delta.item_key, delta.delta, "function")
+        return self._items.calls.delta(delta.item_key, delta.item_id, delta.delta, "function")
 
     def _input_delta(self, delta: _Delta) -> Sequence[Fragment]:
-        return self._items.calls.delta(delta.item_key, delta.delta, "custom")
+        return self._items.calls.delta(delta.item_key, delta.item_id, delta.delta, "custom")
 
     # --- every other event --------------------------------------------------------------------
 
@@ -319,11 +320,19 @@ class ResponsesDecoder:
         return self._items.whole_thought_part(object_at(event, "part"))
 
     def _arguments_done(self, event: _Event) -> Iterator[Fragment]:
-        arguments = text_at(event, "arguments")
-        return self._items.calls.arguments(_key_of(event), arguments, "function")
+        return self._whole_arguments(event, "arguments", "function")
 
     def _input_done(self, event: _Event) -> Iterator[Fragment]:
-        return self._items.calls.arguments(_key_of(event), text_at(event, "input"), "custom")
+        return self._whole_arguments(event, "input", "custom")
+
+    def _whole_arguments(
+        self,
+        event: _Event,
+        field: str,
+        type: ToolCallType,  # noqa: A002
+    ) -> Iterator[Fragment]:
+        item_id = as_string(event.get("item_id"))
+        return self._items.calls.arguments(_key_of(event), item_id, text_at(event, field), type)
 
     def _text_done(self, event: _Event) -> Iterator[Fragment]:
         part = {"type": "output_text", "text": event.get("text"), "logprobs": event.get("logprobs")}
