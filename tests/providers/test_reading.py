@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from steer_llm_sdk.errors import ProtocolError
@@ -35,6 +37,32 @@ VALUES: tuple[object, ...] = ("", "a", 0, 7, True, 1.5, None, [], [1, {"k": 1}],
 )
 def test_json_is_read_as_servers_write_it(data: bytes, value: object) -> None:
     assert parse_json(data, "p") == value
+
+
+ERROR = b'{"error": {"message": "m", "detail": {"message": "n"}}}'
+
+
+@pytest.mark.parametrize("between", [b"", b"\n", b"data: ", b"\n\n  "])
+@pytest.mark.parametrize("error", [ERROR, b'{\n "type": "error",\n "code": 1\n}'])
+def test_an_error_behind_an_event_that_broke_off_is_what_is_read(
+    error: bytes, between: bytes
+) -> None:
+    assert parse_json(b'{"a": {"error": null, "b": "c' + between + error, "p") == json.loads(error)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a": "b' + ERROR[:-1],
+        b'{"a": "b' + ERROR + b" and so on",
+        b'{"a": "b{"message": "m"}',
+        b'{"a": "b{"error": null}',
+        b'{"a": "{\\"error\\": 1}',
+    ],
+)
+def test_what_only_looks_like_an_error_behind_an_event_is_none(data: bytes) -> None:
+    with pytest.raises(ProtocolError, match="expected JSON"):
+        parse_json(data, "p")
 
 
 @pytest.mark.parametrize("data", [b"<html>", b"", b"[" * 100_000, b'{"a": ' * 100_000])

@@ -39,7 +39,12 @@ def _dispatch(lines: list[bytes]) -> list[Frame]:
         return [Frame(whole)]
     data = b""
     event = error = b""
+    is_bare = False
     for line in lines:
+        is_bare = is_bare or (data != b"" and line.startswith((b"{", b"[")))
+        if is_bare:
+            data += line + b"\n"
+            continue
         if line.startswith(b":"):
             continue
         name, value = _bare(line), b""
@@ -98,6 +103,11 @@ CASES = {
         b'data: a\r\n\r\n{\r\n "error": {\r\n  "code": 429\r\n }\r\n}\r\n',
         ["a", '{\n "error": {\n  "code": 429\n }\n}'],
     ),
+    "a bare JSON error behind an event without its empty line": (
+        b'data: a\nid: 1\n{\n "error": {\n  "code": 429\n }\n}\n\ndata: b\n\n',
+        ['a\n{\n "error": {\n  "code": 429\n }\n}', "b"],
+    ),
+    "a bare JSON error before the data": (b'id: 1\n{"error": 1}\ndata: a\n\n', ["a"]),
     "a bare list between events": (
         b'data: a\n\n[{"error": 1}]\n\ndata: b\n\n',
         ["a", '[{"error": 1}]', "b"],

@@ -58,8 +58,7 @@ def parse_json(data: bytes, provider: str) -> Any:
     Bytes that are not UTF-8 and lone surrogates become U+FFFD, as the WHATWG decodes
     (https://encoding.spec.whatwg.org/#utf-8-decode).
 
-    Where an event broke off and an error was written into it, on a line of its own, the error is
-    what is given.
+    Where an event broke off and an error was written into it, the error is what is given.
 
     Raises:
         ProtocolError: `data` is not JSON, or is nested too deeply; says what was found.
@@ -81,12 +80,22 @@ def parse_json(data: bytes, provider: str) -> Any:
     return found
 
 
+# Where an error may begin behind an event that broke off, and how many places are looked at.
+_ERROR = re.compile(r'\{\s*"(?:error|type|event|object|message|detail)"')
+_MOST_ERRORS = 4
+
+
 def _error_behind(text: str) -> Any:
-    """The error that a gateway wrote into an event which it had begun and could not finish."""
-    _, line_end, last = text.rpartition("\n")
-    found = _parse_leniently(last) if line_end and last.startswith("{") else _NOTHING
-    is_error = isinstance(found, dict) and (found.get("error") or found.get("type") == "error")
-    return found if is_error else _NOTHING
+    """The error that a gateway wrote into an event which it had begun and could not finish.
+
+    The first that is whole: an error may hold another, which stands behind its beginning.
+    """
+    places = [match.start() for match in _ERROR.finditer(text)][-_MOST_ERRORS:]
+    for place in places:
+        found = _parse_leniently(text[place:])
+        if isinstance(found, dict) and (found.get("error") or found.get("type") == "error"):
+            return found
+    return _NOTHING
 
 
 def parse_object(data: bytes, provider: str) -> JSONObject:

@@ -8,7 +8,7 @@ event ends with an empty line, and whole events are split off in bulk. Nearly al
 at each line, and the others are read field by field. Bytes of an unfinished event wait in one
 growing buffer: the work is linear in the bytes however they are cut.
 
-Six departures from the specification, each because servers of models need it:
+Seven departures from the specification, each because servers of models need it:
 
 * At the end of the body it would throw away an event whose empty line is missing. Servers do leave
   it out, and the last event carries the usage or the finish reason, so it is given; whether its
@@ -16,6 +16,9 @@ Six departures from the specification, each because servers of models need it:
 * An event whose data is blank is no frame: proxies send such events to keep a connection alive.
 * Some servers that fail in the middle of a stream write their JSON error bare, without ``data:``.
   No field's name begins with a brace or a bracket, so such a block is given as a payload.
+* So do lines that begin like that behind an event's data: its empty line was not written before
+  the error was (https://github.com/theopenco/llmgateway/pull/3616). They go on as its data; that
+  there are two payloads is for the provider's decoder to see.
 * White space around a field's name means nothing, nor does a BOM or NUL: gateways indent, and join
   bodies of which each begins with one.
 * Where each line of an event's data is a JSON object of its own, each is a frame: some servers end
@@ -190,7 +193,12 @@ def _payloads(data: bytes) -> list[bytes]:
 def _read_fields(block: bytes) -> Frame | None:
     data: list[bytes] = []
     event = error = b""
+    is_bare = False
     for line in block.split(b"\n"):
+        is_bare = is_bare or (bool(data) and line[:1] in {b"{", b"["})
+        if is_bare:
+            data.append(line)
+            continue
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         name = name.replace(_BOM, b"").strip(_BLANKS)
