@@ -57,6 +57,32 @@ def test_counts_are_found_in_all_spellings(raw: dict[str, Any], counts: dict[str
     assert read_usage(raw) == counts
 
 
+@pytest.mark.parametrize(
+    ("given", "prompt", "total"),
+    [
+        # Prompt, completion, total, from the cache, into it, reasoning.
+        ((5, 1, 126, 100, 20, None), 125, 126),  # the total has them
+        ((500, 1, 621, 100, 20, None), 620, 621),
+        ((500, 1, 631, 100, 20, 10), 620, 631),  # and the reasoning, too
+        ((5, 1, 6, 100, None, None), 105, 106),  # a part is more than the whole
+        ((5, None, None, None, 20, None), 25, None),
+        ((100, 1, 101, 90, 20, None), 100, 101),  # one of them may be within another
+        ((100, 1, 101, 100, None, None), 100, 101),
+        ((0, 1, 1, None, None, None), 0, 1),
+    ],
+)
+def test_what_is_counted_beside_the_prompt_is_part_of_it(
+    given: tuple[int | None, ...], prompt: int, total: int | None
+) -> None:
+    names = ("prompt_tokens", "completion_tokens", "total_tokens", "cache_read_input_tokens")
+    more = ("cache_creation_input_tokens", "reasoning_tokens")
+    pairs = zip((*names, *more), given, strict=True)
+
+    counts = read_usage({name: count for name, count in pairs if count is not None})
+
+    assert (counts["prompt_tokens"], counts.get("total_tokens")) == (prompt, total)
+
+
 def test_the_tier_that_served_is_part_of_what_was_used() -> None:
     raw = {"prompt_tokens": 1}
 

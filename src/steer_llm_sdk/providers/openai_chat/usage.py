@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from steer_llm_sdk.models.usage import COMPLETION, PROMPT, REASONING, TOTAL, count_at, usage_counts
+from steer_llm_sdk.models.usage import (
+    CACHE_WRITE,
+    CACHED,
+    COMPLETION,
+    PROMPT,
+    REASONING,
+    TOTAL,
+    count_at,
+    usage_counts,
+)
 
 _PRICED_TIERS = frozenset({"priority", "flex", "fast"})
 
@@ -39,7 +48,7 @@ _PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
 def read_usage(raw: dict[str, Any]) -> dict[str, int]:
     """The counts under the library's keys; empty where the object has none."""
     counts = usage_counts(**{name: _first(raw, paths) for name, paths in _PATHS.items()})
-    return _with_reasoning_inside(counts)
+    return _with_reasoning_inside(_with_cache_inside(counts))
 
 
 def with_tier(raw: dict[str, Any], tier: object) -> dict[str, Any]:
@@ -57,6 +66,25 @@ def _first(raw: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | Non
         if path[0] in raw and (count := count_at(raw, *path)) is not None:
             return count
     return None
+
+
+def _with_cache_inside(counts: dict[str, int]) -> dict[str, int]:
+    """The prompt with what came from the cache or went into it, where that is counted beside it.
+
+    Gateways to Anthropic pass its counts on (https://github.com/Portkey-AI/gateway/pull/1754): the
+    total tells, or that a part would be more than the whole.
+    """
+    parts = [counts.get(CACHED, 0), counts.get(CACHE_WRITE, 0)]
+    beside, prompt = sum(parts), counts.get(PROMPT)
+    if not beside or prompt is None:
+        return counts
+    output, total = counts.get(COMPLETION, 0), counts.get(TOTAL, 0)
+    reasoning = counts.get(REASONING, 0)
+    if max(parts) > prompt or total - prompt - output in {beside, beside + reasoning}:
+        counts[PROMPT] += beside
+        if total:
+            counts[TOTAL] = max(total, prompt + beside + output)
+    return counts
 
 
 def _with_reasoning_inside(counts: dict[str, int]) -> dict[str, int]:
