@@ -35,7 +35,8 @@ class Sample:
         """
         self.marks: list[tuple[str, str]] = []
         self._words: list[tuple[str, str]] = []
-        self._number = itertools.count(_FIRST_NUMBER)
+        # Downwards: what is a part of a count stands behind it, and may not be more.
+        self._number = itertools.count(_FIRST_NUMBER, -1)
         self.value: dict[str, Any] = self._object(model, "", given, fixed, 0)
         self.marks = self.marks or self._words
 
