@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
@@ -117,9 +118,34 @@ PLACES = {
     "on_progres": "did you mean 'on_progress'? (of client.map)",
     "max_turn": "did you mean 'max_turns'? (of client.run)",
     "exat": "did you mean 'exact'? (of client.count_tokens)",
+    "journal": "it belongs to client.start(…, journal=…)",
+    "item_type": "it belongs to client.stream_items(…, item_type=…)",
+    "budget_tokens": "streaming_options=StreamingOptions(budget_tokens=…)",
+    "temp": "did you mean 'temperature'?",
     "event_procesor": "StreamingOptions(event_processor=…)",
     "on_detla": "did you mean 'on_delta'? (a callback",
 }
+
+
+# Arguments of methods that ask no model.
+OF_NO_CALL = {"after", "grace", "reason", "stream_id"}
+
+
+@pytest.mark.parametrize("client", [SteerLLMClient, SyncSteerLLMClient])
+def test_what_another_method_takes_is_no_field_of_the_provider(client: Any) -> None:
+    taken = {
+        name
+        for method_name, method in inspect.getmembers(client, inspect.isfunction)
+        for name, parameter in inspect.signature(method).parameters.items()
+        if not method_name.startswith("_") and parameter.kind is not parameter.VAR_KEYWORD
+    }
+    elsewhere = taken - {"self", *CallArguments.__slots__} - OF_NO_CALL
+
+    assert {"item_type", "journal", "prompts"} <= elsewhere
+    for name in elsewhere:
+        with pytest.raises(TypeError, match=f"'{name}': ") as caught:
+            CallArguments.read({name: 1})
+        assert "extra_body" not in str(caught.value)
 
 
 def test_what_is_nearest_to_a_keyword_of_the_call_is_that() -> None:

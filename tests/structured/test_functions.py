@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
 import annotated_types
@@ -287,7 +288,7 @@ def takes_names(**names: int) -> None: ...
 def takes_object(thing: threading_lock) -> None: ...  # type: ignore[name-defined] # noqa: F821
 
 
-def takes_complex(times: int, number: complex) -> None: ...
+def takes_range(times: int, number: range) -> None: ...
 
 
 def takes_callable(
@@ -321,7 +322,7 @@ def takes_two_of_one_name(a: Place, b: PLACE_OF_PYDANTIC) -> None: ...
         ((takes_list,), r"'takes_list': it takes \*numbers, which no schema describes"),
         ((takes_names,), r"'takes_names': it takes \*\*names, which no schema describes"),
         ((takes_object,), "its annotations cannot be resolved: name 'threading_lock'"),
-        ((takes_complex,), r"a type of its parameters is none of JSON: complex, of 'number'$"),
+        ((takes_range,), r"a type of its parameters is none of JSON: range, of 'number'$"),
         ((takes_callable,), "a type of its parameters is none of JSON"),
         ((takes_two_of_one_name,), "two types of its parameters are called 'Place'"),
         ((yields,), "expected a function that returns its result, found 'yields', which yields"),
@@ -391,6 +392,38 @@ def test_parameters_of_pydantic_may_be_called_like_the_methods_of_a_model() -> N
         "minimum": 0,
         "default": 7,
     }
+
+
+@dataclasses.dataclass
+class Visit:
+    who: Person
+    page: pydantic.HttpUrl
+
+
+def test_what_pydantic_alone_knows_it_describes_and_makes() -> None:
+    def function(
+        times: int,
+        path: Annotated[Path, "Where it is."],
+        when: dt.datetime | str = "now",
+        visit: Visit | None = None,
+    ) -> Any:
+        return times, path, when, visit
+
+    told = schema_of(function)["properties"]
+    assert told["times"] == {"type": "integer"}
+    assert told["path"] == {"type": "string", "format": "path", "description": "Where it is."}
+    assert told["when"]["default"] == "now"
+    jsonschema_rs.validator_for(schema_of(function))
+    assert call(function, '{"times": 1, "path": "a/b"}') == (1, Path("a/b"), "now", None)
+    found = call(
+        function,
+        '{"times": 1, "path": "a", "when": "2024-05-01T00:00:00Z",'
+        ' "visit": {"who": {"name": "Ada"}, "page": "https://a.example/"}}',
+    )
+    assert found[2] == dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
+    assert found[3] == Visit(Person(name="Ada"), pydantic.HttpUrl("https://a.example/"))
+    with pytest.raises(SchemaError, match=r"at \$\.visit\.page"):
+        call(function, '{"times": 1, "path": "a", "visit": {"who": {"name": "A"}, "page": "b"}}')
 
 
 def test_parameters_by_place_are_passed_by_place() -> None:

@@ -6,6 +6,8 @@ import dataclasses
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 import jsonschema_rs
@@ -183,6 +185,40 @@ def test_types_of_msgspec_do_not_need_pydantic(monkeypatch: pytest.MonkeyPatch) 
 
     assert _check(City, {"name": "Ulm", "people": 5}) == City("Ulm", 5)
     assert "pydantic" not in sys.modules
+
+
+@dataclasses.dataclass
+class Shelf:
+    place: Path
+    page: pydantic.HttpUrl
+    keeper: Person
+
+
+def test_a_type_with_what_pydantic_alone_knows_is_read_by_it() -> None:
+    keeper = {"name": "Ada", "age": 36}
+    value = {"place": "a/b", "page": "https://a.example/", "keeper": keeper}
+
+    assert _schema(Shelf)["properties"]["place"]["format"] == "path"
+    found = _check(Shelf, value)
+    assert found == Shelf(Path("a/b"), pydantic.HttpUrl("https://a.example/"), Person(**keeper))
+    with pytest.raises(SchemaError, match=r"at \$\.page"):
+        _check(Shelf, value | {"page": "nowhere"})
+
+
+def test_where_pydantic_is_missing_such_a_type_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+
+    with pytest.raises(ConfigurationError, match="a type that msgspec or pydantic knows"):
+        read_response_format(Shelf)
+
+
+def _function(name: str) -> None: ...
+
+
+@pytest.mark.parametrize("given", [_function, partial(_function, "a"), _function.__get__(1)])
+def test_a_function_is_no_type(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a type that msgspec or pydantic knows"):
+        read_response_format(given)
 
 
 def test_a_type_needs_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,6 +149,24 @@ async def test_without_calls_there_is_one_turn() -> None:
     assert result.cost_usd == result.response.cost_usd
 
 
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("temprature", "temperature"),
+        ("max_token", "max_tokens"),
+        ("streaming_option", "streaming_options"),
+        ("resonse_format", "response_format"),
+        ("max_turn", "max_turns"),
+    ],
+)
+async def test_a_slip_of_the_pen_is_told_what_was_meant(slip: str, meant: str) -> None:
+    client = SteerLLMClient(openai_api_key="-", transport=ScriptedProvider("Bern."))
+    given: Any = {slip: 1}
+
+    with pytest.raises(TypeError, match=rf"'{slip}': did you mean '{meant}'\?"):
+        await client.run("Which?", "gpt-4o-mini", tools=[], **given)
+
+
 async def test_usage_and_cost_are_those_of_all_turns() -> None:
     provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2}), usage=(10, 5)), Script(["3"]))
     async with client_of(provider) as client:

@@ -20,6 +20,7 @@ from steer_llm_sdk.providers.registry import PROVIDERS
 _KEYWORDS: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens",
     "max_new_tokens": "max_tokens",
+    "temp": "temperature",
     "max_output_tokens": "max_tokens",
     "num_predict": "max_tokens",
     "instructions": "system",
@@ -29,7 +30,6 @@ _KEYWORDS: Mapping[str, str] = {
     "stop_sequences": "stop",
     "function_call": "tool_choice",
     "functions": "tools",
-    "budget_tokens": "reasoning",
     "effort": "reasoning",
     "reasoning_effort": "reasoning",
     "think": "reasoning",
@@ -62,8 +62,11 @@ _OF_METHODS: Mapping[str, str] = {
     "approved": "run",
     "concurrency": "map",
     "exact": "count_tokens",
+    "item_type": "stream_items",
+    "journal": "start",
     "max_turns": "run",
     "on_progress": "map",
+    "prompts": "map",
 }
 # What is a slip of the pen, rather than another word.
 _NEAR = 0.8
@@ -86,6 +89,10 @@ _LISTENERS: Mapping[str, str] = {
 }  # fmt: skip
 
 _PARTS = "images and files are parts of a message: its content=['What is this?', Path('cat.png')]"
+_TWO_BUDGETS = (
+    "how much the model may reason is reasoning=…; what the stream may take in all is an option of "
+    "a call: streaming_options=StreamingOptions(budget_tokens=…)"
+)
 _ONE_ANSWER = "a call has one answer; client.gather([prompt] * 3, model) asks three times at once"
 
 # What is said in another way here.
@@ -94,6 +101,7 @@ _SAID_OTHERWISE: Mapping[str, str] = {
         ("attachment", "attachments", "file", "files", "image", "images", "image_url"), _PARTS
     ),
     **dict.fromkeys(("best_of", "n", "num_return_sequences"), _ONE_ANSWER),
+    "budget_tokens": _TWO_BUDGETS,
     "stream": "every method streams; generate(…) waits for the whole answer",
 }
 

@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from inspect import isroutine
 from typing import Any, get_args
 
 from steer_llm_sdk.errors import ConfigurationError
@@ -158,18 +160,33 @@ def describe_type(wanted: Any, where: str) -> tuple[dict[str, Any], Validator]:
     Raises:
         ConfigurationError: Neither msgspec nor pydantic knows the type.
     """
-    if is_of_pydantic(wanted):
-        schema, fault = _schema_by_pydantic(wanted)
-        validator: Validator = PydanticValidator(wanted)
-    else:
-        schema, fault = _schema_by_msgspec(wanted)
-        validator = TypeValidator(wanted)
+    schema, fault, is_pydantics = _read_schema(wanted)
     if fault:
         raise ConfigurationError(
             f"{where}: expected a type that msgspec or pydantic knows, "
             f"found {_name_of(wanted)}: {fault}"
         )
+    validator = PydanticValidator(wanted) if is_pydantics else TypeValidator(wanted)
     return with_object_at_root(schema), validator
+
+
+def is_for_pydantic(wanted: Any) -> bool:
+    """Whether pydantic describes the type: it made it, or alone knows what is in it."""
+    _, fault, is_pydantics = _read_schema(wanted)
+    return is_pydantics and not fault
+
+
+def _read_schema(wanted: Any) -> tuple[dict[str, Any], str, bool]:
+    """The schema of a type or what is in the way of it, and whether pydantic told it."""
+    if is_of_pydantic(wanted):
+        return *_schema_by_pydantic(wanted), True
+    schema, fault = _schema_by_msgspec(wanted)
+    # A URL, a path, a model among the fields. (Of a function pydantic would tell the parameters.)
+    if fault and not (isroutine(wanted) or isinstance(wanted, str | partial)):
+        theirs, unknown = _schema_by_pydantic(wanted)
+        if theirs and not unknown:
+            return theirs, "", True
+    return schema, fault, False
 
 
 def _schema_by_msgspec(wanted: Any) -> tuple[dict[str, Any], str]:
@@ -177,17 +194,19 @@ def _schema_by_msgspec(wanted: Any) -> tuple[dict[str, Any], str]:
 
     try:
         return msgspec.json.schema(wanted), ""
-    except (TypeError, NameError) as error:  # NameError: an annotation that can't be resolved
+    except (TypeError, NameError, ValueError) as error:  # NameError: an unresolved annotation
         return {}, str(error).replace("\n", " ")
 
 
 def _schema_by_pydantic(wanted: Any) -> tuple[dict[str, Any], str]:
-    from pydantic import TypeAdapter
-    from pydantic.errors import PydanticUserError
-
+    try:
+        from pydantic import TypeAdapter
+        from pydantic.errors import PydanticUserError
+    except ImportError:
+        return {}, "pydantic is not installed"
     try:
         return TypeAdapter(wanted).json_schema(), ""
-    except PydanticUserError as error:
+    except (PydanticUserError, TypeError, NameError) as error:
         return {}, str(error).partition("\n")[0]
 
 

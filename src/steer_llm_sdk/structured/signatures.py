@@ -17,7 +17,7 @@ from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_ty
 from steer_llm_sdk.checks import unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.providers.schemas import Schema, with_object_at_root
-from steer_llm_sdk.structured.response_format import is_of_pydantic
+from steer_llm_sdk.structured.response_format import is_for_pydantic, is_of_pydantic
 from steer_llm_sdk.structured.validators import convert, failed_inside, first_fault, misfit
 
 _EMPTY = inspect.Parameter.empty
@@ -30,7 +30,8 @@ class Parameter:
 
     Attributes:
         name: Its name.
-        annotation: Its type, with the bounds that ``Annotated`` gives it.
+        annotation: Its type, with the bounds that ``Annotated`` gives it, as msgspec takes them.
+        written: The same as it was written, and as pydantic takes it.
         description: What is said of it, there or in the docstring.
         default: Its default; `inspect.Parameter.empty` where it must be given.
         is_positional: Whether it can be passed by its place alone.
@@ -38,6 +39,7 @@ class Parameter:
 
     name: str
     annotation: Any
+    written: Any
     description: str | None = None
     default: Any = _EMPTY
     is_positional: bool = False
@@ -64,11 +66,7 @@ class Signature:
 
     def __init__(self, function: Callable[..., Any], said: Mapping[str, str]) -> None:
         self._parameters = _read_parameters(function, said)
-        ours = [each for each in self._parameters if not is_of_pydantic(each.annotation)]
-        theirs = [each for each in self._parameters if is_of_pydantic(each.annotation)]
-        self._groups: list[_Group] = [_MsgspecGroup(ours)] if ours else []
-        if theirs:
-            self._groups.append(_PydanticGroup(theirs))
+        self._groups = _group(self._parameters)
         self.schema = self._build_schema()
 
     def bind(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -166,14 +164,14 @@ def _read(
         )
     annotation = hints.get(name, Any)
     kind, *about = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    written = annotation
     if not is_of_pydantic(annotation):
         annotation = _with_bounds(kind, about)
     if parameter.default is None and annotation is not Any:
         annotation = Union[annotation, None]  # noqa: UP007 - a string may stand for a type
-    described = filter(None, map(_description_in, about))
-    return Parameter(
-        name, annotation, next(described, said.get(name)), parameter.default, is_positional
-    )
+        written = Union[written, None]  # noqa: UP007
+    described = next(filter(None, map(_description_in, about)), said.get(name))
+    return Parameter(name, annotation, written, described, parameter.default, is_positional)
 
 
 def _description_in(about: Any) -> str | None:
@@ -211,6 +209,17 @@ def _with_bounds(kind: Any, about: Sequence[Any]) -> Any:
 
 
 # --- by msgspec, and by pydantic ------------------------------------------------------------------
+
+
+def _group(parameters: Sequence[Parameter]) -> list[_Group]:
+    """Who describes which of the parameters: msgspec all that it knows, else pydantic."""
+    theirs = [each for each in parameters if is_of_pydantic(each.annotation)]
+    ours = [each for each in parameters if each not in theirs]
+    if not _are_of_json(each.annotation for each in ours):
+        theirs += [each for each in ours if is_for_pydantic(each.written)]
+        ours = [each for each in ours if each not in theirs]
+    groups: list[_Group] = [_MsgspecGroup(ours)] if ours else []
+    return [*groups, _PydanticGroup(theirs)] if theirs else groups
 
 
 class _Group(Protocol):
@@ -253,7 +262,7 @@ class _MsgspecGroup:
         strange = [
             f"{inspect.formatannotation(each.annotation)}, of {each.name!r}"
             for each in self._parameters
-            if not _is_of_json(each)
+            if not _are_of_json([each.annotation])
         ]
         raise ConfigurationError(
             f"a type of its parameters is none of JSON: {'; '.join(strange) or fault}"
@@ -275,11 +284,12 @@ class _MsgspecGroup:
         raise misfit(path.removesuffix("`") or "$", reason)
 
 
-def _is_of_json(parameter: Parameter) -> bool:
+def _are_of_json(annotations: Iterable[Any]) -> bool:
+    """Whether msgspec knows all of the types."""
     import msgspec
 
     try:
-        msgspec.json.schema(parameter.annotation)
+        msgspec.json.schema_components(annotations)
     except (TypeError, NameError, ValueError):
         return False
     return True
@@ -294,7 +304,7 @@ class _PydanticGroup:
         # Under names of their own: `json` or `copy` would hide a method of the model.
         fields: dict[str, Any] = {
             f"p{at}": (
-                Annotated[each.annotation, pydantic.Field(alias=each.name)],
+                Annotated[each.written, pydantic.Field(alias=each.name)],
                 ... if each.is_required else None,
             )
             for at, each in enumerate(parameters)

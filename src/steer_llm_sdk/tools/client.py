@@ -8,7 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Unpack, overload
 
-from steer_llm_sdk.calls import UNKNOWN, CallKeywords, ItemKeywords, place_in_call
+from steer_llm_sdk.calls import (
+    UNKNOWN,
+    CallArguments,
+    CallKeywords,
+    ItemKeywords,
+    place_in_call,
+)
 from steer_llm_sdk.checks import POSITIVE, refuse_unknown
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.journal.base import Journal
@@ -58,6 +64,10 @@ class RunKeywords(TypedRunKeywords, total=False):
     """
 
     response_format: Any
+
+
+# Those that a run has as arguments of its own are known too: a keyword may be meant for one.
+_KNOWN = frozenset({*CallArguments.__slots__, *RunKeywords.__optional_keys__})
 
 
 class ToolRuns:
@@ -274,7 +284,7 @@ def open_run(
         ConfigurationError: It cannot be run as it was asked for.
     """
     given: dict[str, Any] = dict(arguments)
-    refuse_unknown(given, RunKeywords.__optional_keys__, place_in_call, UNKNOWN)
+    refuse_unknown(given, _KNOWN, place_in_call, UNKNOWN)
     max_turns = given.pop("max_turns", DEFAULT_MAX_TURNS)
     POSITIVE.check("max_turns", max_turns)
     approved = given.pop("approved", ())
