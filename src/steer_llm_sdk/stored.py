@@ -13,8 +13,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import date, time
 from enum import Enum
+from functools import cache
 from math import isfinite
-from typing import Any, NoReturn, Self
+from os import fspath
+from typing import Any, NoReturn, Self, TypeAlias
 
 # Of what `to_json` writes. Newer versions of the library read what older ones have written.
 VERSION = 1
@@ -36,8 +38,8 @@ class Live:
         )
 
 
-class Shared:
-    """What holds connections: its copy is itself, and it goes to no other process.
+class ItsOwnCopy:
+    """What many share: its copy is itself.
 
     So what holds it can be copied, by `copy.deepcopy` and `dataclasses.asdict` too.
     """
@@ -50,19 +52,26 @@ class Shared:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
+
+class Shared(ItsOwnCopy):
+    """What holds connections, files or locks as well: it goes to no other process."""
+
+    __slots__ = ()
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{type(self).__name__}: it holds connections and keys, and cannot be pickled: make "
-            "one in each process"
+            f"{type(self).__name__}: it holds connections and keys, files or locks, and cannot "
+            "be pickled: make one in each process"
         )
 
 
 def plain(value: Any) -> Any:
     """Return a copy of a value in what JSON has: dicts with string keys, lists, and scalars.
 
-    What JSON has no word for becomes what comes nearest: bytes their base64, a set a list, a float
-    that is no number None, an object the dict of its fields, anything else its `repr`; so does what
-    is nested more deeply than can be followed, or holds itself.
+    What JSON has no word for becomes what comes nearest: bytes their base64, dates, identifiers,
+    paths and decimal numbers their usual text, a set a list, a float that is no number None, an
+    object the dict of its fields, anything else its `repr`; so does what is nested more deeply than
+    can be followed, or holds itself.
     """
     try:
         return _plain(value)
@@ -127,15 +136,23 @@ def _plain_object(value: Any) -> Any:
     for kind, convert in _CONVERTERS:
         if isinstance(value, kind):
             return convert(value)
-    if callable(to_dict := getattr(value, "to_dict", None)) and not isinstance(value, type):
-        return _plain(to_dict())
-    names = _field_names(value)
-    if names is None:
+    if isinstance(value, type):
         return shown_value(value)
-    return {name: _plain(getattr(value, name)) for name in names}
+    for method in ("to_dict", "tolist"):  # of the arrays and numbers of NumPy and its like
+        if callable(told := getattr(value, method, None)):
+            return _plain(told())
+    names = _field_names(value)
+    if names is not None:
+        return {name: _plain(getattr(value, name)) for name in names}
+    for kind, convert in _rare_converters():
+        if isinstance(value, kind):
+            return convert(value)
+    return _by_msgspec(value)
 
 
-_CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+_Converters: TypeAlias = tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...]
+
+_CONVERTERS: _Converters = (
     (Enum, lambda value: _plain(value.value)),
     (str, str),
     (int, int),
@@ -147,15 +164,45 @@ _CONVERTERS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = 
 )
 
 
+@cache
+def _rare_converters() -> _Converters:
+    """As `_CONVERTERS`, of kinds whose modules few programs have loaded."""
+    from collections import UserString
+    from collections.abc import Sequence, ValuesView
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+    from numbers import Integral, Real
+    from os import PathLike
+
+    addresses = (IPv4Address, IPv4Network, IPv6Address, IPv6Network)
+    return (
+        ((UserString, *addresses), str),
+        (PathLike, lambda value: _plain(fspath(value))),
+        (Integral, int),
+        (Real, lambda value: _plain(float(value))),
+        ((Sequence, ValuesView), lambda value: _plain(list(value))),
+    )
+
+
+def _by_msgspec(value: Any) -> Any:
+    """An identifier, a decimal number, a duration, as msgspec writes them and reads parameters."""
+    import msgspec
+
+    try:
+        return msgspec.to_builtins(value)
+    except TypeError:
+        return shown_value(value)
+
+
 def _field_names(value: Any) -> Iterable[str] | None:
-    """The names of an object's fields: a dataclass's, a msgspec Struct's, a pydantic model's."""
-    if isinstance(value, type):
-        return None
+    """The names of an object's fields: of a dataclass, of msgspec, pydantic and attrs."""
     if is_dataclass(value):
         return [field.name for field in fields(value)]
     kind = type(value)
-    found: Iterable[str] | None = getattr(kind, "__struct_fields__", None)
-    return found if found is not None else getattr(kind, "model_fields", None)
+    for name in ("__struct_fields__", "model_fields"):
+        if (found := getattr(kind, name, None)) is not None:
+            return found  # type: ignore[no-any-return]
+    of_attrs = getattr(kind, "__attrs_attrs__", None)
+    return None if of_attrs is None else [each.name for each in of_attrs]
 
 
 def to_json(data: Mapping[str, Any]) -> str:

@@ -74,8 +74,15 @@ def test_a_path_may_stand_where_a_url_would(folder: Path) -> None:
     assert part_of(document) == FILES["report.pdf"]
 
 
-def test_the_text_of_a_path_is_read_where_a_path_is_meant(folder: Path) -> None:
-    assert part_of({"type": "image", "path": str(folder / "cat.png")}) == FILES["cat.png"]
+@pytest.mark.parametrize("kind", ["image", "audio", "document", "file"])
+def test_a_string_reads_no_file(folder: Path, kind: str) -> None:
+    for more in ({}, {"data": ""}, {"media_type": "image/png"}, {"name": "cat.png"}):
+        with pytest.raises(
+            ConfigurationError, match=r"path: expected a pathlib\.Path, found a str"
+        ):
+            part_of({"type": kind, "path": str(folder / "cat.png"), **more})
+    part = {"type": "image", "data": b64(PNG), "path": "/etc/hostname"}
+    assert part_of(part) == InputImage(data=b64(PNG))
 
 
 def test_content_may_be_a_file_alone(folder: Path) -> None:

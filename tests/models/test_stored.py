@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import copy
 import dataclasses
 import datetime as dt
+import decimal
 import enum
+import fractions
+import ipaddress
 import json
 import multiprocessing
+import numbers
+import operator
 import pickle
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from steer_llm_sdk import (
@@ -25,7 +37,7 @@ from steer_llm_sdk import (
     SteerError,
     SteerLLMClient,
 )
-from steer_llm_sdk.journal import MemoryJournal
+from steer_llm_sdk.journal import MemoryJournal, RedisJournal, SQLiteJournal
 from steer_llm_sdk.models import events as events_module
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
@@ -38,6 +50,7 @@ from steer_llm_sdk.models.events import (
 from steer_llm_sdk.models.responses import StreamingResponse, set_json
 from steer_llm_sdk.models.shapes import TokenUsage
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.sinks import JSONLinesSink, OpenTelemetrySink, PrometheusSink, SQLiteSink
 from steer_llm_sdk.stored import plain
 from steer_llm_sdk.testing import (
     HTTPError,
@@ -292,6 +305,34 @@ class Word(str):
     __slots__ = ()
 
 
+class Numbers:
+    """As an array or a number of NumPy's tells what it is."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+
+    def tolist(self) -> Any:
+        return self._values
+
+
+class Whole:
+    """A whole number of another library's."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __int__(self) -> int:
+        return self._value
+
+
+numbers.Integral.register(Whole)
+
+
+@attrs.define
+class Plant:
+    name: str
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -312,6 +353,20 @@ class Word(str):
         (City, repr(City)),
         (Told, repr(Told)),
         (1j, "1j"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (decimal.Decimal("1.50"), "1.50"),
+        ({decimal.Decimal(2): 1}, {"2": 1}),
+        (fractions.Fraction(1, 2), 0.5),
+        (ipaddress.ip_network("10.0.0.0/8"), "10.0.0.0/8"),
+        (Path("a/b"), "a/b"),
+        (dt.timedelta(days=1, seconds=3), "P1DT3S"),
+        (collections.deque([1, Path("a")]), [1, "a"]),
+        (collections.UserString("a"), "a"),
+        (range(3), [0, 1, 2]),
+        ({"a": 1}.values(), [1]),
+        (Numbers([1, 2]), [1, 2]),
+        (Whole(3), 3),
+        (Plant("fern"), {"name": "fern"}),
     ],
 )
 def test_what_json_has_no_word_for_becomes_what_comes_nearest(value: Any, expected: Any) -> None:
@@ -325,6 +380,52 @@ def test_other_mappings_are_dicts() -> None:
     import types
 
     assert plain(types.MappingProxyType({"a": 1})) == {"a": 1}
+
+
+# --- what is shared ---
+
+
+def make_sinks(folder: Path) -> list[Any]:
+    return [
+        JSONLinesSink(folder / "streams.jsonl"),
+        SQLiteSink(folder / "ledger.db"),
+        OpenTelemetrySink(TracerProvider(), MeterProvider()),
+        PrometheusSink(CollectorRegistry()),
+        MemoryJournal(),
+    ]
+
+
+def test_a_copy_of_what_holds_files_or_locks_is_itself(tmp_path: Path) -> None:
+    shared = make_sinks(tmp_path)
+
+    for each in shared:
+        assert copy.copy(each) is each
+        with pytest.raises(
+            TypeError, match=f"{type(each).__name__}: it holds .* cannot be pickled"
+        ):
+            pickle.dumps(each)
+    assert all(map(operator.is_, copy.deepcopy(shared), shared))
+
+
+async def test_a_journal_goes_to_other_processes_with_nothing_that_is_open(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path / "journal.db", ttl=60)
+    assert copy.deepcopy({"of": journal})["of"] is journal
+    async with SteerLLMClient("key", transport=ScriptedProvider("Hello")) as client:
+        stream_id = await client.start("Hi", "gpt-4o", journal=journal)
+        followed = [event async for event in journal.attach(stream_id)]
+        async with pickle.loads(pickle.dumps(journal)) as elsewhere:
+            assert [event async for event in elsewhere.attach(stream_id)] == followed
+    await journal.close()
+
+
+def test_a_journal_in_redis_is_made_in_another_process_of_its_url() -> None:
+    journal = RedisJournal("redis://127.0.0.1:1/0", prefix="mine:")
+
+    made = pickle.loads(pickle.dumps(journal))
+
+    assert vars(made).keys() == vars(journal).keys()
+    assert made._prefix == "mine:"
+    assert made._connect().connection_pool.connection_kwargs["port"] == 1
 
 
 # --- pydantic ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,6 +240,31 @@ def test_content_parts_answer_a_call() -> None:
 
     assert json.loads(json.dumps(message)) == message
     assert read(message).parts == (InputText("Look:"), InputImage(data="aGk="))
+
+
+def test_a_file_that_answers_a_call_is_read_at_once(tmp_path: Path) -> None:
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    message = tool_result("call_1", [{"type": "image", "path": picture}])
+    picture.unlink()
+
+    assert json.loads(json.dumps(message)) == message
+    assert read(message).parts == (InputImage(data="iVBORw0KGgo="),)
+    with pytest.raises(ConfigurationError, match="a file that can be read"):
+        tool_result("call_1", [{"type": "image", "path": picture}])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"type": "file", "path": "notes.txt", "size": 3}],
+        [{"type": "document", "id": 7, "title": "The report"}],
+        [{"type": ["text"], "text": "a"}],
+        [{"type": "image", "width": 3}],
+    ],
+)
+def test_rows_of_data_with_a_type_are_no_content(rows: list[Any]) -> None:
+    assert tool_result("call_1", rows)["content"] == json.dumps(rows)
 
 
 @pytest.mark.parametrize("call_id", [None, 7])

@@ -140,6 +140,32 @@ async def test_the_history_goes_on_and_is_json() -> None:
     ]
 
 
+class Untold:
+    def to_dict(self, depth: int) -> dict[str, int]:
+        return {"depth": depth}
+
+
+def untold() -> Untold:
+    """Give what cannot be told."""
+    return Untold()
+
+
+def listed() -> list[dict[str, str]]:
+    """List a folder."""
+    return [{"type": "file", "path": "/etc/hostname"}]
+
+
+async def test_what_a_function_gives_and_cannot_be_told_ends_no_run() -> None:
+    provider = ScriptedProvider(calls(("untold", {}), ("listed", {})), Script(["Done."]))
+    async with client_of(provider) as client:
+        result = await client.run("Hi", MODEL, tools=[untold, listed])
+
+    assert result.text == "Done."
+    (_, first), (_, second) = told(provider.requests[1])
+    assert first.startswith("what it gave cannot be told: TypeError: ")
+    assert second == '[{"type": "file", "path": "/etc/hostname"}]'
+
+
 async def test_without_calls_there_is_one_turn() -> None:
     async with client_of(ScriptedProvider("Hello")) as client:
         result = await client.run("Hi", MODEL)

@@ -7,13 +7,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from steer_llm_sdk.checks import NUMBER, POSITIVE, SECONDS, TEXT, WHOLE, Kind, type_found
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.store import MISSED_BEATS, Keeping, Store
+from steer_llm_sdk.stored import ItsOwnCopy
 
 DEFAULT_TTL = 3600.0
 DEFAULT_MAX_EVENTS = 100_000
@@ -37,7 +38,7 @@ _AFTER = Kind(
 )
 
 
-class Journal(ABC):
+class Journal(ItsOwnCopy, ABC):
     """Holds the events of generations that outlive their callers: see `SteerLLMClient.start`.
 
     It may be used from several event loops, and after a ``fork``: each has a part of its own.
@@ -75,6 +76,10 @@ class Journal(ABC):
         # A child process has none of its parent's, and keeps those from being collected: a
         # connection that is closed in the child ends its parent's.
         self._by_process: dict[int, dict[asyncio.AbstractEventLoop, Desk]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: where the streams are, and nothing that is open here."""
+        return {**vars(self), "_by_process": {}}
 
     @abstractmethod
     def _open_store(self) -> Store:

@@ -17,9 +17,10 @@ from steer_llm_sdk.journal.base import (
 )
 from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
 from steer_llm_sdk.journal.store import Store
+from steer_llm_sdk.stored import Shared
 
 
-class MemoryJournal(Journal):
+class MemoryJournal(Shared, Journal):
     """Holds streams in the memory of this process, for all of its event loops.
 
     Args:

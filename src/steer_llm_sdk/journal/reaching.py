@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
@@ -76,25 +77,27 @@ def make_connect(url: str) -> Callable[[], Any]:
     """
     try:
         import redis.asyncio as redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
     except ImportError:
         raise ConfigurationError(
             "RedisJournal: the extra is not installed: pip install 'steer-llm-sdk[redis]'"
         ) from None
-
-    def connect() -> Any:
-        # What cannot be reached is asked again by the journal itself, which has limits of its own:
-        # on Python 3.11 that of redis-py can lose the cancellation of whoever waits.
-        return redis.Redis.from_url(
-            url,
-            socket_timeout=None,
-            socket_connect_timeout=limits.seconds,
-            retry=Retry(NoBackoff(), 1),
-        )
-
     try:
         redis.ConnectionPool.from_url(url)
     except ValueError as error:
         raise ConfigurationError(f"url: {error}") from None
-    return connect
+    return partial(_connect, url)
+
+
+def _connect(url: str) -> Any:
+    import redis.asyncio as redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    # What cannot be reached is asked again by the journal itself, which has limits of its own: on
+    # Python 3.11 that of redis-py can lose the cancellation of whoever waits.
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=None,
+        socket_connect_timeout=limits.seconds,
+        retry=Retry(NoBackoff(), 1),
+    )

@@ -251,6 +251,31 @@ def _found(content: _Content, where: str) -> InputPart:
     return _image(content, None) if content.media_type.startswith("image/") else content.file()
 
 
+def _path_of(part: Mapping[str, Any], where: str) -> PurePath | None:
+    """The file that a part names. A conversation may come from anywhere: words read no file."""
+    path = part.get("path")
+    if isinstance(path, str) and path:
+        raise ConfigurationError(
+            f"{where}: path: expected a pathlib.Path, found a str: a string is never taken for a "
+            "path; for a file of this machine pass pathlib.Path(…)"
+        )
+    return path if isinstance(path, PurePath) else None
+
+
+def read_file_of(part: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """The part with the content of its file in place of its path; itself where it has none.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    path = part.get("path")
+    if not isinstance(path, PurePath):
+        return part
+    read = _Content.read(path, where)
+    found = {"data": read.data, "media_type": read.media_type, "name": read.name}
+    return found | {key: value for key, value in part.items() if key != "path"}
+
+
 @dataclass(frozen=True, slots=True)
 class _Content:
     """What a part holds, wherever it came from."""
@@ -271,13 +296,11 @@ class _Content:
         form = source.get("type") if "source" in block else None
         if form in {"content", "file"}:
             return None
-        given = next((source[key] for key in ("data", "path") if source.get(key)), None)
+        given = source.get("data") or _path_of(source, where)
         if form == "text":
             if not isinstance(given, str) or "media_type" not in source:
                 return None
             given = given.encode()
-        if isinstance(given, str) and "path" in source:
-            given = Path(given)
         if isinstance(given, str | bytes | bytearray | memoryview | PurePath):
             return cls.read(given, where).told_by(source)
         found = cls.by_url(source.get("url"), what, where)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from steer_llm_sdk.checks import NAME
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.inputs import read_file_of
 from steer_llm_sdk.models.parts import Part, ReasoningPart, ToolCallPart, part_from_dict
 from steer_llm_sdk.models.text import without_lone_surrogates
 from steer_llm_sdk.stored import plain
@@ -24,6 +25,11 @@ _WORDS = frozenset({"text", "commentary", "reasoning", "refusal"})
 _CONTENT = frozenset(
     {"text", "image", "image_url", "document", "file", "input_text", "input_image", "input_file"}
     | {"input_audio", "audio", "search_result"}
+)
+# … where it has one of these: a row of data may have a `type` as well.
+_HELD = frozenset(
+    {"content", "data", "file", "file_data", "file_id", "file_url", "image_url", "input_audio"}
+    | {"source", "text", "url"}
 )
 
 
@@ -86,6 +92,10 @@ def tool_result(call_id: str, content: object, *, is_error: bool = False) -> dic
 def _content_of(content: object) -> str | list[Any]:
     if isinstance(content, str):
         return without_lone_surrogates(str.__str__(content))
+    if isinstance(content, list | tuple):  # a file is read when its message is made
+        content = [
+            read_file_of(part, "content") if _is_kind_of_content(part) else part for part in content
+        ]
     written = plain(content)
     text = without_lone_surrogates(json.dumps(written, ensure_ascii=False))
     if isinstance(written, list) and written and all(map(_is_content, written)):
@@ -93,8 +103,13 @@ def _content_of(content: object) -> str | list[Any]:
     return text
 
 
+def _is_kind_of_content(value: object) -> TypeGuard[dict[str, Any]]:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return isinstance(kind, str) and kind in _CONTENT
+
+
 def _is_content(value: object) -> bool:
-    return isinstance(value, dict) and value.get("type") in _CONTENT
+    return _is_kind_of_content(value) and not _HELD.isdisjoint(value)
 
 
 def read_version(fields: Mapping[str, Any], where: str) -> None:

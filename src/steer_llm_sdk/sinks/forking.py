@@ -13,11 +13,13 @@ import os
 import threading
 import weakref
 
+from steer_llm_sdk.stored import Shared
+
 # How long a fork waits for each of them, in seconds.
 _PATIENCE = 5.0
 
 
-class ForkSafe:
+class ForkSafe(Shared):
     """Something that a fork waits for. A subclass says what it lets go of, and what it forgets.
 
     Attributes:

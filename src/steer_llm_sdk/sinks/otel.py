@@ -27,7 +27,7 @@ from steer_llm_sdk.sinks.semconv import (
     wants_newer,
     wants_words,
 )
-from steer_llm_sdk.stored import plain_json
+from steer_llm_sdk.stored import Shared, plain_json
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -50,7 +50,7 @@ _read_asked = attrgetter(*_IDENTITY, "parameters", "is_json")
 _MOST_SETS = 256
 
 
-class OpenTelemetrySink(Sink):
+class OpenTelemetrySink(Shared, Sink):
     """Makes a span of each stream, and records its metrics, by the conventions for generative AI.
 
     The span begins where the stream does, beneath whichever span is current there, and ends on

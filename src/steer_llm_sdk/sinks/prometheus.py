@@ -9,6 +9,7 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.sinks.base import Sink
 from steer_llm_sdk.sinks.semconv import SECONDS
+from steer_llm_sdk.stored import Shared
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -27,7 +28,7 @@ _TOKEN_KINDS = {
 }
 
 
-class PrometheusSink(Sink):
+class PrometheusSink(Shared, Sink):
     """Counts streams in a registry of ``prometheus_client``, which a server of yours exposes.
 
     Its metrics are ``steer_llm_streams_total``, ``steer_llm_streams_running``,

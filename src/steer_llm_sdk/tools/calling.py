@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -147,7 +147,7 @@ class Calls:
             return _failed(call, str(error), type(error).__name__)
         value, raised = await self._run(tool, partial(tool.function, *places, **names))
         if isinstance(raised, StopRun):
-            return Answer(call, tool_result(call["id"], raised.value), raised)
+            return replace(_told(tool, call, raised.value), stop=raised)
         if isinstance(raised, _LateError):
             _log.warning("%s", raised)
             return _failed(call, str(raised), "timeout")
@@ -155,7 +155,7 @@ class Calls:
             _log.warning("the tool %s raised; the model is told", tool.name, exc_info=raised)
             kind = type(raised).__name__
             return _failed(call, f"{kind}: {raised}", kind)
-        return Answer(call, tool_result(call["id"], value))
+        return _told(tool, call, value)
 
     async def _run(self, tool: Tool, function: partial[Any]) -> Outcome:
         if tool.timeout is None:
@@ -196,6 +196,16 @@ class _LateError(Exception):
 
 async def _awaited(value: Awaitable[Any]) -> Any:
     return await value
+
+
+def _told(tool: Tool, call: Mapping[str, Any], value: object) -> Answer:
+    """What the model is told of a value; that it has no words, where the value's own code fails."""
+    try:
+        return Answer(call, tool_result(call["id"], value))
+    except Exception as error:  # noqa: BLE001 - `to_dict`, a property, a file that is not there
+        _log.warning("what the tool %s gave cannot be told", tool.name, exc_info=error)
+        kind = type(error).__name__
+        return _failed(call, f"what it gave cannot be told: {kind}: {error}", kind)
 
 
 def _failed(call: Mapping[str, Any], message: str, error_type: str) -> Answer:
