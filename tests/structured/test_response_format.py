@@ -195,7 +195,7 @@ class Shelf:
 
 
 def test_a_type_with_what_pydantic_alone_knows_is_read_by_it() -> None:
-    keeper = {"name": "Ada", "age": 36}
+    keeper: dict[str, Any] = {"name": "Ada", "age": 36}
     value = {"place": "a/b", "page": "https://a.example/", "keeper": keeper}
 
     assert _schema(Shelf)["properties"]["place"]["format"] == "path"
