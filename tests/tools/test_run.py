@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import pickle
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -164,6 +166,52 @@ async def test_what_a_function_gives_and_cannot_be_told_ends_no_run() -> None:
     (_, first), (_, second) = told(provider.requests[1])
     assert first.startswith("what it gave cannot be told: TypeError: ")
     assert second == '[{"type": "file", "path": "/etc/hostname"}]'
+
+
+@dataclasses.dataclass
+class Said:
+    role: str
+    content: Any
+
+
+@pytest.mark.parametrize("wire", ["openai", "anthropic", "openai-responses", "gemini"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda path: ["What is it?", path],
+        lambda path: (path.read_bytes(),),
+        lambda path: path,
+        lambda path: [{"type": "image", "data": path.read_bytes(), "media_type": "image/png"}],
+        lambda path: [{"type": "text", "text": "a"}, {"type": "image", "source": path}],
+    ],
+)
+async def test_a_history_with_files_is_json_and_reads_them_once(
+    wire: str, content: Any, tmp_path: Path
+) -> None:
+    picture = tmp_path / "cat.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    given = [{"role": "user", "content": content(picture)}]
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2})), Script(["A cat."]))
+    async with client_of(provider) as client:
+        await client.generate(given, f"{wire}:m")
+        result = await client.run(given, f"{wire}:m", tools=[add])
+        picture.unlink()
+        stored = json.loads(json.dumps(result.messages))
+        await client.generate(stored[:1], f"{wire}:m")
+
+    plain, *_, again = provider.requests
+    assert again.json == plain.json
+
+
+async def test_messages_may_be_objects_and_come_one_by_one() -> None:
+    given = (Said("user", words) for words in ("Hi", "again"))
+    async with client_of(ScriptedProvider("Hello")) as client:
+        result = await client.run(given, MODEL)
+
+    assert json.loads(json.dumps(result.messages[:2])) == [
+        {"role": "user", "content": "Hi"},
+        {"role": "user", "content": "again"},
+    ]
 
 
 async def test_without_calls_there_is_one_turn() -> None:

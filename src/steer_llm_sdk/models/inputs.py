@@ -276,6 +276,17 @@ def read_file_of(part: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     return found | {key: value for key, value in part.items() if key != "path"}
 
 
+def spelled(part: InputPart) -> dict[str, Any]:
+    """A part as a mapping that JSON can hold, and that is read as the same part."""
+    if isinstance(part, InputText):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, InputImage):
+        of_data = {"data": part.data, "media_type": part.media_type} if part.data else {}
+        said = {"url": part.url, **of_data, "detail": part.detail}
+        return {"type": "image", **{key: each for key, each in said.items() if each}}
+    return {**part.value, **({"data": part.data} if isinstance(part, InputFile) else {})}
+
+
 @dataclass(frozen=True, slots=True)
 class _Content:
     """What a part holds, wherever it came from."""

@@ -22,6 +22,7 @@ from steer_llm_sdk.models.inputs import (
     InputText,
     read_bare,
     read_input,
+    spelled,
 )
 from steer_llm_sdk.models.parts import (
     CommentaryPart,
@@ -32,6 +33,7 @@ from steer_llm_sdk.models.parts import (
 )
 from steer_llm_sdk.models.plain_json import plain_json, plain_mapping
 from steer_llm_sdk.models.turns import read_parts, read_version
+from steer_llm_sdk.stored import plain
 
 __all__ = [
     "ROLES",
@@ -44,6 +46,7 @@ __all__ = [
     "ToolCall",
     "read_messages",
     "split_system",
+    "storable_messages",
 ]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -139,6 +142,39 @@ def _plain_items(messages: Iterable[object]) -> Iterator[tuple[str, object]]:
             and getattr(item, "type", None) != "message"  # what an API answered, whole
         )
         yield where, item if is_message else plain_json(item, where)
+
+
+def storable_messages(messages: Iterable[object]) -> Iterator[Any]:
+    """Messages that have been read, as JSON can hold them: with what files hold, not with paths."""
+    for where, item in _plain_items(messages):
+        if isinstance(item, Message):
+            yield item
+            continue
+        fields: Any = item if isinstance(item, Mapping) else _fields_of(item, where)
+        if not _is_json(fields.get("content")):
+            blocks = _blocks_of(fields["content"], where)
+            fields = {**fields, "content": [_storable(block, where) for block in blocks]}
+        yield fields if _is_json(fields) else plain(fields)
+
+
+def _storable(block: object, where: str) -> Any:
+    if _is_json(block):
+        return block
+    if isinstance(block, Mapping) and block.get("type") == "tool_result":
+        inner = [_storable(each, where) for each in _blocks_of(block.get("content"), where)]
+        return {**block, "content": inner}
+    found = _read_block(block, where)
+    return block if isinstance(found, ToolCall | Message) else spelled(found)
+
+
+def _is_json(value: object) -> bool:
+    """Whether JSON can hold a value as it is."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(each) for key, each in value.items())
+    return all(map(_is_json, value)) if isinstance(value, list) else isinstance(value, _SCALARS)
+
+
+_SCALARS = (str, int, float, type(None))
 
 
 def split_system(messages: Sequence[Message], system: str | None) -> tuple[str, list[Message]]:

@@ -6,20 +6,22 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.messages import ToolCall, read_messages
+from steer_llm_sdk.models.messages import ToolCall, read_messages, storable_messages
 
 
 def read_history(messages: object) -> list[Any]:
-    """The messages as a list, to be added to.
+    """The messages as a list that JSON can hold, to be added to.
 
     Raises:
-        ConfigurationError: They are no messages.
+        ConfigurationError: They are no messages, or one holds a file that cannot be read.
     """
-    read_messages(messages)
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
-    assert isinstance(messages, Iterable)  # noqa: S101 - they have been read
-    return list(messages)
+    if isinstance(messages, Iterable) and not isinstance(messages, Mapping):
+        messages = list(messages)  # which may be gone through but once
+    read_messages(messages)
+    assert isinstance(messages, list)  # noqa: S101 - all else has been refused
+    return list(storable_messages(messages))
 
 
 def unanswered_calls(history: Iterable[Any]) -> list[dict[str, Any]]:
