@@ -261,10 +261,30 @@ def test_a_file_that_answers_a_call_is_read_at_once(tmp_path: Path) -> None:
         [{"type": "document", "id": 7, "title": "The report"}],
         [{"type": ["text"], "text": "a"}],
         [{"type": "image", "width": 3}],
+        [{"type": "image", "url": "/uploads/3.png"}],
+        [{"type": "document", "content": "What it says.", "source": "manual.pdf"}],
+        [{"type": "document", "text": "What it says."}],
+        [{"type": "text", "text": None}],
     ],
 )
 def test_rows_of_data_with_a_type_are_no_content(rows: list[Any]) -> None:
     assert tool_result("call_1", rows)["content"] == json.dumps(rows)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image", "url": "https://a.example/3.png"},
+        {"type": "image", "source": {"type": "url", "url": "https://a.example/3.png"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+        {"type": "search_result", "source": "a.pdf", "title": "A", "content": []},
+        {"type": "input_file", "file_id": "file-1"},
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "input_text", "text": ""},
+    ],
+)
+def test_parts_of_every_spelling_are_content(part: dict[str, Any]) -> None:
+    assert tool_result("call_1", [part])["content"] == [part]
 
 
 @pytest.mark.parametrize("call_id", [None, 7])

@@ -124,6 +124,11 @@ def read_data_url(url: str) -> tuple[str, str] | None:
     return (match["media_type"] or "image/png", match["data"]) if match else None
 
 
+def has_scheme(url: str) -> bool:
+    """Whether a text may be a URL, rather than a path."""
+    return _SCHEME.match(url) is not None
+
+
 def read_bare(value: object, where: str) -> InputPart | None:
     """Read bytes or a path that stand for a part by themselves; None where it is neither.
 
@@ -336,7 +341,7 @@ class _Content:
             return None
         if (content := cls._of_data_url(url)) is not None:
             return content
-        if not _SCHEME.match(url):
+        if not has_scheme(url):
             raise ConfigurationError(
                 f"messages: expected the URL of {what}, found {url!r:.80}; for a file of this "
                 "machine pass pathlib.Path(…), or its bytes: "

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 
 from steer_llm_sdk.checks import NAME
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.inputs import read_file_of
+from steer_llm_sdk.models.inputs import TEXT_KINDS, has_scheme, read_file_of
 from steer_llm_sdk.models.parts import Part, ReasoningPart, ToolCallPart, part_from_dict
 from steer_llm_sdk.models.text import without_lone_surrogates
 from steer_llm_sdk.stored import plain
@@ -27,10 +27,7 @@ _CONTENT = frozenset(
     | {"input_audio", "audio", "search_result"}
 )
 # … where it has one of these: a row of data may have a `type` as well.
-_HELD = frozenset(
-    {"content", "data", "file", "file_data", "file_id", "file_url", "image_url", "input_audio"}
-    | {"source", "text", "url"}
-)
+_HELD = ("data", "file", "file_data", "file_id", "file_url", "image_url", "input_audio", "url")
 
 
 def assistant_message(
@@ -109,7 +106,15 @@ def _is_kind_of_content(value: object) -> TypeGuard[dict[str, Any]]:
 
 
 def _is_content(value: object) -> bool:
-    return _is_kind_of_content(value) and not _HELD.isdisjoint(value)
+    if not _is_kind_of_content(value):
+        return False
+    if value["type"] in TEXT_KINDS:
+        return isinstance(value.get("text"), str)
+    if value["type"] == "search_result":
+        return "source" in value
+    if isinstance(url := value.get("url"), str) and not has_scheme(url):
+        return False
+    return isinstance(value.get("source"), dict) or any(map(value.get, _HELD))
 
 
 def read_version(fields: Mapping[str, Any], where: str) -> None:
