@@ -140,8 +140,7 @@ class Desk:
 
     def write_at_once(self, append: Append) -> bool | None:
         """Write events as `write` does; None where the store has to be waited for."""
-        if self._is_closed:
-            raise _closed()
+        self._check_open()
         if self._writes_at_once is None:
             return None
         if not self._writes_at_once(append):
@@ -156,8 +155,7 @@ class Desk:
             append: The events.
             tell: Gets them again with what `write` would have returned, or raised.
         """
-        if self._is_closed:
-            raise _closed()
+        self._check_open()
         self._pending.append((append, tell))
         if "write" not in self._tasks:
             self._start("write", self._write_pending)

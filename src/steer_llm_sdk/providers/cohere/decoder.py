@@ -135,9 +135,7 @@ class CohereDecoder:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._calls: OpenCalls[int] = (
-            OpenCalls()
-        )  # the numbers of open calls, by the provider's own
+        self._calls: OpenCalls[int] = OpenCalls()  # their numbers, by the provider's own
         self._calls_seen = 0
         self._halves = Halves()
 
