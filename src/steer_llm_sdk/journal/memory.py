@@ -65,7 +65,7 @@ class MemoryShelf:
     def __init__(self, keeping: Keeping) -> None:
         self.keeping = keeping
         # How long a stream is kept that has not ended: its producer may be lost.
-        self.kept_unended = keeping.ttl + keeping.lost_after
+        self._kept_unended = keeping.ttl + keeping.lost_after
         self.lock = threading.Lock()
         self.streams: dict[str, _Kept] = {}
         self.by_key: dict[str, str] = {}
@@ -76,10 +76,11 @@ class MemoryShelf:
     def find(self, stream_id: str) -> _Kept | None:
         """The stream of that name, if it is kept."""
         kept = self.streams.get(stream_id)
-        return None if kept is None or self._has_expired(kept, time.monotonic()) else kept
+        return None if kept is None or self.has_expired(kept, time.monotonic()) else kept
 
-    def _has_expired(self, kept: _Kept, now: float) -> bool:
-        return kept.heard + (self.keeping.ttl if kept.is_ended else self.kept_unended) < now
+    def has_expired(self, kept: _Kept, now: float) -> bool:
+        """Whether a stream is not kept any more."""
+        return kept.heard + (self.keeping.ttl if kept.is_ended else self._kept_unended) < now
 
     def note_watcher(self, store: MemoryStore, *, watches: bool) -> None:
         """Note whether somebody is to be told of what comes."""
@@ -100,7 +101,7 @@ class MemoryShelf:
             return
         self._swept_at = now
         for stream_id, kept in tuple(self.streams.items()):
-            if self._has_expired(kept, now):
+            if self.has_expired(kept, now):
                 del self.streams[stream_id]
                 self.free(kept.claim)
 
@@ -159,7 +160,7 @@ class MemoryStore:
         with shelf.lock:
             now = time.monotonic()
             kept = shelf.streams.get(stream_id)  # as `find`, by the time that is noted below
-            if kept is None or kept.is_ended or kept.heard + shelf.kept_unended < now:
+            if kept is None or kept.is_ended or shelf.has_expired(kept, now):
                 return False
             events = kept.events
             if kept.first + len(events) != first:
