@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from types import MappingProxyType
 
 import msgspec
@@ -83,12 +84,18 @@ def test_without_a_key_nobody_is_named(key: str | None) -> None:
     assert bearer(Endpoint("p", "https://x", key)) == {}
 
 
-@pytest.mark.parametrize("text", ["", "  "])
+@pytest.mark.parametrize("text", ["", "  ", "null"])
 def test_no_arguments_are_an_empty_object(text: str) -> None:
     assert arguments_object(ToolCall("c1", "f", text), "p") == {}
 
 
-@pytest.mark.parametrize("text", ["1", "{", "[" * 100_000])
+def test_half_a_character_in_arguments_is_replaced_and_a_number_beyond_all_is_none() -> None:
+    found = arguments_object(ToolCall("c1", "f", '{"a": ["\\ud83d!"], "b": 1e400}'), "p")
+
+    assert json.loads(encode_body(found, "p")) == {"a": ["\N{REPLACEMENT CHARACTER}!"], "b": None}
+
+
+@pytest.mark.parametrize("text", ["1", "[]", "{", "NaN", "[" * 100_000])
 def test_arguments_that_are_no_object_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"'f' to be a JSON object, found .* 'c1'"):
         arguments_object(ToolCall("c1", "f", text), "p")

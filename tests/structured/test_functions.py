@@ -495,6 +495,17 @@ def test_arguments_that_do_not_fit_are_told_with_their_place(
     assert f"the arguments of the tool call '{function.__name__}' do not fit" in str(caught.value)
 
 
+@pytest.mark.parametrize("arguments", ["", " ", "null", "{}"])
+def test_no_arguments_come_in_several_spellings(arguments: str) -> None:
+    def function(a: int = 1) -> int:
+        return a
+
+    assert call(function, arguments) == 1
+    assert Tool(function, parameters={"type": "object"}).read_arguments(arguments) == ([], {})
+    with pytest.raises(SchemaError, match="missing required field `city`"):
+        call(get_weather, arguments)
+
+
 def test_arguments_that_are_no_json_are_told_so() -> None:
     with pytest.raises(InvalidJSONError):
         Tool(get_weather).read_arguments('{"city": ')

@@ -15,11 +15,14 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.providers.base import Decoder, Endpoint, Resumption
+from steer_llm_sdk.providers.call_ids import up_to
 from steer_llm_sdk.providers.dialects import Dialect
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 
-AZURE = Dialect(max_tokens_field="max_completion_tokens", knows_developer_role=True)
+AZURE = Dialect(
+    max_tokens_field="max_completion_tokens", knows_developer_role=True, call_ids=up_to(40)
+)
 
 _VERSION = "api-version"
 _DATED = re.compile(r"\d{4}-\d\d-\d\d.*")

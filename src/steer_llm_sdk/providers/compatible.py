@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from steer_llm_sdk.providers.call_ids import up_to
 from steer_llm_sdk.providers.dialects import Dialect, Prefill, ProviderRow
 from steer_llm_sdk.providers.reasoning import (
     EFFORTS,
@@ -28,6 +29,7 @@ COMMON = Dialect()
 OPENAI = Dialect(
     max_tokens_field="max_completion_tokens",
     knows_developer_role=True,
+    call_ids=up_to(40),
     home=("openai.com", "azure.com"),
 )
 # https://console.groq.com/docs/reasoning and https://inference-docs.cerebras.ai/capabilities/reasoning

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from steer_llm_sdk.providers.call_ids import CallIds
 from steer_llm_sdk.providers.reasoning import ReasoningSpelling, effort_at
 
 _BY_WORDS = effort_at("reasoning_effort")
@@ -47,6 +48,7 @@ class Dialect:
         beside_tools: What is said beside tools, so that calls are streamed.
         reasoning: How it is told how much to reason.
         prefill: How an answer that was cut is taken up again; None where it cannot be.
+        call_ids: What it takes for the identifier of a call; None where it takes all.
         home: The domains where this dialect is spoken; at any other host the common one is. Empty:
             wherever the server is. ``OPENAI_BASE_URL`` often names a copy of OpenAI, and several
             of those pass over ``max_completion_tokens`` in silence.
@@ -64,6 +66,7 @@ class Dialect:
     beside_tools: Mapping[str, Any] = field(default_factory=dict)
     reasoning: ReasoningSpelling = _BY_WORDS
     prefill: Prefill | None = None
+    call_ids: CallIds | None = None
     home: tuple[str, ...] = ()
 
     def at(self, host: str | None) -> Dialect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import ToolCall
 from steer_llm_sdk.models.plain_json import exact_scalar
 from steer_llm_sdk.models.requests import ChatRequest
+from steer_llm_sdk.models.strict_json import strict_loads
+from steer_llm_sdk.models.text import without_lone_surrogates
 from steer_llm_sdk.providers.base import Endpoint
 
 
@@ -93,6 +96,15 @@ def google_key(endpoint: Endpoint) -> dict[str, str]:
     return {"x-goog-api-key": endpoint.api_key} if endpoint.api_key else {}
 
 
+def _decode(text: str) -> Any:
+    """What JSON says. Halves of characters, of which models write some, become U+FFFD."""
+    try:
+        return msgspec.json.decode(text)
+    except ValueError:
+        whole = without_lone_surrogates(json.dumps(strict_loads(text), ensure_ascii=False))
+        return json.loads(whole)
+
+
 def arguments_object(call: ToolCall, provider: str) -> dict[str, Any]:
     """Parse the arguments of an earlier call, to be sent back as an object.
 
@@ -100,9 +112,11 @@ def arguments_object(call: ToolCall, provider: str) -> dict[str, Any]:
         ConfigurationError: They are not the text of a JSON object.
     """
     try:
-        arguments = msgspec.json.decode(call.arguments.strip() or "{}")
+        arguments = _decode(call.arguments.strip() or "{}")
     except (ValueError, RecursionError):
-        arguments = None
+        arguments = ()
+    if arguments is None:  # how models write that there are none
+        return {}
     if not isinstance(arguments, dict):
         raise ConfigurationError(
             f"{provider}: expected the arguments of the call of {call.name!r} to be a JSON object, "

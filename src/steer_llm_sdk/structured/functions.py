@@ -13,10 +13,8 @@ from steer_llm_sdk.errors import ConfigurationError, SchemaError
 from steer_llm_sdk.models import requests
 from steer_llm_sdk.models.plain_json import plain_mapping
 from steer_llm_sdk.structured.docstrings import read_docstring
-from steer_llm_sdk.structured.final import parse
 from steer_llm_sdk.structured.signatures import Signature
-from steer_llm_sdk.structured.tools import ToolArguments
-from steer_llm_sdk.structured.validators import misfit
+from steer_llm_sdk.structured.tools import ToolArguments, parse_arguments
 
 # What OpenAI, Anthropic and Gemini all take.
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
@@ -102,11 +100,8 @@ class Tool:
         """
         if self._signature is None:
             return [], self._checked.read(self.name, arguments)
-        value = parse(arguments) if arguments.strip() else {}
         try:
-            if not isinstance(value, dict):
-                raise misfit("$", "expected an object")
-            return self._signature.bind(value)
+            return self._signature.bind(parse_arguments(arguments))
         except SchemaError as error:
             found = error
         raise SchemaError(

@@ -54,16 +54,14 @@ class ToolArguments:
             self.read(name, arguments)
 
     def read(self, name: str, arguments: str) -> dict[str, Any]:
-        """The arguments of one whole call. Empty text stands for no arguments.
+        """The arguments of one whole call.
 
         Raises:
             InvalidJSONError: They are not JSON.
             SchemaError: They are no object, or do not fit the tool's schema.
         """
-        value = parse(arguments) if arguments.strip() else {}
         try:
-            if not isinstance(value, dict):
-                raise misfit("$", "expected an object")
+            value = parse_arguments(arguments)
             if validator := self._validator(name):
                 validator.check(value)
         except SchemaError as error:
@@ -81,6 +79,23 @@ class ToolArguments:
         if name not in self._validators:
             self._validators[name] = _new_validator(name, self._schemas.get(name))
         return self._validators[name]
+
+
+def parse_arguments(text: str) -> dict[str, Any]:
+    """The arguments of one whole call. Empty text stands for none, and so does null.
+
+    Models write null for functions without parameters.
+
+    Raises:
+        InvalidJSONError: They are not JSON.
+        SchemaError: They are no object.
+    """
+    value = parse(text) if text.strip() else None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise misfit("$", "expected an object")
+    return value
 
 
 def _new_validator(name: str, schema: Mapping[str, Any] | None) -> SchemaValidator | None:

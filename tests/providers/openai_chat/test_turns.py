@@ -161,10 +161,12 @@ def test_mistrals_thinking_goes_back_among_the_words() -> None:
 def test_mistrals_calls_stand_beside_its_thinking() -> None:
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
 
-    found = sent({"content": [thinking]}, {"tool_calls": [CALL]}, wire=Mistral())
+    call = CALL | {"id": "D681PevKs"}
+
+    found = sent({"content": [thinking]}, {"tool_calls": [call]}, wire=Mistral())
 
     assert found["content"] == [thinking]
-    assert [call["id"] for call in found["tool_calls"]] == ["c"]
+    assert [call["id"] for call in found["tool_calls"]] == ["D681PevKs"]
 
 
 def test_databricks_reasoning_goes_back_with_its_signature() -> None:

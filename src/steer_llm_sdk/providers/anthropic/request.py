@@ -32,6 +32,7 @@ from steer_llm_sdk.providers.anthropic.schema import format_schema
 from steer_llm_sdk.providers.anthropic.thinking import build_thinking, tokens_to_think
 from steer_llm_sdk.providers.anthropic.turns import answer_blocks, call_block
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.call_ids import PLAIN_IDS
 from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.schemas import write_schema
@@ -101,7 +102,7 @@ def build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
             f"{provider}: seed has no spelling in the messages API; if the server understands one, "
             "pass it in extra_body"
         )
-    messages = spell_files(chat.messages, "anthropic", lambda file: spell_file(file, provider))
+    spelled = spell_files(chat.messages, "anthropic", lambda file: spell_file(file, provider))
     thinking = build_thinking(chat, provider)
     output = {**thinking.pop("output_config", {}), **_build_format(chat.response_format, provider)}
     fields = {
@@ -109,7 +110,7 @@ def build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
         "max_tokens": _max_tokens(chat, thinking),
         "stream": True,
         "system": _build_system(chat),
-        "messages": _build_turns(messages, provider),
+        "messages": _build_turns(PLAIN_IDS.fit(spelled), provider),
         "temperature": chat.temperature,
         "top_p": chat.top_p,
         "stop_sequences": list(chat.stop) or None,

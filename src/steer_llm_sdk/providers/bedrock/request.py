@@ -35,6 +35,7 @@ from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.bedrock.files import spell_file
 from steer_llm_sdk.providers.bedrock.reasoning import build_reasoning
 from steer_llm_sdk.providers.bedrock.turns import answer_blocks, call_block
+from steer_llm_sdk.providers.call_ids import PLAIN_IDS
 from steer_llm_sdk.providers.files import with_files_spelled
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.schemas import write_schema
@@ -92,7 +93,7 @@ def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
             'pass extra_body={"additionalModelRequestFields": {"seed": …}}'
         )
     fields = {
-        "messages": _build_turns(chat.messages, provider),
+        "messages": _build_turns(PLAIN_IDS.fit(chat.messages), provider),
         "system": _build_system(chat, provider) or None,
         "inferenceConfig": _build_inference(chat) or None,
         "toolConfig": _build_tools(chat, provider),

@@ -101,7 +101,8 @@ def _place(base_url: str) -> tuple[str, str | None]:
 def _build_messages(chat: ChatRequest, dialect: Dialect, wire: str) -> Iterable[dict[str, Any]]:
     if chat.system:
         yield {"role": "system", "content": chat.system}
-    for message in chat.messages:
+    ids = dialect.call_ids
+    for message in chat.messages if ids is None else ids.fit(chat.messages):
         yield _build_message(message, dialect, wire)
 
 

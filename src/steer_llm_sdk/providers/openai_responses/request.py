@@ -42,6 +42,7 @@ from steer_llm_sdk.models.requests import (
     ToolChoice,
 )
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.providers.call_ids import up_to
 from steer_llm_sdk.providers.files import audio_format, file_name, with_files_spelled
 from steer_llm_sdk.providers.openai_responses.outputs import OUTPUTS
 from steer_llm_sdk.providers.openai_responses.turns import answer_items
@@ -59,6 +60,9 @@ _CONTENT_TYPES = frozenset(
 # https://platform.openai.com/docs/guides/reasoning. Organisations that are not verified may have no
 # summaries of it, so these are asked for by ``extra_body`` alone.
 _REASONING = effort_at("reasoning", "effort")
+
+# The API takes no longer ones.
+_CALL_IDS = up_to(64)
 
 # What a call of this API may have beside its id, name and arguments, and wants back.
 _KEPT_OF_CALLS = ("caller", "namespace", "status")
@@ -149,7 +153,7 @@ def _refuse_unsupported(chat: ChatRequest, provider: str) -> None:
 
 
 def _build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
-    instructions, messages = split_system(chat.messages, chat.system)
+    instructions, messages = split_system(_CALL_IDS.fit(chat.messages), chat.system)
     return without_none(
         {
             "model": chat.model,
