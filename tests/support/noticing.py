@@ -25,7 +25,7 @@ def notice_by_default() -> None:
 IS_ON = "STEER_NOTICES" in os.environ
 
 # They say how many events there are, which callbacks they take how long, how deltas are joined
-# where nothing comes between them, or what a stream without notices is.
+# where nothing comes between them, what a stream without notices is, or what the defaults are.
 _COUNT_EVENTS = (
     "test_costs.py::",
     "test_dante.py::test_a_proxy_that_dies_in_the_middle_is_a_broken_connection",
@@ -53,6 +53,9 @@ _COUNT_EVENTS = (
     "test_stats.py::test_the_blocking_client_counts_too",
     "test_client.py::test_a_slow_reader_slows_the_reading",
     "test_fanout.py::test_a_blocking_observer_sets_the_pace",
+    "test_callbacks.py::test_a_callback_error_ends_the_stream_as_in_the_asynchronous_client",
+    "test_garbage.py::test_a_response_that_nobody_holds_is_gone_at_once",  # asks for none, too
+    "test_api_pages.py::test_a_page_of_the_reference_is_what_the_docstrings_say[streaming]",
     "test_watching.py::",
 )
 

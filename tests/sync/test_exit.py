@@ -44,7 +44,7 @@ sys.stdin.read()  # until the request has come
 def begin():
     threading.main_thread().join()
 thread.start()
-atexit.register(lambda: thread.join(20))  # called first: the client is not closed yet
+atexit.register(lambda: thread.join(2))  # called first: the client is not closed yet
 """,
 }
 
