@@ -10,7 +10,7 @@ import msgspec
 
 from steer_llm_sdk.models.fragments import PartData, ToolCallPiece, ToolCallType
 from steer_llm_sdk.providers.openai_responses.said import ItemKey, add_rest
-from steer_llm_sdk.providers.reading import as_string, json_text, object_at, text_at
+from steer_llm_sdk.providers.reading import as_string, json_text, object_at, objects_at, text_at
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -55,6 +55,7 @@ class _Call(msgspec.Struct):
     has_extra: bool = False
     is_closed: bool = False
     is_withdrawn: bool = False
+    is_hosted: bool = False  # the provider runs it
 
     def take(self, piece: str) -> str:
         """The piece of the arguments that may be given out: nothing while they may be others.
@@ -82,6 +83,44 @@ class _Call(msgspec.Struct):
         return _ENCODED_WHOLE.fullmatch(piece) is not None
 
 
+class OfferedTools:
+    """The tools that a response says it was offered: it repeats those of the request.
+
+    A call of a custom tool is the provider's own where the request had no such tool and had one of
+    the provider's: xAI writes the steps of its search so (https://docs.x.ai/docs/guides/tools).
+    """
+
+    def __init__(self) -> None:
+        self._custom: set[str] = set()
+        self._kinds: set[str] = set()
+
+    def note(self, response: Mapping[str, Any]) -> None:
+        """Note what the response repeats of the request."""
+        tools = list(_all_tools(response))
+        self._custom |= {text_at(tool, "name") for tool in tools if tool.get("type") == "custom"}
+        self._kinds |= {text_at(tool, "type") for tool in tools}
+
+    def is_call(self, item: Mapping[str, Any]) -> bool:
+        """Whether the caller is to run this item."""
+        is_known = item.get("type") != "custom_tool_call" or text_at(item, "name") in self._custom
+        return is_call(item) and (is_known or not self._has_hosted)
+
+    @property
+    def _has_hosted(self) -> bool:
+        # What a search of the caller's finds is not among the tools that are repeated.
+        return not self._kinds <= _KINDS_OF_CALLERS and "tool_search" not in self._kinds
+
+
+_KINDS_OF_CALLERS = frozenset({"", "function", "custom", "namespace"})
+
+
+def _all_tools(holder: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The tools in a list, and those in a namespace."""
+    for tool in objects_at(holder, "tools"):
+        yield tool
+        yield from objects_at(tool, "tools")
+
+
 class OpenCalls:
     """Numbers the calls in order of appearance, and knows what of each has been said.
 
@@ -89,9 +128,13 @@ class OpenCalls:
     (llama.cpp): that is the `item_key` by which it is found again. An id that was announced says
     more than a number: gateways give one to several items, or count deltas otherwise; but some
     (GitHub Copilot) name an item anew in each event.
+
+    Attributes:
+        tools: The tools that the response says it was offered.
     """
 
     def __init__(self) -> None:
+        self.tools = OfferedTools()
         self._calls: list[_Call] = []
         self._by_item: dict[ItemKey, _Call] = {}
         self._by_id: dict[object, _Call] = {}
@@ -110,9 +153,14 @@ class OpenCalls:
         What the item says of its arguments is not taken yet: deltas may follow.
         """
         kind = _kind_of(item)
-        if kind is not None and kind.is_streamed:
+        if kind is None or not kind.is_streamed:
+            return
+        if is_hosted := not self.tools.is_call(item):
+            call = self._by_item[item_key] = _Call(-1, kind.type, is_hosted=True)
+        else:
             call = self._begin(item_key, kind.type)
-            self._by_id |= {item[key]: call for key in ("id", "call_id") if text_at(item, key)}
+        self._by_id |= {item[key]: call for key in ("id", "call_id") if text_at(item, key)}
+        if not is_hosted:
             yield self._piece(call, item)
 
     def delta(
@@ -124,7 +172,7 @@ class OpenCalls:
     ) -> tuple[ToolCallPiece, ...]:
         """A piece of the arguments. A call that nobody announced begins here, with its `type`."""
         call = self._find(item_key, item_id) or self._begin(item_key, type)
-        given = call.take(text)
+        given = "" if call.is_hosted else call.take(text)
         return (ToolCallPiece(call.index, arguments=given, type=call.type),) if given else ()
 
     def arguments(
@@ -140,6 +188,8 @@ class OpenCalls:
             if not text:
                 return
             call = self._begin(item_key, type)
+        if call.is_hosted:
+            return
         call.has_all_arguments = True
         if rest := call.take_all(text):
             yield ToolCallPiece(call.index, arguments=rest, type=call.type)
@@ -161,7 +211,7 @@ class OpenCalls:
             is_whole: Whether the response is. If so, a call that is not among its items, or that
                 nothing has closed where it has none, is no call; if not, it stays open.
         """
-        found = {_id_of(item): item for item in items if is_call(item)}
+        found = {_id_of(item): item for item in items if self.tools.is_call(item)}
         for call in self._calls:
             if call.is_closed:
                 continue

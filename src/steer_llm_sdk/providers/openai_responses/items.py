@@ -22,7 +22,7 @@ from steer_llm_sdk.models.fragments import (
     Refusal,
     Text,
 )
-from steer_llm_sdk.providers.openai_responses.calls import OpenCalls, is_call
+from steer_llm_sdk.providers.openai_responses.calls import OpenCalls
 from steer_llm_sdk.providers.openai_responses.item_parts import ItemParts, ran_by_provider
 from steer_llm_sdk.providers.openai_responses.said import THOUGHTS, ItemKey, Said
 from steer_llm_sdk.providers.openai_responses.unknown import News, about_item, about_part
@@ -117,7 +117,7 @@ class Items:
             yield from self._whole_message(item_key, item)
         elif kind == "reasoning":
             yield from self._whole_reasoning(item_key, item)
-        elif is_call(item):
+        elif self.calls.tools.is_call(item):
             yield from self.calls.close(item_key, item)
         elif kind:
             yield from self._ran(item)
@@ -203,7 +203,7 @@ class Items:
                 yield from self._beside_words(item_key, index, part, seen)
             yield from () if is_closed else self._close_message(item_key, item)
             yield from self._cite(item_key)
-        elif not is_call(item):
+        elif not self.calls.tools.is_call(item):
             yield from self._ran(item) if kind else ()
         elif not has_calls:
             yield from self.calls.close(item_key, item)
@@ -331,6 +331,7 @@ class Items:
 
     def about_response(self, response: _Object) -> Iterator[Extras]:
         """What the response has beside its items and the end."""
+        self.calls.tools.note(response)
         return self._news.about_response(response)
 
     def _opaque(
