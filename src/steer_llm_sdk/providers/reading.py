@@ -7,9 +7,10 @@ else, and never raise for it.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -281,6 +282,18 @@ def json_text(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def joined_base64(pieces: Iterable[str]) -> str:
+    """Join pieces that are each base64 of its own; those that are none are left out."""
+    return base64.b64encode(b"".join(map(_bytes_of, pieces))).decode()
+
+
+def _bytes_of(piece: str) -> bytes:
+    try:
+        return base64.b64decode(piece)
+    except ValueError:
+        return b""
 
 
 def arguments_text(arguments: object, provider: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from steer_llm_sdk.models.fragments import (
+    File,
     Finish,
     Fragment,
     PartData,
@@ -26,6 +27,7 @@ from steer_llm_sdk.providers.openai_chat.content import (
     sealed,
 )
 from steer_llm_sdk.providers.openai_chat.errors import error_object
+from steer_llm_sdk.providers.openai_chat.sound import Sound
 from steer_llm_sdk.providers.openai_chat.tool_calls import ToolCallIndexes
 from steer_llm_sdk.providers.reading import (
     as_int,
@@ -59,6 +61,7 @@ _DELTA_FIELDS = frozenset(
         "channel",
         "token_id",
         "content",
+        "audio",
         *REASONING_FIELDS,
         "refusal",
         "tool_calls",
@@ -77,10 +80,11 @@ class ChoiceReader:
         has_reasoned: Whether the field of its reasoning has been told.
     """
 
-    __slots__ = ("_detail", "_field", "_finish", "_has_delta", "calls", "has_reasoned")
+    __slots__ = ("_detail", "_field", "_finish", "_has_delta", "_sound", "calls", "has_reasoned")
 
     def __init__(self) -> None:
         self.calls = ToolCallIndexes()
+        self._sound = Sound()
         self._finish = ""
         self._has_delta = False
         self.has_reasoned = False
@@ -111,11 +115,17 @@ class ChoiceReader:
             found += words
         if others:
             extras["content_parts"] = others
+        if "audio" in delta and (spoken := self._sound.read(as_object(delta["audio"]))):
+            found.append(spoken)
         if refusal := text_at(delta, "refusal"):
             found.append(Refusal(refusal))
         found += self._pieces(delta, choice)
-        found += self._finish_of(choice)
-        return found
+        ending = self._finish_of(choice)
+        return [*found, *(self.end() if ending else ()), *ending]
+
+    def end(self) -> list[File]:
+        """What is whole with the answer: its sound."""
+        return self._sound.end()
 
     def _about_reasoning(self, delta: dict[str, Any]) -> Iterator[PartData | PartEnd]:
         """Before the first words of a part of reasoning: how it has to be sent back."""

@@ -121,7 +121,7 @@ class ChunkReader:
         data = frame.data.strip()
         if is_end(frame):
             # A server that failed before its first word may still say so: that is no answer.
-            return (End(),) if self._choices_read else ()
+            return (*self._first.end(), End()) if self._choices_read else ()
         try:
             if frame.event == "error":
                 return self._read_error_event(data)

@@ -14,6 +14,7 @@ from typing import Any
 
 from steer_llm_sdk.models.messages import Message, ToolCall
 from steer_llm_sdk.models.parts import FilePart, Part, ReasoningPart, TextPart, ToolCallPart
+from steer_llm_sdk.providers.reading import object_at
 
 _Object = dict[str, Any]
 _Thought = tuple[ReasoningPart, _Object]
@@ -34,9 +35,11 @@ def answer_fields(message: Message, wire: str) -> _Object:
     thoughts = _thoughts(message.answer, wire)
     if any(str(data.get(FIELD, "")).startswith(CONTENT) for _, data in thoughts):
         return {"content": list(_content(message.answer, wire))}
+    beside = _beside(message.answer, thoughts, wire)
     words = message.text
-    has_words = words or not message.tool_calls
-    return {"content": words if has_words else None, **_beside(message.answer, thoughts, wire)}
+    # What was spoken is known by its identifier, words and all.
+    has_words = (words or not message.tool_calls) and "audio" not in beside
+    return {"content": words if has_words else None, **beside}
 
 
 def answer_calls(message: Message, wire: str) -> Iterator[ToolCall]:
@@ -65,6 +68,10 @@ def _beside(parts: Sequence[Part], thoughts: Sequence[_Thought], wire: str) -> _
         fields[_BLOCKS] = blocks
     if images := list(_images(parts, wire)):
         fields["images"] = images
+    for part in parts:
+        identifier = object_at((part.data_for(wire) or {}), "audio").get("id")
+        if identifier is not None:
+            fields["audio"] = {"id": identifier}
     return fields
 
 
