@@ -12,6 +12,7 @@ from steer_llm_sdk.models.fragments import (
     Fragment,
     PartData,
     PartEnd,
+    Reasoning,
     Refusal,
     Text,
     ToolCallPiece,
@@ -19,12 +20,15 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.providers.endings import failure, is_reason, meaning
 from steer_llm_sdk.providers.openai_chat.content import (
     REASONING_FIELDS,
+    is_marked_as_thought,
     may_reason,
     plain_detail,
     read_content,
     read_reasoning,
     reasoning_field,
     sealed,
+    thought_apart,
+    without_closing_tag,
 )
 from steer_llm_sdk.providers.openai_chat.errors import error_object
 from steer_llm_sdk.providers.openai_chat.sound import Sound
@@ -78,9 +82,13 @@ class ChoiceReader:
     Attributes:
         calls: Its tool calls so far.
         has_reasoned: Whether the field of its reasoning has been told.
+        is_thinking: Whether the last words were thoughts, in the place of words.
     """
 
-    __slots__ = ("_detail", "_field", "_finish", "_has_delta", "_sound", "calls", "has_reasoned")
+    __slots__ = (
+        *("_detail", "_field", "_finish", "_has_delta", "_sound"),
+        *("calls", "has_reasoned", "is_thinking"),
+    )
 
     def __init__(self) -> None:
         self.calls = ToolCallIndexes()
@@ -88,6 +96,7 @@ class ChoiceReader:
         self._finish = ""
         self._has_delta = False
         self.has_reasoned = False
+        self.is_thinking = False
         self._field: str | None = None
         self._detail: object = None  # the index of the detail of which the reasoning is a part
 
@@ -106,7 +115,7 @@ class ChoiceReader:
         if may_reason(delta):
             found += self._about_reasoning(delta)
             found += read_reasoning(delta)
-        words, others = read_content(delta.get("content"))
+        words, others = self._said(delta)
         first = words[0] if words else None
         if with_words and isinstance(first, str):
             found += [Text(first, with_words), *words[1:]]
@@ -122,6 +131,17 @@ class ChoiceReader:
         found += self._pieces(delta, choice)
         ending = self._finish_of(choice)
         return [*found, *(self.end() if ending else ()), *ending]
+
+    def _said(self, delta: dict[str, Any]) -> tuple[list[str | Reasoning], list[Any]]:
+        """The words of the content; Gemini's copy puts thoughts in their place, and says so."""
+        words, others = read_content(delta.get("content"))
+        if is_marked_as_thought(delta):
+            words = [part for each in words for part in thought_apart(each)]
+            self.is_thinking = True
+        elif words and self.is_thinking:
+            words = without_closing_tag(words)
+            self.is_thinking = False
+        return words, others
 
     def end(self) -> list[File]:
         """What is whole with the answer: its sound."""

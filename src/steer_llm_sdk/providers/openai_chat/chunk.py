@@ -127,7 +127,8 @@ class ChunkReader:
                 return self._read_error_event(data)
             data, before = self._halves.join(data)
             found = self._read_chunk(parse_object(data, self._provider))
-            self.is_opening = self.is_opening or bool(self._halves)
+            # The chunk behind half of a character, or behind thoughts, is none of the usual ones.
+            self.is_opening = self.is_opening or bool(self._halves) or self._first.is_thinking
             return [before, *found] if before else found
         except ProtocolError:
             if frame.event in _NAMES and not (data and is_keep_alive(data)):

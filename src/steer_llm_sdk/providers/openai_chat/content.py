@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from steer_llm_sdk.models.fragments import Reasoning
-from steer_llm_sdk.providers.reading import json_text, objects_at
+from steer_llm_sdk.providers.reading import json_text, object_at, objects_at
 
 _WORDS = ("text", "output_text")
 _THINKING = ("thinking", "reasoning")
@@ -25,6 +26,9 @@ REASONING_FIELDS = frozenset({*_REASONING, *_OPAQUE, "reasoning_details", "think
 # A delta without any of these has no reasoning, nor what seals some.
 _WITH_REASONING = REASONING_FIELDS | {*_MIXED}
 _SEALS = ("signature", "data", "encrypted_content")
+
+# What Gemini's copy writes around thoughts, which stand in the place of words.
+_THOUGHT, _THOUGHT_ENDS = "<thought>", "</thought>"
 
 # What has been read of a part, or of a detail of the reasoning; whatever else it has is kept.
 _OF_TEXT = frozenset({"type", "text"})
@@ -85,6 +89,33 @@ def _text_of(piece: object) -> str:
     if isinstance(piece, dict):
         piece = piece.get("text")
     return piece if isinstance(piece, str) else ""
+
+
+def is_marked_as_thought(delta: dict[str, Any]) -> bool:
+    """Whether the content of a delta is what the model thinks.
+
+    https://ai.google.dev/gemini-api/docs/openai#thinking: ``include_thoughts`` puts it there.
+    """
+    return object_at(object_at(delta, "extra_content"), "google").get("thought") is True
+
+
+def thought_apart(words: str | Reasoning) -> Iterator[str | Reasoning]:
+    """Tell a thought from the tags around it, and from words behind it."""
+    if isinstance(words, Reasoning):
+        yield words
+        return
+    thought, _, rest = words.removeprefix(_THOUGHT).partition(_THOUGHT_ENDS)
+    if thought:
+        yield Reasoning(thought)
+    if rest:
+        yield rest
+
+
+def without_closing_tag(words: Sequence[str | Reasoning]) -> list[str | Reasoning]:
+    """Return the words behind thoughts, without the tag that closes those."""
+    first, *others = words
+    rest = first.removeprefix(_THOUGHT_ENDS) if isinstance(first, str) else first
+    return [rest, *others] if rest else others
 
 
 def may_reason(delta: dict[str, Any]) -> bool:

@@ -68,10 +68,8 @@ def _beside(parts: Sequence[Part], thoughts: Sequence[_Thought], wire: str) -> _
         fields[_BLOCKS] = blocks
     if images := list(_images(parts, wire)):
         fields["images"] = images
-    for part in parts:
-        identifier = object_at((part.data_for(wire) or {}), "audio").get("id")
-        if identifier is not None:
-            fields["audio"] = {"id": identifier}
+    if spoken := list(_spoken(parts, wire)):
+        fields["audio"] = spoken[-1]
     return fields
 
 
@@ -134,6 +132,14 @@ def _images(parts: Sequence[Part], wire: str) -> Iterator[_Object]:
         if isinstance(part, FilePart) and data and data.get(FIELD) == "images":
             url = part.url or f"data:{part.media_type};base64,{part.data}"
             yield {"type": "image_url", "image_url": {"url": url}}
+
+
+def _spoken(parts: Sequence[Part], wire: str) -> Iterator[_Object]:
+    """What was said aloud, by the identifier that the server keeps it under."""
+    for part in parts:
+        identifier = object_at(part.data_for(wire) or {}, "audio").get("id")
+        if identifier is not None:
+            yield {"id": identifier}
 
 
 def _content(parts: Sequence[Part], wire: str) -> Iterator[_Object]:
