@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import time
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -227,6 +229,25 @@ async def test_an_abandoned_iterator_warns_and_closes_the_socket(stalling: Loopb
         left_at = time.monotonic()
         await closed_by_client(stalling, left_at)
         await no_task_is_left()
+
+
+async def test_an_abandoned_iterator_is_closed_where_its_warning_is_an_error(
+    stalling: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    async with client_of(stalling) as client:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            async for event in client.stream_events("?", "gpt-4o"):
+                if event.type == "delta":
+                    break
+        await closed_by_client(stalling, time.monotonic())
+        await no_task_is_left()
+
+    assert [type(raised.exc_value) for raised in unraisable] == [ResourceWarning]
+    assert client.stats.cancelled == 1
 
 
 # --- the grace --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -141,6 +142,26 @@ def test_an_abandoned_stream_warns_and_closes_its_socket(server: LoopbackServer)
             del stream
             gc.collect()
         server.wait_until(lambda: server.connections.closed_by_client == 1)
+
+
+def test_an_abandoned_stream_is_closed_where_its_warning_is_an_error(
+    server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    server.answer_with(Script(["Hello", " world"], faults=[Stall(after=1)]))
+
+    with client_of(server) as client:
+        stream = client.stream_events("Hi", MODEL)
+        while next(stream).type != "delta":
+            pass
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            del stream
+            gc.collect()
+        server.wait_until(lambda: server.connections.closed_by_client == 1)
+
+    assert [type(raised.exc_value) for raised in unraisable] == [ResourceWarning]
 
 
 def test_a_stream_that_was_left_is_dropped_in_silence_while_it_ends(

@@ -485,7 +485,11 @@ def _abandon(
     """
     if pump is None or (pump.is_over and not pump.is_open):
         return
-    if not pump.is_over and not pump.is_stopped:
+    is_early = not pump.is_over and not pump.is_stopped
+    loop.call_soon_threadsafe(pump.discard, StreamCancelledError("the stream was abandoned"))
+    if delivery is not None:
+        loop.call_soon_threadsafe(delivery.drop)
+    if is_early:  # last: a warning may be made an error
         warn(
             f"a stream was abandoned before its end ({pump.response.stream_id}): iterate it to the "
             "end, call cancel(), or use 'async with'",
@@ -493,6 +497,3 @@ def _abandon(
             source=source,
             stacklevel=3,
         )
-    loop.call_soon_threadsafe(pump.discard, StreamCancelledError("the stream was abandoned"))
-    if delivery is not None:
-        loop.call_soon_threadsafe(delivery.drop)

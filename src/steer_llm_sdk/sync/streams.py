@@ -76,13 +76,13 @@ class SyncIterator(Live, Generic[_Item]):
         feed = getattr(self, "_feed", None)
         if feed is None or feed.is_left or not feed.is_running:
             return
-        _warn(
+        feed.leave("the stream was abandoned", waits=False)
+        _warn(  # last: a warning may be made an error
             "a stream was abandoned before its end: iterate it to the end, or use 'with'",
             ResourceWarning,
             source=self,
             stacklevel=2,
         )
-        feed.leave("the stream was abandoned", waits=False)
 
 
 @with_hints(STREAM_HINTS)
