@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import pytest
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.engine.stats import ClientStats
+from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.pools import Pools
-from steer_llm_sdk.testing import LoopbackServer, Script, ScriptedProvider
+from steer_llm_sdk.sinks import Sink
+from steer_llm_sdk.testing import LoopbackServer, Script, ScriptedProvider, Stall
 from support.tls import make_contexts
 
 MODEL = "gpt-4o"
@@ -30,9 +32,11 @@ def server() -> Iterator[LoopbackServer]:
         yield running
 
 
-def client_of(server: LoopbackServer, *, verify: bool = True) -> SteerLLMClient:
+def client_of(
+    server: LoopbackServer, *, verify: bool = True, sinks: Sequence[Sink] = ()
+) -> SteerLLMClient:
     settings = ProviderSettings(api_key="x", base_url=server.base_url(), verify=verify)
-    return SteerLLMClient(providers={"openai": settings})
+    return SteerLLMClient(providers={"openai": settings}, sinks=sinks)
 
 
 def descriptors() -> int:
@@ -112,6 +116,56 @@ def test_a_loop_goes_while_its_client_stays(server: LoopbackServer) -> None:
 
     assert ended() is None
     assert len(client._pools) == 0
+
+
+@pytest.mark.parametrize("asked", ["events", "words", "run", "observer", "prompts"])
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_what_a_consumer_left_behind_ends_with_the_loop(
+    asked: str, server: LoopbackServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a ``break``, or Ctrl-C, where the frame that read the stream is still held."""
+    server.answer_with(Script(["Hello", " world"], faults=[Stall(after=1)]))
+    told: list[StreamRecord] = []
+    client = client_of(server, sinks=[Listening(told)])
+    held: list[object] = []
+
+    async def read() -> None:
+        held.append(reader := reader_of(client, asked, held))
+        async for _ in reader:
+            pass
+
+    async def leave() -> None:
+        held.append(asyncio.ensure_future(read()))
+        await server.wait_for(lambda: server.requests)
+
+    asyncio.run(leave())
+    asyncio.run(client.close())
+
+    assert [record.outcome for record in told] == ["cancelled"]
+    assert client.stats.cancelled == client.stats.streams == 1
+    server.wait_until(lambda: server.connections.open == 0)
+    assert [each.message for each in caplog.records if "destroyed" in each.message] == []
+
+
+def reader_of(client: SteerLLMClient, asked: str, held: list[object]) -> Any:
+    if asked == "words":
+        return client.stream("Hi", MODEL)
+    if asked == "run":
+        return client.run_events("Hi", MODEL)
+    if asked == "prompts":
+        return client.map(["Hi"], MODEL)
+    held.append(stream := client.stream_events("Hi", MODEL))
+    return stream if asked == "events" else stream.subscribe()
+
+
+class Listening(Sink):
+    """Keeps the records of all streams that have ended."""
+
+    def __init__(self, told: list[StreamRecord]) -> None:
+        self._told = told
+
+    def stream_ended(self, record: StreamRecord) -> None:
+        self._told.append(record)
 
 
 def test_a_client_that_is_dropped_closes_what_its_closed_loop_held(server: LoopbackServer) -> None:

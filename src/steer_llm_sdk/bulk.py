@@ -278,6 +278,10 @@ class _Work:
         for task in self._tasks:
             task.cancel()
 
+    def leave_behind(self, reason: str) -> None:
+        """End with the loop: those who answer were cancelled by it."""
+        self.cancel(reason)
+
     def leave(self) -> None:
         """Nobody wants more of it."""
         self.is_left = True

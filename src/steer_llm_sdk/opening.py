@@ -13,7 +13,7 @@ from steer_llm_sdk.engine.pump import Pump
 from steer_llm_sdk.engine.retrying import Attempts
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.engine.watching import make_pump
-from steer_llm_sdk.pools import Cancellable, Pool, Pools
+from steer_llm_sdk.pools import Leavable, Pool, Pools
 from steer_llm_sdk.sinks.feed import SinkFeed
 from steer_llm_sdk.transport.base import Transport
 
@@ -35,7 +35,7 @@ class Opener:
         self._stats = stats
         self._without_usage: set[str] = set()  # targets that refuse to be asked for usage
 
-    def open(self, plan: Plan, stream: Cancellable) -> Pump | Coroutine[Any, Any, Pump]:
+    def open(self, plan: Plan, stream: Leavable) -> Pump | Coroutine[Any, Any, Pump]:
         """Make what drives a stream, in the running loop; to be awaited where that takes time.
 
         Mostly it takes none, and then it costs no task of the stream's.

@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from steer_llm_sdk.checks import Kind
 from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.tasks import start_sharing_task
+from steer_llm_sdk.tasks import begin_guard, end_guard, start_sharing_task
 from steer_llm_sdk.transport.base import Transport
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -41,6 +41,10 @@ _TRANSPORT = Kind(
 ).or_none()
 
 CLOSED = "the client was closed while the stream ran"
+_LOOP_ENDED = "the event loop ended while the stream ran"
+
+# How long the end of an event loop waits for what is still to be delivered, in seconds.
+_LOOP_GRACE = 2.0
 
 
 class Cancellable(Protocol):
@@ -48,6 +52,14 @@ class Cancellable(Protocol):
 
     def cancel(self, reason: str) -> None:
         """End it."""
+        ...
+
+
+class Leavable(Cancellable, Protocol):
+    """A stream that a consumer may leave behind in a loop that ends."""
+
+    def leave_behind(self, reason: str) -> None:
+        """End it; what its consumer has not taken is delivered to whoever else is told of it."""
         ...
 
 
@@ -91,7 +103,7 @@ class Pool:
         max_streams: int | None = None,
     ) -> None:
         self.admission = Admission(max_streams)
-        self.streams: weakref.WeakSet[Cancellable] = weakref.WeakSet()
+        self.streams: weakref.WeakSet[Leavable] = weakref.WeakSet()
         self._transport = transport
         self._stats = stats
         self._connections: Connections | None = None
@@ -99,6 +111,12 @@ class Pool:
         self.generations: dict[Generates, asyncio.Task[None]] = {}
         self._max_generations = max_generations
         self._beginning = 0
+        self._guard: AsyncGenerator[None, None] | None = None
+
+    def begin(self) -> None:
+        """From now on the end of the running loop is the end of what runs in it."""
+        self._guard = _guard_pool(weakref.ref(self))
+        begin_guard(self._guard)
 
     def ready_transport(self) -> Transport | None:
         """What sends requests, where that is loaded already."""
@@ -163,8 +181,24 @@ class Pool:
         if connections is not None:
             await connections.close()
 
+    async def end_with_loop(self) -> None:
+        """End the streams that were left in the loop, and deliver what is still to be delivered.
+
+        Not for ever: a callback that hangs is given up after some seconds.
+        """
+        guard, self._guard = self._guard, None  # it knows the loop, which then could not go
+        if guard is None:  # all was given up
+            return
+        for stream in tuple(self.streams):
+            stream.leave_behind(_LOOP_ENDED)
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=_LOOP_GRACE)
+
     def give_up(self) -> None:
         """Let go of everything: the loop does not run any more."""
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            end_guard(guard)
         if self.tasks:
             self._note_undelivered(len(self.tasks))
             self.tasks.clear()
@@ -182,6 +216,20 @@ class Pool:
     def _note_undelivered(self, streams: int) -> None:
         self._stats.undelivered += streams
         _log.warning("the last events of a stream were not delivered: the event loop ended")
+
+
+async def _guard_pool(owner: weakref.ref[Pool]) -> AsyncGenerator[None, None]:
+    """Stand for a pool among the generators that its loop closes before it ends.
+
+    ``asyncio.run`` has cancelled all tasks by then, and nobody reads what a task had left behind: a
+    stream that is left by ``break``, say, of which the client's sinks still have to be told.
+    """
+    try:
+        yield
+    finally:
+        pool = owner()
+        if pool is not None:
+            await pool.end_with_loop()
 
 
 class _ProcessPools:
@@ -249,6 +297,7 @@ class Pools:
             pool = process.by_loop[loop] = Pool(
                 self._transport, self._stats, self._max_generations, self._max_streams
             )
+        pool.begin()
         return pool
 
 

@@ -8,7 +8,8 @@ one that shares its context with the running one cannot be begun at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -68,3 +69,22 @@ async def until_ended(task: asyncio.Task[Any]) -> None:
         await waiter
     finally:
         task.remove_done_callback(wake)
+
+
+def begin_guard(guard: AsyncGenerator[None, None]) -> None:
+    """Run a generator to its ``yield``, where it waits for the end of the running loop.
+
+    An event loop closes the generators left in it before it ends, while it still runs.
+    """
+    with suppress(StopIteration):
+        anext(guard).__await__().send(None)
+
+
+def end_guard(guard: AsyncGenerator[None, None]) -> None:
+    """End a guard that has nothing left to wait for, without its loop.
+
+    Dropped as it is, it would be left for its loop to end, and Python 3.14 warns when that loop
+    never runs again.
+    """
+    with suppress(StopIteration, RuntimeError):  # its loop has ended in the middle of it
+        guard.aclose().send(None)

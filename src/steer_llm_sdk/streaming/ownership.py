@@ -12,8 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
+
+from steer_llm_sdk.engine.pump import Pump
+from steer_llm_sdk.errors import StreamCancelledError
+from steer_llm_sdk.streaming.delivery import Delivery
 
 _log = logging.getLogger("steer_llm_sdk.streaming")
 
@@ -86,3 +91,37 @@ def _disown(owned: weakref.ref[Owned], task: asyncio.Task[Any]) -> None:
 def _reads_once(task: asyncio.Task[Any]) -> bool:
     """Whether the task was made for one awaitable, as `asyncio.ensure_future` makes them."""
     return getattr(task.get_coro(), "__name__", "") == "_wrap_awaitable"
+
+
+def abandon(
+    source: object,
+    pump: Pump | None,
+    delivery: Delivery | None,
+    loop: asyncio.AbstractEventLoop,
+    warn: Callable[..., None],
+) -> None:
+    """Close the socket of a stream that nobody holds any more, and tell somebody.
+
+    Called by the garbage collector, from whichever thread it runs in.
+
+    Args:
+        source: The stream.
+        pump: What drove it; None where it was never begun.
+        delivery: What its events passed.
+        loop: Where its socket lives.
+        warn: `warnings.warn`, passed since the module may be gone when the interpreter ends.
+    """
+    if pump is None or (pump.is_over and not pump.is_open):
+        return
+    is_early = not pump.is_over and not pump.is_stopped
+    loop.call_soon_threadsafe(pump.discard, StreamCancelledError("the stream was abandoned"))
+    if delivery is not None:
+        loop.call_soon_threadsafe(delivery.drop)
+    if is_early:  # last: a warning may be made an error
+        warn(
+            f"a stream was abandoned before its end ({pump.response.stream_id}): iterate it to the "
+            "end, call cancel(), or use 'async with'",
+            ResourceWarning,
+            source=source,
+            stacklevel=3,
+        )

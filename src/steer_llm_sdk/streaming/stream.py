@@ -45,7 +45,7 @@ from steer_llm_sdk.streaming.delivery import Delivery
 from steer_llm_sdk.streaming.fanout import DEFAULT_MAXSIZE, Fanout, Observer, Overflow
 from steer_llm_sdk.streaming.leaving import Leaving
 from steer_llm_sdk.streaming.manager import EventManager
-from steer_llm_sdk.streaming.ownership import Owner, tell_exhausted
+from steer_llm_sdk.streaming.ownership import Owner, abandon, tell_exhausted
 from steer_llm_sdk.structured.output import StructuredOutput
 from steer_llm_sdk.structured.parser import JSONEvent
 
@@ -437,6 +437,13 @@ class EventStream(Live, Generic[Answer]):
         if self._driver is None and self._state is State.RUNNING:
             self._keep(self._leave())
 
+    def leave_behind(self, reason: str) -> None:
+        """End the stream with its loop, in which nobody can read it any more."""
+        if self._driver is not None and self._driver.done():
+            self._driver = None  # it was cancelled: it delivers nothing more
+        self.cancel(reason)
+        self._end_unread(reason)
+
     async def _close(self) -> None:
         """After the terminal event: the last batch, and the end of all state.
 
@@ -462,38 +469,4 @@ class EventStream(Live, Generic[Answer]):
             self._loop.call_soon_threadsafe(self._opening.cancel)
         if self._fanout is not None:
             self._loop.call_soon_threadsafe(self._fanout.hurry)
-        _abandon(self, self._pump, self._delivery, self._loop, _warn)
-
-
-def _abandon(
-    source: object,
-    pump: Pump | None,
-    delivery: Delivery | None,
-    loop: asyncio.AbstractEventLoop,
-    warn: Callable[..., None],
-) -> None:
-    """Close the socket of a stream that nobody holds any more, and tell somebody.
-
-    Called by the garbage collector, from whichever thread it runs in.
-
-    Args:
-        source: The stream.
-        pump: What drove it; None where it was never begun.
-        delivery: What its events passed.
-        loop: Where its socket lives.
-        warn: `warnings.warn`, passed since the module may be gone when the interpreter ends.
-    """
-    if pump is None or (pump.is_over and not pump.is_open):
-        return
-    is_early = not pump.is_over and not pump.is_stopped
-    loop.call_soon_threadsafe(pump.discard, StreamCancelledError("the stream was abandoned"))
-    if delivery is not None:
-        loop.call_soon_threadsafe(delivery.drop)
-    if is_early:  # last: a warning may be made an error
-        warn(
-            f"a stream was abandoned before its end ({pump.response.stream_id}): iterate it to the "
-            "end, call cancel(), or use 'async with'",
-            ResourceWarning,
-            source=source,
-            stacklevel=3,
-        )
+        abandon(self, self._pump, self._delivery, self._loop, _warn)

@@ -119,6 +119,12 @@ class RunStream(Live, Generic[Answer]):
         if self._owner.is_(task) and not self._is_closed:
             self._here().keep(self.aclose())
 
+    def leave_behind(self, reason: str) -> None:
+        """End the run with its loop, in which nobody can read it any more."""
+        self.cancel(reason)
+        if not self._is_entered and not self._is_closed:
+            self._here().keep(self.aclose())
+
     async def __aenter__(self) -> Self:
         self._is_entered = True
         self._owner.release()

@@ -30,6 +30,7 @@ from steer_llm_sdk.errors import (
     SteerError,
 )
 from steer_llm_sdk.models.requests import HTTPRequest
+from steer_llm_sdk.tasks import begin_guard, end_guard
 from steer_llm_sdk.transport.base import Arrivals, SOCKSFailure
 from steer_llm_sdk.transport.decompress import BodyDecoder, body_decoder
 from steer_llm_sdk.transport.failures import (
@@ -106,7 +107,7 @@ class HTTPTransport:
         """
         proxy = request.proxy or proxy_of_environment(request.url)
         way = way_of(request.url, proxy)
-        session = await self._live_session(proxy if proxy is not None and way.is_socks else "")
+        session = self._live_session(proxy if proxy is not None and way.is_socks else "")
         through = None if way.is_socks else proxy
         while True:
             use = _Use()
@@ -153,7 +154,7 @@ class HTTPTransport:
         connector = self._sessions.pop(socks).connector
         assert isinstance(connector, _Connector)  # noqa: S101 - made in `_make_session`
         connector.give_up()
-        _end_guard(self._guards.pop(socks))
+        end_guard(self._guards.pop(socks))
 
     async def _send(
         self,
@@ -180,7 +181,7 @@ class HTTPTransport:
         finally:
             _USE.reset(token)
 
-    async def _live_session(self, socks: str) -> aiohttp.ClientSession:
+    def _live_session(self, socks: str) -> aiohttp.ClientSession:
         session = self._sessions.get(socks)
         if session is not None and session.closed:  # its loop is, without a word to it
             self._give_up_session(socks)
@@ -188,7 +189,7 @@ class HTTPTransport:
         if session is None:
             session = self._sessions[socks] = self._make_session(socks)
             guard = self._guards[socks] = _guard_session(session, weakref.ref(self))
-            await anext(guard)
+            begin_guard(guard)
         return session
 
     def _make_session(self, socks: str) -> aiohttp.ClientSession:
@@ -212,7 +213,7 @@ class HTTPTransport:
 async def _guard_session(
     session: aiohttp.ClientSession, owner: weakref.ref[HTTPTransport]
 ) -> AsyncGenerator[None, None]:
-    """Own a session: an event loop closes the generators left in it before it ends.
+    """Own a session, until its loop ends.
 
     So the connections of a client that nobody closed are closed by ``asyncio.run`` itself, in
     silence, while their loop still runs; and those of a client that is collected, by its loop.
@@ -224,16 +225,6 @@ async def _guard_session(
         if transport is not None:
             transport.forget(session)
         await session.close()
-
-
-def _end_guard(guard: AsyncGenerator[None, None]) -> None:
-    """End the guard of a session that was given up: it has nothing left to wait for.
-
-    Dropped as it is, it would be left for its loop to end, and Python 3.14 warns when that loop
-    never runs again.
-    """
-    with suppress(StopIteration):
-        guard.aclose().send(None)
 
 
 class _Connector(aiohttp.TCPConnector):
