@@ -31,6 +31,7 @@ from steer_llm_sdk.models.fragments import (
     Usage,
 )
 from steer_llm_sdk.providers.base import WireFormat
+from steer_llm_sdk.providers.body_reader import BodyReader
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 BATCH = 100  # so many streams are judged in one test
@@ -235,19 +236,17 @@ def fold(wire: WireFormat, chunks: Iterable[bytes], provider: str = "test") -> F
     Frames after a failure or the end marker are not looked at. What is left at the end of the body
     counts when it decodes.
     """
-    framing = wire.framing(MAX_FRAME_BYTES)
     decoder = wire.decoder(provider)
+    reader = BodyReader(wire, decoder, MAX_FRAME_BYTES)
     folded = Folded()
     for chunk in chunks:
-        for frame in framing.feed(chunk):
-            for fragment in decoder.decode(frame):
-                folded.take(fragment)
-                if folded.ended or folded.error:
-                    return folded
+        for fragment in reader.feed(chunk):
+            folded.take(fragment)
+            if folded.ended or folded.error:
+                return folded
     try:
-        for frame in framing.feed_eof():
-            for fragment in decoder.decode(frame):
-                folded.take(fragment)
+        for fragment in reader.feed_eof():
+            folded.take(fragment)
     except ProtocolError:
         pass  # a cut frame is no frame; the lifecycle reports the stream as incomplete
     for fragment in decoder.decode_eof():

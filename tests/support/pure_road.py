@@ -6,7 +6,7 @@ terminal event. One second passes with every network read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,8 +15,8 @@ from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.fragments import Fragment
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT, Estimate
-from steer_llm_sdk.providers.base import Decoder, WireFormat
-from steer_llm_sdk.wire.frame import Framing
+from steer_llm_sdk.providers.base import WireFormat
+from steer_llm_sdk.providers.body_reader import BodyReader
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 ESTIMATE = Estimate({PROMPT: 1, COMPLETION: 1}, "characters", 0.5)
@@ -69,15 +69,16 @@ def travel(
     events: list[StreamEvent] = [lifecycle.begin({})]
     lifecycle.begin_attempt(provider, "asked-model", wire)
     intake = lifecycle.intake
-    framing, decoder = wire.framing(MAX_FRAME_BYTES), wire.decoder(provider)
+    decoder = wire.decoder(provider)
+    reader = BodyReader(wire, decoder, MAX_FRAME_BYTES)
     for chunk in chunks:
         if intake.has_ended or intake.failure is not None:
             break
         now += 1
-        events += intake.feed(_fragments(framing, decoder, chunk), now)
+        events += intake.feed(reader.feed(chunk), now)
     if not intake.has_ended and intake.failure is None:
         now += 1
-        events += intake.feed_tail(_tail(framing, decoder), now)
+        events += intake.feed_tail(reader.feed_eof(), now)
         events += intake.feed(chain.from_iterable(decoder.decode_eof() for _ in (None,)), now)
     error = lifecycle.verdict(wire.markers, has_clean_end=has_clean_end)
     ending = lifecycle.settle(error)
@@ -86,14 +87,6 @@ def travel(
     events += [] if usage is None else [usage]
     events.append(lifecycle.terminal_event(now, ending))
     return Travelled(events, lifecycle.response, lifecycle)
-
-
-def _fragments(framing: Framing, decoder: Decoder, chunk: bytes) -> Iterator[Fragment]:
-    return chain.from_iterable(map(decoder.decode, framing.feed(chunk)))
-
-
-def _tail(framing: Framing, decoder: Decoder) -> Iterator[Fragment]:
-    return chain.from_iterable(map(decoder.decode, framing.feed_eof()))
 
 
 def feed_all(lifecycle: Lifecycle, fragments: Sequence[Fragment], now: float = 101.0) -> list[str]:

@@ -7,7 +7,6 @@ An answer that is taken up again passes the seam: no character twice, none lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from urllib.parse import urlsplit
 
 from steer_llm_sdk.clock import Clock
@@ -29,10 +28,10 @@ from steer_llm_sdk.errors import (
 from steer_llm_sdk.models.fragments import Extras, Fragment, Identity, Usage
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, Resumption, WireFormat
+from steer_llm_sdk.providers.body_reader import BodyReader
 from steer_llm_sdk.providers.failures import describe_body
 from steer_llm_sdk.providers.rate_limits import read_rate_limit
 from steer_llm_sdk.transport.base import Transport, TransportResponse, arrivals_of
-from steer_llm_sdk.wire.frame import Frame
 
 
 async def open_body(
@@ -158,7 +157,6 @@ class Body:
         self._target = target
         self._secrets = secrets
         self._head = head
-        self._framing = target.wire.framing(options.max_frame_bytes)
         # The beginning of what may turn out to be no stream.
         self._document = bytearray()
         self._is_announced = is_stream_type(response.headers)
@@ -168,10 +166,11 @@ class Body:
         self._overlap: Overlap | None = None
         if resumption is None:
             self.decoder = target.wire.decoder(target.provider)
-            return
-        self.decoder = resumption.decoder
-        if resumption.echo or resumption.trimmed:
-            self._overlap = Overlap(resumption.echo, resumption.trimmed)
+        else:
+            self.decoder = resumption.decoder
+            if resumption.echo or resumption.trimmed:
+                self._overlap = Overlap(resumption.echo, resumption.trimmed)
+        self._reader = BodyReader(target.wire, self.decoder, options.max_frame_bytes)
 
     @property
     def request_id(self) -> str | None:
@@ -188,21 +187,13 @@ class Body:
         document = self._document
         if len(document) < self._max_document_bytes:
             document += chunk[: self._max_document_bytes]
-        frames = self._framing.feed(chunk)
-        # A chunk that comes alone brings one frame: that needs no chain of iterators.
-        if frames.__class__ is tuple and len(frames) == 1 and self._overlap is None:
-            try:
-                return self.decoder.decode(frames[0])
-            except ProtocolError as error:
-                return _failing(error)
-        return self._decoded(frames)
+        return self._after_overlap(self._reader.feed(chunk))
 
     def tail(self) -> Iterable[Fragment]:
         """What the end of the body completes, as `fragments` gives it."""
-        return self._decoded(self._framing.feed_eof())
+        return self._after_overlap(self._reader.feed_eof())
 
-    def _decoded(self, frames: Iterable[Frame]) -> Iterable[Fragment]:
-        found = chain.from_iterable(map(self.decoder.decode, frames))
+    def _after_overlap(self, found: Iterable[Fragment]) -> Iterable[Fragment]:
         return found if self._overlap is None else self._overlap.pass_through(found)
 
     def held(self) -> Iterable[Fragment]:
@@ -242,12 +233,6 @@ def _begins_a_stream(head: bytes) -> bool:
     return head.startswith(_STREAM_BEGINNINGS) or any(
         beginning.startswith(head) for beginning in _STREAM_BEGINNINGS
     )
-
-
-def _failing(error: ProtocolError) -> Iterator[Fragment]:
-    """Raises when it is asked for its first fragment."""
-    raise error
-    yield  # makes it a generator
 
 
 # In which providers name the request that they answer.

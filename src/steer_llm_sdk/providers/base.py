@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import Fragment
 from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
+from steer_llm_sdk.providers.mould import WordsOf
 from steer_llm_sdk.wire.frame import Frame, Framing
 
 
@@ -92,6 +93,15 @@ class Decoder(Protocol):
     def decode_eof(self) -> Sequence[Fragment]:
         """Give what had been held back: the body has ended."""
         ...
+
+
+def words_reader(decoder: Decoder) -> WordsOf | None:
+    """How a decoder reads the words of a frame for a trial; None where it has no such way.
+
+    Those have `words_of` whose frames can be alike but for the words, as they hold no numbers that
+    count.
+    """
+    return getattr(decoder, "words_of", None)
 
 
 @dataclass(frozen=True, slots=True)

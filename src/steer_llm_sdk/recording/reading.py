@@ -18,6 +18,7 @@ from steer_llm_sdk.models.fragments import (
     ToolCallPiece,
 )
 from steer_llm_sdk.models.streaming import DEFAULT_MAX_FRAME_BYTES
+from steer_llm_sdk.providers.body_reader import BodyReader
 from steer_llm_sdk.providers.registry import provider_row, wire_format
 from steer_llm_sdk.wire.recording import Exchange
 
@@ -98,14 +99,12 @@ def _fragments(exchange: Exchange) -> Iterator[tuple[float, Fragment]]:
     if provider is None or exchange.status >= 300:
         return
     wire = wire_format(provider_row(provider))
-    framing, decoder = wire.framing(DEFAULT_MAX_FRAME_BYTES), wire.decoder(provider)
+    reader = BodyReader(wire, wire.decoder(provider), DEFAULT_MAX_FRAME_BYTES)
     at = exchange.head_at or 0.0
     for chunk in exchange.chunks:
         at = chunk.at
-        for frame in framing.feed(chunk.data):
-            yield from ((at, fragment) for fragment in decoder.decode(frame))
-    for frame in framing.feed_eof():
-        yield from ((at, fragment) for fragment in decoder.decode(frame))
+        yield from ((at, fragment) for fragment in reader.feed(chunk.data))
+    yield from ((at, fragment) for fragment in reader.feed_eof())
 
 
 def _length(fragment: Fragment) -> int:

@@ -206,6 +206,14 @@ class AnthropicDecoder:
             return self._blocks.add_input(event.index, delta.partial_json)
         return self._blocks.add_thinking(event.index, delta.thinking)
 
+    def words_of(self, frame: Frame) -> str | None:
+        """See `providers.mould.WordsOf`."""
+        try:
+            delta = _read_block_delta(frame.data).delta
+        except (ValueError, RecursionError):
+            return None
+        return delta.text if isinstance(delta, _TextDelta) else None
+
     def decode_eof(self) -> Sequence[Fragment]:
         """Give half of a character. A call that is held back is whole when the provider says so."""
         return self._halves.read_eof()

@@ -155,6 +155,14 @@ class CohereDecoder:
             return (thought, content.text) if content.text else (thought,)
         return (content.text,) if content.text else NOTHING
 
+    def words_of(self, frame: Frame) -> str | None:
+        """See `providers.mould.WordsOf`."""
+        try:
+            content = _read_content_delta(frame.data).delta.message.content
+        except (ValueError, RecursionError):
+            return None
+        return None if content.thinking else content.text
+
     def decode_eof(self) -> Sequence[Fragment]:
         """Give half of a character; nothing else is ever held back."""
         return self._halves.read_eof()

@@ -127,38 +127,51 @@ class ChatDecoder:
         Raises:
             ProtocolError: The frame is not JSON, or not an object.
         """
-        reader = self._reader
-        if reader.is_opening:
-            return reader.read(frame)
-        try:
-            chunk = _read_chunk(frame.data)
-        except _EXTRAORDINARY:
-            return reader.read(frame)
-        if (
-            chunk.system_fingerprint != reader.system_fingerprint
-            or chunk.service_tier != reader.service_tier
-            or chunk.provider != reader.upstream
-        ):
-            return reader.read(frame)
-        (choice,) = chunk.choices
-        delta = choice.delta
+        delta = self._read_quickly(frame)
+        if delta is None:
+            return self._reader.read(frame)
         text = delta.content
         reasoning = delta.reasoning_content or delta.reasoning
         calls = delta.tool_calls
         if text and not reasoning and not calls and not delta.reasoning_details:
             return (text,)
-        if reasoning and not text and not calls and reader.has_reasoned:
+        if reasoning and not text and not calls and self._reader.has_reasoned:
             return (Reasoning(reasoning),)
         if calls and not text and not reasoning:
             return self._pieces(calls)
         if not (text or reasoning or calls or delta.reasoning_details):
             return ()
         # Several things in one chunk.
-        return reader.read(frame)
+        return self._reader.read(frame)
+
+    def words_of(self, frame: Frame) -> str | None:
+        """See `providers.mould.WordsOf`."""
+        delta = self._read_quickly(frame)
+        if delta is None or delta.reasoning_content or delta.reasoning:
+            return None
+        return None if delta.tool_calls or delta.reasoning_details else delta.content
 
     def decode_eof(self) -> Sequence[Fragment]:
         """Give what stands for half of a character; nothing else is ever held back."""
         return self._reader.read_eof()
+
+    def _read_quickly(self, frame: Frame) -> _Delta | None:
+        """What an ordinary chunk says; None where there may be more in it."""
+        reader = self._reader
+        if reader.is_opening:
+            return None
+        try:
+            chunk = _read_chunk(frame.data)
+        except _EXTRAORDINARY:
+            return None
+        if (
+            chunk.system_fingerprint != reader.system_fingerprint
+            or chunk.service_tier != reader.service_tier
+            or chunk.provider != reader.upstream
+        ):
+            return None
+        (choice,) = chunk.choices
+        return choice.delta
 
     def _pieces(self, calls: list[_Call]) -> Sequence[Fragment]:
         settle = self._reader.calls.settle
