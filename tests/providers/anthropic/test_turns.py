@@ -24,16 +24,18 @@ from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.turns import assistant_message, tool_result
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import Endpoint
+from steer_llm_sdk.testing.formats.base import sse
+from support.pure_road import travel
 
 ENDPOINT = Endpoint("anthropic", "http://127.0.0.1")
 OWN = {"wire": "anthropic"}
 SEARCH = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "x"}}
 
 
-def turns(*messages: object) -> list[dict[str, Any]]:
+def turns(*messages: object, model: str = "m") -> list[dict[str, Any]]:
     """The turns of a conversation; what the user says is a bare text here."""
     said = [{"role": "user", "content": m} if isinstance(m, str) else m for m in messages]
-    request = AnthropicMessages().request(ChatRequest("m", read_messages(said)), ENDPOINT)
+    request = AnthropicMessages().request(ChatRequest(model, read_messages(said)), ENDPOINT)
     found: list[dict[str, Any]] = json.loads(request.body)["messages"]
     return found
 
@@ -99,6 +101,65 @@ def test_of_another_formats_answer_there_are_words_and_calls() -> None:
 
 def test_thinking_that_was_cut_before_its_signature_is_left_out() -> None:
     assert blocks(ReasoningPart("Hm", provider_data=OWN), TextPart("Hi")) == "Hi"
+
+
+def thought(*deltas: dict[str, Any], stop: str = "tool_use") -> dict[str, Any]:
+    """The message of an answer that thinks so, and then calls a tool."""
+    opened = {"type": "thinking", "thinking": "", "signature": ""}
+    call = {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}
+    blocks = [(opened, deltas), *([(call, ())] if stop == "tool_use" else [])]
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": {"id": "m"}}]
+    for index, (block, changes) in enumerate(blocks):
+        place = {"index": index}
+        events.append({"type": "content_block_start", **place, "content_block": block})
+        events += [{"type": "content_block_delta", **place, "delta": delta} for delta in changes]
+        events.append({"type": "content_block_stop", **place})
+    events.append({"type": "message_delta", "delta": {"stop_reason": stop}})
+    events.append({"type": "message_stop"})
+    response = travel(AnthropicMessages(), map(sse, events)).response
+    return response.to_message()
+
+
+WORDS = {"type": "thinking_delta", "thinking": "Hm"}
+EMPTY = {"type": "signature_delta", "signature": ""}
+SIGNED = {"type": "signature_delta", "signature": "s"}
+
+
+@pytest.mark.parametrize("deltas", [(WORDS,), (WORDS, EMPTY)])
+def test_thinking_that_nobody_signs_goes_back_to_models_that_sign_nothing(
+    deltas: tuple[dict[str, Any], ...],
+) -> None:
+    message = thought(*deltas)
+
+    first, _ = turns("Hi", message, model="kimi-k2-thinking")[1]["content"]
+    claudes = turns("Hi", message, model="claude-sonnet-5")[1]["content"]
+
+    assert first == {"type": "thinking", "thinking": "Hm", "signature": ""}
+    assert [block["type"] for block in claudes] == ["tool_use"]
+
+
+def test_a_signature_is_kept_wherever_it_stands() -> None:
+    for deltas in ((WORDS, SIGNED), (SIGNED, WORDS)):
+        first, _ = turns("Hi", thought(*deltas), model="claude-sonnet-5")[1]["content"]
+
+        assert first == {"type": "thinking", "thinking": "Hm", "signature": "s"}
+
+
+def test_thinking_that_stops_at_the_limit_or_has_no_words_is_not_whole() -> None:
+    assert turns("Hi", thought(WORDS, stop="max_tokens")) == [{"role": "user", "content": "Hi"}]
+    assert len(turns("Hi", thought(EMPTY))[1]["content"]) == 1
+
+
+def test_thinking_at_the_end_of_an_answer_that_stopped_is_whole() -> None:
+    (only,) = turns("Hi", thought(WORDS, stop="end_turn"))[1]["content"]
+
+    assert only["signature"] == ""
+
+
+def test_an_answer_that_said_nothing_is_no_turn() -> None:
+    assert turns("Hi", {"role": "assistant", "content": ""}, "Go on") == [
+        {"role": "user", "content": [{"type": "text", "text": t} for t in ("Hi", "Go on")]}
+    ]
 
 
 def test_white_space_alone_is_left_out() -> None:

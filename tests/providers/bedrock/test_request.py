@@ -218,7 +218,7 @@ def test_a_whole_message_and_the_system_prompt_may_be_marked() -> None:
 
     point = {"cachePoint": {"type": "default"}}
     assert body["system"] == [{"text": "Be brief."}, point]
-    assert [turn["content"] for turn in body["messages"]] == [[{"text": "Hi"}, point], []]
+    assert [turn["content"] for turn in body["messages"]] == [[{"text": "Hi"}, point]]
 
 
 # --- images ---------------------------------------------------------------------------------------

@@ -82,8 +82,9 @@ class ContentBlocks:
     """The blocks of one message.
 
     A call without arguments looks just like one that the token limit cut before its first
-    argument. Only what follows tells them apart, so the end of such a call is held until another
-    block opens (`open`) or the message says why it stopped (`release`).
+    argument, and reasoning that is not signed like reasoning that was cut before its signature.
+    Only what follows tells them apart, so the end of such a block is held until another one opens
+    (`open`) or the message says why it stopped (`release`).
 
     Args:
         provider: The provider's name, for errors.
@@ -94,8 +95,9 @@ class ContentBlocks:
         self._calls: OpenCalls[_OpenCall] = OpenCalls()
         self._others: dict[int, _OpenBlock] = {}
         self._texts: set[int] = set()  # the blocks of text that are open
+        self._thoughts: dict[int, bool] = {}  # the blocks of thinking, and whether each is signed
         self._calls_seen = 0
-        self._held: ToolCallPiece | None = None
+        self._held: ToolCallPiece | PartData | None = None
 
     @property
     def has_calls(self) -> bool:
@@ -131,16 +133,21 @@ class ContentBlocks:
         if other := self._others.pop(index, None):
             whole = other.whole()
             return (ProviderItem(whole), Extras({"content_blocks": [whole]}))
+        if self._thoughts.pop(index, True) is False:
+            self._held = PartData("reasoning", {"signature": ""}, is_earlier=True)
         return self._end_texts() if index in self._texts else NOTHING
 
     def release(self, *, is_cut: bool = False) -> list[Fragment]:
-        """The end of a call that was held; none where the message was cut: it is not whole."""
+        """The end of a block that was held; none where the message was cut: it is not whole."""
         held, self._held = self._held, None
         return [held] if held and not is_cut else []
 
     def add_thinking(self, index: int, text: str) -> Sequence[Fragment]:
         """Reasoning; each block is a part of its own."""
-        return (Reasoning(text, index),) if text else NOTHING
+        if not text:
+            return NOTHING
+        self._thoughts.setdefault(index, False)
+        return (Reasoning(text, index),)
 
     def add_input(self, index: int, piece: str) -> Sequence[Fragment]:
         """A piece of the arguments of a call, as JSON text."""
@@ -216,7 +223,10 @@ class ContentBlocks:
 
     def _change_signature(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
         signature = text_at(delta, "signature")
-        return (Reasoning(part=index, extra={"signature": signature}),) if signature else NOTHING
+        if not signature:
+            return NOTHING
+        self._thoughts[index] = True
+        return (Reasoning(part=index, extra={"signature": signature}),)
 
     def _change_citations(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
         del index  # it rides with the text of its block

@@ -110,7 +110,7 @@ def build_body(chat: ChatRequest, provider: str) -> dict[str, Any]:
         "max_tokens": _max_tokens(chat, thinking),
         "stream": True,
         "system": _build_system(chat),
-        "messages": _build_turns(PLAIN_IDS.fit(spelled), provider),
+        "messages": _build_turns(PLAIN_IDS.fit(spelled), chat.model, provider),
         "temperature": chat.temperature,
         "top_p": chat.top_p,
         "stop_sequences": list(chat.stop) or None,
@@ -145,14 +145,14 @@ def _build_system(chat: ChatRequest) -> str | list[_Block] | None:
 # --- the turns --------------------------------------------------------------------------------
 
 
-def _build_turns(messages: Iterable[Message], provider: str) -> list[dict[str, Any]]:
+def _build_turns(messages: Iterable[Message], model: str, provider: str) -> list[dict[str, Any]]:
     turns: list[tuple[str, list[_Block]]] = []
     for message in messages:
         if message.role in _SYSTEM_ROLES:
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = _marked(_build_message(message, provider), message)
-        if message.answer and not blocks:  # nothing that can be said here
+        blocks = _marked(_build_message(message, model, provider), message)
+        if role == "assistant" and not blocks:  # nothing was said, or can be said here
             continue
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
@@ -167,13 +167,13 @@ def _build_content(blocks: list[_Block]) -> str | list[_Block]:
     return _text_alone(blocks, "") if not blocks or _is_plain(blocks[0]) else blocks
 
 
-def _build_message(message: Message, provider: str) -> list[_Block]:
+def _build_message(message: Message, model: str, provider: str) -> list[_Block]:
     if message.role == "tool":
         return [_build_answer(message)]
     if message.role != "assistant":
         return _build_parts(message.parts)
     if message.answer:
-        return answer_blocks(message.answer, provider)
+        return answer_blocks(message.answer, model, provider)
     blocks = [
         call_block(block, provider) if isinstance(block, ToolCall) else _build_part(block)
         for block in message.blocks

@@ -2,7 +2,8 @@
 
 What this API has said itself comes back as it was, in its order: thinking with its signature (the
 API checks it: https://platform.claude.com/docs/en/build-with-claude/extended-thinking), what the
-server's own tools did, citations. Of an answer that came by another wire format, words and calls.
+server's own tools did, citations. Other models behind this API sign nothing, and want their
+thinking back all the same. Of an answer that came by another wire format, words and calls.
 """
 
 from __future__ import annotations
@@ -24,16 +25,22 @@ from steer_llm_sdk.providers.writing import arguments_object
 
 WIRE = "anthropic"
 
+# The models that sign what they think, and refuse what is not signed.
+_SIGNING = "claude"
+
 _Block = dict[str, Any]
 
 
-def answer_blocks(parts: Sequence[Part], provider: str) -> list[_Block]:
-    """Build the blocks of an earlier answer.
+def answer_blocks(parts: Sequence[Part], model: str, provider: str) -> list[_Block]:
+    """Build the blocks of an earlier answer, for a model.
 
     Raises:
         ConfigurationError: The arguments of a call are no JSON object.
     """
-    return [block for part in parts for block in _blocks_of(part, provider)]
+    blocks = [block for part in parts for block in _blocks_of(part, provider)]
+    if _SIGNING not in model:
+        return blocks
+    return [block for block in blocks if block.get("signature") != ""]
 
 
 def call_block(call: ToolCall, provider: str) -> _Block:
@@ -63,9 +70,9 @@ def _blocks_of(part: Part, provider: str) -> Iterator[_Block]:
 
 
 def _thinking(part: ReasoningPart, data: Mapping[str, Any]) -> Iterator[_Block]:
-    """Reasoning without a signature was cut, or is another's: it would be refused."""
-    if signature := data.get("signature"):
-        yield {"type": "thinking", "thinking": part.text, "signature": signature}
+    """Reasoning of which nothing is known was cut; where it is whole, a signature may be empty."""
+    if "signature" in data:
+        yield {"type": "thinking", "thinking": part.text, "signature": data["signature"]}
     elif redacted := data.get("data"):
         yield {"type": "redacted_thinking", "data": redacted}
 

@@ -131,6 +131,8 @@ def _build_turns(messages: Iterable[Message], provider: str) -> list[dict[str, A
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = _marked(_build_message(message, provider), message.extra)
+        if role == "assistant" and not blocks:  # nothing was said, or can be said here
+            continue
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
         else:
