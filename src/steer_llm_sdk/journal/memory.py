@@ -74,9 +74,12 @@ class MemoryShelf:
         self._swept_at = 0.0
 
     def find(self, stream_id: str) -> _Kept | None:
-        """The stream of that name, if it is kept."""
+        """The stream of that name, if it is kept; one that has expired is forgotten."""
         kept = self.streams.get(stream_id)
-        return None if kept is None or self.has_expired(kept, time.monotonic()) else kept
+        if kept is not None and self.has_expired(kept, time.monotonic()):
+            self.forget(kept)
+            return None
+        return kept
 
     def has_expired(self, kept: _Kept, now: float) -> bool:
         """Whether a stream is not kept any more."""
@@ -100,10 +103,14 @@ class MemoryShelf:
         if now < self._swept_at + self.keeping.lost_after:
             return
         self._swept_at = now
-        for stream_id, kept in tuple(self.streams.items()):
+        for kept in tuple(self.streams.values()):
             if self.has_expired(kept, now):
-                del self.streams[stream_id]
-                self.free(kept.claim)
+                self.forget(kept)
+
+    def forget(self, kept: _Kept) -> None:
+        """Keep a stream no more."""
+        del self.streams[kept.claim.stream_id]
+        self.free(kept.claim)
 
     def free(self, claim: Claim) -> None:
         """Free a key, if this claim holds it."""
@@ -158,15 +165,14 @@ class MemoryStore:
         stream_id, first, added, ends, frees_key = append
         shelf = self._shelf
         with shelf.lock:
-            now = time.monotonic()
-            kept = shelf.streams.get(stream_id)  # as `find`, by the time that is noted below
-            if kept is None or kept.is_ended or shelf.has_expired(kept, now):
+            kept = shelf.streams.get(stream_id)  # that nobody has found to be expired
+            if kept is None or kept.is_ended:
                 return False
             events = kept.events
             if kept.first + len(events) != first:
                 return False
             events += added
-            kept.heard = now
+            kept.heard = time.monotonic()
             if len(events) > self._trimmed_at:
                 self._trim(kept)
             if ends:
