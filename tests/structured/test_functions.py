@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, ClassVar, Final, Literal, TypedDict
 
 import annotated_types
 import jsonschema_rs
@@ -31,6 +31,10 @@ class Unit(Enum):
 class Place(msgspec.Struct):
     city: str
     country: str = "DE"
+
+
+class Untagged(msgspec.Struct):
+    street: str
 
 
 @dataclasses.dataclass
@@ -291,6 +295,44 @@ def takes_object(thing: threading_lock) -> None: ...  # type: ignore[name-define
 def takes_range(times: int, number: range) -> None: ...
 
 
+def takes_words(city: Any) -> None: ...
+
+
+takes_words.__annotations__["city"] = "The city to look up"
+
+
+def takes_mapping(city: Any) -> None: ...
+
+
+takes_mapping.__annotations__["city"] = {"name": str}
+
+
+def takes_final(city: Any = "Ulm") -> None: ...
+
+
+takes_final.__annotations__["city"] = Final[str]
+
+
+def takes_class_var(city: Any) -> None: ...
+
+
+takes_class_var.__annotations__["city"] = ClassVar[str]
+
+
+class NeedsPackage:
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+        raise ImportError("email-validator is not installed")
+
+
+def takes_what_needs_a_package(
+    who: Person, to: Annotated[NeedsPackage, pydantic.Field()]
+) -> None: ...
+
+
+def takes_one_of_two(place: Place | Untagged) -> None: ...
+
+
 def takes_callable(
     person: Person, call: Annotated[Callable[[], int], pydantic.Field()]
 ) -> None: ...
@@ -324,6 +366,12 @@ def takes_two_of_one_name(a: Place, b: PLACE_OF_PYDANTIC) -> None: ...
         ((takes_object,), "its annotations cannot be resolved: name 'threading_lock'"),
         ((takes_range,), r"a type of its parameters is none of JSON: range, of 'number'$"),
         ((takes_callable,), "a type of its parameters is none of JSON"),
+        ((takes_words,), "its annotations cannot be resolved: .*The city to look up"),
+        ((takes_mapping,), "a type of its parameters is none of JSON: .*, of 'city'$"),
+        ((takes_final,), r"its parameters cannot be described \(TypeError: .*Final"),
+        ((takes_class_var,), r"its parameters cannot be described \(KeyError: 'city'\)"),
+        ((takes_what_needs_a_package,), "none of JSON: email-validator is not installed"),
+        ((takes_one_of_two,), "of 'place': If a type union .* all Struct types must be tagged"),
         ((takes_two_of_one_name,), "two types of its parameters are called 'Place'"),
         ((yields,), "expected a function that returns its result, found 'yields', which yields"),
         ((yields_too,), "found 'yields_too', which yields"),
@@ -426,6 +474,85 @@ def test_what_pydantic_alone_knows_it_describes_and_makes() -> None:
         call(function, '{"times": 1, "path": "a", "visit": {"who": {"name": "A"}, "page": "b"}}')
 
 
+def test_one_type_may_be_a_parameter_and_a_part_of_what_pydantic_alone_knows() -> None:
+    def function(
+        box: Box, boxes: list[Box | Visit] | None = None, place: Place | None = None
+    ) -> Any:
+        return box, boxes, place
+
+    assert list(schema_of(function)["$defs"]) == ["Place", "Box", "Person", "Visit"]
+    found = call(
+        function, '{"box": {"width": 1}, "boxes": [{"width": 2}], "place": {"city": "Ulm"}}'
+    )
+    assert found == (Box(1), [Box(2)], Place("Ulm"))
+
+
+def test_a_field_of_pydantic_may_stand_for_the_default() -> None:
+    def function(
+        city: str = pydantic.Field(..., description="Where.", max_length=5),
+        days: int = pydantic.Field(default=3, ge=1),
+        tags: list[str] = pydantic.Field(default_factory=list),  # noqa: B008 - so it is written
+        note: str | None = pydantic.Field(None),
+    ) -> tuple[Any, ...]:
+        return city, days, tags, note
+
+    told = schema_of(function)
+    assert told["required"] == ["city"]
+    assert told["properties"]["city"] == {
+        "type": "string",
+        "description": "Where.",
+        "maxLength": 5,
+    }
+    assert told["properties"]["days"] == {"type": "integer", "minimum": 1, "default": 3}
+    assert call(function, '{"city": "Ulm"}') == ("Ulm", 3, [], None)
+    assert call(function, '{"city": "Ulm", "days": 1, "tags": ["a"], "note": null}') == (
+        ("Ulm", 1, ["a"], None)
+    )
+    with pytest.raises(SchemaError, match=r"at \$\.days"):
+        call(function, '{"city": "Ulm", "days": 0}')
+
+
+def test_validators_of_pydantic_are_heeded() -> None:
+    def function(
+        name: Annotated[str, pydantic.StringConstraints(strip_whitespace=True)],
+        twice: list[Annotated[int, pydantic.AfterValidator(lambda number: number * 2)]],
+    ) -> Any:
+        return name, twice
+
+    assert call(function, '{"name": " Ada ", "twice": [1]}') == ("Ada", [2])
+
+
+@pytest.mark.parametrize("annotation", [object, pydantic.JsonValue, "object | None"])
+def test_a_parameter_may_be_anything(annotation: Any) -> None:
+    def function(value: Any, more: dict[str, object]) -> Any:
+        return value, more
+
+    function.__annotations__["value"] = annotation
+
+    assert call(function, '{"value": [1], "more": {"a": null}}') == ([1], {"a": None})
+
+
+def test_parameters_may_have_any_name() -> None:
+    def function(_a: int, __b: int, __class__: int = 1) -> Any:
+        return _a, __b, __class__
+
+    assert list(schema_of(function)["properties"]) == ["_a", "__b", "__class__"]
+    assert call(function, '{"_a": 1, "__b": 2, "__class__": 3}') == (1, 2, 3)
+    with pytest.raises(SchemaError, match=r"at \$\.__b: Expected `int`"):
+        call(function, '{"_a": 1, "__b": "2"}')
+
+
+def test_a_default_that_is_no_json_is_not_told() -> None:
+    def function(most: float = float("inf"), least: float = 0.5) -> Any:
+        return most, least
+
+    assert schema_of(function)["properties"] == {
+        "most": {"type": "number"},
+        "least": {"type": "number", "default": 0.5},
+    }
+    assert call(function, "{}") == (float("inf"), 0.5)
+
+
 def test_parameters_by_place_are_passed_by_place() -> None:
     def function(a: int = 1, b: int = 2, /, c: int = 3) -> tuple[int, ...]:
         return a, b, c
@@ -461,6 +588,9 @@ def takes_person(person: Person) -> None: ...
 def takes_nothing() -> None: ...
 
 
+def takes_keys(by_number: dict[int, int]) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("function", "arguments", "path", "reason"),
     [
@@ -472,6 +602,7 @@ def takes_nothing() -> None: ...
             "$",
             "unexpected 'when'; expected 'city', 'days'",
         ),
+        (takes_keys, '{"by_number": {"x": 1}}', "$.by_number", "Expected `int`, got `str`"),
         (takes_nothing, '{"a": 1}', "$", "unexpected 'a'; expected no arguments"),
         (get_weather, "[1]", "$", "expected an object"),
         (takes_person, '{"person": {}}', "$.person.name", "Field required"),

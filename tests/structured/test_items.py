@@ -191,7 +191,7 @@ def test_the_final_check_of_something_else_than_an_array() -> None:
 
 def test_a_type_that_nobody_knows_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="item_type"):
-        read_item_type(object)
+        read_item_type(range)
 
 
 def test_another_format_is_no_format_of_items() -> None:

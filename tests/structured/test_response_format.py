@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import jsonschema_rs
 import msgspec
@@ -122,6 +122,31 @@ def test_a_bare_schema_of_an_object_is_understood() -> None:
     assert _request(SCHEMA) == JSONFormat(SCHEMA)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"$ref": "#/$defs/A", "$defs": {"A": SCHEMA}},
+        {key: value for key, value in SCHEMA.items() if key != "type"},
+        {"type": ["object", "null"], **{k: v for k, v in SCHEMA.items() if k != "type"}},
+        {"anyOf": [SCHEMA]},
+    ],
+)
+def test_a_schema_of_an_object_is_understood_however_it_says_so(given: dict[str, Any]) -> None:
+    read = read_response_format(given)
+
+    assert read.is_json
+    assert read.validator is not None
+    with pytest.raises(SchemaError):
+        read.validator.check({"n": 5})
+
+
+def test_a_recursive_schema_has_its_object_at_the_root() -> None:
+    schema = _request(Node.model_json_schema()).schema
+
+    assert schema is not None
+    assert (schema["type"], list(schema["$defs"])) == ("object", ["Node"])
+
+
 def test_a_schema_needs_no_name() -> None:
     assert _request({"type": "json_schema", "schema": SCHEMA}).name == "response"
 
@@ -130,6 +155,8 @@ def test_a_schema_needs_no_name() -> None:
 def test_a_slip_of_a_type_is_refused(kind: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"response_format: expected .*found .*{kind}"):
         read_response_format({"type": kind})
+    with pytest.raises(ConfigurationError, match=rf"response_format: expected .*found .*{kind}"):
+        read_response_format({"type": [kind]})
 
 
 def test_another_mapping_is_the_providers_own() -> None:
@@ -203,6 +230,43 @@ def test_a_type_with_what_pydantic_alone_knows_is_read_by_it() -> None:
     assert found == Shelf(Path("a/b"), pydantic.HttpUrl("https://a.example/"), Person(**keeper))
     with pytest.raises(SchemaError, match=r"at \$\.page"):
         _check(Shelf, value | {"page": "nowhere"})
+
+
+@dataclasses.dataclass
+class Town:
+    name: Annotated[str, pydantic.Field(description="In its own language.", max_length=4)]
+    twin: Town | None = None
+
+
+class Trip(TypedDict):
+    days: Annotated[int, msgspec.Meta(ge=1)]
+    nights: Annotated[int, pydantic.Field(ge=1)]
+
+
+def test_what_pydantic_says_of_a_field_is_asked_for_and_checked() -> None:
+    told = _schema(Town)["properties"]["name"]
+
+    assert (told["description"], told["maxLength"]) == ("In its own language.", 4)
+    assert _check(Town, {"name": "Ulm"}) == Town("Ulm")
+    with pytest.raises(SchemaError, match=r"at \$\.twin\.name"):
+        _check(Town, {"name": "Ulm", "twin": {"name": "Mainz"}})
+
+
+def test_a_type_whose_annotations_cannot_be_resolved_is_refused() -> None:
+    broken = dataclasses.make_dataclass("Broken", [("page", "Nowhere")])
+
+    with pytest.raises(ConfigurationError, match="found Broken: name 'Nowhere' is not defined"):
+        read_response_format(broken)
+
+
+def test_a_type_that_pydantic_refuses_is_read_by_msgspec(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise pydantic.PydanticUserError("use typing_extensions.TypedDict", code=None)
+
+    monkeypatch.setattr(pydantic.TypeAdapter, "__init__", refuse)
+
+    assert _schema(Trip)["properties"]["days"] == {"type": "integer", "minimum": 1}
+    assert _check(Trip, {"days": 1, "nights": 1}) == {"days": 1, "nights": 1}
 
 
 def test_where_pydantic_is_missing_such_a_type_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,8 @@ def _read_signature(function: Callable[..., Any], said: Mapping[str, str], where
         return Signature(function, said)
     except ConfigurationError as error:
         fault = str(error)
+    except Exception as error:  # noqa: BLE001 - annotations and types are code of the function's
+        fault = f"its parameters cannot be described ({type(error).__name__}: {error})"
     raise ConfigurationError(f"{where}: {fault}")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, is_dataclass
 from functools import partial
 from inspect import isroutine
-from typing import Any, get_args
+from typing import Any, get_args, get_origin, get_type_hints
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.plain_json import plain_mapping
@@ -26,6 +26,8 @@ from steer_llm_sdk.structured.validators import (
 _LONGEST_NAME = 64  # as OpenAI has it, and its pattern: letters, digits, underscores, dashes
 # A schema of these is no schema of an object.
 _SCHEMA_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "string"})
+# No provider's own spelling has one of these beside no type.
+_SCHEMA_KEYS = frozenset({"$defs", "$ref", "$schema", "allOf", "anyOf", "oneOf", "properties"})
 _NOT_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
@@ -105,11 +107,20 @@ def _read_mapping(given: Mapping[str, Any], *, validate_schema: bool) -> Respons
         return _checked(request, validate_schema=validate_schema)
     if kind == "json_schema":
         return _checked(_read_schema_mapping(given), validate_schema=validate_schema)
-    if kind == "object":
-        return _checked(JSONFormat(given), validate_schema=validate_schema)
-    if kind in _SCHEMA_TYPES or _is_slip(kind):
+    if _is_schema_of_object(given):
+        request = JSONFormat(with_object_at_root(given))
+        return _checked(request, validate_schema=validate_schema)
+    if isinstance(kind, list) or kind in _SCHEMA_TYPES or _is_slip(kind):
         raise ConfigurationError(f"response_format: {_WANTED}, found {dict(given)!r}")
     return ResponseFormat(RawTool(given))
+
+
+def _is_schema_of_object(given: Mapping[str, Any]) -> bool:
+    """Whether a mapping is a schema of an object, which need not name the type."""
+    kind = given.get("type")
+    if kind is None:
+        return not _SCHEMA_KEYS.isdisjoint(given)
+    return kind == "object" or (isinstance(kind, list) and "object" in kind)
 
 
 def _is_slip(kind: object) -> bool:
@@ -176,15 +187,30 @@ def is_for_pydantic(wanted: Any) -> bool:
     return is_pydantics and not fault
 
 
+def is_field_of_pydantic(value: object) -> bool:
+    """Whether a value is what pydantic's ``Field`` gives."""
+    fields = sys.modules.get("pydantic.fields")  # not loaded, unless something has used it
+    return fields is not None and isinstance(value, fields.FieldInfo)
+
+
+def is_known_to_pydantic(wanted: Any) -> bool:
+    """Whether pydantic could describe the type, whoever does."""
+    return not _schema_by_pydantic(wanted)[1]
+
+
 def _read_schema(wanted: Any) -> tuple[dict[str, Any], str, bool]:
     """The schema of a type or what is in the way of it, and whether pydantic told it."""
     if is_of_pydantic(wanted):
-        return *_schema_by_pydantic(wanted), True
+        theirs, unknown = _schema_by_pydantic(wanted)
+        if unknown:  # it takes no `TypedDict` of Python's own before 3.12
+            schema, fault = _schema_by_msgspec(wanted)
+            return (theirs, unknown, True) if fault else (schema, "", False)
+        return theirs, "", True
     schema, fault = _schema_by_msgspec(wanted)
     # A URL, a path, a model among the fields. (Of a function pydantic would tell the parameters.)
     if fault and not (isroutine(wanted) or isinstance(wanted, str | partial)):
         theirs, unknown = _schema_by_pydantic(wanted)
-        if theirs and not unknown:
+        if not unknown:
             return theirs, "", True
     return schema, fault, False
 
@@ -195,34 +221,55 @@ def _schema_by_msgspec(wanted: Any) -> tuple[dict[str, Any], str]:
     try:
         return msgspec.json.schema(wanted), ""
     except (TypeError, NameError, ValueError) as error:  # NameError: an unresolved annotation
-        return {}, str(error).replace("\n", " ")
+        return {}, what_msgspec_says(error)
+
+
+def what_msgspec_says(error: Exception) -> str:
+    """What is in the way of a schema, in one line, without advice for who calls msgspec."""
+    return str(error).rpartition("\n\n")[2].replace("\n", " ")
 
 
 def _schema_by_pydantic(wanted: Any) -> tuple[dict[str, Any], str]:
     try:
         from pydantic import TypeAdapter
-        from pydantic.errors import PydanticUserError
     except ImportError:
         return {}, "pydantic is not installed"
     try:
         return TypeAdapter(wanted).json_schema(), ""
-    except (PydanticUserError, TypeError, NameError) as error:
-        return {}, str(error).partition("\n")[0]
+    except Exception as error:  # noqa: BLE001 -- the types' own code, and packages they ask for
+        return {}, str(error).partition("\n")[0] or type(error).__name__
 
 
 def is_of_pydantic(wanted: Any) -> bool:
-    """Whether pydantic made the type, or a part of it; it is then imported already."""
-    pydantic = sys.modules.get("pydantic")
-    if pydantic is None:
+    """Whether pydantic made the type, a part of it, or what an ``Annotated`` in it says."""
+    if sys.modules.get("pydantic") is None:  # it is imported already, where it has made anything
         return False
+    return _is_of_pydantic(wanted, set())
+
+
+def _is_of_pydantic(wanted: Any, seen: set[Any]) -> bool:
     if arguments := get_args(wanted):
-        return any(map(is_of_pydantic, arguments))
-    fields = sys.modules.get("pydantic.fields")  # not loaded, unless something has used it
-    if fields is not None and isinstance(wanted, fields.FieldInfo):  # of an `Annotated`
+        return any(_is_of_pydantic(each, seen) for each in (get_origin(wanted), *arguments))
+    kind = wanted if isinstance(wanted, type) else type(wanted)
+    if kind.__module__.partition(".")[0] == "pydantic":  # in an `Annotated`: a `Field`, a validator
         return True
-    if not isinstance(wanted, type):
+    if kind is not wanted:
         return False
-    return issubclass(wanted, pydantic.BaseModel) or "__pydantic_validator__" in vars(wanted)
+    is_model = issubclass(kind, sys.modules["pydantic"].BaseModel)
+    if is_model or "__pydantic_validator__" in vars(kind):
+        return True
+    if kind in seen or not (is_dataclass(kind) or hasattr(kind, "__required_keys__")):
+        return False
+    seen.add(kind)
+    return any(_is_of_pydantic(each, seen) for each in _fields_of(kind))
+
+
+def _fields_of(wanted: type) -> Iterable[Any]:
+    """The types of the fields; none where they cannot be told, which is then said elsewhere."""
+    try:
+        return get_type_hints(wanted, include_extras=True).values()
+    except Exception:  # noqa: BLE001 -- annotations are code
+        return ()
 
 
 def _name_of(wanted: Any) -> str:

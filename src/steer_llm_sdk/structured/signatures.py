@@ -12,13 +12,25 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from steer_llm_sdk.checks import unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.providers.schemas import Schema, with_object_at_root
-from steer_llm_sdk.structured.response_format import is_for_pydantic, is_of_pydantic
-from steer_llm_sdk.structured.validators import convert, failed_inside, first_fault, misfit
+from steer_llm_sdk.structured.response_format import (
+    is_field_of_pydantic,
+    is_for_pydantic,
+    is_known_to_pydantic,
+    is_of_pydantic,
+)
+from steer_llm_sdk.structured.validators import (
+    convert,
+    failed_inside,
+    first_fault,
+    misfit,
+    misfit_of,
+)
 
 _EMPTY = inspect.Parameter.empty
 _BY_NAME = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
@@ -35,6 +47,8 @@ class Parameter:
         description: What is said of it, there or in the docstring.
         default: Its default; `inspect.Parameter.empty` where it must be given.
         is_positional: Whether it can be passed by its place alone.
+        make_default: Makes the default, where the function has none of its own: a ``Field`` of
+            pydantic's stands in its place.
     """
 
     name: str
@@ -43,6 +57,7 @@ class Parameter:
     description: str | None = None
     default: Any = _EMPTY
     is_positional: bool = False
+    make_default: Callable[[], Any] | None = None
 
     @property
     def is_required(self) -> bool:
@@ -78,19 +93,24 @@ class Signature:
         known = {each.name for each in self._parameters}
         if unknown := sorted(set(arguments) - known):
             raise misfit("$", f"unexpected {', '.join(map(repr, unknown))}; {_listed(known)}")
-        values = {name: value for group in self._groups for name, value in group.read(arguments)}
+        values = {
+            each.name: each.make_default()
+            for each in self._parameters
+            if each.make_default is not None and each.name not in arguments
+        }
+        values |= {name: value for group in self._groups for name, value in group.read(arguments)}
         places = [each for each in self._parameters if each.is_positional]
         return [values.pop(each.name, each.default) for each in places], values
 
     def _build_schema(self) -> Schema:
+        if double := _double_in(self._groups):
+            raise ConfigurationError(f"two types of its parameters are called {double!r}")
         found: Schema = {}
         definitions: Schema = {}
         for group in self._groups:
             schema = group.schema()
             found |= schema.get("properties", {})
-            for name, definition in schema.get("$defs", {}).items():
-                if definitions.setdefault(name, definition) != definition:
-                    raise ConfigurationError(f"two types of its parameters are called {name!r}")
+            definitions |= schema.get("$defs", {})
         properties = {each.name: _described(found[each.name], each) for each in self._parameters}
         schema = {"type": "object", "properties": properties}
         if required := [each.name for each in self._parameters if each.is_required]:
@@ -107,8 +127,10 @@ def _described(schema: Schema, parameter: Parameter) -> Schema:
     described = {key: value for key, value in schema.items() if key != "title"}
     if parameter.description:
         described.setdefault("description", parameter.description)
-    if parameter.default.__class__ in {str, int, float, bool}:
-        described["default"] = parameter.default
+    default = parameter.default
+    is_told = default.__class__ in {str, int, float, bool}
+    if is_told and not (isinstance(default, float) and not isfinite(default)):  # is no JSON
+        described["default"] = default
     return described
 
 
@@ -146,7 +168,7 @@ def _read_hints(function: Callable[..., Any]) -> dict[str, Any]:
     holder: Any = function if inspect.isroutine(function) else type(function).__call__
     try:
         return get_type_hints(holder, include_extras=True)
-    except (NameError, TypeError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - annotations are code of the function's
         fault = str(error)
     raise ConfigurationError(f"its annotations cannot be resolved: {fault}")
 
@@ -162,16 +184,36 @@ def _read(
             f"it takes {stars}{name}, which no schema describes: name its parameters, "
             "or pass parameters="
         )
-    annotation = hints.get(name, Any)
+    annotation, default, make_default = hints.get(name, Any), parameter.default, None
+    if is_field_of_pydantic(default):
+        annotation, default, make_default = _read_field(annotation, default)
     kind, *about = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    if kind is object:
+        kind = Any
     written = annotation
     if not is_of_pydantic(annotation):
         annotation = _with_bounds(kind, about)
-    if parameter.default is None and annotation is not Any:
+    if default is None and annotation is not Any:
         annotation = Union[annotation, None]  # noqa: UP007 - a string may stand for a type
         written = Union[written, None]  # noqa: UP007
     described = next(filter(None, map(_description_in, about)), said.get(name))
-    return Parameter(name, annotation, written, described, parameter.default, is_positional)
+    return Parameter(name, annotation, written, described, default, is_positional, make_default)
+
+
+def _read_field(annotation: Any, field: Any) -> tuple[Any, Any, Callable[[], Any] | None]:
+    """What a ``Field`` of pydantic's stands for as a default: a type, a default, what makes it."""
+    import pydantic
+
+    said: Any = pydantic.Field(
+        description=field.description,
+        discriminator=field.discriminator,
+        examples=field.examples,
+        json_schema_extra=field.json_schema_extra,
+    )
+    annotation = Annotated[annotation, said, *field.metadata]
+    if field.is_required():
+        return annotation, _EMPTY, None
+    return annotation, field.default, partial(field.get_default, call_default_factory=True)
 
 
 def _description_in(about: Any) -> str | None:
@@ -213,13 +255,39 @@ def _with_bounds(kind: Any, about: Sequence[Any]) -> Any:
 
 def _group(parameters: Sequence[Parameter]) -> list[_Group]:
     """Who describes which of the parameters: msgspec all that it knows, else pydantic."""
-    theirs = [each for each in parameters if is_of_pydantic(each.annotation)]
+    theirs = [each for each in parameters if _is_of_pydantic(each)]
     ours = [each for each in parameters if each not in theirs]
     if not _are_of_json(each.annotation for each in ours):
         theirs += [each for each in ours if is_for_pydantic(each.written)]
         ours = [each for each in ours if each not in theirs]
+    groups = _groups_of(ours, theirs)
+    if _double_in(groups):  # one type that both describe, each in its own words
+        theirs += [each for each in ours if is_known_to_pydantic(each.written)]
+        groups = _groups_of([each for each in ours if each not in theirs], theirs)
+    return groups
+
+
+def _groups_of(ours: Sequence[Parameter], theirs: Sequence[Parameter]) -> list[_Group]:
     groups: list[_Group] = [_MsgspecGroup(ours)] if ours else []
     return [*groups, _PydanticGroup(theirs)] if theirs else groups
+
+
+def _is_of_pydantic(parameter: Parameter) -> bool:
+    """Whether pydantic describes a parameter without being asked for help by msgspec."""
+    if not is_of_pydantic(parameter.annotation):
+        return False
+    return is_known_to_pydantic(parameter.written) or not _are_of_json([parameter.annotation])
+
+
+def _double_in(groups: Iterable[_Group]) -> str | None:
+    """The name of a definition that two groups have, each another one; None where there is none."""
+    definitions: Schema = {}
+    name: str
+    for group in groups:
+        for name, definition in group.schema().get("$defs", {}).items():
+            if definitions.setdefault(name, definition) != definition:
+                return name
+    return None
 
 
 class _Group(Protocol):
@@ -244,13 +312,15 @@ class _MsgspecGroup:
 
         self._parameters = parameters
         self._names = [each.name for each in parameters]
+        # Under names of their own: no class has a field `__class__`, or one that it hides by `__`.
         fields: list[Any] = [
-            (each.name, each.annotation)
+            (f"p{at}", each.annotation)
             if each.is_required
-            else (each.name, Union[each.annotation, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007
-            for each in parameters
+            else (f"p{at}", Union[each.annotation, msgspec.UnsetType], msgspec.UNSET)  # noqa: UP007
+            for at, each in enumerate(parameters)
         ]
-        self._struct: Any = msgspec.defstruct("arguments", fields, kw_only=True)
+        names = {f"p{at}": name for at, name in enumerate(self._names)}
+        self._struct: Any = msgspec.defstruct("arguments", fields, kw_only=True, rename=names)
 
     def schema(self) -> Schema:
         import msgspec
@@ -260,9 +330,9 @@ class _MsgspecGroup:
         except (TypeError, NameError, ValueError) as error:
             fault = str(error).partition("\n")[0]
         strange = [
-            f"{inspect.formatannotation(each.annotation)}, of {each.name!r}"
+            f"{inspect.formatannotation(each.annotation)}, of {each.name!r}{why}"
             for each in self._parameters
-            if not _are_of_json([each.annotation])
+            if (why := _why_not_json([each.annotation])) is not None
         ]
         raise ConfigurationError(
             f"a type of its parameters is none of JSON: {'; '.join(strange) or fault}"
@@ -279,26 +349,30 @@ class _MsgspecGroup:
         except Exception as error:  # noqa: BLE001 - the types' own code (`__post_init__`)
             message = failed_inside(self._struct, error)
         else:
-            return [(name, getattr(values, name)) for name in given]
-        reason, _, path = message.partition(" - at `")
-        raise misfit(path.removesuffix("`") or "$", reason)
+            return [(name, getattr(values, f"p{self._names.index(name)}")) for name in given]
+        raise misfit_of(message)
 
 
 def _are_of_json(annotations: Iterable[Any]) -> bool:
     """Whether msgspec knows all of the types."""
+    return _why_not_json(annotations) is None
+
+
+def _why_not_json(annotations: Iterable[Any]) -> str | None:
+    """What more msgspec says of types that it does not know; None where it knows all of them."""
     import msgspec
 
     try:
         msgspec.json.schema_components(annotations)
-    except (TypeError, NameError, ValueError):
-        return False
-    return True
+    except (TypeError, NameError, ValueError) as error:
+        reason, is_more, _ = str(error).partition(" - type `")
+        return f": {reason}" if is_more else ""
+    return None
 
 
 class _PydanticGroup:
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         import pydantic
-        from pydantic.errors import PydanticUserError
 
         self._names = [each.name for each in parameters]
         # Under names of their own: `json` or `copy` would hide a method of the model.
@@ -312,7 +386,7 @@ class _PydanticGroup:
         try:
             self._model: Any = pydantic.create_model("arguments", **fields)
             self._schema: Schema = self._model.model_json_schema()
-        except (PydanticUserError, NameError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - the types' own code, and packages they ask for
             fault = str(error).partition("\n")[0]
         else:
             return

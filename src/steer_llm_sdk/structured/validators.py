@@ -39,6 +39,12 @@ def misfit(path: str, reason: str) -> SchemaError:
     return SchemaError(f"the JSON does not fit: at {path}: {reason}", path=path, reason=reason)
 
 
+def misfit_of(message: str) -> SchemaError:
+    """The error that msgspec's words tell of; those of a key name the object that has it."""
+    reason, _, place = message.partition(" - at `")
+    return misfit(place.removesuffix("`").rpartition("` in `")[2] or "$", reason)
+
+
 class ObjectValidator:
     """For ``json_object``: any object."""
 
@@ -123,8 +129,7 @@ class TypeValidator:
             message = str(error)
         except Exception as error:  # noqa: BLE001 -- the type's own code (`__post_init__`)
             message = failed_inside(self._wanted, error)
-        reason, _, path = message.partition(" - at `")
-        raise misfit(path.removesuffix("`") or "$", reason)
+        raise misfit_of(message)
 
 
 class PydanticValidator:
