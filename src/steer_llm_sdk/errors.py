@@ -36,6 +36,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from steer_llm_sdk.rates import RateLimit
+from steer_llm_sdk.stored import words_of
 
 
 class PartialResponse(Protocol):
@@ -202,7 +203,7 @@ def error_as_dict(error: Any) -> Any:
     if isinstance(error, SteerError):
         return error.to_dict()
     if isinstance(error, BaseException):
-        return {"type": type(error).__name__, "message": str(error), "is_retryable": False}
+        return {"type": type(error).__name__, "message": words_of(error), "is_retryable": False}
     return error
 
 

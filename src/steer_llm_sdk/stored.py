@@ -131,6 +131,14 @@ def shown_value(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
+def words_of(error: BaseException) -> str:
+    """The words of an exception; none where it has no more of them than a value has a `repr`."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever the exception's own raises
+        return ""
+
+
 def _plain_object(value: Any) -> Any:
     """Convert what is no plain container, by the first kind that it is of."""
     for kind, convert in _CONVERTERS:

@@ -142,6 +142,19 @@ def test_of_a_stream_that_broke_off_only_closed_calls_may_be_run(arguments: str)
     assert is_runnable(piece(arguments), has_finished=False, closed=(0,))
 
 
+def test_of_a_stream_that_broke_off_a_whole_call_may_be_run_where_another_one_followed() -> None:
+    response = settled(
+        piece('{"a":1}', 0),
+        piece("{}", 1),
+        piece("5", 2),
+        piece('{"b":2}', 3),
+        has_finished=False,
+    )
+
+    assert [call["id"] for call in response.tool_calls] == ["call_0"]
+    assert [call["id"] for call in response.incomplete_tool_calls] == ["call_1", "call_2", "call_3"]
+
+
 def test_a_closed_call_that_does_not_parse_may_not_be_run() -> None:
     assert not is_runnable(piece('{"a"'), closed=(0,))
 

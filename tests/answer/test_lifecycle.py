@@ -225,6 +225,12 @@ def test_an_end_marker_closes_a_call_where_no_finish_reason_came() -> None:
     assert [call["arguments"] for call in lifecycle.response.tool_calls] == ["{}"]
 
 
+def test_a_call_without_a_name_is_told_so() -> None:
+    lifecycle = after(ToolCallPiece(0, "c", "", "{}"), Finish("tool_calls", "tool_calls"), End())
+
+    assert "inside the tool call '': it has no name;" in str(lifecycle.settle(None))
+
+
 @pytest.mark.parametrize("reason", ["length", "content_filter", "refusal"])
 def test_an_answer_that_was_stopped_may_be_cut_inside_its_last_call(reason: FinishReason) -> None:
     lifecycle = after(ToolCallPiece(0, "c", "add", ""), Finish(reason, reason), End())

@@ -199,6 +199,16 @@ async def test_rows_in_a_fence_are_found_when_that_is_asked_for(
     assert [row.n async for row in rows_of(client, json_extract=True)] == [1, 2, 3]
 
 
+async def test_an_array_alone_in_a_fence_is_found_too_and_is_all_of_the_answer(
+    server: LoopbackServer, client: SteerLLMClient
+) -> None:
+    server.answer_with(Script(["```json\n", '[{"n": 1}, {"n"', ": 2}]\n```"]))
+    rows = rows_of(client, json_extract=True)
+
+    assert [row.n async for row in rows] == [1, 2]
+    assert rows.response.parsed == [Row(1), Row(2)]
+
+
 @pytest.mark.parametrize("provider", FORMATS)
 async def test_leaving_early_closes_the_socket(
     server: LoopbackServer, client: SteerLLMClient, provider: str

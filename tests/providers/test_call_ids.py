@@ -145,6 +145,23 @@ def test_calls_keep_their_place_among_words_and_those_of_a_providers_own_their_n
     assert found.tool_calls == (first, second)
 
 
+@pytest.mark.parametrize("messages", [conversation, stored])
+@pytest.mark.parametrize("provider", ["anthropic", "bedrock", "mistral", "openai-responses"])
+def test_a_name_that_a_model_has_made_up_is_one_that_may_be_quoted(
+    messages: Any, provider: str
+) -> None:
+    # Models of OpenAI call `multi_tool_use.parallel`, and its API refuses the name.
+    given = json.loads(
+        json.dumps(messages("a")).replace("get_weather", "multi_tool_use.parallel" + "y" * 80)
+    )
+    chat = ChatRequest("m", read_messages(given))
+    endpoint = Endpoint(provider, "https://a.example/v1", "key")
+
+    body = wire_format(provider_row(provider)).request(chat, endpoint).body.decode()
+
+    assert '"multi_tool_use_parallel' + "y" * 41 + '"' in body
+
+
 def test_a_result_of_a_call_that_is_not_shown_is_left_alone() -> None:
     result = read_messages([tool_result(KIMI, "no")])
 

@@ -313,6 +313,20 @@ async def test_a_fault_can_be_raised_instead_with_what_caused_it() -> None:
     assert seen == []
 
 
+async def test_a_fault_that_has_no_words_can_be_raised_too() -> None:
+    class WordlessError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def bad_listener(_event: StreamDeltaEvent) -> None:
+        raise WordlessError
+
+    manager = EventManager(on_delta=bad_listener, raise_errors=True)
+
+    with pytest.raises(CallbackError, match="bad_listener raised WordlessError for"):
+        await manager.emit_delta("a")
+
+
 async def test_a_callback_that_awaits_something_cancelled_has_raised(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import logging
@@ -294,6 +295,53 @@ async def test_an_asynchronous_function_that_raises_or_is_cancelled_by_itself_is
     contents = [m["content"] for m in result.messages if m["role"] == "tool"]
     assert (len(contents[0]), contents[0][:10], contents[0][-1]) == (2001, "KeyError: ", "…")
     assert contents[1].startswith("CancelledError")
+
+
+class WordlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    def to_dict(self) -> None:
+        raise self
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_what_is_raised_without_words_is_told_by_its_name(*, is_async: bool) -> None:
+    def fail() -> None:
+        raise WordlessError
+
+    async def fail_later() -> None:
+        raise WordlessError
+
+    async def give() -> WordlessError:
+        return WordlessError()
+
+    first = fail_later if is_async else fail
+    provider = ScriptedProvider(calls((first.__name__, {}), ("give", {})), Script(["Sorry."]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[first, give])
+
+    contents = [m["content"] for m in result.messages if m["role"] == "tool"]
+    assert contents == ["WordlessError: ", "what it gave cannot be told: WordlessError: "]
+    assert result.text == "Sorry."
+
+
+@pytest.mark.parametrize("limit", [None, 5.0])
+async def test_a_function_whose_task_somebody_cancelled_is_told_and_the_run_goes_on(
+    limit: float | None,
+) -> None:
+    async def give_up() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+    provider = ScriptedProvider(calls(("give_up", {})), Script(["Sorry."]))
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[Tool(give_up, timeout=limit)])
+
+    assert told_of(result.messages) == [("call_give_up", "CancelledError: ")]
+    assert result.text == "Sorry."
 
 
 async def test_a_tool_that_does_not_exist_is_told_so() -> None:
@@ -912,6 +960,36 @@ async def test_what_a_cut_turn_has_done_is_told() -> None:
     answered = [m["tool_call_id"] for m in run.messages if m["role"] == "tool"]
     assert len(answered) == len(done)
     assert [r.ok for r in run.responses] == [False]
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+@pytest.mark.parametrize("wire", FORMATS)
+async def test_a_history_has_each_call_that_was_run_and_its_result_whoever_ended_the_turn(
+    wire: str, *, is_left: bool
+) -> None:
+    done = asyncio.Event()
+
+    async def act(what: str) -> str:
+        done.set()
+        return what
+
+    script = calls(("act", {"what": "a"}), ("other", {"what": "b" * 80}))
+    broken = dataclasses.replace(script, faults=[ErrorInStream(4)])
+    client = client_of(ScriptedProvider(script if is_left else broken))
+    tools = [act, Tool(act, "other", needs_approval=True)]
+    run = client.run_events("?", f"{wire}:m", tools=tools, streaming_options=NO_RETRIES)
+    async with client:
+        with contextlib.suppress(OverloadedError):
+            async with run:
+                async for event in run:
+                    if is_left and event.type == "delta" and done.is_set():
+                        break
+                    await asyncio.sleep(0)
+
+    made = [p["id"] for m in run.result.messages if m["role"] == "assistant" for p in m["content"]]
+    told = [call_id for call_id, _ in told_of(run.result.messages)]
+    assert told == (["call_act"] if done.is_set() else [])
+    assert set(told) <= set(made)
 
 
 async def test_with_on_error_a_failed_run_is_returned() -> None:

@@ -47,6 +47,7 @@ class Collector:
         self.calls: dict[int, CallInProgress] = {}
         self._closed: set[int] = set()  # by the provider; perhaps before their pieces are added
         self._withdrawn: set[int] = set()  # the answer is whole without them
+        self._has_ended = False
         self._has_finished = False
         self._was_cut = False
         texts = growing_texts(response)
@@ -102,6 +103,7 @@ class Collector:
                 terminal marker: calls without a close are closed.
             was_cut: It stopped in the middle (for length, by a filter): the last call may be cut.
         """
+        self._has_ended = True
         self._has_finished = has_finished
         self._was_cut = was_cut
         incomplete = self._list_finished()
@@ -135,21 +137,27 @@ class Collector:
             return None
         is_cut = self._was_cut and index == max(self.calls)
         is_closed = index in self._closed or (self._has_finished and not is_cut)
-        call = self.calls[index]
-        return _finished(call, is_closed=is_closed, has_finished=self._has_finished)
+        return _finished(
+            self.calls[index],
+            is_closed=is_closed,
+            has_finished=self._has_finished,
+            is_followed=self._has_ended and index < max(self.calls),
+        )
 
 
 _NO_ARGUMENTS = frozenset({"", "null", '""'})
 
 
 def _finished(
-    call: CallInProgress, *, is_closed: bool, has_finished: bool
+    call: CallInProgress, *, is_closed: bool, has_finished: bool, is_followed: bool
 ) -> dict[str, Any] | None:
     """Return the call when it may be run, else None.
 
     A JSON object shows its own end, so one that parses is whole even where the answer was cut just
-    after it. Free text and bare values do not, so they need the provider's close. Nothing at all
-    stands for an object without members, and so does ``null``, as some models write it.
+    after it; so is one that another call followed before the answer broke off, unless it is empty,
+    which may be what a server begins every call with. Free text and bare values do not, so they
+    need the provider's close. Nothing at all stands for an object without members, and so does
+    ``null``, as some models write it.
     """
     done = call.as_dict()
     if not call.name:
@@ -166,7 +174,8 @@ def _finished(
         return (
             None if once is None or not (is_closed or has_finished) else done | {"arguments": once}
         )
-    return done if is_closed or (has_finished and isinstance(value, dict)) else None
+    is_whole = isinstance(value, dict) and (has_finished or (is_followed and bool(value)))
+    return done if is_closed or is_whole else None
 
 
 def _parsed(arguments: str) -> Any:

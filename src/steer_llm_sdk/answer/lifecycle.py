@@ -297,8 +297,10 @@ class Lifecycle:
     def _incomplete_call(self) -> IncompleteToolCallError:
         response = self.response
         call = response.incomplete_tool_calls[-1]
+        size = len(call["arguments"])
+        missing = f"its arguments are not whole JSON ({size} characters)"
         return IncompleteToolCallError(
             f"{response.provider}: the stream ended ({response.finish_reason}) inside the tool "
-            f"call {call['name']!r}: its arguments are not whole JSON "
-            f"({len(call['arguments'])} characters); it is in incomplete_tool_calls"
+            f"call {call['name']!r}: {missing if call['name'] else 'it has no name'}; "
+            "it is in incomplete_tool_calls"
         )

@@ -2,7 +2,8 @@
 
 A conversation that begins at one provider goes on at another, whose rules are its own. An
 identifier that it would refuse is replaced in the request, with the call and with its result alike;
-the caller's messages stay as they are.
+the caller's messages stay as they are. So is the name of a function that a model has made up
+(``multi_tool_use.parallel``): where it could call it, it must not be quoted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from hashlib import sha256
 
 from steer_llm_sdk.models.messages import Message, ToolCall
 from steer_llm_sdk.models.parts import ToolCallPart
+
+# What all of these providers take for the name of a function.
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME = 64
 
 # Calls of other kinds were made by the provider that runs them, and go back to it alone.
 _KINDS = frozenset({"function", "custom"})
@@ -49,8 +54,9 @@ class CallIds:
         new = {known: self._name_of(known, taken) for known in sorted(given)}
         names |= new
         taken.update(new.values())
-        is_changed = any(known != name for known, name in new.items())
-        return _with_names(message, new) if is_changed else message
+        has_new_ids = any(known != name for known, name in new.items())
+        has_new_names = any(call.name != _tidy(call.name) for call in message.tool_calls)
+        return _with_names(message, new) if has_new_ids or has_new_names else message
 
     def _name_of(self, identifier: str, taken: set[str]) -> str:
         name = identifier
@@ -61,19 +67,25 @@ class CallIds:
 
 def _with_names(message: Message, names: Mapping[str, str]) -> Message:
     def renamed(call: ToolCall) -> ToolCall:
-        return replace(call, id=names.get(call.id, call.id)) if call.type in _KINDS else call
+        if call.type not in _KINDS:
+            return call
+        return replace(call, id=names.get(call.id, call.id), name=_tidy(call.name))
 
     return replace(
         message,
         tool_calls=tuple(map(renamed, message.tool_calls)),
         order=tuple(renamed(b) if isinstance(b, ToolCall) else b for b in message.order),
         answer=tuple(
-            replace(part, id=names.get(part.id, part.id))
+            replace(part, id=names.get(part.id, part.id), name=_tidy(part.name))
             if isinstance(part, ToolCallPart) and part.call_type in _KINDS
             else part
             for part in message.answer
         ),
     )
+
+
+def _tidy(name: str) -> str:
+    return _NOT_IN_NAMES.sub("_", name)[:_LONGEST_NAME]
 
 
 def up_to(chars: int) -> CallIds:

@@ -38,6 +38,7 @@ from steer_llm_sdk.pipeline.user_errors import (
     await_user_code,
     to_await,
 )
+from steer_llm_sdk.stored import words_of
 from steer_llm_sdk.streaming.legacy import adapt_callback
 
 _log = logging.getLogger("steer_llm_sdk")
@@ -236,7 +237,7 @@ class EventManager:
             self.faults.count += 1
             raise CallbackError(
                 f"the callback {_name(listener)} raised {type(error).__name__} "
-                f"for {_kind_of(event)}: {error}"
+                f"for {_kind_of(event)}: {words_of(error)}"
             ) from error
         self.faults.report("callback", listener, "the stream goes on", error)
 

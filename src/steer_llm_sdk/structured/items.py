@@ -21,6 +21,8 @@ from steer_llm_sdk.structured.validators import SchemaValidator, Validator, misf
 
 FIELD = "items"
 
+_STARTS = "{["  # an object with the field, or the array alone
+
 _DEFINITIONS = ("$defs", "definitions")
 
 
@@ -64,10 +66,11 @@ def read_item_type(item_type: object, *, validate_schema: bool = True) -> Respon
     if isinstance(item_type, Mapping):
         item_type = plain_mapping(item_type, "item_type")
         item = SchemaValidator(item_type, "item_type") if validate_schema else None
-        return ResponseFormat(_items_of(item_type, "item"), ItemsValidator(item))
+        return ResponseFormat(_items_of(item_type, "item"), ItemsValidator(item), starts=_STARTS)
     schema, validator = describe_type(item_type, "item_type")
     name = getattr(item_type, "__name__", "item")
-    return ResponseFormat(_items_of(schema, name), ItemsValidator(validator), is_typed=True)
+    asked = _items_of(schema, name)
+    return ResponseFormat(asked, ItemsValidator(validator), is_typed=True, starts=_STARTS)
 
 
 def _items_of(item: Mapping[str, Any], name: str) -> Any:
@@ -100,7 +103,7 @@ class ItemStream:
             raise TypeError("expected what read_item_type gives, found another response format")
         self._validator = validator
         self._parser = (
-            JSONFinder("{[", path_events=True) if json_extract else IncrementalJSONParser()
+            JSONFinder(_STARTS, path_events=True) if json_extract else IncrementalJSONParser()
         )
         self.count = 0
 

@@ -40,11 +40,13 @@ class ResponseFormat:
         validator: Checks the answer's value, and makes the typed object; None where nothing is to
             be checked.
         is_typed: Whether `validator` makes an object of the caller's type.
+        starts: The characters that the answer may start with, where the schema does not tell.
     """
 
     request: JSONFormat | RawTool | None = None
     validator: Validator | None = None
     is_typed: bool = False
+    starts: str = ""
 
     @property
     def is_json(self) -> bool:
@@ -54,6 +56,8 @@ class ResponseFormat:
     @property
     def root_starts(self) -> str:
         """The characters that the answer can start with: of any container, or of an object."""
+        if self.starts:
+            return self.starts
         schema = self.request.schema if isinstance(self.request, JSONFormat) else None
         kind = "object" if schema is None else schema.get("type")
         return {"object": "{", "array": "["}.get(kind if isinstance(kind, str) else "", "{[")

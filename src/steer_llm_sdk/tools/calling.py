@@ -17,6 +17,7 @@ from steer_llm_sdk.errors import InvalidJSONError
 from steer_llm_sdk.models.turns import tool_result
 from steer_llm_sdk.pipeline.user_errors import await_user_code
 from steer_llm_sdk.sinks.runs import RunAccount
+from steer_llm_sdk.stored import words_of
 from steer_llm_sdk.structured import Tool
 from steer_llm_sdk.tasks import start_task
 
@@ -90,6 +91,7 @@ class Calls:
         self._threads = threads
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[Answer]] = {}
+        self._is_cancelled = False
 
     def begin(self, call: Mapping[str, Any]) -> None:
         """Begin to run a call; without effect when it has begun already."""
@@ -108,10 +110,16 @@ class Calls:
         tasks = tuple(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks)
-        return [task.result() for task in tasks if not task.cancelled()]
+        return self.answered()
+
+    def answered(self) -> list[Answer]:
+        """What has become of those that have ended, and were not cancelled."""
+        tasks = self._tasks.values()
+        return [task.result() for task in tasks if task.done() and not task.cancelled()]
 
     def cancel(self) -> None:
         """Cancel the asynchronous functions, and leave the plain ones."""
+        self._is_cancelled = True
         for task in self._tasks.values():
             task.cancel()
 
@@ -145,7 +153,12 @@ class Calls:
         except InvalidJSONError as error:
             _log.warning("%s", error)
             return _failed(call, str(error), type(error).__name__)
-        value, raised = await self._run(tool, partial(tool.function, *places, **names))
+        try:
+            value, raised = await self._run(tool, partial(tool.function, *places, **names))
+        except asyncio.CancelledError as error:
+            if self._is_cancelled:
+                raise
+            value, raised = None, error  # by the function itself, or whoever found its task
         if isinstance(raised, StopRun):
             return replace(_told(tool, call, raised.value), stop=raised)
         if isinstance(raised, _LateError):
@@ -154,7 +167,7 @@ class Calls:
         if raised is not None:
             _log.warning("the tool %s raised; the model is told", tool.name, exc_info=raised)
             kind = type(raised).__name__
-            return _failed(call, f"{kind}: {raised}", kind)
+            return _failed(call, f"{kind}: {words_of(raised)}", kind)
         return _told(tool, call, value)
 
     async def _run(self, tool: Tool, function: partial[Any]) -> Outcome:
@@ -205,7 +218,7 @@ def _told(tool: Tool, call: Mapping[str, Any], value: object) -> Answer:
     except Exception as error:  # noqa: BLE001 - `to_dict`, a property, a file that is not there
         _log.warning("what the tool %s gave cannot be told", tool.name, exc_info=error)
         kind = type(error).__name__
-        return _failed(call, f"what it gave cannot be told: {kind}: {error}", kind)
+        return _failed(call, f"what it gave cannot be told: {kind}: {words_of(error)}", kind)
 
 
 def _failed(call: Mapping[str, Any], message: str, error_type: str) -> Answer:

@@ -184,6 +184,8 @@ class Run:
         """
         self._is_over = True
         await self._calls.end(grace)
+        calls, self._calls = self._calls, self._make_calls()
+        self._take_answers(calls.answered())  # what has been done is not to be done again
 
     # --- its calls ----------------------------------------------------------------------------
 
