@@ -40,6 +40,21 @@ NO_PARAMETERS = {"type": "object", "properties": {}}
             Tool("add", "Adds.", SCHEMA, strict=True),
         ),
         ({"name": "add", "input_schema": SCHEMA}, Tool("add", None, SCHEMA)),
+        ({"name": "add", "parametersJsonSchema": SCHEMA}, Tool("add", None, SCHEMA)),
+        ({"name": "add", "parameters_json_schema": SCHEMA}, Tool("add", None, SCHEMA)),
+        (
+            # https://modelcontextprotocol.io/specification/2025-06-18/server/tools
+            {
+                "name": "add",
+                "title": "Adder",
+                "description": "Adds.",
+                "inputSchema": SCHEMA,
+                "outputSchema": {"type": "object"},
+                "annotations": {"readOnlyHint": True},
+                "_meta": None,
+            },
+            Tool("add", "Adds.", SCHEMA),
+        ),
         ({"type": "custom", "name": "add", "input_schema": SCHEMA}, Tool("add", None, SCHEMA)),
         ({"type": "function", "name": "add", "parameters": SCHEMA}, Tool("add", None, SCHEMA)),
         ({"name": "add"}, Tool("add", None, NO_PARAMETERS)),

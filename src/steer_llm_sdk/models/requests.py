@@ -98,13 +98,17 @@ class HTTPRequest:
     verify: Any = True
 
 
-_FUNCTION_KEYS = frozenset(
-    {"type", "function", "name", "description", "parameters", "input_schema", "strict"}
-)
+# How the schema of the arguments is called: by OpenAI, Anthropic, MCP and Google.
+_SCHEMA_KEYS = (
+    "parameters", "input_schema", "inputSchema", "parametersJsonSchema", "parameters_json_schema",
+)  # fmt: skip
+_FUNCTION_KEYS = frozenset({"type", "function", "name", "description", "strict", *_SCHEMA_KEYS})
+# What a tool of MCP tells its client beside that, and no model.
+_KEYS_OF_MCP = frozenset({"_meta", "annotations", "execution", "icons", "outputSchema", "title"})
 
 
 def read_tools(tools: object) -> tuple[Tool | RawTool, ...]:
-    """Read tools in the spelling of OpenAI, of Anthropic, or flat; others pass unchanged.
+    """Read tools in the spelling of OpenAI, Anthropic, MCP or Google; others pass unchanged.
 
     Raises:
         ConfigurationError: It is no list, or a tool is not a mapping.
@@ -131,7 +135,7 @@ def _read_tool(given: object, where: str) -> Tool | RawTool:
     kind = str(tool.get("type", "function"))
     inner = tool.get("function", tool)
     is_function = kind in {"function", "custom"} and isinstance(inner, dict)
-    parameters = inner.get("parameters", inner.get("input_schema")) if is_function else None
+    parameters = next((inner[k] for k in _SCHEMA_KEYS if k in inner), None) if is_function else None
     if not is_function or (kind == "custom" and parameters is None):
         return RawTool(tool)
     name = inner.get("name")
@@ -139,7 +143,8 @@ def _read_tool(given: object, where: str) -> Tool | RawTool:
         raise ConfigurationError(f"{where}: a function needs a name, found {name!r}")
     description = inner.get("description")
     TEXT.check_given(f"{where}: the description of {name!r}", description)
-    extra = {k: v for k, v in {**inner, **tool}.items() if k not in _FUNCTION_KEYS}
+    said = _FUNCTION_KEYS | _KEYS_OF_MCP if "inputSchema" in inner else _FUNCTION_KEYS
+    extra = {k: v for k, v in {**inner, **tool}.items() if k not in said}
     return Tool(
         name,
         description,
