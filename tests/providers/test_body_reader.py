@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from support.corpus import MAX_FRAME_BYTES, Recorded, every_stream
 from support.recorded_formats import WIRES
 
 Found = tuple[list[Fragment], str]
+Make = Callable[[str, Any], dict[str, Any]]
 
 
 def read(wire: WireFormat, chunks: Iterable[bytes]) -> Found:
@@ -77,6 +78,12 @@ def _chat(words: str, change: Any) -> dict[str, Any]:
     return _changed(chunk, change, choice, choice["delta"])
 
 
+def _thought(words: str, change: Any) -> dict[str, Any]:
+    event = _chat("", change)
+    event["choices"][0]["delta"] = {"reasoning_content": words}
+    return event
+
+
 def _anthropic(words: str, change: Any) -> dict[str, Any]:
     delta = {"type": "text_delta", "text": words}
     event = {"type": "content_block_delta", "index": 0, "delta": delta}
@@ -89,6 +96,12 @@ def _cohere(words: str, change: Any) -> dict[str, Any]:
     return _changed(event, change, content, event)
 
 
+def _planned(words: str, change: Any) -> dict[str, Any]:
+    event = _cohere("", change)
+    event["delta"]["message"]["content"] = {"thinking": words}
+    return event
+
+
 def _changed(event: dict[str, Any], change: Any, *places: dict[str, Any]) -> dict[str, Any]:
     if change is not None:
         at, key, value = change
@@ -96,33 +109,25 @@ def _changed(event: dict[str, Any], change: Any, *places: dict[str, Any]) -> dic
     return event
 
 
-EVENTS = {"openai-chat": _chat, "anthropic": _anthropic, "cohere": _cohere}
+EVENTS: Mapping[str, tuple[Make, ...]] = {
+    "openai-chat": (_chat, _thought),
+    "anthropic": (_anthropic,),
+    "cohere": (_cohere, _planned),
+}
 
 KEYS = """
 id model index obfuscation p service_tier system_fingerprint type reasoning_content thinking
 tool_calls refusal logprobs finish_reason usage text content new
 """
 
-VALUES: tuple[Any, ...] = (
-    None,
-    "",
-    "a",
-    "abcD1",
-    "zz9",
-    "stop",
-    0,
-    1,
-    True,
-    {},
-    [],
-    {"a": "b"},
-    ["x"],
-)
+VALUES: tuple[Any, ...] = (None, "", "a", "abcD1", "zz9", "stop", 0, 1, True, {}, [], {"a": 1})
 
 CHANGES = st.tuples(st.integers(0, 2), st.sampled_from(KEYS.split()), st.sampled_from(VALUES))
 
 STEPS = st.lists(
-    st.tuples(WORDS, st.none() | CHANGES, st.integers(0, 3), st.booleans()), min_size=3, max_size=12
+    st.tuples(WORDS, st.none() | CHANGES, st.integers(0, 3), st.integers(0, 1), st.booleans()),
+    min_size=3,
+    max_size=12,
 )
 
 
@@ -140,9 +145,10 @@ def test_events_that_are_nearly_alike_say_what_each_says(
     """Words that change, fields that come and go or stay, padding, and reads of several events."""
     chunks: list[bytes] = []
     held = None
-    for words, change, blanks, is_ascii in steps:
+    for words, change, blanks, kind, is_ascii in steps:
         held = held if stays and held is not None else change
-        event = EVENTS[name](words, held if stays else change)
+        make = EVENTS[name][kind % len(EVENTS[name])]
+        event = make(words, held if stays else change)
         chunks.append(_encoded(event, blanks, is_ascii=is_ascii))
     chunks[joined : joined + 2] = [b"".join(chunks[joined : joined + 2])]
     wire = WIRES[name]()
@@ -150,15 +156,18 @@ def test_events_that_are_nearly_alike_say_what_each_says(
     assert read(wire, chunks) == read_whole(wire, chunks)
 
 
-@pytest.mark.parametrize("name", EVENTS)
-def test_events_that_are_alike_are_read_by_their_words(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "make"), [(name, make) for name, makers in EVENTS.items() for make in makers]
+)
+def test_events_that_are_alike_are_read_by_their_words(name: str, make: Make) -> None:
     """What this is for: the decoder sees the first events, and none of those that are like them."""
     wire = WIRES[name]()
     decoder = wire.decoder("t")
     reader = BodyReader(wire, decoder, MAX_FRAME_BYTES)
-    events = [_encoded(EVENTS[name](f"w{n}", None), 0, is_ascii=True) for n in range(20)]
-    list(reader.feed(b": hello\n\n"))
-    said = [[*reader.feed(event)] for event in events[:10]]
+    events = [_encoded(make(f"w{n}", None), 0, is_ascii=True) for n in range(20)]
+    expected = read_whole(wire, events)[0][-10:]
+    for event in [b": hello\n\n", *events[:10]]:
+        list(reader.feed(event))
     calls: list[object] = []
 
     def refuse(frame: object) -> Sequence[Fragment]:
@@ -166,7 +175,19 @@ def test_events_that_are_alike_are_read_by_their_words(name: str) -> None:
         return ()
 
     vars(reader)["_decode"] = refuse
-    said += [[*reader.feed(event)] for event in events[10:]]
+    said = [fragment for event in events[10:] for fragment in reader.feed(event)]
 
-    assert said[1:] == [[f"w{n}"] for n in range(1, 20)]
+    assert said == expected
+    assert len(said) == 10
     assert calls == []
+
+
+def test_a_frame_that_cannot_be_read_fails_when_it_is_asked_for() -> None:
+    wire = WIRES["openai-chat"]()
+    reader = BodyReader(wire, wire.decoder("t"), MAX_FRAME_BYTES)
+    list(reader.feed(_encoded(_chat("a", None), 0, is_ascii=True)))
+
+    found = reader.feed(b"data: {no JSON}\n\n")
+
+    with pytest.raises(ProtocolError, match="no JSON"):
+        list(found)

@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from steer_llm_sdk.providers.mould import Mould
+from steer_llm_sdk.models.fragments import Reasoning
+from steer_llm_sdk.providers.mould import Mould, Words
 from steer_llm_sdk.testing.formats.event_messages import event_message, string_headers
 from steer_llm_sdk.wire.aws_events import EventStreamFraming
 from steer_llm_sdk.wire.frame import Frame
@@ -18,14 +19,19 @@ LIMIT = 200
 ESCAPED = r"a \"quoted\" word,\n a line and é 世 \u00e9"
 
 
-def words_of(frame: Frame) -> str | None:
-    """A decoder of which only ``{"say": …}`` is words; ``pad`` and ``id`` say nothing."""
+def words_of(frame: Frame) -> Words | None:
+    """A decoder of which only ``{"say": …}`` is words; ``pad`` and ``id`` say nothing.
+
+    ``{"think": …, "at": …}`` is reasoning, and the part that it is of.
+    """
     try:
         found = json.loads(frame.data)
     except ValueError:
         return None
-    is_words = isinstance(found, dict) and set(found) <= {"say", "pad", "id"}
+    is_words = isinstance(found, dict) and set(found) <= {"say", "think", "at", "pad", "id"}
     words = found.get("say") if is_words else None
+    if is_words and isinstance(thought := found.get("think"), str):
+        return Reasoning(thought, found.get("at", 0))
     return words if isinstance(words, str) else None
 
 
@@ -38,10 +44,6 @@ def padded(words: str, letters: str) -> bytes:
     return event(words, after=f',"pad":"{letters}"')
 
 
-def spaced(words: str, blanks: int) -> bytes:
-    return f'data: {{"more":{{}},"say":"{words}"}}'.encode() + b" " * blanks + b"\n\n"
-
-
 def nested(words: str, blanks: int) -> bytes:
     return event(words, after=" " * blanks)
 
@@ -50,7 +52,7 @@ def new_mould(limit: int = LIMIT) -> Mould:
     return Mould(partial(SSEFraming, limit), words_of, limit)
 
 
-def learned(*chunks: tuple[bytes, str]) -> Mould:
+def learned(*chunks: tuple[bytes, Words]) -> Mould:
     mould = new_mould()
     for chunk, words in chunks:
         assert mould.take(chunk) is None
@@ -203,6 +205,23 @@ def test_a_mould_without_padding_takes_the_place_of_one_with_it() -> None:
     mould = learned((padded("a", "ab"), "a"), (padded("b", "xyz"), "b"), (event("c"), "c"))
 
     assert mould.take(event("d")) == "d"
+
+
+def test_reasoning_is_told_with_the_part_that_it_is_of() -> None:
+    thought = b'data: {"think":"a","at":3}\n\n'
+    mould = learned((thought, Reasoning("a", 3)))
+
+    assert mould.take(thought.replace(b'"a"', b'"bc"')) == Reasoning("bc", 3)
+    assert mould.take(thought.replace(b"3", b"4")) is None
+
+
+def test_words_after_reasoning_are_words() -> None:
+    thought = b'data: {"think":"a"}\n\n'
+    mould = learned((thought, Reasoning("a")), (event("b"), "b"))
+
+    assert mould.take(event("c")) == "c"
+    mould.learn(thought, Reasoning("a"))
+    assert mould.take(thought.replace(b'"a"', b'"d"')) == Reasoning("d")
 
 
 def test_a_server_that_sends_no_two_events_alike_is_given_up() -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 
 from steer_llm_sdk.errors import ProtocolError
-from steer_llm_sdk.models.fragments import Fragment
+from steer_llm_sdk.models.fragments import Fragment, Reasoning
 from steer_llm_sdk.providers.base import Decoder, WireFormat, words_reader
 from steer_llm_sdk.providers.mould import Mould
 
@@ -43,7 +43,7 @@ class BodyReader:
             found = self._decode(frames[0])
         except ProtocolError as error:
             return _failing(error)
-        if len(found) == 1 and isinstance(only := found[0], str):
+        if len(found) == 1 and isinstance(only := found[0], str | Reasoning):
             self._mould.learn(chunk, only)
         return found
 

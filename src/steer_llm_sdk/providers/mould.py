@@ -21,11 +21,15 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.models.fragments import Reasoning
 from steer_llm_sdk.wire.frame import Frame, Framing
+
+# What an event says: words of the answer, or of the reasoning.
+Words: TypeAlias = str | Reasoning
 
 # Reads the words of a frame that says nothing else, where reading it changes nothing in its
 # decoder; None of any other.
-WordsOf: TypeAlias = Callable[[Frame], str | None]
+WordsOf: TypeAlias = Callable[[Frame], Words | None]
 
 # After so many events in a row of which no other one was like them, none is tried any more: each
 # trial costs as much as three events.
@@ -78,9 +82,10 @@ class Mould:
         self._head = b""  # up to the quote before the words
         self._tail = b""  # from the quote behind the words on, or from the end of the padding
         self._padding: _Padding | None = None
+        self._part: int | str | None = None  # of the reasoning, where the words are of that
         self._trials = 0
 
-    def take(self, chunk: bytes) -> str | None:
+    def take(self, chunk: bytes) -> Words | None:
         """The words of an event that fits; None of anything else, which is then to be read whole.
 
         What does not fit may change what the same bytes mean: nothing fits any more then, until
@@ -104,24 +109,25 @@ class Mould:
                 words = ""
             if words:
                 self._trials = 0
-                return words
+                return words if self._part is None else Reasoning(words, self._part)
         self._is_valid = False
         return None
 
-    def learn(self, chunk: bytes, words: str) -> None:
+    def learn(self, chunk: bytes, said: Words) -> None:
         """Make a mould of an event, where that can be done.
 
         Args:
             chunk: A whole event, and nothing else.
-            words: What it was found to say.
+            said: What it was found to say.
         """
         if self._words_of is None or self._trials == _MOST_TRIALS:
             return
         self._is_valid = bool(self._head)
-        if self.take(chunk) == words:  # nothing but the words has changed meanwhile
+        if self.take(chunk) == said:  # nothing but the words has changed meanwhile
             return
         self._is_valid = False
         self._trials += 1
+        words, self._part = (said, None) if isinstance(said, str) else (said.text, said.part)
         written = _write_string(words)
         head, quote, tail = chunk.partition(written)
         if not quote or written in tail:
@@ -154,7 +160,9 @@ class Mould:
             frames = [*self._framing().feed(head + _OTHER_WORDS.encode() + tail)]
         except ProtocolError:
             return False
-        return [self._words_of(frame) for frame in frames] == [_OTHER_WORDS]
+        part = self._part
+        expected = _OTHER_WORDS if part is None else Reasoning(_OTHER_WORDS, part)
+        return [self._words_of(frame) for frame in frames] == [expected]
 
 
 def _beginning(one: bytes, other: bytes) -> bytes:

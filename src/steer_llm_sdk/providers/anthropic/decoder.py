@@ -49,6 +49,7 @@ from steer_llm_sdk.providers.base import (
 from steer_llm_sdk.providers.endings import is_reason, meaning
 from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.halves import Halves
+from steer_llm_sdk.providers.mould import Words
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
@@ -206,7 +207,7 @@ class AnthropicDecoder:
             return self._blocks.add_input(event.index, delta.partial_json)
         return self._blocks.add_thinking(event.index, delta.thinking)
 
-    def words_of(self, frame: Frame) -> str | None:
+    def words_of(self, frame: Frame) -> Words | None:
         """See `providers.mould.WordsOf`."""
         try:
             delta = _read_block_delta(frame.data).delta

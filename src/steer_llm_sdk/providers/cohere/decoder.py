@@ -38,6 +38,7 @@ from steer_llm_sdk.providers.cohere.request import build_request
 from steer_llm_sdk.providers.endings import is_reason, meaning
 from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.halves import Halves
+from steer_llm_sdk.providers.mould import Words
 from steer_llm_sdk.providers.open_calls import OpenCalls
 from steer_llm_sdk.providers.reading import (
     JSONObject,
@@ -155,13 +156,16 @@ class CohereDecoder:
             return (thought, content.text) if content.text else (thought,)
         return (content.text,) if content.text else NOTHING
 
-    def words_of(self, frame: Frame) -> str | None:
+    def words_of(self, frame: Frame) -> Words | None:
         """See `providers.mould.WordsOf`."""
         try:
-            content = _read_content_delta(frame.data).delta.message.content
+            event = _read_content_delta(frame.data)
         except (ValueError, RecursionError):
             return None
-        return None if content.thinking else content.text
+        content = event.delta.message.content
+        if not content.thinking:
+            return content.text
+        return None if content.text else Reasoning(content.thinking, event.index)
 
     def decode_eof(self) -> Sequence[Fragment]:
         """Give half of a character; nothing else is ever held back."""

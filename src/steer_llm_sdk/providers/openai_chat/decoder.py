@@ -32,6 +32,7 @@ from steer_llm_sdk.providers.base import (
     WireFormat,
 )
 from steer_llm_sdk.providers.dialects import Dialect
+from steer_llm_sdk.providers.mould import Words
 from steer_llm_sdk.providers.openai_chat.chunk import ChunkReader
 from steer_llm_sdk.providers.openai_chat.errors import read_answer
 from steer_llm_sdk.providers.openai_chat.request import build_request
@@ -144,12 +145,15 @@ class ChatDecoder:
         # Several things in one chunk.
         return self._reader.read(frame)
 
-    def words_of(self, frame: Frame) -> str | None:
+    def words_of(self, frame: Frame) -> Words | None:
         """See `providers.mould.WordsOf`."""
         delta = self._read_quickly(frame)
-        if delta is None or delta.reasoning_content or delta.reasoning:
+        if delta is None or delta.tool_calls or delta.reasoning_details:
             return None
-        return None if delta.tool_calls or delta.reasoning_details else delta.content
+        reasoning = delta.reasoning_content or delta.reasoning
+        if not reasoning:
+            return delta.content
+        return Reasoning(reasoning) if self._reader.has_reasoned and not delta.content else None
 
     def decode_eof(self) -> Sequence[Fragment]:
         """Give what stands for half of a character; nothing else is ever held back."""
