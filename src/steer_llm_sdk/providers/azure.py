@@ -21,7 +21,10 @@ from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_responses.decoder import OpenAIResponses
 
 AZURE = Dialect(
-    max_tokens_field="max_completion_tokens", knows_developer_role=True, call_ids=up_to(40)
+    max_tokens_field="max_completion_tokens",
+    knows_developer_role=True,
+    call_ids=up_to(40),
+    shows_in_results=False,
 )
 
 _VERSION = "api-version"

@@ -30,6 +30,7 @@ OPENAI = Dialect(
     max_tokens_field="max_completion_tokens",
     knows_developer_role=True,
     call_ids=up_to(40),
+    shows_in_results=False,
     home=("openai.com", "azure.com"),
 )
 # https://console.groq.com/docs/reasoning and https://inference-docs.cerebras.ai/capabilities/reasoning

@@ -45,6 +45,8 @@ class Dialect:
         documents: How a document is spelled: as a ``file``, as one that may be a URL, or Mistral's
             way; None where there is no such thing.
         audio_formats: The formats of audio that it takes; none where it takes no audio.
+        shows_in_results: The results of calls may hold images and files; where they may not, these
+            stand behind them as the user's.
         beside_tools: What is said beside tools, so that calls are streamed.
         reasoning: How it is told how much to reason.
         prefill: How an answer that was cut is taken up again; None where it cannot be.
@@ -63,6 +65,7 @@ class Dialect:
     knows_limits: bool = False
     documents: Literal["file", "file_by_url", "document_url"] | None = "file"
     audio_formats: tuple[str, ...] = ("wav", "mp3")
+    shows_in_results: bool = True
     beside_tools: Mapping[str, Any] = field(default_factory=dict)
     reasoning: ReasoningSpelling = _BY_WORDS
     prefill: Prefill | None = None

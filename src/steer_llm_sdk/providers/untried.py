@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from steer_llm_sdk.providers.call_ids import up_to
 from steer_llm_sdk.providers.compatible import NO_THINKING, VLLM, row
 from steer_llm_sdk.providers.dialects import Dialect, Prefill, ProviderRow
 from steer_llm_sdk.providers.reasoning import EFFORTS, ReasoningSpelling, effort_at
@@ -112,6 +113,9 @@ SGLANG = replace(
     ),
 )
 
+# Its models are OpenAI's, among others: https://github.com/BerriAI/litellm/issues/17343.
+COPILOT = Dialect(call_ids=up_to(40), shows_in_results=False)
+
 # What Copilot wants to hear of the editor that asks; it answers to those alone that it knows:
 # https://github.com/BerriAI/litellm/issues/13256
 _EDITOR = {"copilot-integration-id": "vscode-chat", "editor-version": "vscode/1.107.0"}
@@ -139,6 +143,7 @@ UNTRIED: tuple[ProviderRow, ...] = tuple(
             row(
                 "github-copilot",
                 "https://api.githubcopilot.com",
+                COPILOT,
                 keys=("GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN"),
             ),
             headers=_EDITOR,

@@ -24,6 +24,7 @@ from steer_llm_sdk.providers.base import Endpoint
 from steer_llm_sdk.providers.dialects import Dialect
 from steer_llm_sdk.providers.files import with_files_spelled
 from steer_llm_sdk.providers.openai_chat.files import spell_file
+from steer_llm_sdk.providers.openai_chat.results import with_words_in_results
 from steer_llm_sdk.providers.openai_chat.turns import answer_calls, answer_fields
 from steer_llm_sdk.providers.reasoning import join_fields, spell_reasoning
 from steer_llm_sdk.providers.strict_schema import strict_format, strict_parameters
@@ -102,7 +103,10 @@ def _build_messages(chat: ChatRequest, dialect: Dialect, wire: str) -> Iterable[
     if chat.system:
         yield {"role": "system", "content": chat.system}
     ids = dialect.call_ids
-    for message in chat.messages if ids is None else ids.fit(chat.messages):
+    messages: Iterable[Message] = chat.messages if ids is None else ids.fit(chat.messages)
+    if not dialect.shows_in_results:
+        messages = with_words_in_results(messages)
+    for message in messages:
         yield _build_message(message, dialect, wire)
 
 
