@@ -219,6 +219,34 @@ def test_a_file_in_the_answer_of_a_tool() -> None:
     assert responses == [{"type": "input_file", "filename": "a.pdf", "file_data": DATA_URL}]
 
 
+# --- what only some formats know ----------------------------------------------------------------
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize(
+    "provider", ["cohere", "gemini", "gemini-interactions", "ollama", "vertex"]
+)
+@pytest.mark.parametrize("role", ["user", "assistant", "tool"])
+def test_a_mark_for_the_cache_is_left_out_where_nobody_knows_it(provider: str, role: str) -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+    parts = [{"type": "text", "text": "Hi"}, *([image] if role == "user" else [])]
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+    def sent_with(mark: dict[str, Any]) -> dict[str, Any]:
+        marked = {"role": role, "content": [part | mark for part in parts]}
+        about = {"tool_call_id": "c"} if role == "tool" else {}
+        asked = {"role": "assistant", "content": None, "tool_calls": [call]}
+        return body(provider, [asked, marked | about])
+
+    assert sent_with(MARK) == sent_with({})
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openrouter", "bedrock"])
+def test_a_mark_for_the_cache_is_sent_to_those_who_know_it(provider: str) -> None:
+    assert "ache" in json.dumps(sent(provider, {"type": "text", "text": "Hi", **MARK}))
+
+
 # --- what only its own format wants back --------------------------------------------------------
 
 THINKING = {"type": "thinking", "thinking": "Hm.", "signature": "s"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.foreign import is_item_type
-from steer_llm_sdk.models.inputs import InputFile, InputPart, InputRaw
+from steer_llm_sdk.models.inputs import InputFile, InputPart, InputRaw, read_input
 from steer_llm_sdk.models.media import AUDIO_FORMATS
 from steer_llm_sdk.models.messages import Message, ToolCall
 from steer_llm_sdk.models.requests import ChatRequest
@@ -24,13 +24,17 @@ _HOMES: Mapping[str, frozenset[str]] = {
 # Formats in which a conversation is a list of items, with calls among them.
 _HOMES_OF_ITEMS = frozenset({"interactions", "openai-responses"})
 
+# The mark of what a provider is to keep in its cache, and the formats that have no such word.
+_MARK = "cache_control"
+_WITHOUT_MARKS = frozenset({"cohere", "gemini", "interactions", "ollama"})
+
 _NOT_IN_NAMES = re.compile(r"[^\w\s().\[\]-]+")
 
 
 def spell_files(
     messages: Iterable[Message], wire: str, spell: Callable[[InputFile], Mapping[str, Any]]
 ) -> tuple[Message, ...]:
-    """The messages with files in a provider's spelling, and without what only others want back.
+    """The messages with files in a provider's spelling, and without what only others know.
 
     Args:
         messages: The conversation.
@@ -73,6 +77,9 @@ def _spell_message(
 def _spell_part(
     part: InputPart, wire: str, spell: Callable[[InputFile], Mapping[str, Any]]
 ) -> InputPart | None:
+    if isinstance(part, InputRaw) and _MARK in part.value and wire in _WITHOUT_MARKS:
+        bare = {key: value for key, value in part.value.items() if key != _MARK}
+        part = read_input(bare, bare.get("type"), "messages")
     if isinstance(part, InputFile):
         return InputRaw(spell(part))
     return None if isinstance(part, InputRaw) and _belongs_elsewhere(part.value, wire) else part
