@@ -230,7 +230,8 @@ MARK = {"cache_control": {"type": "ephemeral"}}
 @pytest.mark.parametrize("role", ["user", "assistant", "tool"])
 def test_a_mark_for_the_cache_is_left_out_where_nobody_knows_it(provider: str, role: str) -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
-    parts = [{"type": "text", "text": "Hi"}, *([image] if role == "user" else [])]
+    parts: list[dict[str, Any]] = [{"type": "text", "text": "Hi"}]
+    parts += [image] if role == "user" else []
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
     def sent_with(mark: dict[str, Any]) -> dict[str, Any]:

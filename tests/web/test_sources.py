@@ -26,6 +26,9 @@ NAMED: dict[str, dict[str, Any]] = {
     "Gemini's": {"groundingMetadata": {"groundingChunks": [{"web": {"uri": URL}}]}},
     "Gemini's own": {"citationMetadata": {"citationSources": [{"uri": URL}]}},
     "Bedrock's": {"citations": [{"location": {"web": {"url": URL}}}]},
+    "Azure's": {"context": {"citations": [{"url": URL, "title": "Example"}]}},
+    "Alibaba's": {"search_info": {"search_results": [{"url": URL, "title": "Example"}]}},
+    "Z.ai's": {"web_search": [{"link": URL, "title": "Example"}]},
     "beside what has no address": {"citations": [{"n": 1}, None, 5, URL]},
 }
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from steer_llm_sdk.providers.openai_chat.beside import CITED
 
-# Gemini's lists, and what each is in.
+# Gemini's lists, Azure's, Alibaba's and Tencent's, and what each is in.
 _INNER_LISTS = (
+    ("context", "citations"),
+    ("search_info", "search_results"),
     ("groundingMetadata", "groundingChunks"),
     ("citationMetadata", "citationSources"),
     ("citationMetadata", "citations"),
@@ -39,7 +41,7 @@ def address_of(source: Mapping[str, Any]) -> tuple[str, str | None] | None:
     """The URL and the title of a source; None where it has no URL."""
     inner = [source.get(holder) for holder in _HOLDERS]
     for named in (source, *inner, *(_get(each, "web") for each in inner)):
-        url = _get(named, "url") or _get(named, "uri")
+        url = _get(named, "url") or _get(named, "uri") or _get(named, "link")
         if isinstance(url, str) and url:
             title = _get(named, "title")
             return url, title if isinstance(title, str) and title else None

@@ -15,6 +15,7 @@ from steer_llm_sdk.models.turns import assistant_message
 from steer_llm_sdk.providers.base import Endpoint, WireFormat
 from steer_llm_sdk.providers.openai_chat.decoder import OpenAIChat
 from steer_llm_sdk.providers.openai_chat.mistral import Mistral
+from steer_llm_sdk.testing.formats.base import sse
 from support.pure_road import travel
 
 ENDPOINT = Endpoint("acme", "http://127.0.0.1/v1")
@@ -236,6 +237,25 @@ def test_sources_beside_the_choices_are_citations() -> None:
         {"url": "https://e.com", "title": "E"},
         {"url": "https://f.com"},
     ]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"web_search": [{"link": "https://e.com", "title": "E"}]},
+        {"references": [{"link": "https://e.com", "title": "E"}]},
+        {"search_info": {"search_results": [{"link": "https://e.com", "title": "E"}]}},
+        {"context": {"citations": [{"link": "https://e.com", "title": "E"}], "intent": "?"}},
+    ],
+)
+def test_sources_are_citations_wherever_a_server_puts_them(beside: dict[str, Any]) -> None:
+    choice = {"index": 0, "delta": {"content": "Hi"}}
+    in_delta = {"choices": [{"index": 0, "delta": {"content": "Hi", **beside}}]}
+    for chunk in ({"choices": [choice], **beside}, in_delta):
+        again = {"choices": [{**choice, "finish_reason": "stop"}], **beside}
+        response = travel(OpenAIChat(), [sse(chunk), sse(again)]).response
+
+        assert response.citations == [{"link": "https://e.com", "title": "E"}]
 
 
 def test_what_the_server_ran_and_parts_of_other_kinds_are_the_providers() -> None:

@@ -14,13 +14,17 @@ from steer_llm_sdk.providers.reading import (
     as_object,
     as_string,
     listed,
+    object_at,
     objects_at,
     text_at,
 )
 
 # Where servers put what the words rest on, lists with titles first: OpenAI and OpenRouter beside
-# the words, Perplexity and xAI beside the choices.
-CITED = ("annotations", "search_results", "citations")
+# the words, Perplexity, xAI, Z.ai and Volcengine beside the choices.
+CITED = ("annotations", "search_results", "citations", "web_search", "references")
+# Objects that some hold these in: Azure (https://learn.microsoft.com/azure/ai-foundry/openai/references/on-your-data),
+# and Alibaba and Tencent.
+_HOLDERS = ("context", "search_info")
 # Tools that the server ran itself: Groq's, Writer's.
 _RAN = ("executed_tools", "graph_data")
 # Parts of Mistral's content that name a source.
@@ -29,7 +33,7 @@ _REFERENCES = frozenset({"reference", "tool_reference"})
 _READ = _REFERENCES | {"text", "output_text"}
 _IMAGE = "image_url"
 # All that is read here.
-_FIELDS = frozenset({*CITED, *_RAN, "images", "content_parts"})
+_FIELDS = frozenset({*CITED, *_HOLDERS, *_RAN, "images", "content_parts"})
 
 
 class Beside:
@@ -53,7 +57,7 @@ class Beside:
         return found
 
     def _cited(self, news: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        for holder in (news, *_parts(news)):
+        for holder in (news, *(object_at(news, key) for key in _HOLDERS), *_parts(news)):
             for citation in (each for key in CITED for each in as_list(holder.get(key))):
                 named = {"url": citation} if isinstance(citation, str) else citation
                 if isinstance(named, dict) and self._is_new(as_string(named.get("url")) or named):
