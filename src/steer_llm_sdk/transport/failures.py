@@ -103,6 +103,13 @@ def no_tls(owner: str, error: BaseException | None) -> ConnectError:
     return ConnectError(f"no TLS connection to {owner} ({reason}): is it https there?")
 
 
+def no_tls_asked(owner: str) -> ConnectError:
+    """A server that speaks TLS was asked without it."""
+    return ConnectError(
+        f"{owner} answered in TLS, and was asked without it: is it https there?", is_retryable=False
+    )
+
+
 def certificate_wanted(owner: str, said: str) -> ConnectError | None:
     """The other side refused this side's certificate, or missed one; None where it did not."""
     alert = _CERTIFICATE_ALERT.search(said)

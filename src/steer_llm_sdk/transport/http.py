@@ -39,6 +39,7 @@ from steer_llm_sdk.transport.failures import (
     certificate_wanted,
     no_answer,
     no_tls,
+    no_tls_asked,
     no_tunnel,
     not_reached,
     not_trusted,
@@ -47,7 +48,14 @@ from steer_llm_sdk.transport.failures import (
     way_of,
 )
 from steer_llm_sdk.transport.proxies import proxy_of_environment
-from steer_llm_sdk.transport.receiving import LOST, Protocol, QuickBody, broken, quick_body
+from steer_llm_sdk.transport.receiving import (
+    LOST,
+    Protocol,
+    QuickBody,
+    broken,
+    quick_body,
+    reason_of,
+)
 
 # How much of a body, and for how long, is read after the provider's terminal marker to keep the
 # connection: servers end the body in the same packet or the next.
@@ -60,6 +68,10 @@ _MAX_HEADER_BYTES = 16 * 1024
 # asyncio's own is 256 kB, for which the C library maps fresh memory and gives it back again: that
 # can take as long as all else that is done for a chunk that comes alone.
 _READ_BYTES = 64 * 1024
+
+# How an alert of TLS begins (https://www.rfc-editor.org/rfc/rfc8446#section-5.1), as aiohttp quotes
+# what is no HTTP: a server that speaks TLS was asked without it.
+_TLS_ALERT = r"b'\x15\x03"
 
 # A body that is larger than this is written in pieces.
 _WRITE_BYTES = 256 * 1024
@@ -445,12 +457,17 @@ def _failure(error: BaseException, way: Way, connect_timeout: float | None) -> S
         return no_tls(way.host, error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return refused_by_proxy(way, error.status, error.headers or {})
-    name = type(error).__name__
     if isinstance(error, aiohttp.ClientResponseError):
-        return ProtocolError(f"{way.host} did not answer as HTTP wants it ({name})")
+        return _no_http(way, error)
     if isinstance(error, ValueError | aiohttp.NonHttpUrlClientError):
         return ConnectError(
             f"no request can be sent to {way.host}: the URL, a header or the proxy is not valid",
             is_retryable=False,
         )
-    return certificate_wanted(way.host, str(error)) or no_answer(way, name)
+    return certificate_wanted(way.host, str(error)) or no_answer(way, type(error).__name__)
+
+
+def _no_http(way: Way, error: aiohttp.ClientResponseError) -> SteerError:
+    if _TLS_ALERT in error.message:
+        return no_tls_asked(way.host)
+    return ProtocolError(f"{way.host} did not answer as HTTP wants it{reason_of(error)}")

@@ -8,17 +8,29 @@ say nothing here, and all that has come is taken at once.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
-from steer_llm_sdk.errors import ConnectionLostError, SteerError
+from steer_llm_sdk.errors import ConnectionLostError, ProtocolError, SteerError
 
-# What aiohttp, or what is under it, raises where a connection breaks.
-LOST = (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, OSError)
+# What aiohttp, or what is under it, raises where a connection breaks, or brings what is no HTTP.
+LOST = (
+    aiohttp.ClientError,
+    ConnectionError,
+    HttpProcessingError,
+    asyncio.IncompleteReadError,
+    ssl.SSLError,
+    OSError,
+)
+
+# aiohttp's reason; what follows it is quoted from what came, and that may be anything.
+_REASON = re.compile(r"[A-Z](?:[\w` /-]|'t|: close)*")
 
 
 class Protocol(ResponseHandler):
@@ -77,6 +89,9 @@ class Protocol(ResponseHandler):
         is_closed = isinstance(exc, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
         if self._has_begun and is_closed:
             exc = aiohttp.ClientPayloadError("the connection broke inside the response")
+        body = self._payload
+        if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
+            body.set_exception(exc)  # whoever reads it would wait for what cannot come
         super().set_exception(exc, *cause)
 
 
@@ -168,11 +183,19 @@ class QuickBody(aiohttp.StreamReader):
         return self.take()
 
 
-def broken(error: BaseException) -> ConnectionLostError:
-    """The library's error for a connection that broke inside a response."""
+def broken(error: BaseException) -> SteerError:
+    """The library's error for a response that did not come to its end."""
+    if isinstance(error, HttpProcessingError):
+        return ProtocolError(f"the response did not go on as HTTP wants it{reason_of(error)}")
     return ConnectionLostError(
         f"the connection broke in the middle of the response ({type(error).__name__})"
     )
+
+
+def reason_of(error: Any) -> str:
+    """Why aiohttp does not take something for HTTP, to stand behind a statement that it is none."""
+    found = _REASON.match(str(error.message))
+    return "" if found is None else f": {found[0].strip()}"
 
 
 # What it needs of aiohttp's own class, whose next version may keep its bytes otherwise.
