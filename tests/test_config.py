@@ -69,6 +69,10 @@ def test_an_address_is_cleaned(given: str, cleaned: str) -> None:
         ("127.0.0.1", "http://127.0.0.1:11434"),
         ("my-server/ollama", "http://my-server:11434/ollama"),
         ("127.0.0.1:80", "http://127.0.0.1:80"),
+        (":11435", "http://127.0.0.1:11435"),
+        ("::1", "http://[::1]:11434"),
+        ("fe80::1", "http://[fe80::1]:11434"),
+        ("[::1]:80", "http://[::1]:80"),
         ("http://my-server", "http://my-server"),
     ],
 )

@@ -35,6 +35,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # The body's length is the transport's to say: another would cut the body or let it wait for ever.
 _HEADERS_OF_TRANSPORT = frozenset({"content-length", "transfer-encoding"})
 
+# An IPv6 address without brackets: nothing else has two colons.
+_IPV6 = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
+
 # A URL in which a slash or the colon is missing, or the host.
 _HALF_SCHEME = re.compile(r"https?(?::/|//|:?$)", re.IGNORECASE)
 
@@ -227,11 +230,14 @@ _HEADER_HINTS: Mapping[type, str] = {
 def clean_proxy(proxy: str, provider: str) -> str:
     """A proxy's URL, checked; one without a scheme gets ``http://``.
 
+    ``socks://`` is SOCKS 5: so GNOME and Chromium write it, also into ``ALL_PROXY``.
+
     Raises:
         ConfigurationError: It is no URL of a proxy. Its user and password are not shown.
     """
     url = proxy.strip()
     url = url if "://" in url else f"http://{url}"
+    url = re.sub("^socks://", "socks5h://", url, flags=re.IGNORECASE)
     parts = _split(url)
     if parts is None or not parts.hostname or parts.scheme not in _PROXY_SCHEMES:
         raise ConfigurationError(
@@ -273,7 +279,8 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
     """A base URL without its trailing slash, checked.
 
     A host without a scheme (``127.0.0.1:11434``, as ``OLLAMA_HOST`` is often written) gets
-    ``http://``, and the port of the `default` address where it has none. A user and password in
+    ``http://``, and the port of the `default` address where it has none; a port alone
+    (``:11435``) is one of this machine. A user and password in
     the URL, and plain http to a host other than this machine, are warned of.
 
     Raises:
@@ -281,7 +288,7 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
     """
     url = base_url.strip().rstrip("/")
     if "://" not in url and not _HALF_SCHEME.match(url):
-        url = _with_port(f"http://{url}", default)
+        url = _with_port(f"http://{_whole_host(url)}", default)
     parts = _split(url)
     host = parts.hostname if parts is not None else None
     if parts is None or not host or parts.scheme not in {"http", "https"}:
@@ -321,6 +328,13 @@ def split_credentials(url: str) -> tuple[str, str | None]:
     credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
     return bare.geturl(), f"Basic {credentials}"
+
+
+def _whole_host(place: str) -> str:
+    """A host as a URL wants it: an IPv6 address in brackets, and one before a port alone."""
+    if re.match(r":\d", place):
+        return f"127.0.0.1{place}"
+    return f"[{place}]" if _IPV6.fullmatch(place) else place
 
 
 def _with_port(url: str, default: str | None) -> str:

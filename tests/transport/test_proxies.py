@@ -107,6 +107,16 @@ def test_a_proxy_without_a_scheme_is_an_http_proxy(monkeypatch: pytest.MonkeyPat
     assert proxy_of_environment("https://api.example/v1") == PROXY
 
 
+@pytest.mark.parametrize("named", ["socks://me:s@proxy.example/", "SOCKS://me:s@proxy.example/"])
+def test_a_socks_proxy_as_desktops_name_it_is_one_of_socks_5(
+    named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GNOME writes it so into the environment."""
+    monkeypatch.setenv("ALL_PROXY", named)
+
+    assert proxy_of_environment("https://api.example/v1") == "socks5h://me:s@proxy.example/"
+
+
 @pytest.mark.parametrize("named", ["ftp://me:secret@proxy.example", "me:secret", "socks5://me:@p"])
 def test_what_is_no_proxy_is_told_by_its_variable(
     named: str, monkeypatch: pytest.MonkeyPatch
