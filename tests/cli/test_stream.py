@@ -23,6 +23,25 @@ def test_bare_words_are_a_prompt(serve: Serve, capsys: Captured) -> None:
     assert capsys.readouterr().out == "Hi\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "prompt"),
+    [
+        ([*MODEL, "--", "--help"], "--help"),
+        ([*MODEL, "--", "-m=x", "is", "an", "option"], "-m=x is an option"),
+        ([*MODEL, "what", "is", "--", "--events"], "what is --events"),
+        (["stream", *MODEL, "--", "a", "--", "b"], "a -- b"),
+        ([*MODEL, "--", "stats"], "stats"),
+    ],
+)
+def test_words_behind_two_dashes_are_the_prompt(
+    words: list[str], prompt: str, serve: Serve
+) -> None:
+    server = serve(Script(["Hi"]))
+
+    assert main(words) == 0
+    assert server.requests[0].json["messages"] == [{"role": "user", "content": prompt}]
+
+
 def test_options_reach_the_provider(serve: Serve) -> None:
     server = serve(Script())
 

@@ -21,7 +21,7 @@ from steer_llm_sdk.cli import (
     stats,
     stream,
 )
-from steer_llm_sdk.cli.parsing import Parser
+from steer_llm_sdk.cli.parsing import Parser, is_shielded, shield
 from steer_llm_sdk.cli.stream import EVENT_KINDS
 from steer_llm_sdk.cli.streams import (
     discard_output,
@@ -99,10 +99,12 @@ def make_parser() -> Parser:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the arguments; the words of a prompt may stand before and behind its options.
 
+    Words behind a ``--`` are none of its options.
+
     Leaves by `SystemExit` where they cannot be understood.
     """
     parser = make_parser()
-    given = _with_command(list(arguments), parser)
+    given = _with_command(shield(arguments), parser)
     if not given:
         parser.print_help(sys.stderr)
         parser.exit(2, "\nError: expected a command, or a prompt; found nothing\n")
@@ -147,7 +149,7 @@ def _with_command(given: list[str], parser: Parser) -> list[str]:
         return given
     if not given:
         return ["stream"] if is_piped(sys.stdin) else given
-    if len(given) == 1:
+    if len(given) == 1 and not is_shielded(given[0]):
         _refuse_slip(given[0], parser, names)
     return ["stream", *given]
 
