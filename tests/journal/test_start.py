@@ -18,6 +18,8 @@ from steer_llm_sdk import (
 )
 from steer_llm_sdk.journal import Journal
 from steer_llm_sdk.models.events import StreamCompleteEvent, StreamDeltaEvent, StreamErrorEvent
+from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.processor import create_event_processor
 from steer_llm_sdk.testing import HTTPError, Script, ScriptedProvider, Stall, check_stream
 from support.journals import Place, read, until
 
@@ -98,6 +100,24 @@ async def test_an_answer_that_failed_is_begun_again_by_its_key(journal: Journal)
     assert isinstance(failed.error, InvalidRequestError)
     assert second != first
     assert check_stream(done).text == "Hello"
+
+
+async def test_an_answer_whose_end_a_filter_drops_keeps_its_key(journal: Journal) -> None:
+    deltas = create_event_processor(event_types=["delta"])
+    call: Any = {**CALL, "streaming_options": StreamingOptions(event_processor=deltas)}
+    async with client_of(
+        ScriptedProvider(Script(["Hello"]), HTTPError(400), Script(["Ho"]))
+    ) as client:
+        first = await client.start(**call, journal=journal, key="k")
+        answer = await read(journal, first)
+        again = await client.start(**call, journal=journal, key="k")
+        failed = await client.start(**call, journal=journal, key="other")
+        await read(journal, failed)
+        anew = await client.start(**call, journal=journal, key="other")
+
+    assert [event.type for event in answer] == ["delta"]
+    assert again == first
+    assert anew != failed
 
 
 async def test_a_call_that_cannot_be_made_begins_nothing(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -86,6 +86,57 @@ async def test_a_source_that_cannot_begin_raises(protocol: Protocol) -> None:
     with pytest.raises(MissingAPIKeyError):
         await anext(encode(source, protocol))
     assert source.was_left
+
+
+class Breaking:
+    """A source that says nothing for a while, and then raises."""
+
+    def __init__(self) -> None:
+        self._silence = asyncio.get_running_loop().create_future()
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        await asyncio.shield(self._silence)
+        raise ConnectionLostError("the journal is away")
+
+    def end_silence(self) -> None:
+        self._silence.set_result(None)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@every_protocol
+async def test_what_fails_before_its_first_event_but_after_a_heartbeat_ends_in_an_error(
+    protocol: Protocol,
+) -> None:
+    source = Breaking()
+    pieces = encode(source, protocol, heartbeat=0.01)
+    raw = await anext(pieces)
+
+    source.end_silence()
+    raw += b"".join([piece async for piece in pieces])
+
+    values = parse(raw, protocol)
+    assert endings(values, protocol) == [len(values) - 1]
+    assert "the journal is away" in str(values)
+
+
+@pytest.mark.parametrize("heartbeats", [True, False])
+async def test_an_error_that_is_no_event_of_the_stream_moves_no_reader_on(
+    *, heartbeats: bool
+) -> None:
+    source: Any = Listed(turn("Hel")[:2], raises=ConnectionLostError("the journal is away"))
+    if heartbeats:
+        source = Breaking()
+        asyncio.get_running_loop().call_later(0.05, source.end_silence)
+
+    raw = b"".join([piece async for piece in encode(source, "sse", heartbeat=0.01)])
+
+    assert b"id:" not in raw.split(b"\n\n")[-2]
+    assert parse(raw, "sse")[-1]["sequence"] == (-1 if heartbeats else 1)
 
 
 @every_protocol
@@ -276,7 +327,12 @@ async def test_an_identifier_is_the_sequence() -> None:
     ]
 
 
-@pytest.mark.parametrize("source", [None, "words", [StreamDeltaEvent(delta="a")], StreamDeltaEvent])
+_TEXTS = SteerLLMClient("key", transport=ScriptedProvider()).stream("Hi", "gpt-4o")
+
+
+@pytest.mark.parametrize(
+    "source", [None, "words", [StreamDeltaEvent(delta="a")], StreamDeltaEvent, _TEXTS]
+)
 def test_what_is_no_source_is_refused(source: Any) -> None:
     with pytest.raises(ConfigurationError, match="source: expected a stream, a run or what"):
         encode(source, "sse")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
-from starlette.responses import Response
+from fastapi import BackgroundTasks, FastAPI, Request
+from starlette.background import BackgroundTask
+from starlette.responses import PlainTextResponse, Response
 from uvicorn.importer import ImportFromStringError
 
 from steer_llm_sdk import ConfigurationError, MissingAPIKeyError, ProviderSettings, SteerLLMClient
@@ -21,7 +22,7 @@ from steer_llm_sdk.testing import Script, ScriptedProvider, ScriptedToolCall, St
 from steer_llm_sdk.web import Protocol, respond
 from support.asgi import USUAL, serving
 from support.encoded import parse
-from support.journals import STREAM, Producing, read, said, until
+from support.journals import STREAM, Fed, Producing, read, said, until
 from support.web_sources import SHAPES, Listed
 
 Make = Callable[[], EventSource]
@@ -167,6 +168,73 @@ async def test_to_continue_needs_a_journal() -> None:
         respond(request, Listed([]), on_disconnect="continue")
     with pytest.raises(ConfigurationError, match="on_disconnect: expected"):
         respond(request, Listed([]), on_disconnect="ignore")  # type: ignore[arg-type]
+
+
+# --- what applications add to it ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_what_is_to_be_done_after_a_response_is_done(*, is_gone: bool) -> None:
+    app, done = FastAPI(), asyncio.Event()
+    source = Fed()
+    source.say("Hello")
+
+    @app.get("/{way}")
+    async def page(request: Request, way: str, tasks: BackgroundTasks) -> Response:
+        response = respond(request, source)
+        if way == "own":
+            response.background = BackgroundTask(done.set)
+        else:
+            tasks.add_task(done.set)
+        return response
+
+    async with serving(app) as address, httpx.AsyncClient(base_url=address) as client:
+        if is_gone:
+            async with client.stream("GET", "/own") as answer:
+                await anext(answer.aiter_lines())
+        else:
+            source.complete()
+            await client.get("/fastapi")
+        await asyncio.wait_for(done.wait(), 10)
+
+
+async def test_own_headers_stand_in_the_place_of_the_protocols() -> None:
+    own = {"Cache-Control": "no-store", "X-Own": "1"}
+    async with browsing(lambda: Listed(SHAPES["text"]), extra_headers=own) as client:
+        answer = await client.get("/")
+
+    assert answer.headers.get_list("cache-control") == ["no-store"]
+    assert answer.headers["x-own"] == "1"
+    assert answer.headers["x-accel-buffering"] == "no"
+
+
+@pytest.mark.parametrize("own", [{"x": 1}, {"x": "a\r\nset-cookie: b"}, {"x y": "a"}, "x"])
+def test_headers_that_http_cannot_carry_are_refused(own: Any) -> None:
+    request: Any = None
+
+    with pytest.raises(ConfigurationError, match=r"^extra_headers: "):
+        respond(request, Listed([]), extra_headers=own)
+
+
+async def test_what_the_system_refuses_an_application_is_answered_as_any_error() -> None:
+    app = FastAPI()
+
+    async def events() -> AsyncGenerator[StreamEvent, None]:
+        raise ConnectionRefusedError("the database is away")
+        yield
+
+    @app.get("/")
+    async def page(request: Request) -> Response:
+        return respond(request, events())
+
+    @app.exception_handler(ConnectionRefusedError)
+    async def tell(_: Request, error: ConnectionRefusedError) -> Response:
+        return PlainTextResponse(str(error), 503)
+
+    async with serving(app) as address, httpx.AsyncClient(base_url=address) as client:
+        answer = await client.get("/")
+
+    assert (answer.status_code, answer.text) == (503, "the database is away")
 
 
 # --- coming again -------------------------------------------------------------------------------

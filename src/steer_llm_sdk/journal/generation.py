@@ -181,7 +181,8 @@ class Generation:
             if not ends and (self._turns or not isinstance(last, _TERMINAL)):
                 return Append(self._stream_id, first, events)
         self._is_ended = True
-        failed = not isinstance(self._last, StreamCompleteEvent)
+        # A filter can drop the event that tells of a good end; a failure is never dropped.
+        failed = isinstance(self._last, StreamErrorEvent)
         return Append(self._stream_id, first, events, True, failed)
 
     def _failure(self, cause: Exception) -> StreamErrorEvent:

@@ -53,7 +53,6 @@ class AGUIEncoder(PartEncoder):
         self._run_id = run_id
         self._message_id: str | None = None  # of the turn, which its calls belong to
         self._pending: list[str] = []  # calls that nobody has answered
-        self._has_begun = False
 
     @property
     def _run(self) -> dict[str, str]:
@@ -64,7 +63,6 @@ class AGUIEncoder(PartEncoder):
 
     def write_beginning(self, event: StreamStartEvent) -> bytes:
         """Write that the run begins."""
-        self._has_begun = True
         at = {"timestamp": int(event.timestamp * 1000)}
         started = {"type": "RUN_STARTED", **at, **self._run, "protocolVersion": _VERSION}
         return data_frame(started)
@@ -85,11 +83,10 @@ class AGUIEncoder(PartEncoder):
 
     def write_failure(self, error: Exception) -> bytes:
         """Write that the run has failed, or was stopped."""
-        begun = b"" if self._has_begun else self.write_beginning(StreamStartEvent())
         if isinstance(error, StreamCancelledError):
-            return begun + self._finish({"type": "cancelled"}, {})
+            return self._finish({"type": "cancelled"}, {})
         told = {"message": self._error_text(error), "code": type(error).__name__}
-        return begun + data_frame({"type": "RUN_ERROR", **told, **self._usage()})
+        return data_frame({"type": "RUN_ERROR", **told, **self._usage()})
 
     def _finish(self, outcome: Mapping[str, Any], result: Mapping[str, Any]) -> bytes:
         finished = {"type": "RUN_FINISHED", **self._run, **result, "outcome": outcome}

@@ -110,6 +110,8 @@ class PartEncoder:
 
     def feed(self, event: StreamEvent) -> bytes:
         """Write an event: see `Encoder`."""
+        if not self._turns and not isinstance(event, StreamStartEvent):
+            return self._write_start(start_before(event)) + self.feed(event)
         if event.__class__ is StreamDeltaEvent and not event.metadata:  # as most are
             return self._write_delta(event)
         if isinstance(event, StreamStartEvent):
@@ -130,13 +132,20 @@ class PartEncoder:
 
     def end(self) -> bytes:
         """Write the ending: see `Encoder`."""
+        begun = self._begin_late()
         if isinstance(self._ending, StreamErrorEvent):
-            return self.write_failure(self._ending.error)
-        return self.write_completion(self._ending)
+            return begun + self.write_failure(self._ending.error)
+        # What a filter has dropped the ending of may have left parts open.
+        return begun + self._close_all(is_whole=True) + self.write_completion(self._ending)
 
     def fail(self, error: Exception) -> bytes:
         """Write the ending of a failed source: see `Encoder`."""
-        return self._close_all(is_whole=False) + self.write_failure(error)
+        begun = self._begin_late()
+        return begun + self._close_all(is_whole=False) + self.write_failure(error)
+
+    def _begin_late(self) -> bytes:
+        """Begin what ends before any event has come."""
+        return b"" if self._turns else self._write_start(StreamStartEvent())
 
     def _write_start(self, event: StreamStartEvent) -> bytes:
         self._turns += 1
@@ -293,6 +302,20 @@ class PartEncoder:
     def write_other(self, kind: str, delta: Mapping[str, Any]) -> bytes:
         """Write a delta of another kind, such as a notice."""
         raise NotImplementedError
+
+
+def start_before(event: StreamEvent) -> StreamStartEvent:
+    """The start of a stream of which this event is the first that comes.
+
+    A filter may have dropped its own, or it is followed from an event behind that.
+    """
+    return StreamStartEvent(
+        provider=event.provider,
+        model=event.model,
+        request_id=event.request_id,
+        stream_id=event.stream_id,
+        timestamp=event.timestamp,
+    )
 
 
 def file_url(delta: Mapping[str, Any]) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
+from types import AsyncGeneratorType
 from typing import Literal, TypeAlias, get_args
 
 from steer_llm_sdk.checks import SECONDS, TEXT, Kind, one_of
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.ports import EventSource, ready_events
+from steer_llm_sdk.streaming.views import ItemsStream, TextStream
 from steer_llm_sdk.web.ag_ui import AGUIEncoder
 from steer_llm_sdk.web.base import Encoder, ErrorText
+from steer_llm_sdk.web.error_texts import check_error_text
+from steer_llm_sdk.web.generated import Generated
 from steer_llm_sdk.web.openai import OpenAIEncoder
 from steer_llm_sdk.web.plain import LinesEncoder, SSEEncoder
 from steer_llm_sdk.web.vercel import VercelEncoder
@@ -35,7 +39,9 @@ _ENCODERS: Mapping[str, Callable[[ErrorText], Encoder]] = {
 
 _SOURCE = Kind(
     "a stream, a run or what a journal attaches",
-    lambda source: hasattr(type(source), "__anext__"),
+    lambda source: (
+        hasattr(type(source), "__anext__") and not isinstance(source, TextStream | ItemsStream)
+    ),
     hides_value=True,
 )
 
@@ -73,11 +79,11 @@ def encode(
     """Write the events of a source in a protocol that browsers read.
 
     What has come at once shares one write. Nothing is said after the ending. An error that the
-    source raises before its first event is raised here; one that comes later is the ending.
+    source raises before anything is written is raised here; one that comes later is the ending.
     The source is left when the iterator is closed.
 
     Args:
-        source: A stream, a run, or what a journal attaches.
+        source: A stream, a run, what a journal attaches, or an async generator of their events.
         protocol: ``"sse"`` (our events; the ``id`` is the `sequence`), ``"ndjson"`` (the same, a
             line each), ``"ag-ui"`` (1.0), ``"vercel"`` (UI message stream v1) or ``"openai"``
             (chunks of chat completions).
@@ -99,9 +105,11 @@ def encode(
         TEXT.check_given(name, value)
         if value is not None and protocol != "ag-ui":
             raise ConfigurationError(f"{name}: the protocol {protocol!r} has none")
+    told = check_error_text(error_text)
+    events = Generated(source) if isinstance(source, AsyncGeneratorType) else source
     if protocol == "ag-ui":
-        return _write(source, AGUIEncoder(error_text, thread_id, run_id), heartbeat)
-    return _write(source, _ENCODERS[protocol](error_text), heartbeat)
+        return _write(events, AGUIEncoder(told, thread_id, run_id), heartbeat)
+    return _write(events, _ENCODERS[protocol](told), heartbeat)
 
 
 async def _write(
@@ -109,6 +117,7 @@ async def _write(
 ) -> AsyncGenerator[bytes, None]:
     heart = Heart(heartbeat)
     last: StreamEvent | None = None
+    is_silent = True  # nothing is written: whoever asked can still be answered in another way
     pull, feed = source.__anext__, encoder.feed
     take = ready_events(source) or _nothing
     ending: bytes | None = None
@@ -126,8 +135,9 @@ async def _write(
                 if not heart.has_given_up():
                     raise
                 written = encoder.heartbeat
+                is_silent = False
             except Exception as error:  # noqa: BLE001 - the source's; a reader is told of it
-                ending = _ending(encoder, last, error)
+                ending = _ending(encoder, last, error, is_silent=is_silent)
             else:
                 written = feed(last)
             finally:
@@ -146,11 +156,14 @@ async def _write(
         await source.aclose()
 
 
-def _ending(encoder: Encoder, last: StreamEvent | None, error: Exception) -> bytes:
-    """The ending of a source that has raised an error, unless it has raised it before any event."""
-    if last is None:
+def _ending(
+    encoder: Encoder, last: StreamEvent | None, error: Exception, *, is_silent: bool
+) -> bytes:
+    """The ending of a source that has raised an error, unless nothing at all is written yet."""
+    if last is None and is_silent:
         raise error
-    return encoder.end() if last.type == "error" else encoder.fail(error)
+    is_told = last is not None and last.type == "error"
+    return encoder.end() if is_told else encoder.fail(error)
 
 
 def _nothing() -> None:

@@ -18,7 +18,7 @@ from steer_llm_sdk.models.events import (
     StreamUsageEvent,
 )
 from steer_llm_sdk.models.usage import CACHED, COMPLETION, PROMPT, REASONING, TOTAL
-from steer_llm_sdk.web.base import ErrorText, file_url
+from steer_llm_sdk.web.base import ErrorText, file_url, start_before
 from steer_llm_sdk.web.frames import COMMENT, DONE, data_frame
 
 # Theirs has no word for any other.
@@ -47,6 +47,8 @@ class OpenAIEncoder:
 
     def feed(self, event: StreamEvent) -> bytes:
         """Write an event: see `Encoder`."""
+        if not self._chunk and not isinstance(event, StreamStartEvent):
+            return self._begin(start_before(event)) + self.feed(event)
         if isinstance(event, StreamDeltaEvent):
             delta = self._delta(event)
             return b"" if delta is None else self._write(delta)
@@ -64,9 +66,10 @@ class OpenAIEncoder:
         """Write the ending: see `Encoder`."""
         if isinstance(self._ending, StreamErrorEvent):
             return self.fail(self._ending.error)
+        begun = b"" if self._chunk else self._begin(StreamStartEvent())
         reason = getattr(self._ending, "finish_reason", None)
         known = reason if reason in _FINISH_REASONS else "stop"
-        last = self._write({}, finish_reason=known)
+        last = begun + self._write({}, finish_reason=known)
         counted = {**self._chunk, "choices": [], "usage": _usage(self._usage)}
         return last + (data_frame(counted) if self._usage else b"") + DONE
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from steer_llm_sdk.checks import one_of
+from steer_llm_sdk.config import check_headers
 from steer_llm_sdk.errors import ConfigurationError, JournalGapError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.ports import EventSource
@@ -61,7 +62,7 @@ def respond(
         thread_id: The same.
         run_id: The same.
         status_code: The status of the response.
-        extra_headers: Further headers.
+        extra_headers: Further headers, or others in the place of the protocol's.
 
     Raises:
         ConfigurationError: The extra is not installed, or an argument is not what it has to be.
@@ -72,6 +73,8 @@ def respond(
             'on_disconnect: "continue" needs a journal: begin the answer by client.start(…, '
             "journal=…), and respond with journal.attach(stream_id)"
         )
+    check_headers("extra_headers", extra_headers)
+    own = {name.lower(): value for name, value in (extra_headers or {}).items()}
     if isinstance(source, Attached) and protocol in _NUMBERED:
         _resume(source, request.headers.get(_LAST_EVENT_ID))
     body = encode(
@@ -87,7 +90,7 @@ def respond(
         body,
         stops=on_disconnect == "stop",
         status_code=status_code,
-        headers=headers(protocol) | dict(extra_headers or {}),
+        headers=headers(protocol) | own,
     )
     return made
 
@@ -136,6 +139,11 @@ def _response_class() -> Any:
             except JournalGapError as error:
                 await Response(str(error), 404, media_type="text/plain")(scope, receive, send)
                 return
+            await self._answer(scope, receive, send)
+            if self.background is not None:
+                await self.background()
+
+        async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
             if scope["method"] == "HEAD":
                 await self._begin(send)
                 await send({"type": "http.response.body", "body": b""})
@@ -148,22 +156,33 @@ def _response_class() -> Any:
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
 
-        async def _write(self, send: Any) -> None:
+        async def _write(self, send: Any) -> bool:
             body = self.body_iterator
             try:
                 first = await anext(body, b"")  # an error here is the framework's to answer
-                await self._begin(send)
-                await send({"type": "http.response.body", "body": first, "more_body": True})
-                async for piece in body:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return await _is_sent(self._begin(send), first, body, send)
             finally:
                 await body.aclose()
 
     return EventResponse
 
 
-async def _until_gone(writing: Any, receive: Any) -> bool:
+async def _is_sent(
+    beginning: Awaitable[None], first: bytes, rest: AsyncGenerator[bytes, None], send: Any
+) -> bool:
+    """Send all; False when the server tells that nobody reads any more."""
+    try:
+        await beginning
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        async for piece in rest:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except OSError:
+        return False
+    return True
+
+
+async def _until_gone(writing: Coroutine[Any, Any, bool], receive: Any) -> bool:
     """Write all; False when the browser went away before the end.
 
     What writes is woken for each chunk, and so it is a task of its own: that of the request would
@@ -181,11 +200,7 @@ async def _until_gone(writing: Any, receive: Any) -> bool:
             await until_ended(task)
     if is_gone and writes.cancelled():
         return False
-    try:
-        writes.result()
-    except OSError:  # as a server may tell that nobody reads any more
-        return False
-    return True
+    return writes.result()
 
 
 async def _wait_for_disconnect(receive: Any) -> None:
