@@ -118,6 +118,17 @@ def _is_list_of_text(value: object) -> bool:
     return is_list and all(isinstance(each, str) and each for each in value)  # type: ignore[attr-defined]
 
 
+def _is_whole_text(value: object) -> bool:
+    """Whether it is text that UTF-8 has bytes for, as any place that holds it needs them."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_mapping_by_name(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
@@ -125,6 +136,7 @@ def _is_mapping_by_name(value: object) -> bool:
 NAME = Kind("a name", lambda value: isinstance(value, str), hides_value=True)
 FLAG = Kind("True or False", lambda value: isinstance(value, bool))
 TEXT = Kind("a str", lambda value: isinstance(value, str))
+WHOLE_TEXT = Kind("a str without half a character", _is_whole_text)
 SECRET = Kind("a str", lambda value: isinstance(value, str), hides_value=True)
 PATH = Kind("a path", lambda value: isinstance(value, str | PathLike) and value != "")
 NUMBER = Kind("a finite number of at least 0", lambda value: _is_number(value) and value >= 0)

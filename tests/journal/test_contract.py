@@ -507,8 +507,8 @@ def test_options_that_cannot_be_are_refused(place: Place, options: dict[str, Any
 
 @pytest.mark.parametrize(
     ("stream_id", "after"),
-    [(7, -1), ("s", "0"), ("s", None), ("s", -2), ("s", 2**53 + 1), ("s", 10**400)],
-    ids=["7", "text", "None", "-2", "too many", "far too many"],
+    [(7, -1), ("a\ud83d", 0), ("s", "0"), ("s", None), ("s", -2), ("s", 2**53 + 1), ("s", 10**400)],
+    ids=["7", "half a character", "text", "None", "-2", "too many", "far too many"],
 )
 async def test_attach_refuses_what_names_no_place(
     journal: Journal, stream_id: Any, after: Any

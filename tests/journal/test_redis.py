@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import redis.asyncio
+from redis.asyncio import RedisCluster
 
 from steer_llm_sdk import ConfigurationError, ConnectionLostError, SteerLLMClient
 from steer_llm_sdk.journal import RedisJournal
 from steer_llm_sdk.journal.reaching import limits
 from steer_llm_sdk.journal.store import Claim
-from steer_llm_sdk.testing import ScriptedProvider
+from steer_llm_sdk.testing import HTTPError, Script, ScriptedProvider
 from support.cut_proxy import CutProxy
 from support.journals import STREAM, Producing, read, said, until
 from support.valkey import Valkey, free_port
@@ -282,13 +283,85 @@ async def test_a_wrong_password_is_told_at_once_and_not_repeated(tmp_path: Path)
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize("words", ["permission", "index", "wrong kind", "unknown command"])
+async def test_what_no_waiting_mends_is_told_at_once(tmp_path: Path, words: str) -> None:
+    settings = tmp_path / "settings"
+    settings.write_text("rename-command EVAL renamed\n" if words == "unknown command" else "")
+    with Valkey(tmp_path, [str(settings)]) as server:
+        server.ask("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@read", "+@connection")
+        server.ask("LPUSH", "steer:key:k", "of another program")
+        url = {
+            "permission": server.url.replace("redis://", "redis://reader:pw@"),
+            "index": f"{server.url}/4711",
+        }.get(words, server.url)
+        async with (
+            RedisJournal(url) as journal,
+            SteerLLMClient("key", transport=ScriptedProvider("Hello")) as client,
+        ):
+            async with asyncio.timeout(10):  # less than the journal's patience
+                with pytest.raises(ConfigurationError, match=words) as caught:
+                    await client.start("Hi", "gpt-4o", journal=journal, key="k")
+
+    assert caught.value.__cause__ is None
+
+
+async def test_a_cluster_that_cannot_be_reached_is_waited_for_and_then_told_of() -> None:
+    address = f"redis://127.0.0.1:{free_port()}"
+    async with RedisJournal(
+        connect=lambda: RedisCluster.from_url(address), patience=0.1
+    ) as journal:
+        with pytest.raises(ConnectionLostError, match="the journal in Redis"):
+            await journal.stop("stream")
+
+
+async def _coroutine() -> None:
+    pass
+
+
+@pytest.mark.parametrize("connect", [redis.Redis, _coroutine, lambda: None])
+async def test_a_function_that_makes_no_asynchronous_client_is_told_of(connect: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"connect: expected .* redis\.asyncio, found one"):
+        await RedisJournal(connect=connect).stop("stream")
+
+
+async def test_an_empty_key_is_a_key_like_any_other(redis_url: str) -> None:
+    provider = ScriptedProvider(HTTPError(400), Script(["Hello"]))
+    async with (
+        RedisJournal(redis_url) as journal,
+        SteerLLMClient("key", transport=provider) as client,
+    ):
+        failed = await client.start("Hi", "gpt-4o", journal=journal, key="")
+        await read(journal, failed)
+        again = await client.start("Hi", "gpt-4o", journal=journal, key="")
+
+    assert again != failed
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"url": "http://localhost"}, {"url": "redis://a", "connect": print}, {"url": 7}],
+    [
+        {},
+        {"url": "http://localhost"},
+        {"url": "redis://a", "connect": print},
+        {"url": 7},
+        {"url": "redis://a?of_the_future=1"},
+        {"connect": "redis://a"},
+    ],
 )
 def test_what_names_no_server_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=r"url|connect"):
         RedisJournal(**arguments)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:se/cret@a:6379", "redis://:secret@[a", "redis://a:secret"]
+)
+def test_a_password_that_is_taken_for_a_part_of_a_url_is_not_told(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^url: expected redis://") as caught:
+        RedisJournal(url)
+
+    assert "secret" not in str(caught.value)
+    assert "'se'" not in str(caught.value)
 
 
 async def test_a_cluster_of_three_will_do(tmp_path: Path) -> None:

@@ -94,6 +94,26 @@ RESULTS = {
     ],
 }
 
+
+def of_turn(number: int, *results: tuple[str, str]) -> dict[str, Any]:
+    """The metadata of a start event, with what functions have answered by then."""
+    told = [
+        {"id": call_id, "name": "weather", "arguments": "{}", "content": said, "is_error": False}
+        for call_id, said in results
+    ]
+    return {"turn": number, "tool_results": told}
+
+
+def _run_of(*turns: tuple[str | None, dict[str, Any] | None]) -> list[StreamEvent]:
+    """Turns one after another: of each the arguments of its only call, and its metadata."""
+    events: list[StreamEvent] = []
+    for arguments, metadata in turns:
+        said = ["Done."] if arguments is None else [call(0, arguments, "call_0", "weather")]
+        end = "stop" if arguments is None else "tool_calls"
+        events += turn(*said, end=end, metadata=metadata, first=len(events))
+    return events
+
+
 _FIRST_TURN = turn(reasoning("Hm."), "Let me see.", *_CALLS, end="tool_calls")
 
 
@@ -143,4 +163,19 @@ SHAPES: dict[str, list[StreamEvent]] = {
     "filtered": turn("Hel", end="content_filter"),
     "an error": turn("Hel", end=ContentFilterError("blocked", code="policy")),
     "cancelled": turn("Hel", end=StreamCancelledError("the user has stopped it")),
+}
+
+# Runs whose calls and results do not belong together by their identifiers alone.
+RUNS: dict[str, list[StreamEvent]] = {
+    "a run whose calls have one name": _run_of(
+        ('{"a":1}', None),
+        ('{"a":2}', of_turn(2, ("call_0", "one"))),
+        (None, of_turn(3, ("call_0", "two"))),
+    ),
+    "a run that goes on": _run_of((None, of_turn(1, ("call_9", "approved")))),
+    "a run whose calls are hidden": [
+        event
+        for event in _run_of(('{"a":1}', None), (None, of_turn(2, ("call_0", "secret"))))
+        if getattr(event, "kind", None) != "tool_call"
+    ],
 }

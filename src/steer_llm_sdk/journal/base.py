@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from steer_llm_sdk.checks import NUMBER, POSITIVE, SECONDS, TEXT, WHOLE, Kind, type_found
+from steer_llm_sdk.checks import (
+    NUMBER,
+    POSITIVE,
+    SECONDS,
+    TEXT,
+    WHOLE,
+    WHOLE_TEXT,
+    Kind,
+    type_found,
+)
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.journal.desk import Desk
@@ -29,8 +38,10 @@ _KINDS: Mapping[str, Kind] = {
 }
 
 
-# No stream has so many events. A number that a database cannot hold would be its error.
+# No stream has so many events, and none is kept for so many seconds. A number that a database
+# cannot hold would be its error, and some write `sys.maxsize` for "always".
 _MOST_EVENTS = 2**53
+_LONGEST_KEPT = 100 * 365 * 86_400.0
 
 _AFTER = Kind(
     f"a whole number from -1 to {_MOST_EVENTS}",
@@ -70,7 +81,11 @@ class Journal(ItsOwnCopy, ABC):
         }
         for name, kind in _KINDS.items():
             kind.check(name, given[name])
-        self._keeping = Keeping(ttl, max_events, MISSED_BEATS * heartbeat)
+        self._keeping = Keeping(
+            min(ttl, _LONGEST_KEPT),
+            min(max_events, _MOST_EVENTS),
+            min(MISSED_BEATS * heartbeat, _LONGEST_KEPT),
+        )
         self._heartbeat = heartbeat
         self._patience = patience
         # A child process has none of its parent's, and keeps those from being collected: a
@@ -100,7 +115,7 @@ class Journal(ItsOwnCopy, ABC):
         Raises:
             ConfigurationError: An argument is not what it has to be.
         """
-        TEXT.check("stream_id", stream_id)
+        WHOLE_TEXT.check("stream_id", stream_id)
         _AFTER.check("after", after)
         return Attached(self, stream_id, after)
 
@@ -118,10 +133,12 @@ class Journal(ItsOwnCopy, ABC):
 
         Raises:
             ConnectionLostError: The store cannot be reached.
-            ConfigurationError: `stream_id` is no text.
+            ConfigurationError: An argument is no text.
         """
-        TEXT.check("stream_id", stream_id)
-        return await self.here().ask_to_stop(stream_id, reason)
+        WHOLE_TEXT.check("stream_id", stream_id)
+        TEXT.check("reason", reason)
+        whole = reason.encode("utf-8", "replace").decode()  # it may have been cut in a character
+        return await self.here().ask_to_stop(stream_id, whole)
 
     def here(self) -> Desk:
         """What the journal has in the running event loop; for the library itself."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from steer_llm_sdk.checks import PATH, SECRET, TEXT
+from steer_llm_sdk.checks import PATH, SECRET, TEXT, Kind
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.base import (
     DEFAULT_HEARTBEAT,
@@ -18,6 +18,8 @@ from steer_llm_sdk.journal.base import (
 from steer_llm_sdk.journal.memory import MemoryShelf, MemoryStore
 from steer_llm_sdk.journal.store import Store
 from steer_llm_sdk.stored import Shared
+
+_CONNECT = Kind("a function that makes a client of redis.asyncio", callable, hides_value=True)
 
 
 class MemoryJournal(Shared, Journal):
@@ -113,6 +115,7 @@ class RedisJournal(Journal):
         if (url is None) == (connect is None):
             raise ConfigurationError("RedisJournal: expected a url or connect, and not both")
         SECRET.check_given("url", url)  # it may hold a password
+        _CONNECT.check_given("connect", connect)
         if url is not None:
             from steer_llm_sdk.journal.reaching import make_connect
 

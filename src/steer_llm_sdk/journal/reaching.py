@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
-from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.checks import type_found
+from steer_llm_sdk.errors import ConfigurationError, SteerError
 from steer_llm_sdk.journal.store import StoreUnreachableError
 
 
@@ -50,6 +52,48 @@ def is_cluster(client: Any) -> bool:
     return isinstance(client, RedisCluster)
 
 
+def client_of(connect: Callable[[], Any]) -> Any:
+    """Make a client.
+
+    Raises:
+        ConfigurationError: It is none of ``redis.asyncio``.
+    """
+    client = connect()
+    if not hasattr(client, "aclose"):
+        if isinstance(client, Coroutine):
+            client.close()
+        raise ConfigurationError(
+            "connect: expected a plain function that makes a client of redis.asyncio, found one "
+            f"that gives {type(client).__module__}.{type_found(client)}"
+        )
+    return client
+
+
+# What no waiting mends, by the server's words.
+_NO_WAITING_MENDS = (
+    "WRONGTYPE",  # other programs have something else by a name of the journal's
+    "DB index is out of range",
+    "unknown command",
+    "Unknown Redis command",
+    "Client names cannot",
+)
+
+
+def _told(error: Exception) -> SteerError:
+    """What redis-py has raised, by the library's own errors."""
+    from redis import exceptions as raised
+
+    text = str(error)
+    is_set_up_wrong = isinstance(
+        error, raised.AuthenticationError | raised.NoPermissionError | raised.DataError
+    ) or (
+        isinstance(error, raised.ResponseError)
+        and any(words in text for words in _NO_WAITING_MENDS)
+    )
+    kind = ConfigurationError if is_set_up_wrong else StoreUnreachableError
+    return kind(f"the journal in Redis: {text}")
+
+
 @asynccontextmanager
 async def telling() -> AsyncIterator[None]:
     """Tell what redis-py raises by the library's own errors; its texts have no password."""
@@ -57,10 +101,8 @@ async def telling() -> AsyncIterator[None]:
 
     try:
         yield
-    except raised.AuthenticationError as error:
-        raise ConfigurationError(f"the journal in Redis: {error}") from None
-    except raised.RedisError as error:
-        raise StoreUnreachableError(f"the journal in Redis: {error}") from None
+    except (raised.RedisError, raised.RedisClusterException) as error:
+        raise _told(error) from None
     except AttributeError:  # of a Cluster's connection that another command has just closed
         raise StoreUnreachableError("the journal in Redis: the connection was closed") from None
     except TimeoutError:
@@ -82,8 +124,16 @@ def make_connect(url: str) -> Callable[[], Any]:
             "RedisJournal: the extra is not installed: pip install 'steer-llm-sdk[redis]'"
         ) from None
     try:
-        redis.ConnectionPool.from_url(url)
-    except ValueError as error:
+        urlsplit(url).port  # noqa: B018 - it is read here
+    except ValueError:  # whose text would quote what it took for the port
+        raise ConfigurationError(
+            "url: expected redis://user:password@host:port/database; characters such as / # ? @ : "
+            "in a password are written as %2F and so on (urllib.parse.quote)"
+        ) from None
+    try:
+        pool: Any = redis.ConnectionPool.from_url(url)
+        pool.make_connection()  # which connects to nothing yet, and knows the options
+    except (ValueError, TypeError) as error:
         raise ConfigurationError(f"url: {error}") from None
     return partial(_connect, url)
 

@@ -30,7 +30,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 from steer_llm_sdk.journal.codec import decode_event, encode_event
-from steer_llm_sdk.journal.reaching import close_client, is_cluster, limits, telling
+from steer_llm_sdk.journal.reaching import client_of, close_client, is_cluster, limits, telling
 from steer_llm_sdk.journal.store import (
     PAGE_EVENTS,
     Append,
@@ -125,7 +125,7 @@ class RedisStore:
     write_pause = 0.0  # a round trip is one
 
     def __init__(self, connect: Callable[[], Any], prefix: str, keeping: Keeping) -> None:
-        self._redis = connect()
+        self._redis = client_of(connect)
         self._prefix = prefix
         self._keeping = keeping
         self._connections = asyncio.Semaphore(_MOST_CONNECTIONS)
@@ -177,7 +177,7 @@ class RedisStore:
             await self._if_held(claim, 0)
 
     async def _if_held(self, claim: Claim, expires_ms: int) -> None:
-        if claim.key:
+        if claim.key is not None:
             name = self._index(claim.key)
             await self._redis.eval(_IF_HELD, 1, name, _packed(claim), expires_ms)
 
@@ -375,7 +375,7 @@ class _Reader:
     """
 
     def __init__(self, connect: Callable[[], Any], wake: str) -> None:
-        self._redis = connect()
+        self._redis = client_of(connect)
         self._wake = wake
         self._woken = "0-0"
         self._interrupted = asyncio.Event()

@@ -168,6 +168,10 @@ class AGUIEncoder(PartEncoder):
         text = content if isinstance(content, str) else json.dumps(content)
         return data_frame({"type": "TOOL_CALL_RESULT", **named, "content": text})
 
+    def write_earlier_result(self, result: Mapping[str, Any]) -> bytes:
+        """Write what a tool has answered: the conversation has its call already."""
+        return self.write_result(result)
+
     def write_file(self, delta: Mapping[str, Any]) -> bytes:
         """Write a file that the model has made: the protocol has no event of its own for it."""
         value = {"url": file_url(delta), "mediaType": delta.get("media_type", "")}

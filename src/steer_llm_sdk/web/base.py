@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -105,6 +105,8 @@ class PartEncoder:
         self._spent: list[Spent] = []
         self._stream_id = ""
         self._sources: set[object] = set()  # what was named already
+        self._ids: set[str] = set()  # of all calls
+        self._unanswered: dict[str, Call] = {}  # by the provider's identifiers
 
     # --- what comes ---------------------------------------------------------------------------
 
@@ -150,11 +152,19 @@ class PartEncoder:
     def _write_start(self, event: StreamStartEvent) -> bytes:
         self._turns += 1
         self._ending = None
+        results: Sequence[Mapping[str, Any]] = event.metadata.get("tool_results", ())
         if self._turns == 1:
             self._stream_id = event.stream_id
-            return self.write_beginning(event)
-        results = [self.write_result(result) for result in event.metadata.get("tool_results", ())]
-        return b"".join(results) + self.write_turn(event)
+            earlier = map(self.write_earlier_result, results)
+            return self.write_beginning(event) + b"".join(earlier)
+        return b"".join(map(self._write_result, results)) + self.write_turn(event)
+
+    def _write_result(self, result: Mapping[str, Any]) -> bytes:
+        """Write what a tool has answered, if its call was told: a filter may have hidden it."""
+        call = self._unanswered.pop(result["id"], None)
+        if call is None or not call.name:
+            return b""
+        return self.write_result({**result, "id": call.id})
 
     def _write_delta(self, event: StreamDeltaEvent) -> bytes:
         delta: Any = event.delta
@@ -202,8 +212,8 @@ class PartEncoder:
         call = self._calls.get(index)
         written = b""
         if call is None:
-            made = f"call-{self._stream_id}-{self._count}"
-            call = self._calls[index] = Call(delta.get("id") or made)
+            given = delta.get("id") or f"call-{self._stream_id}-{self._count}"
+            call = self._calls[index] = self._unanswered[given] = Call(self._own_id(given))
             call.is_custom = delta.get("call_type") == "custom"
             written = self._close_words()
             self._count += 1
@@ -217,6 +227,12 @@ class PartEncoder:
             if call.name:
                 written += self.write_arguments(call, piece)
         return written
+
+    def _own_id(self, given: str) -> str:
+        """What a call is called here: some servers begin anew with their numbers in each turn."""
+        own = given if given not in self._ids else f"{given}-{self._stream_id}-{self._count}"
+        self._ids.add(own)
+        return own
 
     def _write_held(self, call: Call) -> bytes:
         """The arguments that came before the name."""
@@ -285,6 +301,10 @@ class PartEncoder:
 
     def write_result(self, result: Mapping[str, Any]) -> bytes:
         """Write what a tool has answered."""
+        raise NotImplementedError
+
+    def write_earlier_result(self, result: Mapping[str, Any]) -> bytes:
+        """Write what a tool has answered whose call was told in an earlier stream."""
         raise NotImplementedError
 
     def write_file(self, delta: Mapping[str, Any]) -> bytes:

@@ -125,6 +125,12 @@ class VercelEncoder(PartEncoder):
             return data_frame({"type": "tool-output-error", **named, "errorText": said})
         return data_frame({"type": "tool-output-available", **named, "output": content})
 
+    def write_earlier_result(self, result: Mapping[str, Any]) -> bytes:
+        """Write a call again with what its tool has answered: this message may not have it."""
+        call = Call(result["id"], result["name"], [result.get("arguments") or ""])
+        begun = self.open_call(call) + self.close_call(call, is_whole=True)
+        return begun + self.write_result(result)
+
     def write_file(self, delta: Mapping[str, Any]) -> bytes:
         """Write a file that the model has made."""
         media_type = delta.get("media_type") or "application/octet-stream"
