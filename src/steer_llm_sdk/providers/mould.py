@@ -31,9 +31,10 @@ Words: TypeAlias = str | Reasoning
 # decoder; None of any other.
 WordsOf: TypeAlias = Callable[[Frame], Words | None]
 
-# After so many events in a row of which no other one was like them, none is tried any more: each
-# trial costs as much as three events.
-_MOST_TRIALS = 4
+# A trial costs as much as three events. Two in a row are made at once, since padding is found by
+# two events; after each further one, of which no event was like it, twice as many are passed over.
+_MOST_DOUBLINGS = 9
+_PASSED_OVER = [2**trials // 8 for trials in range(_MOST_DOUBLINGS + 1)]
 
 # What is put in the place of words, and of padding.
 _OTHER_WORDS = "-"
@@ -83,7 +84,8 @@ class Mould:
         self._tail = b""  # from the quote behind the words on, or from the end of the padding
         self._padding: _Padding | None = None
         self._part: int | str | None = None  # of the reasoning, where the words are of that
-        self._trials = 0
+        self._trials = 0  # since an event was like another one
+        self._passed_over = 0  # how many events are still to be passed over
 
     def take(self, chunk: bytes) -> Words | None:
         """The words of an event that fits; None of anything else, which is then to be read whole.
@@ -120,15 +122,22 @@ class Mould:
             chunk: A whole event, and nothing else.
             said: What it was found to say.
         """
-        if self._words_of is None or self._trials == _MOST_TRIALS:
+        if self._words_of is None:
             return
         self._is_valid = bool(self._head)
         if self.take(chunk) == said:  # nothing but the words has changed meanwhile
             return
         self._is_valid = False
-        self._trials += 1
+        if self._passed_over:
+            self._passed_over -= 1
+            return
+        self._trials = min(self._trials + 1, _MOST_DOUBLINGS)
+        self._passed_over = _PASSED_OVER[self._trials]
         words, self._part = (said, None) if isinstance(said, str) else (said.text, said.part)
-        written = _write_string(words)
+        try:
+            written = _write_string(words)
+        except UnicodeEncodeError:  # half a character
+            return
         head, quote, tail = chunk.partition(written)
         if not quote or written in tail:
             return  # it is written otherwise, or something else may be meant
