@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk import ConfigurationError, ProviderSettings, SteerError, SteerLLMClient
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.pools import Pools
@@ -147,6 +147,66 @@ def test_what_a_consumer_left_behind_ends_with_the_loop(
     assert [each.message for each in caplog.records if "destroyed" in each.message] == []
 
 
+@pytest.mark.parametrize("asked", ["events", "words", "run", "observer", "prompts"])
+@pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning")
+def test_what_is_read_in_another_loop_says_so(asked: str, server: LoopbackServer) -> None:
+    """As where a program that is not asynchronous asks for each event by a loop of its own."""
+    server.answer_with(Script(["Hello", " world"], faults=[Stall(after=1)]))
+    client = client_of(server)
+    held: list[object] = []
+    reader = reader_of(client, asked, held)
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+
+    async def begin_reading() -> None:
+        held.append(asyncio.ensure_future(rest_of(reader)))
+        await server.wait_for(lambda: server.requests)
+
+    first.run_until_complete(begin_reading())
+    with pytest.raises(ConfigurationError, match="was begun in another event loop"):
+        second.run_until_complete(anext(reader))
+    first.run_until_complete(client.close())
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("asked", ["events", "words", "run", "observer", "prompts"])
+def test_what_is_read_on_in_the_next_loop_has_ended_and_says_so(
+    asked: str, server: LoopbackServer
+) -> None:
+    server.answer_with(Script(["Hello", " world"], faults=[Stall(after=1)]))
+    held: list[object] = []
+    reader = reader_of(client_of(server), asked, held)
+
+    async def begin_reading() -> None:
+        held.append(asyncio.ensure_future(rest_of(reader)))
+        await server.wait_for(lambda: server.requests)
+
+    asyncio.run(begin_reading())
+    with pytest.raises(
+        SteerError, match=r"event loop (that has )?ended|task that read .* was cancelled"
+    ):
+        asyncio.run(rest_of(reader))
+
+
+@pytest.mark.parametrize("asked", ["events", "words", "run", "observer", "prompts"])
+def test_a_reader_may_be_made_an_iterator_before_a_loop_runs(
+    asked: str, server: LoopbackServer
+) -> None:
+    client = client_of(server)
+    held: list[object] = []
+    iterator = aiter(reader_of(client, asked, held))
+
+    with asyncio.Runner() as runner:
+        got = runner.run(rest_of(iterator))
+        runner.run(client.close())
+
+    assert got
+
+
+async def rest_of(reader: Any) -> list[Any]:
+    return [each async for each in reader]
+
+
 def reader_of(client: SteerLLMClient, asked: str, held: list[object]) -> Any:
     if asked == "words":
         return client.stream("Hi", MODEL)
@@ -253,7 +313,7 @@ import asyncio, gc, logging, os, signal, sys, warnings
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 # Python 3.12 and newer warn of every fork beside a thread, and an event loop looks up hosts in one.
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-from steer_llm_sdk import ProviderSettings, SteerLLMClient
+from steer_llm_sdk import ConfigurationError, ProviderSettings, SteerError, SteerLLMClient
 settings = ProviderSettings(api_key="x", base_url=sys.argv[1])
 client = SteerLLMClient(providers={"openai": settings})
 

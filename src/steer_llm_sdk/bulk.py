@@ -31,7 +31,7 @@ from steer_llm_sdk.pools import Pool
 from steer_llm_sdk.progress import ProgressBar
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import Owner
-from steer_llm_sdk.tasks import start_task, until_ended
+from steer_llm_sdk.tasks import check_loop, start_task, until_ended
 from steer_llm_sdk.wiring import Wired
 
 Prompts: TypeAlias = Iterable[Any] | AsyncIterable[Any]
@@ -406,6 +406,7 @@ class ResultStream(Live, Generic[Answer]):
             here, self._loop = self._here(), asyncio.get_running_loop()
             here.streams.add(self._work)
             self._task = here.keep(self._work.run())
+        check_loop(self._loop, "what answers the prompts")
         result = await self._work.take()
         if result is None:
             self._owner.release()

@@ -13,6 +13,8 @@ from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
 
+from steer_llm_sdk.errors import ConfigurationError
+
 _Result = TypeVar("_Result")
 
 
@@ -88,3 +90,22 @@ def end_guard(guard: AsyncGenerator[None, None]) -> None:
     """
     with suppress(StopIteration, RuntimeError):  # its loop has ended in the middle of it
         guard.aclose().send(None)
+
+
+def check_loop(begun_in: asyncio.AbstractEventLoop | None, what: str) -> None:
+    """Refuse to read what runs in another event loop: it could neither wait there nor be woken.
+
+    Args:
+        begun_in: The loop in which it was begun; None before that.
+        what: What is read, for the message.
+
+    Raises:
+        ConfigurationError: The running loop is another one.
+    """
+    if begun_in is None or begun_in is asyncio.get_running_loop():
+        return
+    where = "an event loop that has ended" if begun_in.is_closed() else "another event loop"
+    raise ConfigurationError(
+        f"{what} was begun in {where}, and can be read there alone: read it to its end within one "
+        "asyncio.run(), which makes a loop of its own each time, or use SyncSteerLLMClient"
+    )

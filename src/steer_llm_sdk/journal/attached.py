@@ -15,6 +15,7 @@ from steer_llm_sdk.journal.store import PAGE_EVENTS
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.stored import Live
+from steer_llm_sdk.tasks import check_loop
 
 
 class Desks(Protocol):
@@ -132,6 +133,7 @@ class Attached(Live):
         ready = self._ready
         if ready:
             return ready.popleft()
+        check_loop(self._loop, "the stream of the journal")
         if self._is_read:
             raise StreamInUseError(
                 "another task waits for the next event: attach once more for each further reader"

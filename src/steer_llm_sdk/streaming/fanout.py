@@ -28,11 +28,12 @@ from collections.abc import Callable, Coroutine
 from copy import copy
 from typing import Any, Literal, Self, TypeAlias, get_args
 
-from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
+from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError, StreamInUseError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import Owner
+from steer_llm_sdk.tasks import check_loop
 
 Overflow: TypeAlias = Literal["block", "drop_oldest", "drop_newest", "coalesce"]
 
@@ -87,6 +88,7 @@ class Observer(Live):
         self._owner = Owner(self)
         self._is_entered = False
         self._begin = begin
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._maxsize = maxsize
         self._overflow = overflow
         self._queue: deque[StreamEvent] = deque()
@@ -131,6 +133,7 @@ class Observer(Live):
     async def __anext__(self) -> StreamEvent:
         if self._begin is not None:
             begin, self._begin = self._begin, None
+            self._loop = asyncio.get_running_loop()
             begin()
         while not self._queue:
             if self._has_last or self.is_closed:
@@ -149,6 +152,7 @@ class Observer(Live):
 
     async def _wait(self) -> None:
         """Wait until something was put in, or nothing more will be."""
+        check_loop(self._loop, "the observer's stream")
         if self.is_waiting:
             raise StreamInUseError(
                 "another task waits for this observer's next event; one task reads an observer at "
@@ -358,6 +362,9 @@ class Fanout:
         try:
             while await self._deliver_next():
                 pass
+        except asyncio.CancelledError:
+            error = StreamCancelledError("the task that read the stream was cancelled")
+            raise
         except Exception as failed:  # noqa: BLE001 - raised again, where there is nobody to tell
             error = failed
         finally:

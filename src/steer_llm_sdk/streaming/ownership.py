@@ -59,7 +59,7 @@ class Owner:
 
     def take(self) -> None:
         """Make the running task the owner, if it reads for more than one event."""
-        task = asyncio.current_task()
+        task = _running_task()
         if task is None or _reads_once(task) or self.is_(task):
             return
         self.release()
@@ -86,6 +86,13 @@ def _note_end(owned: weakref.ref[Owned], task: asyncio.Task[Any]) -> None:
 def _disown(owned: weakref.ref[Owned], task: asyncio.Task[Any]) -> None:
     if (still := owned()) is not None:
         still.disown(task)
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs: its ``__aiter__`` is called before one does
+        return None
 
 
 def _reads_once(task: asyncio.Task[Any]) -> bool:

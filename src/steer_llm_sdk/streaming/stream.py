@@ -48,6 +48,7 @@ from steer_llm_sdk.streaming.manager import EventManager
 from steer_llm_sdk.streaming.ownership import Owner, abandon, tell_exhausted
 from steer_llm_sdk.structured.output import StructuredOutput
 from steer_llm_sdk.structured.parser import JSONEvent
+from steer_llm_sdk.tasks import check_loop
 
 # Makes the request of a stream possible, and gives what will send it: at once, or to be awaited
 # where that takes time. Raises `ConfigurationError`.
@@ -360,6 +361,8 @@ class EventStream(Live, Generic[Answer]):
     async def _next(self) -> StreamEvent | None:
         """The next event for the consumer; None after the last. Given up, may be called again."""
         while (event := next(self._ready, None)) is None:
+            if self._state is not State.CLOSED:
+                check_loop(self._loop, "the stream")
             if self._is_pulled:
                 raise StreamInUseError(
                     "another task waits for this stream's next event; one task pulls a stream at a "
@@ -381,6 +384,7 @@ class EventStream(Live, Generic[Answer]):
 
     def _drive(self) -> None:
         """Begin to hand the events out."""
+        check_loop(self._loop, "the stream")
         if self._fanout is not None and self._driver is None:
             self._driver = self._keep(self._fanout.run())
 
@@ -441,8 +445,10 @@ class EventStream(Live, Generic[Answer]):
         """End the stream with its loop, in which nobody can read it any more."""
         if self._driver is not None and self._driver.done():
             self._driver = None  # it was cancelled: it delivers nothing more
+        cancelled = self._cancelled
         self.cancel(reason)
         self._end_unread(reason)
+        self._cancelled = cancelled  # whoever reads on, in another loop, is told of the end
 
     async def _close(self) -> None:
         """After the terminal event: the last batch, and the end of all state.

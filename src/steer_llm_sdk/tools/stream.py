@@ -19,6 +19,7 @@ from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.manager import EventManager, Stoppable
 from steer_llm_sdk.streaming.ownership import Owner
 from steer_llm_sdk.streaming.stream import EventStream
+from steer_llm_sdk.tasks import check_loop
 from steer_llm_sdk.tools.result import RunResult
 from steer_llm_sdk.tools.run import Run
 
@@ -68,6 +69,7 @@ class RunStream(Live, Generic[Answer]):
         self._is_pulled = False  # somebody waits for the next turn
         self._is_closed = False
         self._has_begun = False
+        self._left_behind: StreamCancelledError | None = None  # to be told to whoever reads on
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -123,6 +125,7 @@ class RunStream(Live, Generic[Answer]):
         """End the run with its loop, in which nobody can read it any more."""
         self.cancel(reason)
         if not self._is_entered and not self._is_closed:
+            self._left_behind = StreamCancelledError(reason)
             self._here().keep(self.aclose())
 
     async def __aenter__(self) -> Self:
@@ -161,6 +164,9 @@ class RunStream(Live, Generic[Answer]):
                 return event
             self._end_turn()
         self._owner.release()
+        if self._left_behind is not None:
+            left, self._left_behind = self._left_behind, None
+            raise left
         raise StopAsyncIteration
 
     async def run(self, manager: Callable[[], EventManager]) -> RunResult[Answer]:
@@ -187,6 +193,7 @@ class RunStream(Live, Generic[Answer]):
 
     async def _begin_turn(self, manager: Callable[[], EventManager] | None = None) -> bool:
         """Wait for the functions, and open the next turn; False when the run is over."""
+        check_loop(self._loop, "the run")
         if self._is_pulled:
             raise StreamInUseError(
                 "another task waits for this run's next event; one task pulls a run at a time"
