@@ -14,6 +14,7 @@ from steer_llm_sdk.errors import (
     IncompleteStreamError,
     NotFoundError,
     OverloadedError,
+    ProtocolError,
     ProviderError,
     QuotaExceededError,
     SteerError,
@@ -169,6 +170,18 @@ async def test_a_stream_that_was_cut_in_its_first_line_is_a_cut_stream(body: byt
     result = await read_planted(transport, "openai", StreamingOptions(max_retries=0))
 
     assert type(result.response.error) is IncompleteStreamError
+
+
+async def test_a_stream_of_another_format_is_named_and_not_asked_for_again() -> None:
+    body = b'event: response.created\ndata: {"type": "response.created", "response": {}}\n\n'
+    transport = Playing([body])
+
+    result = await read_planted(transport, "openai", StreamingOptions(max_retries=2))
+
+    error = result.response.error
+    assert type(error) is ProtocolError
+    assert "in the format 'openai-chat', found one of OpenAI's Responses API" in str(error)
+    assert "retries" not in result.response.metadata
 
 
 def passed(overlap: Overlap, *fragments: Fragment) -> list[Fragment]:

@@ -71,6 +71,9 @@ def test_a_status_gives_a_class(status: int | None, kind: type[ProviderError]) -
         (None, "litellm.ContentPolicyViolationError: no", 400, ContentFilterError),
         (None, "your input was flagged", 403, ContentFilterError),
         ("slow", "Too many tokens per day, please wait", 429, QuotaExceededError),
+        # As Bedrock says it, and gateways pass it on.
+        (None, "Too many tokens, please wait before trying again.", None, RateLimitError),
+        (None, "Too many tokens", 400, ContextLengthError),
         ("slow", "Rate limit exceeded: free-models-per-day", 429, QuotaExceededError),
         ("slow", "limited to 1000 API calls / month", 429, QuotaExceededError),
         ("slow", "limit on tokens per day: 9. Please try again in 7s", 429, RateLimitError),

@@ -462,6 +462,17 @@ def test_an_error_may_be_written_into_a_text(wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", SLOW_OF)
+def test_an_error_may_stand_within_another(wire: str) -> None:
+    told, outcome = SLOW_OF[wire]
+    error = told | {"message": "Slow down"}
+
+    for within in ({"error": error}, {"type": "error", "error": {"error": error}}):
+        travelled = read(wire, {"error": within})
+        assert travelled.outcome == outcome
+        assert "Slow down" in str(travelled.response.error)
+
+
+@pytest.mark.parametrize("wire", SLOW_OF)
 @pytest.mark.parametrize("text", ["{", '{"a": 1}', '{"error": "no"}'])
 def test_a_text_that_only_looks_like_an_error_is_its_message(wire: str, text: str) -> None:
     assert text in str(read(wire, {"error": text}).response.error)

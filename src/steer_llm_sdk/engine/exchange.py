@@ -30,6 +30,7 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.base import ErrorAnswer, Resumption, WireFormat
 from steer_llm_sdk.providers.body_reader import BodyReader
 from steer_llm_sdk.providers.failures import describe_body
+from steer_llm_sdk.providers.foreign_streams import foreign_format
 from steer_llm_sdk.providers.rate_limits import read_rate_limit
 from steer_llm_sdk.transport.base import Transport, TransportResponse, arrivals_of
 
@@ -213,10 +214,23 @@ class Body:
                 self._target.provider, self._status, self.headers, bytes(self._document)
             )
             error = not_a_stream(self._target.wire, answer)
+        elif isinstance(error, IncompleteStreamError):
+            error = self._foreign_stream() or error
         if isinstance(error, RateLimitError) and (told := self._head.rate_limit()) is not None:
             error.rate_limit = told
         self._secrets.conceal_in(error)
         return error
+
+    def _foreign_stream(self) -> ProtocolError | None:
+        """The error of a stream that is another format's; None where nothing shows that."""
+        wire = self._target.wire.name
+        found = foreign_format(bytes(self._document), wire)
+        if found is None:
+            return None
+        return ProtocolError(
+            f"{self._target.provider}: expected a stream in the format {wire!r}, found one of "
+            f"{found}; check the provider's kind and the base URL"
+        )
 
     def _is_document(self) -> bool:
         """Whether something came that is no stream, whatever its headers say."""

@@ -55,7 +55,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
             r"context[ _]?(?:length|window|size|limit)|maximum context|maximum prompt length|"
             r"(?:prompt|input) is too long|exceeded model token limit|range of input length|"
             r"`inputs` tokens \+ `max_new_tokens`|"
-            r"input token count.*exceeds|too many (?:input )?tokens|"
+            r"input token count.*exceeds|too many (?:input )?tokens(?!, please wait)|"
             r"exceeds? the (?:available )?context",
             re.IGNORECASE,
         ),
@@ -86,7 +86,12 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
         ServerError,
     ),
     (re.compile(r"\boverloaded\b|at capacity|over capacity", re.IGNORECASE), OverloadedError),
-    (re.compile(r"rate[ _-]?limit|too many requests", re.IGNORECASE), RateLimitError),
+    (
+        re.compile(
+            r"rate[ _-]?limit|too many requests|please wait before trying again", re.IGNORECASE
+        ),
+        RateLimitError,
+    ),
     (
         re.compile(
             r"(?:invalid|incorrect)[ _]api[ _](?:key|token)|api key not valid", re.IGNORECASE

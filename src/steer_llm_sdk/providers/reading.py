@@ -247,7 +247,12 @@ def listed(value: object) -> list[JSONObject]:
 
 
 def unpacked(error: object) -> object:
-    """Return the error that a gateway has put into a text, as JSON; anything else as it is."""
+    """Return the error that a gateway has put into a text, as JSON, or into another one.
+
+    Anything else as it is.
+    """
+    while isinstance(error, dict) and isinstance(error.get("error"), dict) and _says_no_more(error):
+        error = error["error"]
     if not isinstance(error, str) or not error.startswith("{"):
         return error
     try:
@@ -256,6 +261,11 @@ def unpacked(error: object) -> object:
         return error
     inner = unpacked(found.get("error", found))
     return inner if text_at(as_object(inner), "message") else error
+
+
+def _says_no_more(error: JSONObject) -> bool:
+    """Whether an error has no words of its own, beside the one within it."""
+    return not any(isinstance(error.get(key), str) for key in ("message", "code", "status"))
 
 
 def text_at(holder: Mapping[str, Any], key: str) -> str:
