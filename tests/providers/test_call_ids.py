@@ -152,14 +152,14 @@ def test_a_name_that_a_model_has_made_up_is_one_that_may_be_quoted(
 ) -> None:
     # Models of OpenAI call `multi_tool_use.parallel`, and its API refuses the name.
     given = json.loads(
-        json.dumps(messages("a")).replace("get_weather", "multi_tool_use.parallel" + "y" * 80)
+        json.dumps(messages("a")).replace("get_weather", "multi_tool_use.parallel" + "y" * 120)
     )
     chat = ChatRequest("m", read_messages(given))
     endpoint = Endpoint(provider, "https://a.example/v1", "key")
 
     body = wire_format(provider_row(provider)).request(chat, endpoint).body.decode()
 
-    assert '"multi_tool_use_parallel' + "y" * 41 + '"' in body
+    assert '"multi_tool_use_parallel' + "y" * 105 + '"' in body
 
 
 def test_a_result_of_a_call_that_is_not_shown_is_left_alone() -> None:

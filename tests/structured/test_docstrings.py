@@ -110,3 +110,19 @@ def test_words_of_a_section_before_its_first_entry_are_about_no_parameter() -> N
     assert read_docstring("Add.\n\nArgs:\n    these are they\n    b: Two.").parameters == {
         "b": "Two."
     }
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "- city: Where.",
+        "* city (str): Where.",
+        "`city`: Where.",
+        '"city": Where.',
+        "city -- Where.",
+    ],
+)
+def test_entries_of_googles_sections_are_written_in_several_ways(entry: str) -> None:
+    found = read_docstring(f"Look.\n\n    Args:\n        {entry}\n        *days: How many.\n    ")
+
+    assert found == Docstring("Look.", {"city": "Where.", "days": "How many."})

@@ -326,6 +326,30 @@ async def test_what_is_raised_without_words_is_told_by_its_name(*, is_async: boo
     assert result.text == "Sorry."
 
 
+async def test_what_nobody_has_read_is_told_so_and_what_nobody_has_awaited_is_awaited(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def wait() -> int:
+        return 7
+
+    async def forget_to_await() -> Any:
+        return wait()
+
+    def give_iterator() -> Any:
+        return map(str, [1, 2])
+
+    provider = ScriptedProvider(
+        calls(("forget_to_await", {}), ("give_iterator", {})), Script(["Sorry."])
+    )
+    async with client_of(provider) as client:
+        result = await client.run("?", MODEL, tools=[forget_to_await, give_iterator])
+
+    contents = [m["content"] for m in result.messages if m["role"] == "tool"]
+    assert contents[0] == "7"
+    assert "found map, of which nothing was read: return a list" in contents[1]
+    assert "what the tool give_iterator gave cannot be told" in caplog.text
+
+
 @pytest.mark.parametrize("limit", [None, 5.0])
 async def test_a_function_whose_task_somebody_cancelled_is_told_and_the_run_goes_on(
     limit: float | None,
@@ -990,6 +1014,23 @@ async def test_a_history_has_each_call_that_was_run_and_its_result_whoever_ended
     told = [call_id for call_id, _ in told_of(run.result.messages)]
     assert told == (["call_act"] if done.is_set() else [])
     assert set(told) <= set(made)
+
+
+async def test_what_ends_the_program_passes_and_what_was_done_beside_it_is_told() -> None:
+    class Halt(BaseException):
+        pass
+
+    async def halt() -> None:
+        raise Halt
+
+    provider = ScriptedProvider(calls(("add", {"a": 1, "b": 2}), ("halt", {})))
+    async with client_of(provider) as client:
+        run = client.run_events("?", MODEL, tools=[add, halt])
+        with pytest.raises(Halt):
+            async with run:
+                await _read(run)
+
+    assert told_of(run.result.messages) == [("call_add", "3")]
 
 
 async def test_with_on_error_a_failed_run_is_returned() -> None:

@@ -16,9 +16,9 @@ from hashlib import sha256
 from steer_llm_sdk.models.messages import Message, ToolCall
 from steer_llm_sdk.models.parts import ToolCallPart
 
-# What all of these providers take for the name of a function.
+# What these providers take for the name of a function; at most as long as Anthropic does.
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
-_LONGEST_NAME = 64
+_LONGEST_NAME = 128
 
 # Calls of other kinds were made by the provider that runs them, and go back to it alone.
 _KINDS = frozenset({"function", "custom"})

@@ -16,8 +16,11 @@ _OTHERS = frozenset({
     "returns", "see also", "todo", "warning", "warnings", "warns", "yield", "yields",
 })  # fmt: skip
 
-# A name, perhaps with its type in parentheses, a colon, and words.
-_GOOGLE_ENTRY = re.compile(r"\*{0,2}(?P<name>\w+)\s*(?:\([^)]*\))?\s*:\s*(?P<text>.*)")
+# A name, perhaps with a bullet, quotes and its type in parentheses; a colon, or the two dashes of
+# PEP 257; and words.
+_GOOGLE_ENTRY = re.compile(
+    r"(?:[-*+]\s+)?[`'\"]?\*{0,2}(?P<name>\w+)[`'\"]?\s*(?:\([^)]*\))?\s*(?::|--)\s*(?P<text>.*)"
+)
 # Names, and after a colon their type.
 _NUMPY_ENTRY = re.compile(r"(?P<name>\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*(?::.*)?")
 # A field between two colons, of which the last word may be a name.

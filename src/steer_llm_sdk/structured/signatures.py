@@ -103,12 +103,12 @@ class Signature:
         return [values.pop(each.name, each.default) for each in places], values
 
     def _build_schema(self) -> Schema:
-        if double := _double_in(self._groups):
+        schemas = [group.schema() for group in self._groups]
+        if double := _double_in(schemas):
             raise ConfigurationError(f"two types of its parameters are called {double!r}")
         found: Schema = {}
         definitions: Schema = {}
-        for group in self._groups:
-            schema = group.schema()
+        for schema in schemas:
             found |= schema.get("properties", {})
             definitions |= schema.get("$defs", {})
         properties = {each.name: _described(found[each.name], each) for each in self._parameters}
@@ -261,7 +261,8 @@ def _group(parameters: Sequence[Parameter]) -> list[_Group]:
         theirs += [each for each in ours if is_for_pydantic(each.written)]
         ours = [each for each in ours if each not in theirs]
     groups = _groups_of(ours, theirs)
-    if _double_in(groups):  # one type that both describe, each in its own words
+    if len(groups) > 1 and _double_in(group.schema() for group in groups):
+        # One type that both describe, each in its own words.
         theirs += [each for each in ours if is_known_to_pydantic(each.written)]
         groups = _groups_of([each for each in ours if each not in theirs], theirs)
     return groups
@@ -279,12 +280,12 @@ def _is_of_pydantic(parameter: Parameter) -> bool:
     return is_known_to_pydantic(parameter.written) or not _are_of_json([parameter.annotation])
 
 
-def _double_in(groups: Iterable[_Group]) -> str | None:
-    """The name of a definition that two groups have, each another one; None where there is none."""
+def _double_in(schemas: Iterable[Schema]) -> str | None:
+    """The name of a definition that two schemas have, each another; None where there is none."""
     definitions: Schema = {}
     name: str
-    for group in groups:
-        for name, definition in group.schema().get("$defs", {}).items():
+    for schema in schemas:
+        for name, definition in schema.get("$defs", {}).items():
             if definitions.setdefault(name, definition) != definition:
                 return name
     return None

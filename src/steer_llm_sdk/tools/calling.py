@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -110,12 +110,12 @@ class Calls:
         tasks = tuple(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks)
-        return self.answered()
+        return [task.result() for task in tasks if not task.cancelled()]
 
     def answered(self) -> list[Answer]:
-        """What has become of those that have ended, and were not cancelled."""
-        tasks = self._tasks.values()
-        return [task.result() for task in tasks if task.done() and not task.cancelled()]
+        """What has become of those that have ended by themselves; nothing is waited for."""
+        ended = [task for task in self._tasks.values() if task.done() and not task.cancelled()]
+        return [task.result() for task in ended if task.exception() is None]
 
     def cancel(self) -> None:
         """Cancel the asynchronous functions, and leave the plain ones."""
@@ -192,9 +192,10 @@ class Calls:
 
     async def _call(self, function: partial[Any]) -> Outcome:
         if is_asynchronous(function):
-            return await await_user_code(function())
-        value, error = await self._threads.run(function)
-        if error is None and inspect.isawaitable(value):
+            value, error = await await_user_code(function())
+        else:
+            value, error = await self._threads.run(function)
+        if error is None and inspect.isawaitable(value):  # an asynchronous one forgot to
             return await await_user_code(_awaited(value))
         return value, error
 
@@ -214,6 +215,11 @@ async def _awaited(value: Awaitable[Any]) -> Any:
 def _told(tool: Tool, call: Mapping[str, Any], value: object) -> Answer:
     """What the model is told of a value; that it has no words, where the value's own code fails."""
     try:
+        if isinstance(value, Iterator | AsyncIterator):
+            raise TypeError(
+                f"expected a value, found {type(value).__name__}, of which nothing was read: "
+                "return a list of what it gives"
+            )
         return Answer(call, tool_result(call["id"], value))
     except Exception as error:  # noqa: BLE001 - `to_dict`, a property, a file that is not there
         _log.warning("what the tool %s gave cannot be told", tool.name, exc_info=error)
