@@ -87,6 +87,16 @@ class Kind:
         return shown if len(shown) <= _SHOWN_CHARS else shown[: _SHOWN_CHARS - 1] + "…"
 
 
+def having(expected: str, *methods: str) -> Kind:
+    """The kind of objects that have certain methods, whatever their class; never a class."""
+
+    def has_methods(value: object) -> bool:
+        found = (getattr(value, name, None) for name in methods)
+        return not isinstance(value, type) and all(map(callable, found))
+
+    return Kind(expected, has_methods, hides_value=True)
+
+
 def check_values(kinds: Mapping[str, Kind], owner: object, where: str = "") -> None:
     """Check the attributes of an object by a table of their kinds.
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
 
-from steer_llm_sdk.checks import Kind
+from steer_llm_sdk.checks import having
 from steer_llm_sdk.engine.admission import Admission
 from steer_llm_sdk.engine.stats import ClientStats
 from steer_llm_sdk.errors import ConfigurationError
@@ -31,13 +31,8 @@ _log = logging.getLogger("steer_llm_sdk")
 # How many generations may run apart from their callers: no bound that anybody meets by intention.
 DEFAULT_MAX_GENERATIONS = 1000
 
-_TRANSPORT = Kind(
-    "a transport (methods open and close), such as ScriptedProvider(…)",
-    lambda value: (
-        not isinstance(value, type)
-        and all(callable(getattr(value, name, None)) for name in ("open", "close"))
-    ),
-    hides_value=True,
+_TRANSPORT = having(
+    "a transport (methods open and close), such as ScriptedProvider(…)", "open", "close"
 ).or_none()
 
 CLOSED = "the client was closed while the stream ran"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from steer_llm_sdk.checks import COUNT, having
 from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.sinks.base import Sink
+
+_LOGGER = having("a logger, such as logging.getLogger('name')", "isEnabledFor", "log").or_none()
 
 
 class LoggingSink(Sink):
@@ -14,9 +17,14 @@ class LoggingSink(Sink):
     Args:
         logger: Where to; the logger ``steer_llm_sdk.streams`` by default.
         level: For streams that completed or were cancelled; those that failed are warnings.
+
+    Raises:
+        ConfigurationError: It is no logger, or the level is no number.
     """
 
     def __init__(self, logger: logging.Logger | None = None, level: int = logging.INFO) -> None:
+        _LOGGER.check("logger", logger)
+        COUNT.check("level", level)
         self._logger = logger or logging.getLogger("steer_llm_sdk.streams")
         self._level = level
 

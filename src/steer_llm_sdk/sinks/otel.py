@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steer_llm_sdk._version import __version__
-from steer_llm_sdk.checks import FLAG
+from steer_llm_sdk.checks import FLAG, having
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
 from steer_llm_sdk.sinks.base import Sink
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import Counter, Histogram, MeterProvider
     from opentelemetry.trace import Span, TracerProvider
+
+# Asked for what they give: what they gave already (a tracer, a meter) is a slip that is made.
+_TRACERS = having("a TracerProvider (method get_tracer)", "get_tracer").or_none()
+_METERS = having("a MeterProvider (method get_meter)", "get_meter").or_none()
 
 _NAME = "steer_llm_sdk"
 
@@ -92,6 +96,8 @@ class OpenTelemetrySink(Shared, Sink):
                 "OpenTelemetrySink: opentelemetry-api is not installed: "
                 "pip install 'steer-llm-sdk[otel]'"
             ) from None
+        _TRACERS.check("tracer_provider", tracer_provider)
+        _METERS.check("meter_provider", meter_provider)
         environment = os.environ if environment is None else environment
         self.content = wants_words(environment)
         self._names = Names(is_newer=wants_newer(environment))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from steer_llm_sdk.checks import having
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.sinks.base import Sink
@@ -13,6 +14,8 @@ from steer_llm_sdk.stored import Shared
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+_REGISTRY = having("a registry, such as CollectorRegistry()", "register", "collect").or_none()
 
 _WHOSE = ("provider", "model")
 
@@ -41,7 +44,7 @@ class PrometheusSink(Shared, Sink):
         registry: Where they are registered; the global one by default.
 
     Raises:
-        ConfigurationError: The extra ``prometheus`` is not installed.
+        ConfigurationError: The extra ``prometheus`` is not installed, or it is no registry.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -52,6 +55,7 @@ class PrometheusSink(Shared, Sink):
                 "PrometheusSink: prometheus-client is not installed: "
                 "pip install 'steer-llm-sdk[prometheus]'"
             ) from None
+        _REGISTRY.check("registry", registry)
         registry = REGISTRY if registry is None else registry
         self._metrics = _by_registry.setdefault(registry, {})
         if not self._metrics:
