@@ -234,6 +234,20 @@ def _rows(file: File, query: str) -> list[tuple[object, ...]]:
         return db.execute(query).fetchall()
 
 
+@pytest.mark.parametrize(("own", "others", "is_lost"), [(60, 0, False), (0, 60, True)])
+def test_a_producer_is_lost_by_the_settings_of_its_own_process(
+    tmp_path: Path, own: float, others: float, *, is_lost: bool
+) -> None:
+    path = str(tmp_path / "journal.db")
+    producing, following = (File(path, Keeping(60, 1000, lost)) for lost in (own, others))
+    _claim(producing, 0)
+    producing.beat(["stream-0"])
+
+    assert following.silent(["stream-0"]) == (["stream-0"] if is_lost else [])
+    producing.close()
+    following.close()
+
+
 @pytest.mark.parametrize("after", [-1, 0, 498, 499, 1023, 2047, 2998, 2999])
 def test_a_stream_is_found_among_others_wherever_it_stands(file: File, after: int) -> None:
     _claim(file, 0, 1, 2)

@@ -303,6 +303,7 @@ def test_headers_are_those_of_the_protocol(protocol: Protocol) -> None:
     expected = "application/x-ndjson" if protocol == "ndjson" else "text/event-stream"
     assert found["content-type"] == expected
     assert found["x-accel-buffering"] == "no"
+    assert found["cache-control"] == "no-cache, no-transform"
     assert ("x-vercel-ai-ui-message-stream" in found) is (protocol == "vercel")
     with pytest.raises(ConfigurationError):
         headers("smoke signals")  # type: ignore[arg-type]

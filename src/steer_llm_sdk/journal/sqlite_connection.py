@@ -17,7 +17,7 @@ _BUSY_TIMEOUT = 5.0
 
 # What is written by this version of the library; a file of a newer one is refused, and what an
 # older one holds is given up: it would have expired soon.
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 
 # No number is given twice: what is remembered of one that has expired is true of no other.
 _SCHEMA = f"""
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS streams (
     end_position INTEGER,
     stop_reason TEXT,
     is_ended INTEGER NOT NULL DEFAULT 0,
-    heard REAL NOT NULL,
+    lost_at REAL NOT NULL,
     expires_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS streams_by_expiry ON streams (expires_at);

@@ -38,7 +38,7 @@ from steer_llm_sdk.journal.store import (
 )
 
 _CLAIM = f"""
-INSERT INTO streams (stream_id, key, request, writer, start_position, heard, expires_at)
+INSERT INTO streams (stream_id, key, request, writer, start_position, lost_at, expires_at)
 VALUES (?, ?, ?, ?, {LAST_POSITION}, ?, ?)
 """  # noqa: S608 - none of it is given by anybody
 
@@ -54,12 +54,12 @@ WHERE number = ?
 """  # noqa: S608
 
 _BEAT = """
-UPDATE streams SET heard = ?, expires_at = ? WHERE NOT is_ended AND stream_id IN {}
+UPDATE streams SET lost_at = ?, expires_at = ? WHERE NOT is_ended AND stream_id IN {}
 """
 
 _NOT_SILENT = """
 SELECT stream_id FROM streams
-WHERE expires_at > ? AND (is_ended OR heard >= ?) AND stream_id IN {}
+WHERE expires_at > ? AND (is_ended OR lost_at >= ?) AND stream_id IN {}
 """
 
 # Those that are asked to stop, by the index of them.
@@ -114,8 +114,7 @@ class File:
 
     def _begin(self, db: sqlite3.Connection, claim: Claim, statement: str) -> bool:
         """Write that a stream begins; False where it was not, for its key is held."""
-        now = time.time()
-        asked = (claim.stream_id, claim.key, claim.request, self._name, now, now + self._kept_for)
+        asked = (claim.stream_id, claim.key, claim.request, self._name, *self._lives_until())
         begun = db.execute(statement, asked)
         number = begun.lastrowid
         if begun.rowcount == 0 or number is None:
@@ -217,10 +216,10 @@ class File:
 
     def beat(self, stream_ids: Collection[str]) -> None:
         """Note that producers live."""
-        now = time.time()
+        until = self._lives_until()
         with self._writing() as db:
             for some in by_statement(stream_ids):
-                db.execute(_BEAT.format(places(1, len(some))), (now, now + self._kept_for, *some))
+                db.execute(_BEAT.format(places(1, len(some))), (*until, *some))
 
     def ask_to_stop(self, stream_id: str, reason: str) -> bool:
         """Ask the producer of a stream to stop."""
@@ -258,13 +257,12 @@ class File:
     def silent(self, stream_ids: Collection[str]) -> list[str]:
         """Return those whose producers are lost."""
         now = time.time()
-        then = now - self._keeping.lost_after
-        heard: set[str] = set()
+        alive: set[str] = set()
         with self._connection.open() as db:
             for some in by_statement(stream_ids):
-                rows = db.execute(_NOT_SILENT.format(places(1, len(some))), (now, then, *some))
-                heard.update(row[0] for row in rows)
-        return [stream_id for stream_id in stream_ids if stream_id not in heard]
+                rows = db.execute(_NOT_SILENT.format(places(1, len(some))), (now, now, *some))
+                alive.update(row[0] for row in rows)
+        return [stream_id for stream_id in stream_ids if stream_id not in alive]
 
     def read(self, stream_id: str, after: int) -> Page:
         """Read what is there after a sequence."""
@@ -335,10 +333,13 @@ class File:
         self._following.read_to = 0
         self._forget()
 
-    @property
-    def _kept_for(self) -> float:
-        """How long a stream is kept that has not ended: its producer may be lost."""
-        return self._keeping.ttl + self._keeping.lost_after
+    def _lives_until(self) -> tuple[float, float]:
+        """When a producer that is heard of now is lost, and when its stream is kept no longer.
+
+        Both are written down: whoever asks may have other settings than the producer's process.
+        """
+        lost_at = time.time() + self._keeping.lost_after
+        return lost_at, lost_at + self._keeping.ttl
 
 
 def _is_there(db: sqlite3.Connection, extent: Extent, append: Lines) -> bool:

@@ -47,7 +47,7 @@ _SOURCE = Kind(
 
 _EVENT_STREAM = {
     "content-type": "text/event-stream",
-    "cache-control": "no-cache",
+    "cache-control": "no-cache, no-transform",  # who compresses would hold them back, too
     "x-accel-buffering": "no",  # nginx would hold the events back
 }
 
