@@ -237,6 +237,34 @@ async def test_what_the_system_refuses_an_application_is_answered_as_any_error()
     assert (answer.status_code, answer.text) == (503, "the database is away")
 
 
+@pytest.mark.parametrize("what", ["stream", "run", "attached"])
+async def test_what_was_left_before_it_was_written_is_told_of(what: str) -> None:
+    journal = MemoryJournal()
+    app = FastAPI()
+    async with SteerLLMClient("key", transport=ScriptedProvider("Hello")) as client:
+        stream_id = await client.start("Hi", "gpt-4o", journal=journal)
+        sources: dict[str, Any] = {
+            "stream": client.stream_events("Hi", "gpt-4o"),
+            "run": client.run_events("Hi", "gpt-4o", tools=[]),
+            "attached": journal.attach(stream_id),
+        }
+
+        @app.get("/")
+        async def page(request: Request) -> Response:
+            async with sources[what] as source:
+                return respond(request, source)
+
+        @app.exception_handler(ConfigurationError)
+        async def tell(_: Request, error: ConfigurationError) -> Response:
+            return PlainTextResponse(str(error), 500)
+
+        async with serving(app) as address, httpx.AsyncClient(base_url=address) as browser:
+            answer = await browser.get("/")
+
+    assert answer.status_code == 500
+    assert "async with" in answer.text
+
+
 # --- coming again -------------------------------------------------------------------------------
 
 

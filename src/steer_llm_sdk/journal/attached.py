@@ -90,7 +90,13 @@ class Attached(Live):
         Raises:
             JournalGapError: The stream is not there, or does not have what is asked for any more.
             ConnectionLostError: The journal cannot be reached.
+            ConfigurationError: It was left before anything was read of it.
         """
+        if self._is_over and self._desk is None:
+            raise ConfigurationError(
+                "the stream was left before it was read: an `async with` around it leaves it when "
+                "the endpoint returns; leave that out"
+            )
         if self._tail is None and not self._ready and not self._is_over:
             await self._begin(self._desk or self._open())
         if self._ready or self._is_over or self._tail is None:

@@ -11,7 +11,9 @@ from steer_llm_sdk.checks import SECONDS, TEXT, Kind, one_of
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.ports import EventSource, ready_events
+from steer_llm_sdk.streaming.stream import EventStream
 from steer_llm_sdk.streaming.views import ItemsStream, TextStream
+from steer_llm_sdk.tools.stream import RunStream
 from steer_llm_sdk.web.ag_ui import AGUIEncoder
 from steer_llm_sdk.web.base import Encoder, ErrorText
 from steer_llm_sdk.web.error_texts import check_error_text
@@ -96,7 +98,8 @@ def encode(
         An async iterator of bytes.
 
     Raises:
-        ConfigurationError: An argument is not what it has to be.
+        ConfigurationError: An argument is not what it has to be. As the source's own error: it is a
+            stream that had ended, or was left, before anything was read of it.
     """
     _SOURCE.check("source", source)
     _PROTOCOL.check("protocol", protocol)
@@ -130,7 +133,7 @@ async def _write(
             try:
                 last = await pull()
             except StopAsyncIteration:
-                ending = encoder.end()
+                ending = _end(encoder, source, last)
             except asyncio.CancelledError:
                 if not heart.has_given_up():
                     raise
@@ -154,6 +157,21 @@ async def _write(
     finally:
         heart.stop()
         await source.aclose()
+
+
+def _end(encoder: Encoder, source: EventSource, last: StreamEvent | None) -> bytes:
+    """The ending of a source that gives no more.
+
+    Raises:
+        ConfigurationError: It is a stream or a run that had ended before anything was read of it.
+    """
+    if last is None and isinstance(source, EventStream | RunStream):
+        raise ConfigurationError(
+            "source: nothing came of it: it had ended or was left before (an `async with` around "
+            "it leaves it when the endpoint returns; encode and respond leave it by themselves), "
+            "or a filter drops all of it"
+        ) from None
+    return encoder.end()
 
 
 def _ending(
