@@ -61,6 +61,29 @@ def test_a_whole_path_stands_for_itself() -> None:
     assert request.url.startswith(f"https://aiplatform.googleapis.com/v1/{model}:stream")
 
 
+def test_calls_and_their_answers_have_no_identifiers() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = read_messages(
+        [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Wait.", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "4"},
+        ]
+    )
+    request = VertexGemini().request(ChatRequest("gemini-3-pro", messages), Endpoint("v", BASE))
+
+    _, asked, answered = (turn["parts"] for turn in json.loads(request.body)["contents"])
+    assert asked == [{"text": "Wait."}, {"functionCall": {"name": "f", "args": {}}}]
+    assert answered == [{"functionResponse": {"name": "f", "response": {"result": "4"}}}]
+
+
+def test_turns_that_the_caller_spells_are_sent_as_they_are() -> None:
+    given = [{"role": "model", "parts": [{"functionCall": {"id": "c", "name": "f"}}]}]
+    asked = ChatRequest("gemini-3-pro", read_messages("Hi"), extra_body={"contents": given})
+
+    assert json.loads(VertexGemini().request(asked, Endpoint("v", BASE)).body)["contents"] == given
+
+
 def test_a_version_of_claude_stands_in_its_name() -> None:
     request = VertexAnthropic().request(
         chat("claude-sonnet-4-5@20250929"), Endpoint("vertex-anthropic", BASE)

@@ -40,6 +40,8 @@ class VertexGemini(Gemini):
             ConfigurationError: As for Gemini.
         """
         body = build_gemini_body(chat, endpoint.provider)
+        if "contents" not in chat.extra_body:
+            body["contents"] = [_without_ids(content) for content in body["contents"]]
         url = f"{_model_url(endpoint, chat.model, 'google')}:streamGenerateContent?alt=sse"
         return _request(url, body, chat, endpoint)
 
@@ -64,6 +66,24 @@ class VertexAnthropic(AnthropicMessages):
         error = object_at(as_object(found), "error")
         is_googles = isinstance(found, list) or as_string(error.get("status")) is not None
         return read_gemini_error(answer) if is_googles else super().read_error(answer)
+
+
+def _without_ids(content: dict[str, Any]) -> dict[str, Any]:
+    """A turn whose calls and answers have no identifiers: their names and their order tell.
+
+    Google's other API takes them, and this one refuses the field:
+    https://github.com/pydantic/pydantic-ai/issues/5081
+    """
+    return {**content, "parts": [_without_id(part) for part in content["parts"]]}
+
+
+def _without_id(part: dict[str, Any]) -> dict[str, Any]:
+    named = {
+        key: {name: value for name, value in part[key].items() if name != "id"}
+        for key in ("functionCall", "functionResponse")
+        if isinstance(part.get(key), dict)
+    }
+    return {**part, **named}
 
 
 def _model_url(endpoint: Endpoint, model: str, publisher: str) -> str:
