@@ -39,6 +39,7 @@ from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.streaming.processor import RedactTransformer, create_event_processor
 from steer_llm_sdk.testing import (
     ErrorInStream,
+    GarbageBody,
     HTTPError,
     ManualClock,
     RecordedRequest,
@@ -47,6 +48,7 @@ from steer_llm_sdk.testing import (
     ScriptedToolCall,
     Stall,
 )
+from steer_llm_sdk.testing.formats.base import sse
 from support.every_format import FORMATS, WHOLE_CALLS, settings_of
 from support.leaving import until
 
@@ -1031,6 +1033,42 @@ async def test_what_ends_the_program_passes_and_what_was_done_beside_it_is_told(
                 await _read(run)
 
     assert told_of(run.result.messages) == [("call_add", "3")]
+
+
+def paused(stop_reason: str) -> GarbageBody:
+    """What Anthropic sends of an answer in the middle of which its own tools search on."""
+    search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": search},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": stop_reason}, "usage": {}},
+        {"type": "message_stop"},
+    ]
+    return GarbageBody(b"".join(sse(each, each["type"]) for each in events), after="headers")
+
+
+@pytest.mark.parametrize("reason", ["pause_turn", "compaction"])
+async def test_an_answer_that_the_provider_has_paused_is_sent_back_and_goes_on(reason: str) -> None:
+    provider = ScriptedProvider([paused(reason)], [paused(reason)], Script(["Found."]))
+
+    async with client_of(provider) as client:
+        result = await client.run("Search.", "anthropic:m", tools=[add])
+
+    assert (result.text, len(result.responses)) == ("Found.", 3)
+    sent = [request.json["messages"] for request in provider.requests]
+    assert [m["role"] for m in sent[1]] == ["user", "assistant"]
+    assert [block["type"] for block in sent[2][1]["content"]] == ["server_tool_use"] * 2
+
+
+async def test_a_paused_answer_in_the_last_turn_is_the_end() -> None:
+    provider = ScriptedProvider([paused("pause_turn")])
+
+    async with client_of(provider) as client:
+        result = await client.run("Search.", "anthropic:m", tools=[add], max_turns=1)
+
+    assert (result.ok, result.response.finish_reason) == (True, "length")
+    assert len(provider.requests) == 1
 
 
 async def test_with_on_error_a_failed_run_is_returned() -> None:

@@ -28,7 +28,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
-from steer_llm_sdk.models.responses import StreamingResponse, set_parts
+from steer_llm_sdk.models.responses import StreamingResponse, set_going_on, set_parts
 from steer_llm_sdk.models.usage import COMPLETION, TOTAL, Estimate, added, with_total
 from steer_llm_sdk.providers.base import TerminalMarkers, WireFormat
 
@@ -170,6 +170,7 @@ class Lifecycle:
         finish = self.intake.finish
         response = self.response
         response.finish_reason = finish.reason if finish else None
+        set_going_on(response, goes_on=finish is not None and finish.goes_on)
         self.intake.collector.settle(
             has_finished=finish is not None or self.intake.has_ended,
             was_cut=finish is not None and finish.reason in _CUTTING,

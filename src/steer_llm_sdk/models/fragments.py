@@ -131,10 +131,15 @@ class Usage(msgspec.Struct, gc=False):
 
 
 class Finish(msgspec.Struct, gc=False):
-    """Why the model stopped, in the library's word and in the provider's."""
+    """Why the model stopped, in the library's word and in the provider's.
+
+    `goes_on` says that it ran into a limit of the provider's own, and goes on as soon as its answer
+    is sent back.
+    """
 
     reason: FinishReason
     provider_reason: str
+    goes_on: bool = False
 
 
 class End(msgspec.Struct, gc=False):

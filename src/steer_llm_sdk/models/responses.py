@@ -126,6 +126,7 @@ class _Hidden:
     _parsed: Any = _UNSET  # the typed object that was made of it
     _measure: Callable[[], dict[str, Any]] = dict  # measures the stream
     _gaps: Callable[[], Gaps] = tuple  # the times between its deltas
+    _goes_on: bool = False  # as soon as it is sent back
 
 
 # What other libraries' responses have, and what it is here.
@@ -257,6 +258,7 @@ class StreamingResponse(_Hidden, Generic[Answer]):
         made = {"_headers": self.headers, "_rate_limit": self.rate_limit, "_parts": self.parts}
         state = self.__dict__ | words | made | {"_measure": self.metrics}
         state.pop("_gaps", None)
+        state.pop("_goes_on", None)
         if self.error is not None:  # who asks for its value gets the error
             state.pop("_parsed", None)
         return {name: value for name, value in state.items() if value is not _UNSET}
@@ -440,6 +442,16 @@ def set_json(response: StreamingResponse, value: Any, parsed: Any) -> None:
     """Set the JSON value that the text was read as, and the typed object that was made of it."""
     response._json = value
     response._parsed = parsed
+
+
+def set_going_on(response: StreamingResponse, *, goes_on: bool) -> None:
+    """Note whether the provider has paused: it goes on when the answer is sent back."""
+    response._goes_on = goes_on
+
+
+def goes_on(response: StreamingResponse) -> bool:
+    """Whether the provider has paused an answer, and goes on when that is sent back."""
+    return response._goes_on
 
 
 def set_measure(

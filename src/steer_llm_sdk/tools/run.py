@@ -28,7 +28,7 @@ from steer_llm_sdk.errors import (
 )
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.parts import ReasoningPart, ToolCallPart
-from steer_llm_sdk.models.responses import StreamingResponse
+from steer_llm_sdk.models.responses import StreamingResponse, goes_on
 from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.structured import Tool
 from steer_llm_sdk.tools.calling import Answer, Calls
@@ -100,6 +100,7 @@ class Run:
         self._has_failed = False
         self._plan: Plan | None = None  # of the turn
         self._has_lost_reasoning = False  # that the provider wants back with the results
+        self._is_paused = False  # the provider goes on when its answer is sent back
         self._is_cut_short = False  # there are calls to run, and no turn to tell of them
         self._cancelled: StreamCancelledError | None = None
         waiting = unanswered_calls(history)
@@ -144,7 +145,8 @@ class Run:
             return None
         if self._is_cut_short:
             raise self._end_in(self._too_many_turns())
-        is_done = self._turn > 0 and not self._told
+        may_go_on = self._is_paused and not self._is_last
+        is_done = self._turn > 0 and not self._told and not may_go_on
         if self._told and self._has_lost_reasoning:
             raise self._end_in(ConfigurationError(_LOST))
         if is_done or result.pending_calls or result.is_stopped:
@@ -168,6 +170,7 @@ class Run:
         message = response.to_message()
         if message["content"]:
             self.result.messages.append(message)
+        self._is_paused = goes_on(response) and bool(message["content"])
         self._owed = [dict(call) for call in response.tool_calls]
         self._has_lost_reasoning = bool(self._owed) and self._lost_reasoning(response)
 

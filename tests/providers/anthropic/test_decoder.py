@@ -450,7 +450,9 @@ def test_a_whole_message_at_the_start_is_read_like_its_blocks() -> None:
     ],
 )
 def test_a_finish_reason_is_told_in_both_words(word: str, reason: Any) -> None:
-    assert decode(stopped(word)) == [Finish(reason, word)]
+    goes_on = word in {"pause_turn", "compaction"}
+
+    assert decode(stopped(word)) == [Finish(reason, word, goes_on)]
 
 
 def test_what_else_the_end_says_is_kept() -> None:

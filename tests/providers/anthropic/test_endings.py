@@ -77,7 +77,9 @@ def test_where_there_are_calls_to_run_a_stop_is_for_them(word: str) -> None:
     [("max_tokens", "length"), ("refusal", "refusal"), ("pause_turn", "length")],
 )
 def test_calls_change_no_other_reason(word: str, reason: Any) -> None:
-    assert Finish(reason, word) in frames(CALL, closed(0), stopped(word))
+    goes_on = word == "pause_turn"
+
+    assert Finish(reason, word, goes_on) in frames(CALL, closed(0), stopped(word))
 
 
 def test_a_paused_turn_keeps_a_call_without_arguments_and_a_cut_one_does_not() -> None:

@@ -81,6 +81,8 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "compaction": "length",
 }
 
+_GOING_ON = frozenset({"pause_turn", "compaction"})
+
 # With these the model may have been stopped inside a block; a paused turn ends between two.
 _CUT_SHORT = frozenset({"max_tokens", "model_context_window_exceeded", "refusal"})
 _CUTTING = frozenset({"length", "content_filter", "refusal"})
@@ -312,7 +314,7 @@ class AnthropicDecoder:
         """Why it stopped; where there are calls to run, "stop" is "tool_calls"."""
         reason = FINISH_REASONS.get(word) or meaning(word)
         is_for_calls = reason == "stop" and self._blocks.has_calls
-        return Finish("tool_calls" if is_for_calls else reason, word)
+        return Finish("tool_calls" if is_for_calls else reason, word, word in _GOING_ON)
 
     def _usage_so_far(self) -> list[Fragment]:
         counts = _counts(self._usage, has_output=self._has_output)
