@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.messages import ToolCall
+from steer_llm_sdk.models.messages import InputPart, InputText, ToolCall
 from steer_llm_sdk.models.plain_json import exact_scalar
 from steer_llm_sdk.models.requests import ChatRequest
 from steer_llm_sdk.models.strict_json import strict_loads
@@ -78,6 +78,11 @@ def refuse_one_call_alone(chat: ChatRequest, provider: str) -> None:
             f"{provider}: parallel_tool_calls=False has no spelling here: ask for one call at a "
             "time in the system prompt"
         )
+
+
+def is_blank(block: InputPart | ToolCall) -> bool:
+    """Whether a block is words that are nothing but white space, which some APIs refuse."""
+    return isinstance(block, InputText) and not block.text.strip()
 
 
 def bearer(endpoint: Endpoint) -> dict[str, str]:

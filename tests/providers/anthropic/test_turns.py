@@ -156,6 +156,24 @@ def test_thinking_at_the_end_of_an_answer_that_stopped_is_whole() -> None:
     assert only["signature"] == ""
 
 
+def test_white_space_is_left_out_of_messages_and_stays_in_results() -> None:
+    call = {"type": "function", "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    asked = {"role": "assistant", "content": "\n\n", "tool_calls": [call]}
+    said = [{"type": "text", "text": text} for text in ("Hi", " ")]
+
+    assert turns({"role": "user", "content": said}, asked, tool_result("c", "\n")) == [
+        {"role": "user", "content": "Hi"},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}],
+        },
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "c", "content": "\n"}],
+        },
+    ]
+
+
 def test_an_answer_that_said_nothing_is_no_turn() -> None:
     assert turns("Hi", {"role": "assistant", "content": ""}, "Go on") == [
         {"role": "user", "content": [{"type": "text", "text": t} for t in ("Hi", "Go on")]}

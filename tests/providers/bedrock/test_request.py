@@ -189,6 +189,25 @@ def test_blocks_of_bedrocks_own_pass_and_anthropics_are_translated(
     assert blocks_of(given, role="assistant") == [written]
 
 
+def test_white_space_is_left_out_of_messages_and_stays_in_results() -> None:
+    call = {"type": "function", "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    body = body_of(
+        chat(
+            [
+                {"role": "user", "content": [{"type": "text", "text": t} for t in ("Hi", " ")]},
+                {"role": "assistant", "content": "\n\n", "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "c", "content": "\n"},
+            ]
+        )
+    )
+
+    assert [turn["content"] for turn in body["messages"]] == [
+        [{"text": "Hi"}],
+        [{"toolUse": {"toolUseId": "c", "name": "f", "input": {}}}],
+        [{"toolResult": {"toolUseId": "c", "content": [{"text": "\n"}]}}],
+    ]
+
+
 @pytest.mark.parametrize(
     ("mark", "point"),
     [

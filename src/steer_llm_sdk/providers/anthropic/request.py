@@ -36,7 +36,13 @@ from steer_llm_sdk.providers.call_ids import PLAIN_IDS
 from steer_llm_sdk.providers.files import spell_files
 from steer_llm_sdk.providers.reasoning import join_fields
 from steer_llm_sdk.providers.schemas import write_schema
-from steer_llm_sdk.providers.writing import anthropic_key, build_headers, encode_body, without_none
+from steer_llm_sdk.providers.writing import (
+    anthropic_key,
+    build_headers,
+    encode_body,
+    is_blank,
+    without_none,
+)
 
 # The API wants a limit. This is the largest that every model of it accepts (Claude 3 Haiku writes
 # no more), so that a call without one never fails for it; newer models take more when asked.
@@ -46,7 +52,7 @@ _SYSTEM_ROLES = frozenset({"system", "developer"})
 _THINKING = frozenset({"thinking", "redacted_thinking"})
 _MODES = {"auto": "auto", "none": "none", "required": "any"}
 
-# The API refuses blocks of text that are empty.
+# The API refuses blocks of text that are empty; those of a message also where they are blank.
 _EMPTY = InputText("")
 
 _Block = dict[str, Any]
@@ -171,13 +177,13 @@ def _build_message(message: Message, model: str, provider: str) -> list[_Block]:
     if message.role == "tool":
         return [_build_answer(message)]
     if message.role != "assistant":
-        return _build_parts(message.parts)
+        return _build_parts([part for part in message.parts if not is_blank(part)])
     if message.answer:
         return answer_blocks(message.answer, model, provider)
     blocks = [
         call_block(block, provider) if isinstance(block, ToolCall) else _build_part(block)
         for block in message.blocks
-        if block != _EMPTY
+        if not is_blank(block)
     ]
     return [
         *_thinking_blocks(message, provider),

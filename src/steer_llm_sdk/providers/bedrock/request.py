@@ -43,6 +43,7 @@ from steer_llm_sdk.providers.writing import (
     bearer,
     build_headers,
     encode_body,
+    is_blank,
     refuse_one_call_alone,
     without_none,
 )
@@ -60,7 +61,7 @@ _IMAGE_FORMATS: Mapping[str, str] = {
     "image/webp": "webp",
 }
 
-# The API refuses blocks of text that are empty.
+# The API refuses blocks of text that are empty; those of a message also where they are blank.
 _EMPTY = InputText("")
 
 _Block = dict[str, Any]
@@ -144,14 +145,14 @@ def _build_message(message: Message, provider: str) -> list[_Block]:
     if message.role == "tool":
         return [_build_answer(message, provider)]
     if message.role != "assistant":
-        return _build_parts(message.parts, provider)
+        return _build_parts([part for part in message.parts if not is_blank(part)], provider)
     if message.answer:
         return answer_blocks(message.answer, provider)
     blocks: list[_Block] = []
     for block in message.blocks:
         if isinstance(block, ToolCall):
             blocks.append(call_block(block, provider))
-        else:
+        elif not is_blank(block):
             blocks += _build_parts([block], provider)
     return blocks
 
