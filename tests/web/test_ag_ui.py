@@ -10,7 +10,7 @@ from ag_ui.core.events import EventType
 from pydantic import TypeAdapter
 
 from support.encoded import values_of
-from support.web_sources import SHAPES, STREAM
+from support.web_sources import SHAPES, STREAM, reasoning, turn
 
 _READ = TypeAdapter(Event)
 
@@ -83,6 +83,14 @@ async def test_reasoning_is_apart_and_its_signature_is_kept() -> None:
     ]
     assert events[5].encrypted_value == "sig=="
     assert events[5].entity_id == events[1].message_id
+
+
+async def test_the_name_of_reasoning_is_no_value_of_it() -> None:
+    kept = {"id": "rs_1", "format": "openai-responses-v1", "encrypted_content": "gAAA"}
+    values = await values_of(turn(reasoning("Hm."), reasoning("", **kept), "42"), "ag-ui")
+
+    told = [v["encryptedValue"] for v in values if v["type"] == "REASONING_ENCRYPTED_VALUE"]
+    assert told == ["gAAA"]
 
 
 async def test_calls_that_nobody_answers_are_named_at_the_end() -> None:

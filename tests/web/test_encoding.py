@@ -269,6 +269,34 @@ async def test_leaving_the_bytes_closes_the_stream(protocol: Protocol) -> None:
         assert stream.response.error is not None
 
 
+@every_protocol
+async def test_an_observer_is_a_source(protocol: Protocol) -> None:
+    async with SteerLLMClient("key", transport=ScriptedProvider("Hel", "lo")) as client:
+        stream = client.stream_events("Hi", "gpt-4o")
+        observers = [stream.subscribe(), stream.subscribe()]
+        first, second = [
+            b"".join([piece async for piece in encode(one, protocol)]) for one in observers
+        ]
+
+    values = parse(first, protocol)
+    assert endings(values, protocol) == [len(values) - 1]
+    assert second == first
+
+
+async def test_leaving_the_bytes_of_an_observer_leaves_the_stream_to_the_others() -> None:
+    async with SteerLLMClient("key", transport=ScriptedProvider("Hel", "lo")) as client:
+        stream = client.stream_events("Hi", "gpt-4o")
+        observer = stream.subscribe(maxsize=1)
+        pieces = encode(observer, "sse")
+        await anext(pieces)
+        await pieces.aclose()
+
+        rest = [event.type async for event in stream]
+
+    assert observer.is_closed
+    assert rest[-1] == "complete"
+
+
 async def test_a_stream_that_raises_nothing_is_encoded_all_the_same() -> None:
     options = StreamingOptions(raise_on_error=False, max_retries=0)
     async with SteerLLMClient("key", transport=ScriptedProvider("Hel", then=500)) as client:

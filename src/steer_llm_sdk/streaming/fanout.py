@@ -111,6 +111,10 @@ class Observer(Live):
         self._queue.clear()
         self._leave()
 
+    async def aclose(self) -> None:
+        """As `close`: an observer is left as a stream is."""
+        self.close()
+
     def disown(self, task: asyncio.Task[Any]) -> None:
         """The task that iterated this observer has ended."""
         if self._owner.is_(task) and not self.is_waiting:

@@ -24,6 +24,9 @@ from steer_llm_sdk.web.frames import COMMENT, data_frame
 
 _VERSION = "1.0"
 
+# What of reasoning is no payload: its words, what it is called, and how it is written.
+_READABLE = frozenset({"type", "text", "id", "format"})
+
 _COUNTS: Mapping[str, str] = {
     PROMPT: "inputTokens",
     COMPLETION: "outputTokens",
@@ -135,7 +138,7 @@ class AGUIEncoder(PartEncoder):
         values = [
             value
             for name, value in delta.items()
-            if name not in {"type", "text"} and isinstance(value, str) and value
+            if name not in _READABLE and isinstance(value, str) and value
         ]
         named = {"type": "REASONING_ENCRYPTED_VALUE", "subtype": "message", "entityId": opened.id}
         return b"".join(data_frame({**named, "encryptedValue": value}) for value in values)

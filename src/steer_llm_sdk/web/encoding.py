@@ -42,7 +42,8 @@ _ENCODERS: Mapping[str, Callable[[ErrorText], Encoder]] = {
 _SOURCE = Kind(
     "a stream, a run or what a journal attaches",
     lambda source: (
-        hasattr(type(source), "__anext__") and not isinstance(source, TextStream | ItemsStream)
+        all(hasattr(type(source), name) for name in ("__anext__", "aclose"))
+        and not isinstance(source, TextStream | ItemsStream)
     ),
     hides_value=True,
 )
