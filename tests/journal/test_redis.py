@@ -226,11 +226,13 @@ async def test_a_server_that_does_not_come_back_is_told_of(
 
             producing.source.say(" world")
             await producing.finished()
-            with pytest.raises(ConnectionLostError, match="the journal in Redis"):
+            with pytest.raises(ConnectionLostError, match="the journal in Redis") as followed:
                 await anext(following)
-            with pytest.raises(ConnectionLostError):
+            with pytest.raises(ConnectionLostError) as stopped:
                 await journal.stop(STREAM)
 
+    # Of this very class: where it is told by its name, an heir of it would not be known.
+    assert {followed.type, stopped.type} == {ConnectionLostError}
     assert producing.source.was_left
     assert "has failed apart from its caller" in caplog.text
 

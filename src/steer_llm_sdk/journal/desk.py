@@ -13,7 +13,12 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from steer_llm_sdk.errors import ConfigurationError, JournalGapError, ProducerLostError
+from steer_llm_sdk.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    JournalGapError,
+    ProducerLostError,
+)
 from steer_llm_sdk.journal.reads import Reads
 from steer_llm_sdk.journal.store import (
     Append,
@@ -23,6 +28,7 @@ from steer_llm_sdk.journal.store import (
     Store,
     StoreUnreachableError,
     fallen_back,
+    given_up,
 )
 from steer_llm_sdk.journal.tail import Tail
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
@@ -129,7 +135,7 @@ class Desk:
         """Write events; False where others have been written in their place.
 
         Raises:
-            StoreUnreachableError: The store could not be reached for too long.
+            ConnectionLostError: The store could not be reached for too long.
         """
         is_written = self.write_at_once(append)
         if is_written is None:
@@ -344,7 +350,7 @@ class Desk:
             return
         for stream_id, tail in tuple(self._tails.items()):
             if stream_id not in self._producers:
-                tail.fail(error)
+                tail.fail(given_up(error))
                 del self._tails[stream_id]
         await asyncio.sleep(_LONGEST_PAUSE)  # what is produced here goes on
 
@@ -358,7 +364,7 @@ class Desk:
                 for stream_id in await self._store.silent(quiet) if quiet else ():
                     if (tail := self._tails.get(stream_id)) is not None and tail.is_quiet:
                         await self._end_lost(stream_id, tail)
-            except StoreUnreachableError as error:
+            except ConnectionLostError as error:
                 _log.warning("heartbeats are not heard: %s", error)
 
     async def _end_lost(self, stream_id: str, tail: Tail) -> None:
@@ -396,7 +402,7 @@ class Desk:
         """Ask the store, and again while it cannot be reached.
 
         Raises:
-            StoreUnreachableError: It could not be reached for too long.
+            ConnectionLostError: It could not be reached for too long.
             ConfigurationError: The journal was closed.
         """
         pause = Pauses(self._patience)
@@ -404,10 +410,10 @@ class Desk:
             self._check_open()
             try:
                 return await question()
-            except StoreUnreachableError:
+            except StoreUnreachableError as error:
                 self._check_open()  # what was under way is told now
                 if not await pause.wait():
-                    raise
+                    raise given_up(error) from None
 
     def _check_open(self) -> None:
         if self._is_closed:

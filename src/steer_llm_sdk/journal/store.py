@@ -189,6 +189,14 @@ class Immediate(Protocol):
         ...
 
 
+def given_up(error: StoreUnreachableError) -> ConnectionLostError:
+    """What is told of a store that is asked no more, to whom its own error says nothing.
+
+    It may be told in another process, or in a browser, which go by the names of errors.
+    """
+    return ConnectionLostError(str(error))
+
+
 def unknown_stream(stream_id: str) -> JournalGapError:
     """The error of a stream that is not there."""
     return JournalGapError(
