@@ -115,6 +115,7 @@ class Journal(ItsOwnCopy, ABC):
         Raises:
             ConfigurationError: An argument is not what it has to be.
         """
+        TEXT.check("stream_id", stream_id)
         WHOLE_TEXT.check("stream_id", stream_id)
         _AFTER.check("after", after)
         return Attached(self, stream_id, after)
@@ -135,6 +136,7 @@ class Journal(ItsOwnCopy, ABC):
             ConnectionLostError: The store cannot be reached.
             ConfigurationError: An argument is no text.
         """
+        TEXT.check("stream_id", stream_id)
         WHOLE_TEXT.check("stream_id", stream_id)
         TEXT.check("reason", reason)
         whole = reason.encode("utf-8", "replace").decode()  # it may have been cut in a character

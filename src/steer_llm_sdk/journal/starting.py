@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from steer_llm_sdk.checks import WHOLE_TEXT
+from steer_llm_sdk.checks import TEXT, WHOLE_TEXT
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.base import Journal, check_journal
@@ -62,6 +62,7 @@ async def start(
         ConnectionLostError: The journal cannot be reached.
     """
     check_journal(journal)
+    TEXT.check_given("key", key)
     WHOLE_TEXT.check_given("key", key)
     desk = journal.here()
     claim = Claim(plan.stream_id, key, "" if key is None else _digest(plan))
