@@ -92,6 +92,20 @@ def test_what_has_an_answer_is_not_asked_again(serve: Serve, folder: Path) -> No
     assert len(server.requests) == 3
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_answers_may_go_into_a_pipe(serve: Serve, folder: Path) -> None:
+    """As those of ``-O >(jq .text)`` do: what was answered before cannot be read from it."""
+    serve(echo)
+    os.mkfifo(folder / "out.jsonl")
+    read: list[dict[int, dict[str, Any]]] = []
+    reader = threading.Thread(target=lambda: read.append(answers(folder)), daemon=True)
+    reader.start()
+
+    assert run(folder, "-q") == 0
+    reader.join(10)
+    assert [answer["text"] for _, answer in sorted(read[0].items())] == ["ONE", "TWO", "THREE"]
+
+
 def test_a_line_that_was_not_written_to_its_end_is_asked_again(serve: Serve, folder: Path) -> None:
     server = serve(echo)
     run(folder, "-c", "1")

@@ -72,6 +72,12 @@ def test_a_line_is_broken_between_words_on_a_terminal_alone(
     assert wrapped(text, io.StringIO()) == wrapped(text, None) == text
 
 
+def test_a_terminal_of_one_column_has_a_word_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1")
+
+    assert wrapped("a word a line", Terminal()) == "a\nword\na\nline"
+
+
 def test_a_closed_or_absent_input_is_no_pipe() -> None:
     closed = open(os.devnull)  # noqa: SIM115, PTH123
     closed.close()

@@ -175,10 +175,12 @@ def _read_line(number: int, text: str, path: Path) -> Line:
 def read_answered(path: Path) -> set[int]:
     """Read which prompts have been answered; a last line that was not written to its end goes.
 
+    What is no file, such as a pipe or ``/dev/stdout``, keeps none: to read it could take for ever.
+
     Raises:
         ConfigurationError: The file holds something else.
     """
-    if not path.exists():
+    if not path.is_file():
         return set()
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]

@@ -51,7 +51,7 @@ def wrapped(text: str, output: TextIO | None, indent: str = "") -> str:
     columns = shutil.get_terminal_size().columns
     return textwrap.fill(
         text,
-        columns - 1,
+        max(columns - 1, 1),
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
