@@ -133,7 +133,7 @@ class Mould:
             return
         self._trials = min(self._trials + 1, _MOST_DOUBLINGS)
         self._passed_over = _PASSED_OVER[self._trials]
-        words, self._part = (said, None) if isinstance(said, str) else (said.text, said.part)
+        words, part = (said, None) if isinstance(said, str) else (said.text, said.part)
         try:
             written = _write_string(words)
         except UnicodeEncodeError:  # half a character
@@ -142,36 +142,35 @@ class Mould:
         if not quote or written in tail:
             return  # it is written otherwise, or something else may be meant
         head, tail = head + b'"', b'"' + tail
-        if not self._is_read(head, tail):
+        other = _OTHER_WORDS if part is None else Reasoning(_OTHER_WORDS, part)
+        if not self._is_read(head, tail, other):
             return
         known = self._tail if self._head == head and self._padding is None else tail
-        self._head, self._tail, self._padding = head, tail, None
+        self._head, self._tail, self._padding, self._part = head, tail, None, part
         if known != tail:
-            self._find_padding(known, tail)
+            self._find_padding(known, tail, other)
         self._is_valid = True
 
-    def _find_padding(self, one: bytes, other: bytes) -> None:
+    def _find_padding(self, first: bytes, second: bytes, other: Words) -> None:
         """See whether two tails differ in padding alone, and then take it out of the mould."""
-        common = _beginning(one, other)
-        behind = _beginning(one[len(common) :][::-1], other[len(common) :][::-1])[::-1]
+        common = _beginning(first, second)
+        behind = _beginning(first[len(common) :][::-1], second[len(common) :][::-1])[::-1]
         for kind, another in ((_LETTERS, _OTHER_LETTERS), (b" ", _OTHER_BLANKS)):
             before, tail = common.rstrip(kind), behind.lstrip(kind)
-            fillings = [each[len(before) : len(each) - len(tail)] for each in (one, other)]
+            fillings = [each[len(before) : len(each) - len(tail)] for each in (first, second)]
             is_padding = not any(filling.strip(kind) for filling in fillings)
-            if is_padding and self._is_read(self._head, before + another + tail):
+            if is_padding and self._is_read(self._head, before + another + tail, other):
                 self._tail, self._padding = tail, _Padding(before, kind)
                 return
 
-    def _is_read(self, head: bytes, tail: bytes) -> bool:
-        """Whether other words, between these, are read as those words."""
+    def _is_read(self, head: bytes, tail: bytes, other: Words) -> bool:
+        """Whether other words, between these, are read as just those words."""
         assert self._words_of is not None  # noqa: S101
         try:
             frames = [*self._framing().feed(head + _OTHER_WORDS.encode() + tail)]
         except ProtocolError:
             return False
-        part = self._part
-        expected = _OTHER_WORDS if part is None else Reasoning(_OTHER_WORDS, part)
-        return [self._words_of(frame) for frame in frames] == [expected]
+        return [self._words_of(frame) for frame in frames] == [other]
 
 
 def _beginning(one: bytes, other: bytes) -> bytes:
