@@ -47,6 +47,7 @@ from steer_llm_sdk.testing import (
 from steer_llm_sdk.testing.plan import Ending, Exchange, Fault, Piece, Plan
 from steer_llm_sdk.testing.scripts import ScriptLike
 from steer_llm_sdk.transport.http import HTTPTransport, _body
+from support.stalled import stalled_response
 from support.tls import make_contexts
 
 ONCE = StreamingOptions(max_retries=0)
@@ -576,20 +577,13 @@ async def test_a_proxy_that_fails_may_be_asked_again_and_one_that_refuses_may_no
 
 async def test_bytes_that_came_with_a_reset_are_given_before_it() -> None:
     """They are in aiohttp's buffer when the connection breaks."""
-    async with LoopbackServer(Stall(after=1)) as server:
-        transport = HTTPTransport()
-        url = f"{server.base_url()}/chat/completions"
-        response = await transport.open(HTTPRequest(url, b"{}", {}), connect_timeout=5)
-        await response.read()
-        content: Any = response._content
-        content.feed_data(b"the last words")
-        content.set_exception(ConnectionResetError("reset by peer"))
+    async with stalled_response() as response:
+        response._content.feed_data(b"the last words")
+        response._content.set_exception(ConnectionResetError("reset by peer"))
 
         assert await response.read() == b"the last words"
         with pytest.raises(ConnectionLostError, match="ConnectionResetError"):
             await response.read()
-        await response.release()
-        await transport.close()
 
 
 @pytest.mark.parametrize(("size", "reads"), [(64 * 1024, 1), (64 * 1024 - 1, 2)])

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from aiohttp.http_exceptions import TransferEncodingError
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient
 from steer_llm_sdk.errors import ConnectError, ProtocolError, SteerError
-from steer_llm_sdk.models.requests import HTTPRequest
 from steer_llm_sdk.models.streaming import StreamingOptions
-from steer_llm_sdk.testing import LoopbackServer, Stall
 from steer_llm_sdk.transport import receiving
-from steer_llm_sdk.transport.http import HTTPTransport
+from support.stalled import stalled_response
 
 ONCE = StreamingOptions(max_retries=0)
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
@@ -108,15 +105,8 @@ async def test_what_the_parser_in_python_raises_reaches_nobody(
 ) -> None:
     """It gives its own exception to the body, where aiohttp has no extension of C."""
     monkeypatch.setattr(receiving, "_IS_KNOWN", is_known)
-    async with LoopbackServer(Stall(after=1)) as server:
-        transport = HTTPTransport()
-        url = f"{server.base_url()}/chat/completions"
-        response = await transport.open(HTTPRequest(url, b"{}", {}), connect_timeout=5)
-        await response.read()
-        content: Any = response._content
-        content.set_exception(TransferEncodingError("<b>sk-secret</b>"))
+    async with stalled_response() as response:
+        response._content.set_exception(TransferEncodingError("<b>sk-secret</b>"))
 
         with pytest.raises(ProtocolError, match=r"as HTTP wants it$"):
             await response.read()
-        await response.release()
-        await transport.close()
