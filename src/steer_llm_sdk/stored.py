@@ -7,6 +7,7 @@ here: it knows none of their classes.
 from __future__ import annotations
 
 import json
+import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -16,6 +17,7 @@ from enum import Enum
 from functools import cache
 from math import isfinite
 from os import fspath
+from types import GenericAlias
 from typing import Any, NoReturn, Self, TypeAlias
 
 # Of what `to_json` writes. Newer versions of the library read what older ones have written.
@@ -281,3 +283,19 @@ def pydantic_schema(
         python_schema=core.union_schema([core.is_instance_schema(cls), read], mode="left_to_right"),
         serialization=core.plain_serializer_function_ser_schema(to_dict, return_schema=shape),
     )
+
+
+class PydanticAlias(GenericAlias):
+    """A generic class with its parameter, of which pydantic is told the schema of the class.
+
+    Pydantic asks a dataclass that has parameters for no schema of its own, and makes one of the
+    fields instead; but it takes one that stands in the alias's ``__dict__``.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "__dict__" or "pydantic" not in sys.modules:
+            return super().__getattribute__(name)
+        from pydantic import TypeAdapter
+
+        origin: Any = self.__origin__
+        return {**vars(origin), "__pydantic_core_schema__": TypeAdapter(origin).core_schema}

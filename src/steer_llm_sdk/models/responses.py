@@ -38,7 +38,7 @@ from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.models.turns import assistant_message
 from steer_llm_sdk.rates import RateLimit
-from steer_llm_sdk.stored import plain, pydantic_schema, to_json
+from steer_llm_sdk.stored import PydanticAlias, plain, pydantic_schema, to_json
 
 _UNSET: Any = object()
 _FUNCTION = "function"
@@ -276,6 +276,10 @@ class StreamingResponse(_Hidden, Generic[Answer]):
 
     def __hash__(self) -> int:
         return hash(self.stream_id)
+
+    def __class_getitem__(cls, answer: Any) -> PydanticAlias:
+        alias = super().__class_getitem__(answer)  # type: ignore[misc]  # `Generic` has it
+        return PydanticAlias(cls, alias.__args__)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
