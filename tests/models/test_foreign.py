@@ -156,6 +156,99 @@ def test_a_content_of_gemini_is_a_turn() -> None:
     assert told == Message("tool", (InputText('{"result":"a cat"}'),), tool_call_id="look")
 
 
+def called(*calls: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "model", "parts": [{"functionCall": call} for call in calls]}
+
+
+def answered(*answers: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "parts": [{"functionResponse": answer} for answer in answers]}
+
+
+def ids(messages: list[Any]) -> tuple[list[str], list[str | None]]:
+    """The identifiers of calls, and those that answers name."""
+    read = read_messages(messages)
+    calls = [call.id for message in read for call in message.tool_calls]
+    return calls, [message.tool_call_id for message in read if message.role == "tool"]
+
+
+def test_an_answer_of_gemini_without_an_identifier_belongs_to_a_call_of_its_function() -> None:
+    calls = called({"id": "c1", "name": "f"}, {"id": "c2", "name": "g"}, {"id": "c3", "name": "f"})
+    answers = answered({"name": "g"}, {"name": "f"}, {"id": "c3", "name": "f"}, {"name": "h"})
+
+    assert ids([calls, answers]) == (["c1", "c2", "c3"], ["c2", "c1", "c3", "h"])
+
+
+def test_calls_of_gemini_without_identifiers_have_one_each() -> None:
+    calls = called({"name": "f"}, {"name": "f"})
+    answers = answered({"name": "f"}, {"name": "f"})
+
+    assert ids([calls, answers, called({"name": "f"}), answered({"name": "f"})]) == (
+        ["f", "f-2", "f-3"],
+        ["f", "f-2", "f-3"],
+    )
+
+
+@pytest.mark.parametrize("role", ["user", "tool", "function", None])
+def test_answers_of_gemini_go_by_the_role_that_somebody_gave_them(role: str | None) -> None:
+    answer = google.Content(
+        role=role, parts=[google.Part.from_function_response(name="f", response={"a": 1})]
+    )
+
+    assert ids([called({"name": "f"}), answer]) == (["f"], ["f"])
+
+
+def test_what_an_answer_of_gemini_shows_stands_in_the_result() -> None:
+    shown = google.FunctionResponsePart.from_bytes(data=b"\xff\xfe", mime_type="image/png")
+    answer = google.FunctionResponse(name="f", response={"a": 1}, parts=[shown])
+
+    (_, told) = read_messages(
+        [called({"name": "f"}), google.Content(parts=[google.Part(function_response=answer)])]
+    )
+
+    assert told.parts == (InputText('{"a":1}'), InputImage(data="//4=", media_type="image/png"))
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", bytearray(b"\xff\xfe"), "//4=", "__4="])
+@pytest.mark.parametrize("key", ["parts", "content"])
+def test_the_data_of_a_part_of_gemini_may_be_bytes(key: str, data: Any) -> None:
+    part = {"inline_data": {"mime_type": "image/png", "data": data}}
+
+    (message,) = read_messages([{"role": "user", key: ["Hi", part]}])
+
+    assert message.parts == (InputText("Hi"), InputImage(data="//4=", media_type="image/png"))
+
+
+def test_parts_of_the_google_sdk_may_stand_in_a_message() -> None:
+    png = google.Part.from_bytes(data=b"\xff\xfe", mime_type="image/png")
+    message = {"role": "user", "name": "ann", "content": [google.Part(text="Hi"), png]}
+
+    (read,) = read_messages([message])
+
+    assert read.parts == (InputText("Hi"), InputImage(data="//4=", media_type="image/png"))
+    assert read.name == "ann"
+
+
+def test_a_file_of_gemini_of_which_more_is_said_stays_as_it_is() -> None:
+    video = google.Part(
+        file_data=google.FileData(file_uri="https://x/v.mp4"),
+        video_metadata=google.VideoMetadata(fps=2),
+    )
+
+    (message,) = read_messages([google.Content(role="user", parts=[video])])
+
+    kept = {"fileData": {"fileUri": "https://x/v.mp4"}, "videoMetadata": {"fps": 2.0}}
+    assert message.parts == (InputRaw(kept),)
+
+
+@pytest.mark.parametrize(
+    "key", ["functionCall", "functionResponse", "inlineData", "fileData", "inline_data"]
+)
+def test_a_part_of_gemini_that_is_none_passes_unchanged(key: str) -> None:
+    (message,) = read_messages([{"role": "user", "parts": [{key: "nonsense"}]}])
+
+    assert isinstance(message.parts[0], InputRaw)
+
+
 def test_contents_of_gemini_may_be_dictionaries_in_either_case() -> None:
     snake = {"parts": [{"inline_data": {"mime_type": "image/png", "data": "aGk="}}, "Hi"]}
     camel = {"parts": [{"inlineData": {"mimeType": "image/png", "data": "aGk="}}, {"text": "Hi"}]}

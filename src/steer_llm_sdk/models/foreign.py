@@ -7,6 +7,7 @@ Several items are one turn of the assistant: its reasoning, its words, its calls
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ _CAMEL: Mapping[str, str] = {
     "inline_data": "inlineData",
     "file_data": "fileData",
     "thought_signature": "thoughtSignature",
+    "video_metadata": "videoMetadata",
+    "media_resolution": "mediaResolution",
     "mime_type": "mimeType",
     "file_uri": "fileUri",
 }
@@ -39,6 +42,16 @@ def is_item_type(kind: object) -> bool:
     return isinstance(kind, str) and (
         kind.endswith(("_call", "_call_output", *_OWN)) or kind in _BESIDE or kind == "reasoning"
     )
+
+
+# Whose turn a content of Gemini is; its answers to calls go by any of three names.
+_ROLES: Mapping[str, str] = {"model": "assistant", "tool": "user", "function": "user"}
+
+# What is known of a part of Gemini's that holds a file; one that says more stays as it is.
+_OF_FILES = frozenset({"inlineData", "fileData", "thoughtSignature"})
+
+# By which a part without a type is known as one of Gemini's.
+_OF_GEMINI = frozenset({*_CAMEL, *_CAMEL.values()}) - {"mime_type", "mimeType"}
 
 
 @dataclass(slots=True)
@@ -63,6 +76,7 @@ def as_messages(found: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         found: What the caller passed, as plain JSON where it is, each with its place.
     """
     turn: _Turn | None = None
+    calls = _GeminiCalls()
     for where, item in found:
         if _is_of_assistant(item):
             if turn is not None and turn.has_words and item["type"] == "message":
@@ -74,7 +88,7 @@ def as_messages(found: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         if turn is not None:
             yield where, turn.fields()
             turn = None
-        yield where, _as_message(item)
+        yield where, _as_message(item, calls)
     if turn is not None:
         yield where, turn.fields()
 
@@ -107,11 +121,15 @@ def _gather(turn: _Turn, item: Mapping[str, Any]) -> None:
         turn.content.append(dict(item))
 
 
-def _as_message(item: Any) -> Any:
+def _as_message(item: Any, calls: _GeminiCalls) -> Any:
     if not isinstance(item, Mapping):
         return item
     if "parts" in item and "content" not in item:
-        return _of_gemini(item)
+        role = item.get("role") or "user"
+        return {"role": _ROLES.get(role, role), **_of_gemini(item["parts"] or (), calls)}
+    content = item.get("content")
+    if isinstance(content, list) and any(map(_is_gemini_part, content)):
+        return {**item, **_of_gemini(content, calls)}
     kind = item.get("type")
     if "role" in item or not isinstance(kind, str):
         return item
@@ -123,19 +141,59 @@ def _as_message(item: Any) -> Any:
 # --- Gemini -------------------------------------------------------------------------------------
 
 
-def _of_gemini(content: Mapping[str, Any]) -> _Fields:
-    """A content of Gemini as a message; the thoughts that it shows are not sent back."""
-    role = content.get("role") or "user"
+@dataclass(slots=True)
+class _GeminiCalls:
+    """The calls in Gemini's contents: which answer belongs to which of them.
+
+    Neither need have an identifier: an answer without one belongs to the first call of its function
+    that waits for one, and a call without one is named after its function.
+
+    Attributes:
+        waiting: The functions that were called and have not answered, each with its identifier.
+        taken: All identifiers.
+    """
+
+    waiting: list[tuple[object, object]] = field(default_factory=list)
+    taken: list[object] = field(default_factory=list)
+
+    def begin(self, call: Mapping[str, Any]) -> object:
+        """The identifier of a call."""
+        name = call.get("name")
+        identifier = call.get("id") or self._free(name)
+        self.taken.append(identifier)
+        self.waiting.append((name, identifier))
+        return identifier
+
+    def end(self, answer: Mapping[str, Any]) -> object:
+        """The identifier of the call that is answered."""
+        name, given = answer.get("name"), answer.get("id")
+        for called, identifier in self.waiting:
+            if identifier == given if given else called == name:
+                self.waiting.remove((called, identifier))
+                return identifier
+        return given or name
+
+    def _free(self, name: object) -> object:
+        names = (name if count == 1 else f"{name}-{count}" for count in itertools.count(1))
+        return next(each for each in names if each not in self.taken)
+
+
+def _is_gemini_part(part: object) -> bool:
+    return isinstance(part, Mapping) and "type" not in part and not _OF_GEMINI.isdisjoint(part)
+
+
+def _of_gemini(parts: Iterable[Any], calls: _GeminiCalls) -> _Fields:
+    """What a message of Gemini's parts holds; the thoughts that they show are not sent back."""
     blocks: list[Any] = []
     extra: _Fields = {}
-    for part in content["parts"] or ():
+    for part in parts:
         plain = _with_camel(part)
         if isinstance(plain, dict) and plain.get("thought"):
             continue
         if isinstance(plain, dict) and "text" in plain and "thoughtSignature" in plain:
             extra["thoughtSignature"] = plain.pop("thoughtSignature")
-        blocks.append(_gemini_block(plain))
-    return {"role": {"model": "assistant"}.get(role, role), "content": blocks, **extra}
+        blocks.append(_gemini_block(plain, calls))
+    return {"content": blocks, **extra}
 
 
 def _with_camel(part: Any) -> Any:
@@ -150,24 +208,30 @@ def _with_camel(part: Any) -> Any:
 _NESTED = frozenset({"inline_data", "inlineData", "file_data", "fileData"})
 
 
-def _gemini_block(part: Any) -> Any:
+def _gemini_block(part: Any, calls: _GeminiCalls) -> Any:
     if not isinstance(part, dict):
         return part
-    if call := part.get("functionCall"):
+    if isinstance(call := part.get("functionCall"), Mapping):
         rest = {key: value for key, value in part.items() if key != "functionCall"}
-        about = {"id": call.get("id") or call.get("name"), "name": call.get("name")}
+        about = {"id": calls.begin(call), "name": call.get("name")}
         return {"type": "tool_use", **about, "input": call.get("args") or {}, **rest}
-    if answer := part.get("functionResponse"):
+    if isinstance(answer := part.get("functionResponse"), Mapping):
+        shown = [_gemini_block(_with_camel(each), calls) for each in answer.get("parts") or ()]
         return {
             "type": "tool_result",
-            "tool_use_id": answer.get("id") or answer.get("name"),
-            "content": _text(answer.get("response")),
+            "tool_use_id": calls.end(answer),
+            "content": [_text(answer.get("response")), *shown],
         }
-    if data := part.get("inlineData"):
-        # The SDK's objects write base64 for URLs.
-        words = str(data.get("data")).translate(_FROM_URL_ALPHABET)
-        return {"type": "file", "data": words, "media_type": data.get("mimeType")}
-    if file := part.get("fileData"):
+    return _gemini_file(part) if part.keys() <= _OF_FILES else part
+
+
+def _gemini_file(part: _Fields) -> _Fields:
+    if isinstance(data := part.get("inlineData"), Mapping):
+        held = data.get("data")
+        if isinstance(held, str):  # the SDK's objects write base64 for URLs
+            held = held.translate(_FROM_URL_ALPHABET)
+        return {"type": "file", "data": held, "media_type": data.get("mimeType")}
+    if isinstance(file := part.get("fileData"), Mapping):
         return {"type": "file", "url": file.get("fileUri"), "media_type": file.get("mimeType")}
     return part
 
