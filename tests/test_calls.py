@@ -119,6 +119,9 @@ PLACES = {
     "max_turn": "did you mean 'max_turns'? (of client.run)",
     "exat": "did you mean 'exact'? (of client.count_tokens)",
     "journal": "it belongs to client.start(…, journal=…)",
+    "max_steps": "did you mean 'max_turns'? (of client.run)",
+    "ollama_host": "SteerLLMClient(providers={'ollama': ProviderSettings(base_url=…)})",
+    "region": "AWS_REGION",
     "item_type": "it belongs to client.stream_items(…, item_type=…)",
     "budget_tokens": "streaming_options=StreamingOptions(budget_tokens=…)",
     "temp": "did you mean 'temperature'?",
@@ -188,6 +191,11 @@ def test_no_advice_puts_a_key_into_a_body(name: str) -> None:
         ("system_prompt", "it belongs to each call: client.generate(…, system=…)"),
         ("http_client", "the library makes its own connections"),
         ("openai_key", "did you mean 'openai_api_key'?"),
+        ("openai_base_url", "{'openai': ProviderSettings(base_url=…)}"),
+        ("azure_endpoint", "{'azure': ProviderSettings(base_url=…)}"),
+        ("google_url", "{'gemini': ProviderSettings(base_url=…)}"),
+        ("organization", "ProviderSettings says how a provider is reached; it is a header"),
+        ("api_version", "base_url='https://…?api-version=…'"),
         ("provider", "it belongs to each call: client.generate(…, provider=…)"),
         ("zzz", "unexpected keyword argument 'zzz'"),
     ],
@@ -622,6 +630,10 @@ def test_what_a_provider_of_ones_own_lacks_is_not_looked_for_elsewhere(
 def test_a_new_name_without_a_kind_is_refused_when_the_client_is_made() -> None:
     with pytest.raises(UnknownProviderError, match=r"'mine' is no known provider.*needs kind="):
         planner(mine=ProviderSettings())
+    with pytest.raises(UnknownProviderError, match=r"'OpenAI' .*did you mean 'openai'\?\); a new"):
+        planner(OpenAI=ProviderSettings())
+    with pytest.raises(UnknownProviderError, match="5 is no known provider; a new one needs kind="):
+        Planner({}, {5: ProviderSettings()})  # type: ignore[dict-item]
     with pytest.raises(UnknownProviderError, match="'vlm': did you mean 'vllm'"):
         planner(mine=ProviderSettings(kind="vlm"))
 

@@ -147,3 +147,40 @@ def test_a_key_that_no_header_may_hold_is_refused_and_not_shown(key: str) -> Non
         check_key(key, "test")
 
     assert "sk" not in str(e.value).replace("test", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ('"sk-1"', "has quotation marks around it"),
+        (" 'sk-1'\n", "has quotation marks around it"),
+        ("Bearer sk-1", "begins with 'Bearer': pass what stands behind that"),
+        ("bearer\tsk-1", "the API key"),
+    ],
+)
+def test_what_stood_around_a_key_is_no_part_of_it(key: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told) as e:
+        check_key(key, "test")
+
+    assert "sk" not in str(e.value)
+
+
+@pytest.mark.parametrize("key", ["bearer-of-keys", "it's", "'", "a key with blanks"])
+def test_a_key_may_have_them_elsewhere(key: str) -> None:
+    assert check_key(key, "test") == key
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("url", "did you mean 'base_url'?"),
+        ("timeout", "StreamingOptions"),
+        ("organization", "headers={'OpenAI-Organization': …}"),
+        ("region", "AWS_REGION"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_told_how_it_is_said_here(name: str, told: str) -> None:
+    with pytest.raises(TypeError, match=f"'{name}': ") as e:
+        ProviderSettings(**{name: "x"})  # type: ignore[arg-type]
+
+    assert told in str(e.value)

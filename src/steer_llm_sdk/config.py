@@ -38,6 +38,10 @@ _HEADERS_OF_TRANSPORT = frozenset({"content-length", "transfer-encoding"})
 # An IPv6 address without brackets: nothing else has two colons.
 _IPV6 = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 
+# What stands around a key in a shell or a file, and before it in a header.
+_QUOTED = re.compile(r"""(["']).*\1""")
+_SCHEMED = re.compile(r"bearer\s", re.IGNORECASE)
+
 # A URL in which a slash or the colon is missing, or the host.
 _HALF_SCHEME = re.compile(r"https?(?::/|//|:?$)", re.IGNORECASE)
 
@@ -118,10 +122,20 @@ SETTINGS: Mapping[str, str] = {
     "verify_ssl": "verify",
 }
 
+# What other libraries take as a setting, and how it is said here.
+TOLD_OTHERWISE: Mapping[str, str] = {
+    "api_version": "a version stands in the query: base_url='https://…?api-version=…'",
+    "location": "the environment has it (GOOGLE_CLOUD_LOCATION), or the path of the base_url",
+    "organization": "it is a header: headers={'OpenAI-Organization': …}",
+    "region": "the environment has it (AWS_REGION), or the host of the base_url",
+}
+
 
 def _place_of(name: str) -> str | None:
     if name in SETTINGS:
         return did_you_mean(SETTINGS[name])
+    if name in TOLD_OTHERWISE:
+        return TOLD_OTHERWISE[name]
     if name in {"timeout", "max_retries"}:
         return "limits and retries are options of a call: StreamingOptions(…)"
     return None
@@ -359,11 +373,18 @@ def check_key(key: str, provider: str) -> str:
     """A key without the white space around it.
 
     Raises:
-        ConfigurationError: It holds what no header may hold. The key itself is not shown.
+        ConfigurationError: It holds what no header may hold, or what belongs to the place where it
+            was written down. The key itself is not shown.
     """
     stripped = key.strip()
     if not stripped.isascii() or not stripped.isprintable() or not stripped:
         raise ConfigurationError(
             f"{provider}: the API key is empty or has characters that no header may hold"
+        )
+    if _QUOTED.fullmatch(stripped):  # as of a file that nothing has parsed, or a form
+        raise ConfigurationError(f"{provider}: the API key has quotation marks around it")
+    if _SCHEMED.match(stripped):
+        raise ConfigurationError(
+            f"{provider}: the API key begins with 'Bearer': pass what stands behind that"
         )
     return stripped

@@ -110,6 +110,18 @@ async def test_a_key_that_no_header_may_hold_is_refused_and_not_shown() -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("model", ["gpt-4o", "bedrock:m"])
+async def test_a_key_of_a_call_that_is_empty_does_not_become_the_clients(model: str) -> None:
+    provider = ScriptedProvider(HELLO)
+    settings = {"bedrock": ProviderSettings(api_key="k", base_url="http://127.0.0.1:9")}
+    client = SteerLLMClient("k", providers=settings, transport=provider)
+
+    with pytest.raises(ConfigurationError, match="the API key is empty"):
+        await client.generate("Hi", model, api_key="")
+
+    assert not provider.requests
+
+
 async def test_the_embedded_model_takes_no_key() -> None:
     with pytest.raises(ConfigurationError, match="local: the embedded model takes no api_key"):
         await SteerLLMClient().generate("Hi", "local:smollm2", api_key="k")

@@ -69,6 +69,15 @@ def test_names_that_the_caller_added_are_known() -> None:
         ("gemni-2.5-flash", "did you mean 'gemini-2.5-flash'?"),
         ("O3-mini", "did you mean 'o3-mini'?"),
         ("gemma-3", "'ollama:gemma-3'"),
+        ("deepseek-chat", "'deepseek:deepseek-chat', 'ollama:deepseek-chat' or 'openrouter:"),
+        ("mistral-large-latest", "('mistral:mistral-large-latest', "),
+        ("local-model", "('ollama:local-model' or "),
+        ("models/gemini-2.5-pro", "('gemini:gemini-2.5-pro', "),
+        ("google/gemini-2.5-pro", "('gemini:gemini-2.5-pro', 'openrouter:google/gemini-2.5-pro'"),
+        ("ollama_chat/llama3", "did you mean 'ollama/llama3'?"),
+        ("hosted_vllm/mine", "did you mean 'vllm/mine'?"),
+        ("nvidia_nim/nemotron", "did you mean 'nvidia:nemotron'?"),
+        ("openai-chat:gpt-4o", "did you mean 'openai:gpt-4o'?"),
     ],
 )
 def test_an_unknown_name_is_told_what_would_work(model: str, said: str) -> None:
@@ -105,6 +114,8 @@ def test_a_name_has_no_white_space_around_it(model: str, provider: str | None) -
 def test_an_unknown_provider_is_told_the_nearest() -> None:
     with pytest.raises(UnknownProviderError, match="did you mean 'anthropic'"):
         resolve_model("claude-x", "antropic")
+    with pytest.raises(UnknownProviderError, match="did you mean 'openai'"):
+        resolve_model("gpt-4o", "OpenAI")
     with pytest.raises(UnknownProviderError, match=r"'zzz': Known are alibaba, anthropic, azure"):
         provider_row("zzz")
 

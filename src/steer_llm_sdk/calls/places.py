@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 from steer_llm_sdk.calls.keywords import CallKeywords
 from steer_llm_sdk.checks import did_you_mean, is_name_of_secret
-from steer_llm_sdk.config import SETTINGS
+from steer_llm_sdk.config import SETTINGS, TOLD_OTHERWISE
 from steer_llm_sdk.models.streaming import OPTIONS
+from steer_llm_sdk.providers.dialects import ProviderRow
 from steer_llm_sdk.providers.registry import PROVIDERS
 
 # What other libraries call a keyword of ours.
@@ -68,6 +69,10 @@ _OF_METHODS: Mapping[str, str] = {
     "on_progress": "map",
     "prompts": "map",
 }
+# What other libraries call it.
+_ROUND_LIMITS = frozenset(
+    {"max_iter", "max_iterations", "max_rounds", "max_steps", "recursion_limit"}
+)
 # What is a slip of the pen, rather than another word.
 _NEAR = 0.8
 
@@ -142,6 +147,7 @@ _LIMITS = frozenset({
 _HTTP_CLIENTS = frozenset({"aiohttp_session", "http_client", "http_options", "session"})
 
 _KEY_OF_PROVIDER = re.compile(r"(\w+?)_?(?:api)?_?key")
+_ADDRESS_OF_PROVIDER = re.compile(r"(\w+?)_(?:api_base|base_url|endpoint|host|url)")
 
 
 def place_in_call(name: str) -> str | None:
@@ -157,6 +163,8 @@ def place_in_call(name: str) -> str | None:
         return f"{did_you_mean(meant)} (a callback of stream_with_usage)"
     if name in _LIMITS - _OF_METHODS.keys():
         return f"{did_you_mean('concurrency')} (of client.map)"
+    if name in _ROUND_LIMITS:
+        return f"{did_you_mean('max_turns')} (of client.run)"
     if name in _OF_METHODS:
         return f"it belongs to client.{_OF_METHODS[name]}(…, {name}=…)"
     if name in _SAID_OTHERWISE:
@@ -202,10 +210,15 @@ def _option(name: str) -> str | None:
 
 
 def _setting(name: str) -> str | None:
-    setting = None if is_name_of_secret(name) else SETTINGS.get(name)
+    if name in TOLD_OTHERWISE:
+        return f"ProviderSettings says how a provider is reached; {TOLD_OTHERWISE[name]}"
+    provider, setting = "openai", None if is_name_of_secret(name) else SETTINGS.get(name)
+    found = _ADDRESS_OF_PROVIDER.fullmatch(name)
+    if found is not None and (row := _row_of(found[1])):
+        provider, setting = row.name, "base_url"
     return setting and (
         "how a provider is reached is told to the client: "
-        f"SteerLLMClient(providers={{'openai': ProviderSettings({setting}=…)}})"
+        f"SteerLLMClient(providers={{{provider!r}: ProviderSettings({setting}=…)}})"
     )
 
 
@@ -235,8 +248,7 @@ def place_of_key(name: str) -> str | None:
     if not is_name_of_secret(name):
         return None
     found = _KEY_OF_PROVIDER.fullmatch(name)
-    provider = found[1].replace("_", "-") if found else ""
-    row = PROVIDERS.get({"google": "gemini"}.get(provider, provider))
+    row = _row_of(found[1]) if found else None
     if row is None:
         return (
             "a key belongs to the client and to one provider: "
@@ -247,3 +259,9 @@ def place_of_key(name: str) -> str | None:
         "a key belongs to the client: "
         f"SteerLLMClient(providers={{{row.name!r}: ProviderSettings(api_key=…)}}){variables}"
     )
+
+
+def _row_of(word: str) -> ProviderRow | None:
+    """The provider that a keyword begins with, by its own name or another."""
+    name = word.replace("_", "-")
+    return PROVIDERS.get({"google": "gemini"}.get(name, name))

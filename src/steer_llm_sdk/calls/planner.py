@@ -24,24 +24,21 @@ from steer_llm_sdk.config import (
     split_credentials,
 )
 from steer_llm_sdk.engine.plan import Limits, Plan, Target
-from steer_llm_sdk.errors import (
-    ConfigurationError,
-    MissingAPIKeyError,
-    UnknownModelError,
-    UnknownProviderError,
-)
+from steer_llm_sdk.errors import ConfigurationError, MissingAPIKeyError, UnknownModelError
 from steer_llm_sdk.models.messages import read_messages
 from steer_llm_sdk.models.plain_json import plain_mapping
-from steer_llm_sdk.models.requests import (
-    ChatRequest,
-    check_tool_choice,
-    read_tool_choice,
-)
+from steer_llm_sdk.models.requests import ChatRequest, check_tool_choice, read_tool_choice
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.providers.auth.base import Access, AccessSettings, make_access
 from steer_llm_sdk.providers.base import Endpoint, WireFormat
 from steer_llm_sdk.providers.dialects import ProviderRow
-from steer_llm_sdk.providers.registry import PROVIDERS, provider_row, resolve_model, wire_format
+from steer_llm_sdk.providers.registry import (
+    PROVIDERS,
+    new_provider_error,
+    provider_row,
+    resolve_model,
+    wire_format,
+)
 from steer_llm_sdk.structured import (
     ResponseFormat,
     StructuredOutput,
@@ -227,7 +224,7 @@ class Planner:
             if key is not None:
                 raise ConfigurationError(f"{provider}: the embedded model takes no api_key")
             return local_finder(provider, model, service.model_path)
-        source = key or service.source
+        source = service.source if key is None else key  # an empty key is not the client's
         if isinstance(source, KeySource):
             return asking_finder(service.endpoint_with, source, is_later=is_later)
         endpoint = service.endpoint_with(source)
@@ -407,10 +404,7 @@ def _read_settings(settings: object) -> dict[str, ProviderSettings]:
                 f"found {type_found(setting)}{_SETTINGS_HINTS.get(type(setting), '')}"
             )
         if setting.kind is None and name not in PROVIDERS:
-            raise UnknownProviderError(
-                f"providers: {name!r} is no known provider; a new one needs kind=, such as "
-                'kind="vllm"'
-            )
+            raise new_provider_error(name)
         provider_row(setting.kind or name)
     return dict(settings)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from steer_llm_sdk.errors import UnknownModelError, UnknownProviderError
@@ -280,29 +280,65 @@ def _split_name(model: str, provider: str, rest: str) -> tuple[str, str]:
     return provider, rest
 
 
+def new_provider_error(name: object) -> UnknownProviderError:
+    """The error of a provider that was added under a new name, without its ways."""
+    near = difflib.get_close_matches(name.lower(), PROVIDERS) if isinstance(name, str) else []
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return UnknownProviderError(
+        f"providers: {name!r} is no known provider{meant}; a new one needs kind=, such as "
+        'kind="vllm"'
+    )
+
+
 def _unknown_provider(name: str, known: Iterable[str]) -> UnknownProviderError:
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, cutoff=_NEAR_WORD)
+    near = difflib.get_close_matches(name.lower(), names, cutoff=_NEAR_WORD)
     hint = f"did you mean {_either(near)}?" if near else f"Known are {', '.join(names)}"
     return UnknownProviderError(f"no provider is called {name!r}: {hint}")
 
 
 def _unknown_model(model: str, head: str | None, known: Iterable[str]) -> UnknownModelError:
     names = sorted(known)
-    near = difflib.get_close_matches(head.lower(), names, cutoff=_NEAR) if head else []
+    near = _meant_providers(head, names) if head else []
     meant = _WHOLE_NAMES.get(model.lower()) or _near_family(model)
     if near and head is not None:
-        hint = f"did you mean {_either(name + model[len(head) :] for name in near)}?"
+        hint = f"did you mean {_either(_joined(name, model[len(head) :]) for name in near)}?"
     elif meant:
         hint = f"did you mean {meant!r}?"
     elif model in known:
         hint = f"it is a provider: write a model of it behind it, as in '{model}:NAME'"
     else:
-        serving = ("openrouter", "huggingface") if "/" in model else ("ollama", "openrouter")
-        tried = [f"{name}:{model}" for name in serving if name in names]
+        tried = [*_told_by_name(model, head, names), *_served_elsewhere(model, names)]
         hint = f"write the provider before it ({_either(tried)}, …), or pass provider="
     told = "" if near or meant or model in known else f" (providers: {', '.join(names)})"
     return UnknownModelError(f"model {model!r} does not say which provider serves it: {hint}{told}")
+
+
+def _meant_providers(head: str, names: Sequence[str]) -> list[str]:
+    """Providers that the beginning of a name is a slip for, or another library's name of."""
+    if near := difflib.get_close_matches(head.lower(), names, cutoff=_NEAR):
+        return near
+    return [word for word in re.split("[-_]", head.lower()) if word in names]  # ``hosted_vllm``
+
+
+def _joined(provider: str, rest: str) -> str:
+    """A model's name behind its provider's; `rest` begins with what stands between them."""
+    return f"{provider}:{rest[1:]}" if provider in _ORGANISATIONS else provider + rest
+
+
+def _told_by_name(model: str, head: str | None, names: Iterable[str]) -> list[str]:
+    """What a model's name says of its provider: ``deepseek-chat``, ``google/gemini-2.5-pro``."""
+    if head is not None:
+        rest = model[len(head) + 1 :]
+        return [f"{name}:{rest}" for prefix, name in _PREFIXES if prefix.match(rest)]
+    word = model.lower().partition("-")[0]
+    return [f"{word}:{model}"] if word in names and word not in _WHOLE_NAMES else []
+
+
+def _served_elsewhere(model: str, names: Iterable[str]) -> list[str]:
+    """Names of a model that anybody may serve, at those who serve many."""
+    serving = ("openrouter", "huggingface") if "/" in model else ("ollama", "openrouter")
+    return [f"{name}:{model}" for name in serving if name in names]
 
 
 def _near_family(model: str) -> str | None:
@@ -320,4 +356,5 @@ def _near_family(model: str) -> str | None:
 
 
 def _either(names: Iterable[str]) -> str:
-    return " or ".join(repr(name) for name in names)
+    shown = list(map(repr, names))
+    return " or ".join((", ".join(shown[:-1]), shown[-1]) if shown[1:] else shown)
