@@ -16,6 +16,7 @@ from steer_llm_sdk.calls import (
     ItemKeywords,
     Planner,
     place_in_client,
+    read_options,
 )
 from steer_llm_sdk.catalog import ModelLists
 from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice, with_hints
@@ -321,7 +322,11 @@ class SteerLLMClient(Shared, ManyPrompts, ModelLists, ToolRuns):
         Raises:
             ConfigurationError: The call cannot be made as it was asked for.
         """
-        options = streaming_options or StreamingOptions()
+        options = read_options(streaming_options)
+        if "response_format" in arguments:
+            raise TypeError(
+                "unexpected keyword argument 'response_format': item_type says what an item is"
+            )
         wanted = read_item_type(item_type, validate_schema=options.validate_schema)
         events = self.stream_events(
             messages, model, temperature, max_tokens, options, response_format=wanted, **arguments

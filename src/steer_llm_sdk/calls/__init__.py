@@ -5,7 +5,7 @@ have what a call takes, `places` where a wrong keyword belongs, `planner` makes 
 has the model of this machine.
 """
 
-from steer_llm_sdk.calls.arguments import UNKNOWN, CallArguments
+from steer_llm_sdk.calls.arguments import UNKNOWN, CallArguments, check_argument, read_options
 from steer_llm_sdk.calls.embedded import embedded_models
 from steer_llm_sdk.calls.keywords import CallKeywords, ItemKeywords
 from steer_llm_sdk.calls.places import METHODS, place_in_call, place_in_client
@@ -18,7 +18,9 @@ __all__ = [
     "CallKeywords",
     "ItemKeywords",
     "Planner",
+    "check_argument",
     "embedded_models",
     "place_in_call",
     "place_in_client",
+    "read_options",
 ]

@@ -100,3 +100,22 @@ class CallArguments:
         """
         refuse_unknown(given, cls.__slots__, place_in_call, UNKNOWN)
         return cls(**given)
+
+
+def check_argument(name: str, value: object) -> None:
+    """Refuse the value of an argument that is not what it has to be.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    _KINDS[name].check(name, value)
+
+
+def read_options(given: StreamingOptions | None) -> StreamingOptions:
+    """The options of a call; the usual ones, where none are given.
+
+    Raises:
+        ConfigurationError: What is given is something else.
+    """
+    check_argument("streaming_options", given)
+    return given or StreamingOptions()

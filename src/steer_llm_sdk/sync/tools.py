@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, Protocol, Unpack, overload
 from weakref import WeakSet
 
+from steer_llm_sdk.calls import read_options
 from steer_llm_sdk.client import SteerLLMClient
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.journal.base import Journal, check_journal
@@ -88,7 +89,7 @@ class ToolRuns:
 
         Plain functions run in threads of their own, asynchronous ones in the client's loop.
         """
-        options = streaming_options or StreamingOptions()
+        options = read_options(streaming_options)
         is_strict = options.raise_callback_errors
         run = self._client.run_events(
             messages, model, temperature, max_tokens, options, **arguments

@@ -13,7 +13,9 @@ from steer_llm_sdk.calls import (
     CallArguments,
     CallKeywords,
     ItemKeywords,
+    check_argument,
     place_in_call,
+    read_options,
 )
 from steer_llm_sdk.checks import POSITIVE, refuse_unknown
 from steer_llm_sdk.engine.plan import Plan
@@ -157,7 +159,7 @@ class ToolRuns:
                 error's `run`, and so it is of every other error.
             SteerError: A turn failed, and there is no `on_error`.
         """
-        options = streaming_options or StreamingOptions()
+        options = read_options(streaming_options)
         raises = on_error is None if options.raise_on_error is None else options.raise_on_error
         stream = open_run(
             self, messages, model, temperature, max_tokens, options, arguments, raises=raises
@@ -220,7 +222,7 @@ class ToolRuns:
         Raises:
             ConfigurationError: It cannot be run as it was asked for.
         """
-        options = streaming_options or StreamingOptions()
+        options = read_options(streaming_options)
         raises = True if options.raise_on_error is None else options.raise_on_error
         return open_run(
             self, messages, model, temperature, max_tokens, options, arguments, raises=raises
@@ -260,7 +262,7 @@ class ToolRuns:
                 request; or `max_generations` run already.
             ConnectionLostError: The journal cannot be reached.
         """
-        options = streaming_options or StreamingOptions()
+        options = read_options(streaming_options)
         run = open_run(
             self, messages, model, temperature, max_tokens, options, arguments, raises=True
         )
@@ -285,6 +287,7 @@ def open_run(
     """
     given: dict[str, Any] = dict(arguments)
     refuse_unknown(given, _KNOWN, place_in_call, UNKNOWN)
+    check_argument("metadata", given.get("metadata"))
     max_turns = given.pop("max_turns", DEFAULT_MAX_TURNS)
     POSITIVE.check("max_turns", max_turns)
     approved = given.pop("approved", ())
