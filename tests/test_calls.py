@@ -355,6 +355,10 @@ def test_headers_of_a_call_are_in_no_repr() -> None:
         ("proxy", 5, "openai: proxy: expected a str, or None, found int"),
         ("verify", "nowhere.pem", "found 'nowhere.pem': No such file or directory"),
         ("model_path", 5, "openai: model_path: expected a path, or None, found 5"),
+        ("model_path", "a\0b", "openai: model_path: expected a path, or None, found 'a\\x00b'"),
+        ("verify", "\ud800", "openai: verify: expected True, False, a path or an"),
+        ("client_cert", "a\0b", "openai: client_cert: expected a path, or (certificate, key)"),
+        ("client_cert", ("a", ""), "openai: client_cert: expected a path, or (certificate, key)"),
         ("proxy", "http://[::1", "openai: expected proxy to be a URL such as"),
         ("proxy", "ftp://me:secret@x", "found another text, which is not shown"),
         ("proxy", "http://", "openai: expected proxy to be a URL"),
@@ -388,6 +392,14 @@ def test_settings_are_checked_by_the_first_call_that_uses_them(
         ({"providers": {"openai": {"base_url": "x"}}}, "found dict: write ProviderSettings(**…)"),
         ({"providers": {"openai": None}}, "expected ProviderSettings(…), found NoneType"),
         ({"providers": [("openai", 1)]}, "providers: expected a mapping of names to Provider"),
+        (
+            {"providers": {"mine": ProviderSettings(kind=5)}},  # type: ignore[arg-type]
+            "providers['mine']: kind: expected a str, or None, found 5",
+        ),
+        (
+            {"providers": {5: ProviderSettings(kind="vllm")}},
+            "providers: the name 5: expected a str, found 5",
+        ),
     ],
 )
 def test_a_client_of_wrong_keys_or_providers_is_not_made(

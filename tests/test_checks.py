@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
@@ -13,7 +14,7 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 from steer_llm_sdk import ConfigurationError, SteerLLMClient, Tool
-from steer_llm_sdk.checks import TEXT, is_asynchronous, refuse_yielding, yields
+from steer_llm_sdk.checks import PATH, TEXT, is_asynchronous, refuse_yielding, yields
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.streaming import refuse_no_transformer
 from steer_llm_sdk.pipeline import filters
@@ -186,3 +187,13 @@ def test_none_may_stand_for_what_need_not_be_given() -> None:
 
     with pytest.raises(ConfigurationError, match="key: expected a str, or None, found 3"):
         TEXT.check_given("key", 3)
+
+
+@pytest.mark.parametrize("wrong", ["", "\0", "a\0b", "\ud800", b"a", 5, None, Path("a\0b")])
+def test_what_no_file_can_be_called_is_no_path(wrong: Any) -> None:
+    assert not PATH.accepts(wrong)
+
+
+@pytest.mark.parametrize("right", ["a", "a\nb", "\udc80", Path("a")])
+def test_whatever_a_file_can_be_called_is_a_path(right: Any) -> None:
+    assert PATH.accepts(right)

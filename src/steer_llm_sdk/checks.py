@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from os import PathLike
+from os import PathLike, fsencode
 from types import FunctionType
 from typing import Any, NoReturn, TypeVar
 
@@ -128,6 +128,17 @@ def _is_list_of_text(value: object) -> bool:
     return is_list and all(isinstance(each, str) and each for each in value)  # type: ignore[attr-defined]
 
 
+def _is_path(value: object) -> bool:
+    """Whether it is a path that a file can have: no system takes an empty one, or a zero byte."""
+    if not isinstance(value, str | PathLike):
+        return False
+    try:
+        name = fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return name != b"" and b"\0" not in name
+
+
 def _is_whole_text(value: object) -> bool:
     """Whether it is text that UTF-8 has bytes for, as any place that holds it needs them."""
     if not isinstance(value, str):
@@ -148,7 +159,7 @@ FLAG = Kind("True or False", lambda value: isinstance(value, bool))
 TEXT = Kind("a str", lambda value: isinstance(value, str))
 WHOLE_TEXT = Kind("a str without half a character", _is_whole_text)
 SECRET = Kind("a str", lambda value: isinstance(value, str), hides_value=True)
-PATH = Kind("a path", lambda value: isinstance(value, str | PathLike) and value != "")
+PATH = Kind("a path", _is_path)
 NUMBER = Kind("a finite number of at least 0", lambda value: _is_number(value) and value >= 0)
 SHARE = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 WHOLE = Kind("a whole number", _is_whole)

@@ -51,19 +51,20 @@ _PROXY_SCHEMES = frozenset({"http", "https"}) | SOCKS_SCHEMES
 
 
 def _is_verify(value: object) -> bool:
-    if isinstance(value, bool | str | PathLike):
-        return value != ""
+    if isinstance(value, bool) or PATH.accepts(value):
+        return True
     # A context can only be there where its module has been loaded.
     module = sys.modules.get("ssl")
     return module is not None and isinstance(value, module.SSLContext)
 
 
 def _is_client_cert(value: object) -> bool:
-    if isinstance(value, str | PathLike):
-        return value != ""
+    if PATH.accepts(value):
+        return True
     if not isinstance(value, tuple | list) or not 1 <= len(value) <= 3:
         return False
-    return all(isinstance(each, str | PathLike) for each in value)
+    files, rest = value[:2], value[2:]  # a password is the rest
+    return all(map(PATH.accepts, files)) and all(isinstance(each, str | PathLike) for each in rest)
 
 
 # A key, or what gives one.

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from steer_llm_sdk import ConfigurationError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.pipeline.chain import TransformerChain
 from steer_llm_sdk.pipeline.transformers import (
@@ -171,6 +172,12 @@ def test_the_complete_event_gets_the_summary() -> None:
     assert summary["ttft_ms"] == 500
     assert summary["tokens_per_second"] == 5
     assert summary["chunks"] == 2
+
+
+@pytest.mark.parametrize("wrong", ["1s", None, -1, 10**400])
+def test_what_is_no_length_of_a_stall_is_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="stall_threshold_ms: expected a finite number"):
+        MetricsTransformer(stall_threshold_ms=wrong)
 
 
 def test_a_summary_without_a_start_goes_by_the_complete_events_duration() -> None:

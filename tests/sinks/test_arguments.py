@@ -30,6 +30,10 @@ from steer_llm_sdk.sinks import LoggingSink, OpenTelemetrySink, PrometheusSink
             lambda: OpenTelemetrySink(meter_provider=metrics.get_meter("mine")),  # type: ignore[arg-type]
             "meter_provider: expected a MeterProvider",
         ),
+        (
+            lambda: OpenTelemetrySink(environment="production"),  # type: ignore[arg-type]
+            "environment: expected a mapping whose keys are strings, or None, found 'production'",
+        ),
     ],
 )
 def test_what_a_sink_cannot_work_with_is_refused(make: Callable[[], Any], complaint: str) -> None:

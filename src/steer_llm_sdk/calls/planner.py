@@ -13,7 +13,7 @@ from steer_llm_sdk.calls.arguments import CallArguments
 from steer_llm_sdk.calls.certificates import make_verify
 from steer_llm_sdk.calls.embedded import check_embedded, local_finder
 from steer_llm_sdk.calls.keys import KeySource, asking_finder
-from steer_llm_sdk.checks import NAME, SECRET, type_found
+from steer_llm_sdk.checks import NAME, SECRET, TEXT, type_found
 from steer_llm_sdk.config import (
     ProviderSettings,
     check_key,
@@ -403,6 +403,8 @@ def _read_settings(settings: object) -> dict[str, ProviderSettings]:
                 f"providers[{name!r}]: expected ProviderSettings(…), "
                 f"found {type_found(setting)}{_SETTINGS_HINTS.get(type(setting), '')}"
             )
+        TEXT.check(f"providers: the name {name!r}", name)
+        TEXT.check_given(f"providers[{name!r}]: kind", setting.kind)
         if setting.kind is None and name not in PROVIDERS:
             raise new_provider_error(name)
         provider_row(setting.kind or name)

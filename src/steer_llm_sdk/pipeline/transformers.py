@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeAlias
 
 from steer_llm_sdk.answer.metrics import StreamMetrics, delta_content
+from steer_llm_sdk.checks import NUMBER
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
     StreamDeltaEvent,
@@ -162,6 +163,7 @@ class MetricsTransformer(EventTransformer):
     redacts: ClassVar[bool] = False
 
     def __init__(self, stall_threshold_ms: float = 1000.0) -> None:
+        NUMBER.check("stall_threshold_ms", stall_threshold_ms)
         self._stall_threshold_ms = stall_threshold_ms
         self._metrics = StreamMetrics(stall_threshold_ms)
         self._on_delta = self._metrics.on_delta

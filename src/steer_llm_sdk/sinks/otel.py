@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from steer_llm_sdk._version import __version__
-from steer_llm_sdk.checks import FLAG, having
+from steer_llm_sdk.checks import FLAG, MAPPING, having
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.records import RunRecord, StreamRecord, ToolRecord
 from steer_llm_sdk.sinks.base import Sink
@@ -98,6 +98,7 @@ class OpenTelemetrySink(Shared, Sink):
             ) from None
         _TRACERS.check("tracer_provider", tracer_provider)
         _METERS.check("meter_provider", meter_provider)
+        MAPPING.check_given("environment", environment)
         environment = os.environ if environment is None else environment
         self.content = wants_words(environment)
         self._names = Names(is_newer=wants_newer(environment))
