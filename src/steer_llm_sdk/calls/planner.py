@@ -403,10 +403,10 @@ def _read_settings(settings: object) -> dict[str, ProviderSettings]:
                 f"providers[{name!r}]: expected ProviderSettings(…), "
                 f"found {type_found(setting)}{_SETTINGS_HINTS.get(type(setting), '')}"
             )
-        TEXT.check(f"providers: the name {name!r}", name)
         TEXT.check_given(f"providers[{name!r}]: kind", setting.kind)
         if setting.kind is None and name not in PROVIDERS:
             raise new_provider_error(name)
+        TEXT.check(f"providers: the name {name!r}", name)
         provider_row(setting.kind or name)
     return dict(settings)
 
