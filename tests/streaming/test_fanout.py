@@ -12,7 +12,7 @@ from steer_llm_sdk import ConfigurationError, SteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.streaming.fanout import Observer, Overflow
 from steer_llm_sdk.streaming.stream import EventStream
-from steer_llm_sdk.testing import Close, Script, ScriptedProvider, check_stream
+from steer_llm_sdk.testing import Close, Pace, Script, ScriptedProvider, check_stream
 
 WORDS = [f"w{number} " for number in range(50)]
 
@@ -48,6 +48,24 @@ async def test_observers_need_no_consumer(client: SteerLLMClient) -> None:
 
     check_stream(events)
     assert stream.response.ok
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+async def test_observers_of_a_stream_that_nobody_else_holds_see_all_of_it(
+    readers: int, recwarn: pytest.WarningsRecorder
+) -> None:
+    provider = ScriptedProvider(Script(WORDS[:5], faults=[Pace(0.001)]))  # each by itself
+    client = SteerLLMClient("key", transport=provider)
+
+    def subscribe() -> list[Observer]:
+        stream = client.stream_events("Hi", "gpt-4o")
+        return [stream.subscribe() for _ in range(readers)]
+
+    for events in await asyncio.gather(*map(read_all, subscribe())):
+        check_stream(events)
+        assert text_of(events) == "".join(WORDS[:5])
+    gc.collect()
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest", "coalesce"])

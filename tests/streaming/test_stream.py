@@ -84,6 +84,8 @@ async def test_a_stream_that_was_closed_before_it_began_sends_nothing() -> None:
     await stream.aclose()
     await stream.aclose()
 
+    async with stream:
+        assert [event async for event in stream] == []
     assert [event async for event in stream] == []
     assert [event async for event in stream.subscribe()] == []
     assert not provider.requests

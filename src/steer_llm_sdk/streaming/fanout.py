@@ -364,7 +364,7 @@ class Fanout:
         self._task = asyncio.current_task()
         error: Exception | None = None
         try:
-            while await self._deliver_next():
+            while await self._deliver():
                 pass
         except asyncio.CancelledError:
             error = StreamCancelledError("the task that read the stream was cancelled")
@@ -376,26 +376,34 @@ class Fanout:
         if error is not None and not has_told:
             raise error
 
-    async def _deliver_next(self) -> bool:
-        """Hand out one more event; False after the last, or when the stream is gone."""
-        if not self._is_hurried and not self._has_observers():
+    async def _deliver(self) -> bool:
+        """Hand out events while they are read; False after the last, or when the stream is gone."""
+        if not self._has_readers():
             self._demand.clear()
             if not (self._own is not None and self._own.is_waiting):
                 await self._demand.wait()
-        pull = self._pull()  # while it is pulled and handed out, the stream is held
-        try:
-            self._is_pulling = True
-            event = None if pull is None else await pull()
-        except asyncio.CancelledError:
-            if not self._gives_up or self._task is None or self._task.uncancel():
-                raise
-            return True  # what was pulled is asked for again when somebody reads
-        finally:
-            self._is_pulling = self._gives_up = False
-        if event is None:
+        pull = self._pull()  # until it returns, the stream is held
+        if pull is None:
             return False
-        await self._hand_out(event)
-        return True
+        while True:
+            try:
+                self._is_pulling = True
+                event = await pull()
+            except asyncio.CancelledError:
+                if not self._gives_up or self._task is None or self._task.uncancel():
+                    raise
+                return True  # what was pulled is asked for again when somebody reads
+            finally:
+                self._is_pulling = self._gives_up = False
+            if event is None:
+                return False
+            await self._hand_out(event)
+            if not self._has_readers():
+                return True
+
+    def _has_readers(self) -> bool:
+        """Whether the next event is asked for, without anybody who waits for it."""
+        return self._is_hurried or self._has_observers()
 
     async def _hand_out(self, event: StreamEvent) -> None:
         for reader in [*self._observers, None]:

@@ -230,7 +230,8 @@ class EventStream(Live, Generic[Answer]):
     async def __aenter__(self) -> Self:
         self._is_entered = True
         self._owner.release()
-        await self._open()
+        if self._state is not State.CLOSED:
+            await self._open()
         return self
 
     async def __aexit__(
