@@ -8,6 +8,7 @@ import enum
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -589,6 +590,63 @@ async def test_closing_the_client_ends_its_streams() -> None:
 
     assert kinds == ["start", "delta", "usage", "error"]
     assert isinstance(stream.response.error, StreamCancelledError)
+
+
+# What shows no event, and so not how it ended.
+def words_of(client: SteerLLMClient) -> Any:
+    return client.stream("Hi", MODEL)
+
+
+def items_of(client: SteerLLMClient) -> Any:
+    return client.stream_items("Hi", int, MODEL)
+
+
+@pytest.mark.parametrize("view_of", [words_of, items_of])
+async def test_whoever_sees_no_events_is_told_that_somebody_else_has_ended_the_stream(
+    view_of: Callable[[SteerLLMClient], Any],
+) -> None:
+    client = SteerLLMClient(
+        "k", transport=ScriptedProvider(Script(["[1, ", "2]"], faults=[Stall(1)]))
+    )
+    view = view_of(client)
+    await anext(view)
+    await client.close()
+
+    with pytest.raises(StreamCancelledError, match="client was closed"):
+        await anext(view)
+    assert [each async for each in view] == []  # it is told once
+
+
+@pytest.mark.parametrize("leave", ["cancel", "aclose", "async with"])
+@pytest.mark.parametrize("view_of", [words_of, items_of])
+async def test_whoever_ends_a_stream_is_not_told_of_it(
+    view_of: Callable[[SteerLLMClient], Any], leave: str
+) -> None:
+    provider = ScriptedProvider(Script(["[1, ", "2]"], faults=[Stall(1)]))
+    async with SteerLLMClient("k", transport=provider) as client:
+        view = view_of(client)
+        if leave == "async with":
+            async with view:
+                await anext(view)
+        else:
+            await anext(view)
+            done = getattr(view, leave)()
+            if done is not None:
+                await done
+
+        assert [each async for each in view] == []
+
+
+async def test_where_errors_are_not_raised_a_cut_stream_ends() -> None:
+    provider = ScriptedProvider(Script(["Hello", " world"], faults=[Stall(1)]))
+    client = SteerLLMClient("k", transport=provider)
+    options = StreamingOptions(raise_on_error=False)
+    texts = client.stream("Hi", MODEL, streaming_options=options)
+    await anext(texts)
+    await client.close()
+
+    assert [text async for text in texts] == []
+    assert isinstance(texts.response.error, StreamCancelledError)
 
 
 async def test_a_closed_client_may_be_used_again() -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from steer_llm_sdk import (
     SyncSteerLLMClient,
     UnknownModelError,
 )
+from steer_llm_sdk.journal import MemoryJournal
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import (
@@ -409,6 +410,47 @@ def test_closing_while_another_thread_waits_ends_its_stream(server: LoopbackServ
     assert kinds[-1] == "error"
     assert [type(error) for error in failures] == [StreamCancelledError]
     server.wait_until(lambda: server.connections.open == 0)
+
+
+def words_of(client: SyncSteerLLMClient) -> Any:
+    return client.stream("Hi", MODEL)
+
+
+def items_of(client: SyncSteerLLMClient) -> Any:
+    return client.stream_items("Hi", int, MODEL)
+
+
+def followed(client: SyncSteerLLMClient) -> Any:
+    journal = MemoryJournal()
+    return client.attach(client.start("Hi", MODEL, journal=journal), journal=journal)
+
+
+@pytest.mark.parametrize("view_of", [words_of, items_of, followed])
+def test_whoever_does_not_see_the_end_is_told_that_the_client_was_closed(
+    view_of: Callable[[SyncSteerLLMClient], Any], server: LoopbackServer
+) -> None:
+    server.answer_with(Script(["[1, ", "2]"], faults=[Stall(1)]))
+    client = client_of(server)
+    view = view_of(client)
+    next(view)
+    client.close()
+
+    with pytest.raises(StreamCancelledError, match="client was closed"):
+        list(view)
+    assert list(view) == []
+
+
+@pytest.mark.parametrize("view_of", [words_of, items_of, followed])
+def test_whoever_leaves_a_stream_is_not_told_of_it(
+    view_of: Callable[[SyncSteerLLMClient], Any], server: LoopbackServer
+) -> None:
+    server.answer_with(Script(["[1, ", "2]"], faults=[Stall(1)]))
+    with client_of(server) as client:
+        view = view_of(client)
+        next(view)
+        view.close()
+
+        assert list(view) == []
 
 
 def test_a_stream_may_be_closed_after_its_client(server: LoopbackServer) -> None:

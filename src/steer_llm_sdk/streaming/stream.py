@@ -264,10 +264,14 @@ class EventStream(Live, Generic[Answer]):
             event = await self._next()
         if event is not None:
             return event  # type: ignore[no-any-return]
-        if self._error is not None and self._raises and self._cancelled is None:
-            error, self._error = self._error, None
+        if self._cancelled is None and (error := self.take_error()) is not None:
             raise error
         raise StopAsyncIteration
+
+    def take_error(self) -> SteerError | None:
+        """What is still to be raised: what the stream ended in, once, where it raises."""
+        error, self._error = self._error, None
+        return error if self._raises else None
 
     def take_ready(self) -> StreamEvent | None:
         """Take the next event if that needs no waiting; None otherwise: see `ready_events`."""

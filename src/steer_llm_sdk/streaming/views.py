@@ -17,11 +17,16 @@ from steer_llm_sdk.structured import ItemStream
 
 
 @with_hints(STREAM_HINTS)
-class _View(Live, Generic[Answer]):
-    """What is made of a stream's events for one purpose."""
+class View(Live, Generic[Answer]):
+    """What is made of a stream's events for one purpose.
+
+    Its consumer does not see the event that says how the stream ended: where somebody else has
+    ended it, that is raised.
+    """
 
     def __init__(self, events: EventStream[Answer]) -> None:
         self._events = events
+        self._is_left = False  # by the consumer, who need not be told
 
     @property
     def response(self) -> StreamingResponse[Answer]:
@@ -30,10 +35,16 @@ class _View(Live, Generic[Answer]):
 
     def cancel(self, reason: str = "the stream was cancelled") -> None:
         """End the stream: the provider's socket is closed at once."""
+        self._is_left = True
+        self._events.cancel(reason)
+
+    def cut(self, reason: str) -> None:
+        """End the stream in spite of its consumer, who is told."""
         self._events.cancel(reason)
 
     async def aclose(self) -> None:
         """Leave the stream."""
+        self._is_left = True
         await self._events.aclose()
 
     async def __aenter__(self) -> Self:
@@ -46,28 +57,37 @@ class _View(Live, Generic[Answer]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._events.aclose()
+        await self.aclose()
 
     def __aiter__(self) -> Self:
         aiter(self._events)  # which then belongs to the task that iterates
         return self
 
+    async def _next_words(self) -> str:
+        """The words of the next event that has any."""
+        try:
+            while True:
+                event = await anext(self._events)
+                if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
+                    return text
+        except StopAsyncIteration:
+            cut = None if self._is_left else self._events.take_error()
+            if cut is None:
+                raise
+            raise cut from None
 
-class TextStream(_View[Answer]):
+
+class TextStream(View[Answer]):
     """The words of one stream.
 
     Raises its error when the stream fails. Use it in an ``async with`` when you may leave it early:
     then the provider's socket is closed at once.
     """
 
-    async def __anext__(self) -> str:
-        while True:
-            event = await anext(self._events)
-            if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
-                return text
+    __anext__ = View._next_words  # noqa: SLF001 - its own: no coroutine more for each word
 
 
-class ItemsStream(_View[Any], Generic[Item]):
+class ItemsStream(View[Any], Generic[Item]):
     """The elements of a streamed list, each as soon as it is complete and valid.
 
     Raises its error when the stream fails, or when an element does not fit; the stream is then
@@ -91,8 +111,6 @@ class ItemsStream(_View[Any], Generic[Item]):
             except InvalidJSONError as error:
                 error.text = self.response.get_text()
                 self._events.fail(error)
-                await self._events.aclose()
+                await self.aclose()
                 raise
-            event = await anext(self._events)
-            if isinstance(event, StreamDeltaEvent) and (text := event.get_text()):
-                self._ready = self._items.feed(text)
+            self._ready = self._items.feed(await self._next_words())

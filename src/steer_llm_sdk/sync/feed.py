@@ -29,7 +29,11 @@ _END: Any = object()
 
 
 class Source(Protocol[_Item_co]):
-    """An asynchronous stream: of events, of words or of items."""
+    """An asynchronous stream: of events, of words or of items.
+
+    One that does not show its consumer how it ended has a method `cut` too: as `cancel`, but the
+    consumer is told.
+    """
 
     def __aiter__(self) -> AsyncIterator[_Item_co]:
         """Itself."""
@@ -163,7 +167,10 @@ class Feed(Generic[_Item]):
 
     async def end(self) -> None:
         """End the stream, in the loop: whoever still takes of it gets the last events."""
-        self._stop(CLOSED)
+        self._is_left = True
+        cut: Callable[[str], object] = getattr(self.source, "cut", self.source.cancel)
+        cut(CLOSED)
+        self._has_credit.set()
         if self._task is not None:
             await until_ended(self._task)
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from steer_llm_sdk.checks import with_hints
-from steer_llm_sdk.errors import SteerError
+from steer_llm_sdk.errors import SteerError, StreamCancelledError
 from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.models.responses import STREAM_HINTS, StreamingResponse
@@ -187,9 +187,22 @@ class _Followed:
 
     def __init__(self, attached: Attached) -> None:
         self._attached = attached
+        self._cut: StreamCancelledError | None = None
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:
-        return self._attached
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        try:
+            return await anext(self._attached)
+        except StopAsyncIteration:
+            if self._cut is None:
+                raise
+            raise self._cut from None
+
+    def cut(self, reason: str) -> None:
+        self._cut = StreamCancelledError(reason)
+        self._attached.leave()
 
     def cancel(self, reason: str) -> None:  # noqa: ARG002 - what is left needs no reason
         self._attached.leave()
