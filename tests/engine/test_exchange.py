@@ -163,7 +163,23 @@ async def test_a_page_or_a_sentence_is_named_under_whatever_type(
     assert said in str(error)
 
 
-@pytest.mark.parametrize("body", [b"d", b"data", b"event: mess", b"da", b": comment"])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    "silence", [b": keep-alive\n\n" * 600, b"\r\n: wait\r\n\r\n", b"\xef\xbb\xbf"]
+)
+async def test_a_page_is_named_behind_signs_of_life(silence: bytes, size: int) -> None:
+    body = silence + PAGE
+    transport = Playing([body[at : at + size] for at in range(0, len(body), size)])
+
+    result = await read_planted(transport, "openai", StreamingOptions(max_retries=0))
+
+    assert "found an HTML page: Sign in" in str(result.response.error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"d", b"data", b"event: mess", b"da", b": comment", b"\xef\xbb\xbfdata: {", b": a\n: b"],
+)
 async def test_a_stream_that_was_cut_in_its_first_line_is_a_cut_stream(body: bytes) -> None:
     transport = Playing([body])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk.models.usage import USAGE_KEYS, added, count_at, usage_counts, with_total
+from steer_llm_sdk.models.usage import USAGE_KEYS, added, count_at, joined, usage_counts, with_total
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,37 @@ def test_every_count_has_its_key() -> None:
 )
 def test_a_total_that_is_missing_is_the_sum(counts: dict[str, int], whole: dict[str, int]) -> None:
     assert list(with_total(counts).items()) == list(whole.items())
+
+
+@pytest.mark.parametrize(
+    ("later", "whole"),
+    [
+        ((4, 5, 9), (4, 5, 9)),
+        ((0, 5, 5), (1, 5, 6)),
+        ((0, 0, 0), (1, 2, 3)),
+        ((4, 0, 4), (4, 2, 6)),
+        ((0, 5, None), (1, 5, 6)),
+        ((None, 5, 5), (1, 5, 6)),
+        ((None, None, 7), (1, 2, 7)),
+        ((4, 5, 10), (4, 5, 10)),
+    ],
+)
+def test_a_zero_replaces_no_tokens_and_a_total_leaves_none_out(
+    later: tuple[int | None, ...], whole: tuple[int, ...]
+) -> None:
+    names = ("prompt", "completion", "total")
+    earlier = usage_counts(prompt=1, completion=2, total=3)
+
+    counts = joined(earlier, usage_counts(**dict(zip(names, later, strict=True))))
+
+    assert counts == usage_counts(**dict(zip(names, whole, strict=True)))
+
+
+def test_a_first_report_stands_as_it_is() -> None:
+    zeros = usage_counts(prompt=0, completion=0, cached=0)
+
+    assert joined({}, zeros) == zeros
+    assert joined({"cached_tokens": 3}, zeros) == zeros
 
 
 def test_the_counts_of_several_requests_are_added_up() -> None:

@@ -7,7 +7,7 @@ import gzip
 import random
 import tracemalloc
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -153,16 +153,25 @@ def test_a_body_in_another_encoding_may_end_at_once(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100, 1 << 20])
-def test_the_members_of_a_gzip_body_are_all_unpacked(size: int) -> None:
-    packed = b"".join(gzip.compress(part) for part in (TEXT[:50], b"", TEXT[50:]))
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_the_members_of_a_body_are_all_unpacked(pack: Callable[[bytes], bytes], size: int) -> None:
+    packed = b"".join(map(pack, (TEXT[:50], b"", TEXT[50:])))
 
     pieces = pieces_of(packed[at : at + size] for at in range(0, len(packed), size))
 
     assert b"".join(pieces) == TEXT
 
 
-def test_what_follows_the_last_member_is_dropped() -> None:
-    assert b"".join(pieces_of([gzip.compress(TEXT) + b"\0\0", b"rest"])) == TEXT
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize("rest", [b"rest", b"r", gzip.compress(b"x")[:1] + b"?"])
+def test_what_follows_the_last_member_is_dropped(
+    pack: Callable[[bytes], bytes], rest: bytes
+) -> None:
+    assert b"".join(pieces_of([pack(TEXT) + b"\0\0", rest])) == TEXT
+
+
+def test_a_member_that_is_packed_in_another_way_is_none() -> None:
+    assert b"".join(pieces_of([zlib.compress(TEXT) + gzip.compress(TEXT)])) == TEXT
 
 
 @pytest.mark.parametrize("name", ["gzip", "deflate"])

@@ -42,6 +42,7 @@ from steer_llm_sdk.models.responses import (
     growing_texts,
     set_parts,
 )
+from steer_llm_sdk.models.usage import joined
 
 
 class Intake:
@@ -378,7 +379,7 @@ class Intake:
 
     def _take_usage(self, usage: Usage, _timestamp: float) -> None:
         counts = self.usage.counts if self.usage is not None else {}
-        self.usage = Usage(counts | usage.counts, usage.raw)
+        self.usage = Usage(joined(counts, usage.counts), usage.raw)
 
     def _take_finish(self, finish: Finish, _timestamp: float) -> None:
         self.finish = finish

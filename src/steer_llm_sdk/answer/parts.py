@@ -302,12 +302,16 @@ _WORDS: Mapping[str, type[TextPart | CommentaryPart | ReasoningPart | RefusalPar
 
 
 def merge(data: Data, more: Mapping[str, Any]) -> None:
-    """Add to what a provider wants back: lists and objects are joined, other values replaced."""
+    """Add to what a provider wants back: lists and objects are joined, other values replaced.
+
+    So are those within objects: LiteLLM's ``provider_specific_fields`` hold lists of signatures.
+    """
     for key, value in more.items():
         earlier = data.get(key)
         if isinstance(earlier, list) and isinstance(value, list):
             data[key] = [*earlier, *value]
         elif isinstance(earlier, dict) and isinstance(value, dict):
-            data[key] = {**earlier, **value}
+            data[key] = dict(earlier)
+            merge(data[key], value)
         else:
             data[key] = value

@@ -6,6 +6,7 @@ An answer that is taken up again passes the seam: no character twice, none lost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -187,7 +188,9 @@ class Body:
         """
         document = self._document
         if len(document) < self._max_document_bytes:
-            document += chunk[: self._max_document_bytes]
+            document += chunk
+            del document[: _length_of_silence(document)]
+            del document[self._max_document_bytes :]
         return self._after_overlap(self._reader.feed(chunk))
 
     def tail(self) -> Iterable[Fragment]:
@@ -209,10 +212,8 @@ class Body:
             has_answer: Whether it brought anything of one. If not, it may be no stream at all.
         """
         is_unread = isinstance(error, IncompleteStreamError | ProtocolError) and not has_answer
-        if is_unread and self._is_document():
-            answer = ErrorAnswer(
-                self._target.provider, self._status, self.headers, bytes(self._document)
-            )
+        if is_unread and (document := self._foreign_document()):
+            answer = ErrorAnswer(self._target.provider, self._status, self.headers, document)
             error = not_a_stream(self._target.wire, answer)
         elif isinstance(error, IncompleteStreamError):
             error = self._foreign_stream() or error
@@ -232,14 +233,22 @@ class Body:
             f"{found}; check the provider's kind and the base URL"
         )
 
-    def _is_document(self) -> bool:
-        """Whether something came that is no stream, whatever its headers say."""
-        head = bytes(self._document).lstrip()
-        return bool(head) and not (self._is_announced and _begins_a_stream(head))
+    def _foreign_document(self) -> bytes:
+        """What came that is no stream, whatever its headers say; nothing where it may be one."""
+        head = bytes(self._document)
+        return b"" if self._is_announced and _begins_a_stream(head) else head
 
     def discard(self) -> None:
         """Close a response that came after nobody wanted it."""
         self.abort(IncompleteStreamError("the stream was stopped while its connection was made"))
+
+
+def _length_of_silence(head: bytearray) -> int:
+    """How much of a beginning says nothing: white space, and comments that are whole.
+
+    A gateway sends them while it waits, and its page of HTML when it has waited too long.
+    """
+    return _SILENCE.match(head).end()  # type: ignore[union-attr] # it may be empty
 
 
 def _begins_a_stream(head: bytes) -> bool:
@@ -268,9 +277,9 @@ _STREAM_BEGINNINGS = (
     b":",
     b"{",
     b"[",
-    b"\xef\xbb\xbf",
     b"\x00",
 )
+_SILENCE = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s|:[^\r\n]*[\r\n])*")
 _MAX_HEAD_BYTES = 4_000
 
 # Content types that do not rule a stream out: its own, and those of servers that do not care.

@@ -16,6 +16,7 @@ REASONING = "reasoning_tokens"
 
 # In the order in which a usage dict shows them.
 USAGE_KEYS = (PROMPT, COMPLETION, TOTAL, CACHED, CACHE_WRITE, REASONING)
+_TOKENS = (PROMPT, COMPLETION, TOTAL)
 
 
 _BEYOND = 2**63
@@ -63,6 +64,19 @@ def with_total(counts: Mapping[str, int]) -> dict[str, int]:
     if TOTAL not in whole and PROMPT in whole and COMPLETION in whole:
         whole[TOTAL] = whole[PROMPT] + whole[COMPLETION]
     return {key: whole[key] for key in USAGE_KEYS if key in whole}
+
+
+def joined(earlier: Mapping[str, int], later: Mapping[str, int]) -> dict[str, int]:
+    """The counts after another report of them: the last value of each counts.
+
+    But a zero replaces no number of tokens, as gateways close with zeros, and a total that leaves
+    out what is known is none.
+    """
+    zeros = {key for key in _TOKENS if later.get(key) == 0}
+    counts = {**earlier, **{key: later[key] for key in later if key not in zeros & earlier.keys()}}
+    if TOTAL in counts and not all(map(later.get, _TOKENS)):
+        counts[TOTAL] = max(counts[TOTAL], counts.get(PROMPT, 0) + counts.get(COMPLETION, 0))
+    return counts
 
 
 def added(usages: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -56,7 +56,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
             r"(?:prompt|input) is too long|exceeded model token limit|range of input length|"
             r"`inputs` tokens \+ `max_new_tokens`|"
             r"input token count.*exceeds|too many (?:input )?tokens(?!, please wait)|"
-            r"exceeds? the (?:available )?context",
+            r"exceeds? the (?:available )?context|max tokens of \d+ exceeded",
             re.IGNORECASE,
         ),
         ContextLengthError,
@@ -64,9 +64,13 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (
         re.compile(
             r"insufficient[ _](?:quota|balance|credits?|funds)|credit balance is too low|"
-            r"exceeded your current quota|billing|payment required|spending limit|"
-            r"balance is insufficient|余额不足|欠费|"
-            r"(?:hourly|daily|weekly|monthly|session) (?:usage )?limit|"
+            r"exceeded your current quota|exhausted your (?:\w+ ){0,2}quota|billing|"
+            r"payment required|spend(?:ing)? (?:limit|cap)|key limit exceeded|"
+            r"specified (?:\w+ )?API usage limits|extra usage is required|"
+            r"out of (?:extra usage|credits?)|balance is insufficient|"
+            r"余额不足|欠费|额度(?:不足|已用尽)|"
+            r"(?:hourly|daily|weekly|monthly|session|\d[ -]hours?) "
+            r"(?:(?:usage|tokens?|requests?) )?(?:limit|quota|cap\b)|daily free allocation|"
             # What comes back tomorrow does not come back while anyone waits; where it comes back
             # earlier, the server says when.
             r"(?:tokens?|requests?|calls|models)(?:[ -]per[ -]| / )(?:day|month)(?!.*again in)",
@@ -88,7 +92,8 @@ _PHRASES: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
     (re.compile(r"\boverloaded\b|at capacity|over capacity", re.IGNORECASE), OverloadedError),
     (
         re.compile(
-            r"rate[ _-]?limit|too many requests|please wait before trying again", re.IGNORECASE
+            r"rate[ _-]?limit(?! of 0(?!\.\d))|too many requests|please wait before trying again",
+            re.IGNORECASE,
         ),
         RateLimitError,
     ),

@@ -34,6 +34,9 @@ _KEEP_ALIVE = re.compile(
     rb"|\W*(?:keep[-_ ]?alive|ping|pong|heartbeat|noop|(?:openrouter )?processing)\W*",
     re.IGNORECASE | re.DOTALL,
 )
+_KEEP_ALIVE_NAMES = frozenset(
+    {"ping", "pong", "heartbeat", "keepalive", "keep-alive", "keep_alive", "noop"}
+)
 _LONGEST_KEEP_ALIVE = 100
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
@@ -175,11 +178,15 @@ def _as_frame(payload: object, event: str) -> Frame:
     return Frame(text.encode("utf-8", "replace"), event)
 
 
-def is_keep_alive(data: bytes) -> bool:
+def is_keep_alive(frame: Frame) -> bool:
     """Whether a frame only shows that the connection lives, while a model thinks.
 
-    Some gateways send what should be a comment (``: keep-alive``), or a bare ``ping``, as data.
+    Some gateways send what should be a comment (``: keep-alive``), or a bare ``ping``, as data; or
+    an event of such a name, with the time as its data.
     """
+    if frame.event in _KEEP_ALIVE_NAMES:
+        return True
+    data = frame.data
     return len(data) < _LONGEST_KEEP_ALIVE and _KEEP_ALIVE.fullmatch(data.strip()) is not None
 
 

@@ -47,7 +47,7 @@ class BodyDecoder:
         self._is_plain = False
         self._zlib: zlib._Decompress | None = None  # not known before the header is
         self._head = b""
-        self._is_gzip = False
+        self._packing = ""  # as its header says
 
     def feed(self, chunk: bytes) -> bytes:
         """The next piece: call again with ``b""`` while `has_held_input`.
@@ -68,12 +68,12 @@ class BodyDecoder:
             if len(self._head) < _HEADER_BYTES:
                 return b""
             self._may_be_plain = False
-            is_gzip = self._head.startswith(_GZIP)
-            if self._is_gzip and not is_gzip:
+            packing = _packing(self._head)
+            if self._packing and packing != self._packing:
                 self._head = b""  # what follows the last member is none
                 return b""
-            self._is_gzip = is_gzip
-            window = _ANY_HEADER if _has_header(self._head) else _NO_HEADER
+            self._packing = packing
+            window = _ANY_HEADER if packing else _NO_HEADER
             self._zlib, chunk, self._head = zlib.decompressobj(window), self._head, b""
         if self._zlib.eof:
             return b""  # zlib would keep what follows, without a limit
@@ -97,7 +97,7 @@ class BodyDecoder:
             ProtocolError: It is, and in a way that is not known here.
         """
         if self._encoding in _GZIPPED:
-            return len(self._head) >= _HEADER_BYTES and not _has_header(self._head)
+            return len(self._head) >= _HEADER_BYTES and not _packing(self._head)
         if _is_text(self._head):
             return True
         if not self._head:
@@ -106,10 +106,13 @@ class BodyDecoder:
         raise ProtocolError(message)
 
     def _next_member(self) -> None:
-        """Begin the next of gzip's members (RFC 1952, 2.2); anything else behind one is dropped."""
+        """Begin the next of gzip's members (RFC 1952, 2.2); anything else behind one is dropped.
+
+        A proxy that packs each piece by itself does the same with zlib's streams.
+        """
         assert self._zlib is not None  # noqa: S101 - it has just ended
         rest = self._zlib.unused_data.lstrip(b"\0")
-        if self._is_gzip and (not rest or _GZIP.startswith(rest[:2]) or rest.startswith(_GZIP)):
+        if self._packing and (len(rest) < _HEADER_BYTES or _packing(rest) == self._packing):
             self._zlib, self._head = None, rest
 
     @property
@@ -120,14 +123,16 @@ class BodyDecoder:
         return bool(self._zlib.unconsumed_tail)
 
 
-def _has_header(data: bytes) -> bool:
+def _packing(data: bytes) -> str:
     """Whether this is gzip or zlib; some servers send "deflate" without zlib's header.
 
     https://www.rfc-editor.org/rfc/rfc1950#section-2.2: deflate's number is 8, and the two bytes as
     a number are a multiple of 31.
     """
+    if data.startswith(_GZIP):
+        return "gzip"
     is_zlib = data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0
-    return is_zlib or data.startswith(_GZIP)
+    return "zlib" if is_zlib else ""
 
 
 def _is_text(head: bytes) -> bool:

@@ -285,3 +285,13 @@ def test_a_status_may_stand_beside_the_code(key: str, status: object) -> None:
 def test_the_words_of_an_error_may_have_other_names(key: str) -> None:
     assert "Too big." in str(read(400, {"error": {key: "Too big."}}))
     assert "Too big." in str(read_failure("acme", {key: "Too big."}, None))
+
+
+def test_the_first_of_several_errors_is_told() -> None:
+    errors = [{"message": "used up your daily free allocation", "code": 4006}, {"message": "?"}]
+
+    error = read(429, {"errors": errors, "success": False, "messages": []})
+
+    assert type(error) is QuotaExceededError
+    assert str(error).startswith("acme (429): used up your daily free allocation;")
+    assert "a; b" in str(read(400, {"message": "a; b", "errors": errors}))

@@ -47,7 +47,7 @@ _BLOCK_FIELDS: Mapping[str, Sequence[str]] = {
 }
 _DELTA_FIELDS: Mapping[str, Sequence[str]] = {
     "text_delta": ("text",),
-    "thinking_delta": ("thinking",),
+    "thinking_delta": ("thinking", "signature"),
     "signature_delta": ("signature",),
     "citations_delta": ("citation",),
     "input_json_delta": ("partial_json",),
@@ -133,8 +133,8 @@ class ContentBlocks:
         if other := self._others.pop(index, None):
             whole = other.whole()
             return (ProviderItem(whole), Extras({"content_blocks": [whole]}))
-        if self._thoughts.pop(index, True) is False:
-            self._held = PartData("reasoning", {"signature": ""}, is_earlier=True)
+        if index in self._thoughts:
+            return self._close_thinking(index, block or {})
         return self._end_texts() if index in self._texts else NOTHING
 
     def release(self, *, is_cut: bool = False) -> list[Fragment]:
@@ -160,6 +160,13 @@ class ContentBlocks:
         call.has_arguments = True
         return (ToolCallPiece(call.number, arguments=piece),)
 
+    def _close_thinking(self, index: int, block: JSONObject) -> Sequence[Fragment]:
+        """The end of reasoning; its signature may come here, or right behind it."""
+        signed = NOTHING if self._thoughts[index] else self._change_signature(index, block)
+        if not self._thoughts.pop(index):
+            self._held = PartData("reasoning", {"signature": ""}, is_earlier=True)
+        return signed
+
     def _close_call(self, call: _OpenCall) -> Sequence[Fragment]:
         if call.has_arguments or call.given:
             rest = "" if call.has_arguments else call.given
@@ -179,9 +186,6 @@ class ContentBlocks:
             return NOTHING
         self._texts.clear()
         return (PartEnd("text"),)
-
-    def _open_thinking(self, index: int, block: JSONObject) -> Sequence[Fragment]:
-        return [*self._change_thinking(index, block), *self._change_signature(index, block)]
 
     def _open_redacted_thinking(self, index: int, block: JSONObject) -> Sequence[Fragment]:
         data = text_at(block, "data")
@@ -219,13 +223,17 @@ class ContentBlocks:
         return (text,) if text else NOTHING
 
     def _change_thinking(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
-        return self.add_thinking(index, text_at(delta, "thinking"))
+        words = self.add_thinking(index, text_at(delta, "thinking"))
+        return [*words, *self._change_signature(index, delta)]
 
     def _change_signature(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
         signature = text_at(delta, "signature")
         if not signature:
             return NOTHING
-        self._thoughts[index] = True
+        if index not in self._thoughts and isinstance(self._held, PartData):
+            self._held = None  # its block is closed already
+        else:
+            self._thoughts[index] = True
         return (Reasoning(part=index, extra={"signature": signature}),)
 
     def _change_citations(self, index: int, delta: JSONObject) -> Sequence[Fragment]:
@@ -237,7 +245,7 @@ class ContentBlocks:
 
     _openers: ClassVar[Mapping[str, _Reader]] = {
         "text": _open_text,
-        "thinking": _open_thinking,
+        "thinking": _change_thinking,
         "redacted_thinking": _open_redacted_thinking,
         "tool_use": _open_tool_use,
         "fallback": _open_fallback,

@@ -226,7 +226,7 @@ class AnthropicDecoder:
             return [fragment for each in several for fragment in self.decode(each)]
         if is_end(frame):  # after `message_stop`, or in its place
             return self._stop_message({}) if self._stop_word else NOTHING
-        if frame.event == "ping" or is_keep_alive(frame.data):
+        if is_keep_alive(frame):
             return NOTHING
         data, before = self._halves.join(frame.data)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,11 +67,6 @@ CAUSES: Mapping[str, type[ProviderError]] = {
 # Gateways pass on the words of others.
 _CODES: Mapping[str, type[ProviderError]] = {**KNOWN_CODES, **ERROR_CODES}
 
-# Limits of money, where a server says them in words only.
-_SPENT = re.compile(
-    r"spend(?:ing)? limit|specified API usage limits|extra usage is required", re.IGNORECASE
-)
-
 
 def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
     """The error of a response that is not a stream: Anthropic's JSON, or what came instead."""
@@ -85,7 +79,7 @@ def read_anthropic_error(answer: ErrorAnswer) -> ProviderError:
         message,
         status=answer.status,
         codes=_CODES,
-        kind=_cause(code, message),
+        kind=None if code is None else CAUSES.get(code),
         body=answer.body.decode("utf-8", "replace"),
         headers=answer.headers,
         request_id=as_string(payload.get("request_id")),
@@ -101,7 +95,7 @@ def failure_in_stream(provider: str, payload: Mapping[str, Any]) -> Failure:
         message,
         status=200,
         codes=_CODES,
-        kind=_cause(code, message),
+        kind=None if code is None else CAUSES.get(code),
         body_status=status_of(object_at(payload, "error")),
         request_id=as_string(payload.get("request_id")),
     )
@@ -112,14 +106,6 @@ def failure_by_word(provider: str, word: str, kind: type[ProviderError]) -> Fail
     """The failure that a stop reason is: the answer did not end, it broke."""
     said = "the answer broke off with this stop reason"
     return Failure(make_error(provider, word, said, status=200, codes={}, kind=kind))
-
-
-def _cause(code: str | None, message: str) -> type[ProviderError] | None:
-    """The class, where the provider says the cause; None where only the category is known."""
-    if code is not None and code in CAUSES:
-        return CAUSES[code]
-    is_coarse = code in {None, "rate_limit_error", "invalid_request_error", "permission_error"}
-    return QuotaExceededError if is_coarse and _SPENT.search(message) else None
 
 
 def _code_and_message(payload: Mapping[str, Any]) -> tuple[str | None, str]:

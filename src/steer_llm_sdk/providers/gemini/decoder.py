@@ -250,7 +250,7 @@ class GeminiDecoder:
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
         if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
-        if is_keep_alive(frame.data) or is_end(frame):  # copies write `[DONE]` behind the end
+        if is_keep_alive(frame) or is_end(frame):  # copies write `[DONE]` behind the end
             return NOTHING
         data, before = self._halves.join(frame.data)
         payload = parse_json(data, self._provider)

@@ -174,7 +174,7 @@ class InteractionsDecoder:
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
         if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
-        if is_end(frame) or is_keep_alive(frame.data):
+        if is_end(frame) or is_keep_alive(frame):
             return NOTHING
         data, before = self._halves.join(frame.data)
         found = self._read_event(parse_object(data, self._provider), frame.event)

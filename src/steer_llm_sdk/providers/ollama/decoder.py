@@ -196,7 +196,7 @@ class OllamaDecoder:
     def _decode_rare(self, frame: Frame) -> Sequence[Fragment]:
         if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
-        if is_keep_alive(frame.data) or (frame.data[:1] != b"{" and is_end(frame)):
+        if is_keep_alive(frame) or (frame.data[:1] != b"{" and is_end(frame)):
             return NOTHING
         data, before = self._halves.join(frame.data)
         try:

@@ -20,6 +20,7 @@ from steer_llm_sdk.models.fragments import (
 from steer_llm_sdk.providers.endings import failure, is_reason, meaning
 from steer_llm_sdk.providers.openai_chat.content import (
     REASONING_FIELDS,
+    has_thought,
     is_marked_as_thought,
     may_reason,
     plain_detail,
@@ -27,6 +28,7 @@ from steer_llm_sdk.providers.openai_chat.content import (
     read_reasoning,
     reasoning_field,
     sealed,
+    seals_block,
     thought_apart,
     without_closing_tag,
 )
@@ -81,12 +83,12 @@ class ChoiceReader:
 
     Attributes:
         calls: Its tool calls so far.
-        has_reasoned: Whether the field of its reasoning has been told.
+        has_reasoned: Whether the field of its reasoning has been told, of the part that is open.
         is_thinking: Whether the last words were thoughts, in the place of words.
     """
 
     __slots__ = (
-        *("_detail", "_field", "_finish", "_has_delta", "_sound"),
+        *("_detail", "_field", "_finish", "_has_delta", "_is_sealed", "_sound"),
         *("calls", "has_reasoned", "is_thinking"),
     )
 
@@ -95,6 +97,7 @@ class ChoiceReader:
         self._sound = Sound()
         self._finish = ""
         self._has_delta = False
+        self._is_sealed = False
         self.has_reasoned = False
         self.is_thinking = False
         self._field: str | None = None
@@ -115,6 +118,8 @@ class ChoiceReader:
         if may_reason(delta):
             found += self._about_reasoning(delta)
             found += read_reasoning(delta)
+            if seals_block(delta):  # what comes behind it is another part
+                self._is_sealed, self.has_reasoned = True, False
         words, others = self._said(delta)
         first = words[0] if words else None
         if with_words and isinstance(first, str):
@@ -149,6 +154,9 @@ class ChoiceReader:
 
     def _about_reasoning(self, delta: dict[str, Any]) -> Iterator[PartData | PartEnd]:
         """Before the first words of a part of reasoning: how it has to be sent back."""
+        if self._is_sealed and has_thought(delta):
+            self._is_sealed = False
+            yield PartEnd("reasoning")
         detail, field = plain_detail(delta), reasoning_field(delta)
         if self.has_reasoned:
             if detail is None or self._detail in (None, detail.get("index")):

@@ -131,7 +131,7 @@ class ChunkReader:
             self.is_opening = self.is_opening or bool(self._halves) or self._first.is_thinking
             return [before, *found] if before else found
         except ProtocolError:
-            if frame.event in _NAMES and not (data and is_keep_alive(data)):
+            if frame.event in _NAMES and not (data and is_keep_alive(frame)):
                 raise
             return ()
         except RecursionError:
@@ -221,11 +221,12 @@ class ChunkReader:
         return [identity]
 
     def _usage_of(self, chunk: dict[str, Any], in_choice: object) -> list[Fragment]:
-        raw = chunk.get("usage")
-        if not raw and "x_groq" in chunk:
-            raw = object_at(chunk, "x_groq").get("usage")
-        raw = raw or in_choice
-        if not isinstance(raw, dict) or raw == self._usage:
+        places = (chunk.get("usage"), object_at(chunk, "x_groq").get("usage"), in_choice)
+        told = [usage for usage in places if isinstance(usage, dict) and usage]
+        if not told:
+            return []
+        raw = told[0] if len(told) == 1 else min(told, key=_is_nothing)
+        if raw == self._usage:
             return []
         # A zero replaces nothing: some servers end with an object of zeros.
         found = read_usage(raw)
@@ -238,6 +239,11 @@ class ChunkReader:
 
     def _failure(self, error: dict[str, Any]) -> Failure:
         return Failure(read_failure(self._provider, error, self._identity.response_id))
+
+
+def _is_nothing(usage: dict[str, Any]) -> bool:
+    """Whether a usage counts no tokens: another place of the chunk may."""
+    return not any(read_usage(usage).values())
 
 
 def _news(extras: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:

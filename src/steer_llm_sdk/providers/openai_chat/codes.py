@@ -228,6 +228,7 @@ OPENAI_CODES: Mapping[str, type[ProviderError]] = {
     "ServiceUnavailable": OverloadedError,
     "ServiceUnavailableError": OverloadedError,
     "ServiceUnavailableException": OverloadedError,
+    "SetLimitExceeded": QuotaExceededError,
     "slow_down": OverloadedError,
     "string_above_max_length": InvalidRequestError,
     "string_too_long": InvalidRequestError,

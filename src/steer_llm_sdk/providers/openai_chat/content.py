@@ -12,8 +12,12 @@ from steer_llm_sdk.providers.reading import json_text, object_at, objects_at
 _WORDS = ("text", "output_text")
 _THINKING = ("thinking", "reasoning")
 # Keys of a reasoning part that have to be sent back with the next turn.
-_REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thinking_content")
+_REASONING = (
+    *("reasoning_content", "reasoning", "reasoning_text", "thinking", "thinking_content"),
+    "cot_summary",
+)
 _OPAQUE = (
+    "cot_id",
     *("reasoning_opaque", "reasoning_encrypted", "reasoning_items", "reasoning_signature"),
     *("thinking_signature", "thought_signature", "signature"),
 )
@@ -132,6 +136,16 @@ def reasoning_field(delta: dict[str, Any]) -> str | None:
         if part.get("type") in _THINKING:
             return f"content:{part['type']}"
     return next((key for key in _REASONING if delta.get(key)), None)
+
+
+def has_thought(delta: dict[str, Any]) -> bool:
+    """Whether a delta has words of reasoning, or a block of it."""
+    return reasoning_field(delta) is not None or bool(objects_at(delta, "thinking_blocks"))
+
+
+def seals_block(delta: dict[str, Any]) -> bool:
+    """Whether a delta has the signature of a block of LiteLLM's: it is whole."""
+    return any(block.get("signature") for block in objects_at(delta, "thinking_blocks"))
 
 
 def plain_detail(delta: dict[str, Any]) -> dict[str, Any] | None:

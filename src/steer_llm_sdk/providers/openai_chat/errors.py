@@ -7,6 +7,7 @@ r"""Errors in the form of OpenAI, and in the forms that its copies give them.
 ``{"object": "error", "message", "type", "code"}``  vLLM, Mistral
 ``{"message", "type", "code"}``                     Cerebras, Mistral
 ``{"detail": "…"}``, ``{"detail": [{"msg": …}]}``   servers made with FastAPI
+``{"errors": [{"message", "code"}]}``               Cloudflare
 ==================================================  =========================================
 
 ``error.code`` is the precise word and ``error.type`` the coarse one; some servers fill in only the
@@ -80,7 +81,7 @@ def error_object(body: Mapping[str, Any]) -> dict[str, Any] | None:
         return {**body, "message": message, "type": body.get("type") or body.get("error_type")}
     if body.get("object") == "error" or "detail" in body or isinstance(body.get("message"), str):
         return dict(body)
-    return None
+    return next(iter(objects_at(body, "errors")), None)
 
 
 def error_in_chunk(chunk: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -25,6 +25,7 @@ _PATHS: dict[str, tuple[tuple[str, ...], ...]] = {
     "cached": (
         ("prompt_tokens_details", "cached_tokens"),
         ("input_tokens_details", "cached_tokens"),
+        ("input_token_details", "cached_tokens"),  # OpenAI's Realtime API
         ("prompt_cache_hit_tokens",),  # DeepSeek
         ("cached_tokens",),  # Moonshot
         ("num_cached_tokens",),  # Mistral

@@ -61,7 +61,6 @@ from steer_llm_sdk.providers.openai_responses.request import (
 from steer_llm_sdk.providers.openai_responses.said import ItemKey
 from steer_llm_sdk.providers.openai_responses.unknown import PASSING, about_event
 from steer_llm_sdk.providers.reading import (
-    as_string,
     frames_in,
     is_end,
     is_keep_alive,
@@ -239,7 +238,7 @@ class ResponsesDecoder:
     def _decode_event(self, frame: Frame) -> Sequence[Fragment]:
         if (several := frames_in(frame)) != (frame,):
             return [fragment for each in several for fragment in self.decode(each)]
-        if is_end(frame) or is_keep_alive(frame.data):
+        if is_end(frame) or is_keep_alive(frame):
             return ()
         data, before = self._halves.join(frame.data)
         found = self._read_event(parse_object(data, self._provider), frame.event)
@@ -274,7 +273,7 @@ class ResponsesDecoder:
         text = text_at(event, "delta") or text_at(object_at(event, "delta"), "text")
         delta = _Delta(
             delta=text,
-            item_id=as_string(event.get("item_id")),
+            item_id=_id_of(event),
             output_index=count_at(event, "output_index"),
             content_index=count_at(event, "content_index"),
             summary_index=count_at(event, "summary_index"),
@@ -331,8 +330,8 @@ class ResponsesDecoder:
         field: str,
         type: ToolCallType,  # noqa: A002
     ) -> Iterator[Fragment]:
-        item_id = as_string(event.get("item_id"))
-        return self._items.calls.arguments(_key_of(event), item_id, text_at(event, field), type)
+        place = _key_of(event), _id_of(event)
+        return self._items.calls.arguments(*place, text_at(event, field), type)
 
     def _text_done(self, event: _Event) -> Iterator[Fragment]:
         part = {"type": "output_text", "text": event.get("text"), "logprobs": event.get("logprobs")}
@@ -456,4 +455,7 @@ def _key_of(event: _Event) -> ItemKey:
 
 
 def _id_of(event: _Event) -> str | None:
-    return text_at(event, "item_id") or text_at(object_at(event, "item"), "id") or None
+    """What names the item of an event; DeepSeek names a call by the id of its answer alone."""
+    holders = (("item_id", "call_id"), event), (("id", "call_id"), object_at(event, "item"))
+    names = (text_at(holder, key) for keys, holder in holders for key in keys)
+    return next(filter(None, names), None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from steer_llm_sdk.models.fragments import Failure, Finish, FinishReason, Usage
 from steer_llm_sdk.models.usage import with_total
+from steer_llm_sdk.providers.endings import failure, meaning
 from steer_llm_sdk.providers.openai_chat.errors import error_object, read_failure
 from steer_llm_sdk.providers.openai_chat.usage import read_usage as read_counts
 from steer_llm_sdk.providers.openai_chat.usage import with_tier
@@ -33,20 +34,24 @@ INCOMPLETE: Mapping[str, FinishReason] = {
 
 
 def read_status(response: Mapping[str, Any], event_type: str) -> str:
-    """The response's own word for how it ended; without one, the event's. An error is a failure."""
+    """The response's own word for how it ended; without one, the event's. An error is a failure.
+
+    So is being incomplete for a reason that is one, of a server behind a gateway.
+    """
     if error_object({"error": response.get("error")}):
         return "failed"
     status = text_at(response, "status")
     status = _STATUSES.get(status, status)
     ending = event_type.removeprefix("response.")
-    return status if status in _FINAL_STATUSES else _STATUSES.get(ending, ending)
+    status = status if status in _FINAL_STATUSES else _STATUSES.get(ending, ending)
+    return "failed" if status == "incomplete" and failure(_reason(response)) else status
 
 
 def read_finish(response: Mapping[str, Any], status: str, items: Items) -> Finish:
     """Why the model stopped. The provider says no more than "completed": the items say the rest."""
     if status == "incomplete":
-        why = text_at(object_at(response, "incomplete_details"), "reason")
-        return Finish(INCOMPLETE.get(why, "other"), f"{status}:{why}" if why else status)
+        why = _reason(response)
+        return Finish(INCOMPLETE.get(why) or meaning(why), f"{status}:{why}" if why else status)
     if items.calls.has_finished:
         return Finish("tool_calls", status)
     is_refusal = items.said.has("refusal") and not items.has_answer()
@@ -55,13 +60,20 @@ def read_finish(response: Mapping[str, Any], status: str, items: Items) -> Finis
 
 def read_failed(provider: str, response: Mapping[str, Any], status: str) -> Failure:
     """The error of a response that failed or was cancelled."""
-    code = "server_error" if status == "failed" else status
-    unexplained = {"code": code, "message": f"the response is {status}, and does not say why"}
-    # The Realtime API, and gateways to it, tell it among the details of the status.
+    why = _reason(response)
+    code = failure(why) or ("server_error" if status == "failed" else status)
+    because = f": {why!r}" if why else ", and does not say why"
+    unexplained = {"code": code, "message": f"the response is {status}{because}"}
     told = (response, object_at(response, "status_details"))
     found = (error_object({"error": each.get("error")}) for each in told)
     error = next(filter(None, found), unexplained)
     return Failure(read_failure(provider, error, None))
+
+
+def _reason(response: Mapping[str, Any]) -> str:
+    """Why the response is what it is; the Realtime API, and gateways to it, tell it elsewhere."""
+    details = (object_at(response, key) for key in ("incomplete_details", "status_details"))
+    return next(filter(None, (text_at(each, "reason") for each in details)), "")
 
 
 def read_usage(response: Mapping[str, Any]) -> Iterator[Usage]:

@@ -35,6 +35,7 @@ _OPAQUE = ("encrypted_content", "signature")
 _KEPT_WITH_OPAQUE = ("id", "format", *_OPAQUE)
 
 _COMMENTARY = "commentary"
+_TEXT_TYPES = frozenset({"output_text", "text"})
 
 
 class Items:
@@ -199,7 +200,7 @@ class Items:
             yield from self._opaque(item_key, item, seen)
             yield from () if is_closed else self._parts.close_reasoning(item_key, item)
         elif kind == "message":
-            for index, part in enumerate(objects_at(item, "content")):
+            for index, part in enumerate(_content(item)):
                 yield from self._beside_words(item_key, index, part, seen)
             yield from () if is_closed else self._close_message(item_key, item)
             yield from self._cite(item_key)
@@ -211,7 +212,7 @@ class Items:
     # --- words ----------------------------------------------------------------------------------
 
     def _whole_message(self, item_key: ItemKey, item: _Object) -> Iterator[Fragment]:
-        parts = objects_at(item, "content")
+        parts = _content(item)
         for index, part in enumerate(parts):
             yield from self._beside_words(item_key, index, part)
         key, said = text_at(item, "id") or None, self.said
@@ -256,9 +257,7 @@ class Items:
 
     def _remaining_words(self, output: Sequence[_Object]) -> Iterator[Fragment]:
         messages = [item for item in output if item.get("type") == "message"]
-        places = [
-            (at, part) for at, item in enumerate(messages) for part in objects_at(item, "content")
-        ]
+        places = [(at, part) for at, item in enumerate(messages) for part in _content(item)]
         texts = [_text_of(part) for _, part in places]
         for number, rest in self.said.rest_of_all("text", texts):
             at, part = places[number]
@@ -366,5 +365,11 @@ def _spoken(text: str, logprobs: object, *, is_aside: bool) -> Iterator[Fragment
     yield Commentary(text)
 
 
+def _content(message: _Object) -> list[dict[str, Any]]:
+    """The parts of a message; a copy may write its words alone."""
+    words = text_at(message, "content")
+    return [{"type": "output_text", "text": words}] if words else objects_at(message, "content")
+
+
 def _text_of(part: _Object) -> str:
-    return text_at(part, "text") if part.get("type") == "output_text" else ""
+    return text_at(part, "text") if part.get("type") in _TEXT_TYPES else ""

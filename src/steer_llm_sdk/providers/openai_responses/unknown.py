@@ -29,7 +29,7 @@ _ITEM_FIELDS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(CALL_ITEMS, _OF_CALLS),
 }
 
-_PART_TYPES = frozenset({"output_text", "refusal", "summary_text", "reasoning_text"})
+_PART_TYPES = frozenset({"output_text", "text", "refusal", "summary_text", "reasoning_text"})
 _PART_FIELDS = frozenset({"type", "text", "refusal", "annotations", "logprobs"})
 
 # What an event has where it says something, or for padding.
@@ -37,6 +37,7 @@ EVENT_FIELDS = frozenset(
     {"type", "sequence_number", "item_id", "output_index", "content_index", "summary_index"}
     | {"annotation_index", "delta", "text", "refusal", "arguments", "input", "name", "logprobs"}
     | {"item", "part", "annotation", "response", "status", "obfuscation", "usage", "error"}
+    | {"call_id", "response_id"}
 )
 
 # What the events that pass by say beside that: pieces of an item, and previews of an image.
