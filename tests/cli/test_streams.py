@@ -78,6 +78,14 @@ def test_a_terminal_of_one_column_has_a_word_a_line(monkeypatch: pytest.MonkeyPa
     assert wrapped("a word a line", Terminal()) == "a\nword\na\nline"
 
 
+@pytest.mark.parametrize("word", ["\x1b]0;title\x07", "\x1b[2J", "\x9b31m", "a\x08b", "\x7f"])
+def test_a_line_for_a_terminal_has_nothing_that_moves_the_cursor(word: str) -> None:
+    told = f"Error: No such file or directory: {word}"
+
+    assert wrapped(told, Terminal()).replace("\n", " ").isprintable()
+    assert wrapped(told, None) == told
+
+
 def test_a_closed_or_absent_input_is_no_pipe() -> None:
     closed = open(os.devnull)  # noqa: SIM115, PTH123
     closed.close()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from steer_llm_sdk.cli.asking import Question, add_options, read_question
 from steer_llm_sdk.cli.prompt import read_prompt
-from steer_llm_sdk.cli.screen import figures, without_controls
-from steer_llm_sdk.cli.streams import can_style
+from steer_llm_sdk.cli.screen import figures
+from steer_llm_sdk.cli.streams import can_style, without_controls
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import ConfigurationError, SteerError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TextIO
 
-from steer_llm_sdk.cli.screen import TextScreen, without_controls
-from steer_llm_sdk.cli.streams import can_style
+from steer_llm_sdk.cli.screen import TextScreen
+from steer_llm_sdk.cli.streams import can_style, without_controls
 
 if TYPE_CHECKING:
     from rich.console import Console

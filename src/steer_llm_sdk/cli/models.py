@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from steer_llm_sdk.cli.screen import without_controls
+from steer_llm_sdk.cli.streams import without_controls
 from steer_llm_sdk.cli.tables import aligned
 from steer_llm_sdk.cli.words import one_line
 from steer_llm_sdk.errors import SteerError

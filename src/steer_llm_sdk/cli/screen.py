@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
-from steer_llm_sdk.cli.streams import can_style, wrapped
+from steer_llm_sdk.cli.streams import can_style, without_controls, wrapped
 from steer_llm_sdk.models.events import (
     StreamCompleteEvent,
     StreamDeltaEvent,
@@ -17,17 +17,6 @@ from steer_llm_sdk.models.events import (
 
 if TYPE_CHECKING:
     from steer_llm_sdk.models.responses import StreamingResponse
-
-# A model's words could move the cursor, rename the window or worse: on a terminal, all control
-# characters but the line feed and the tab are dropped.
-_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
-del _CONTROLS[ord("\n")], _CONTROLS[ord("\t")]
-
-
-def without_controls(text: str) -> str:
-    """Drop what could move the cursor: for a terminal, and for words of a server's anywhere."""
-    return text.translate(_CONTROLS)
-
 
 _SHOWN = 200  # characters of a tool's result
 

@@ -24,6 +24,17 @@ _MARKS = (
 )
 
 
+# Words of others could move the cursor, rename the window or worse: on a terminal, all control
+# characters but the line feed and the tab are dropped.
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
+del _CONTROLS[ord("\n")], _CONTROLS[ord("\t")]
+
+
+def without_controls(text: str) -> str:
+    """Drop what could move the cursor: for a terminal, and for words of a server's anywhere."""
+    return text.translate(_CONTROLS)
+
+
 def prepare_output() -> None:
     """Make the outputs such that writing a character never fails.
 
@@ -39,7 +50,9 @@ def prepare_output() -> None:
 
 
 def wrapped(text: str, output: TextIO | None, indent: str = "") -> str:
-    """Break a line where words end, for a terminal; for all else it stays one line.
+    """Break a line where words end, for a terminal; for all else it stays as it is.
+
+    What could move the cursor is dropped: also of the names of files, and of arguments.
 
     Args:
         text: The line.
@@ -50,7 +63,7 @@ def wrapped(text: str, output: TextIO | None, indent: str = "") -> str:
         return text
     columns = shutil.get_terminal_size().columns
     return textwrap.fill(
-        text,
+        without_controls(text),
         max(columns - 1, 1),
         subsequent_indent=indent,
         break_long_words=False,
@@ -63,7 +76,7 @@ def show_warnings() -> None:
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         with suppress(OSError):  # a full device
-            print(f"Warning: {message}", file=sys.stderr)
+            print(f"Warning: {without_controls(str(message))}", file=sys.stderr)
 
     warnings.showwarning = show
 

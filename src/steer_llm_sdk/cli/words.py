@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from steer_llm_sdk.cli.screen import without_controls
+from steer_llm_sdk.cli.streams import without_controls
 from steer_llm_sdk.errors import MissingAPIKeyError, SteerError
 
 # Advice that only a program can follow, and what a shell does instead.
