@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -405,7 +405,7 @@ async def test_an_observer_that_reads_no_more_holds_up_no_ending() -> None:
     assert is_cancelled(check_last(late))
 
 
-def check_last(events: list[StreamEvent]) -> StreamEvent:
+def check_last(events: Sequence[StreamEvent]) -> StreamEvent:
     check_stream(events)
     return events[-1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
@@ -68,7 +68,7 @@ async def events_of(stream: EventStream) -> list[StreamEvent]:
     return found
 
 
-def notices_in(events: list[StreamEvent]) -> list[dict[str, Any]]:
+def notices_in(events: Sequence[StreamEvent]) -> list[dict[str, Any]]:
     return [
         event.delta
         for event in events

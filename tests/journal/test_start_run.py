@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def asking_once() -> ScriptedProvider:
     return ScriptedProvider(Script(["Let me see. "], tool_calls=[call]), Script(["It is sunny."]))
 
 
-def turns_of(events: list[StreamEvent]) -> list[list[StreamEvent]]:
+def turns_of(events: Sequence[StreamEvent]) -> list[list[StreamEvent]]:
     turns: list[list[StreamEvent]] = []
     for event in events:
         if isinstance(event, StreamStartEvent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from steer_llm_sdk.models.events import (
@@ -57,7 +58,7 @@ def failure(stream_id: str = "s") -> StreamErrorEvent:
     return StreamErrorEvent(error=ValueError("broken"), stream_id=stream_id)
 
 
-def texts(events: list[StreamEvent]) -> list[str]:
+def texts(events: Sequence[StreamEvent]) -> list[str]:
     """The texts of the deltas among some events."""
     return [event.get_text() for event in events if isinstance(event, StreamDeltaEvent)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -142,7 +142,7 @@ async def read(journal: Journal, stream_id: str = STREAM, after: int = -1) -> li
     return [event async for event in journal.attach(stream_id, after)]
 
 
-def said(events: list[StreamEvent]) -> str:
+def said(events: Sequence[StreamEvent]) -> str:
     """The words of some events."""
     return "".join(event.get_text() for event in events if isinstance(event, StreamDeltaEvent))
 

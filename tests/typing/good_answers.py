@@ -21,8 +21,10 @@ from steer_llm_sdk import (
     Tool,
     tool_result,
 )
+from steer_llm_sdk.journal import MemoryJournal
 from steer_llm_sdk.models.bulk import Progress, PromptResult
 from steer_llm_sdk.models.shapes import FinishReason, ToolCallDict
+from steer_llm_sdk.streaming.processor import EventProcessor, PredicateFilter
 
 
 class City(msgspec.Struct):
@@ -89,6 +91,23 @@ async def events(client: SteerLLMClient) -> None:
                 assert_type(event, StreamErrorEvent)
                 print(event.is_retryable)
         assert_type(stream.response.parsed, City)
+
+
+async def followed(client: SteerLLMClient, blocking: SyncSteerLLMClient) -> None:
+    journal = MemoryJournal()
+    async with journal.attach(await client.start("Hello", "m", journal=journal)) as events:
+        async for event in events:
+            assert_type(event, AnyEvent)
+            if event.type == "delta":
+                print(event.get_text().upper())
+    for late in blocking.attach("a", journal=journal, after=3):
+        assert_type(late, AnyEvent)
+    async with client.stream_events("Hello", "m") as stream:
+        async for seen in stream.subscribe():
+            assert_type(seen, AnyEvent)
+    words = PredicateFilter(lambda event: event.type != "delta" or event.get_text().strip())
+    async for kept in EventProcessor(filters=[words]).process_stream(stream):
+        assert_type(kept, AnyEvent)
 
 
 async def rows(client: SteerLLMClient) -> None:

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from steer_llm_sdk.errors import ConfigurationError, StreamInUseError
 from steer_llm_sdk.journal.desk import Desk
 from steer_llm_sdk.journal.store import PAGE_EVENTS
 from steer_llm_sdk.journal.tail import Tail
-from steer_llm_sdk.models.events import StreamEvent
+from steer_llm_sdk.models.events import AnyEvent, StreamEvent
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.tasks import check_loop
 
@@ -135,10 +135,10 @@ class Attached(Live):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> StreamEvent:
-        ready = self._ready
+    async def __anext__(self) -> AnyEvent:
+        ready: deque[Any] = self._ready  # of the five events: nobody writes another
         if ready:
-            return ready.popleft()
+            return ready.popleft()  # type: ignore[no-any-return]
         check_loop(self._loop, "the stream of the journal")
         if self._is_read:
             raise StreamInUseError(
@@ -151,13 +151,13 @@ class Attached(Live):
                 if tail is None or tail.next != self._read_to + 1 or not tail.goes_on:
                     await self._fill()
                 else:  # it has read all that there is
-                    events = await tail.grown()
+                    events: Any = await tail.grown()
                     if len(events) == 1:  # as they come while a model writes
                         self._read_to += 1
-                        return events[0]
+                        return events[0]  # type: ignore[no-any-return]
                     self._take(events)
                 if ready:
-                    return ready.popleft()
+                    return ready.popleft()  # type: ignore[no-any-return]
         finally:
             self._is_read = False
         self.leave()

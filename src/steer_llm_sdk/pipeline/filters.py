@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from steer_llm_sdk.checks import TEXT, is_asynchronous, listed, refuse_yielding, type_found
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.events import (
+    AnyEvent,
     StreamCompleteEvent,
     StreamDeltaEvent,
     StreamErrorEvent,
@@ -96,13 +98,13 @@ class PredicateFilter(EventFilter):
             returns would always be true.
     """
 
-    def __init__(self, predicate: Callable[[StreamEvent], object]) -> None:
+    def __init__(self, predicate: Callable[[AnyEvent], object]) -> None:
         if not callable(predicate):
             raise ConfigurationError(
                 f"predicate: expected a function of the event, found {predicate!r}"
             )
         refuse_coroutine("predicate", predicate)
-        self._predicate = predicate
+        self._predicate: Callable[[Any], object] = predicate
         self._errors = UserErrorLog()
 
     def should_process(self, event: StreamEvent) -> bool:

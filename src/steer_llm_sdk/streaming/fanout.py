@@ -29,7 +29,7 @@ from copy import copy
 from typing import Any, Literal, Self, TypeAlias, get_args
 
 from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError, StreamInUseError
-from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
+from steer_llm_sdk.models.events import AnyEvent, StreamDeltaEvent, StreamEvent
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.stored import Live
 from steer_llm_sdk.streaming.ownership import Owner
@@ -134,7 +134,7 @@ class Observer(Live):
             self._owner.take()
         return self
 
-    async def __anext__(self) -> StreamEvent:
+    async def __anext__(self) -> AnyEvent:
         if self._begin is not None:
             begin, self._begin = self._begin, None
             self._loop = asyncio.get_running_loop()
@@ -147,12 +147,12 @@ class Observer(Live):
                     raise error
                 raise StopAsyncIteration
             await self._wait()
-        event = self._queue.popleft()
+        event: Any = self._queue.popleft()  # one of the five: nobody makes another
         if not self._queue:
             self._settle()
         self.delivered += 1
         self.has_room.set()
-        return event
+        return event  # type: ignore[no-any-return]
 
     async def _wait(self) -> None:
         """Wait until something was put in, or nothing more will be."""

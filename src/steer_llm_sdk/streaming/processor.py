@@ -13,7 +13,7 @@ from typing import Any
 
 from steer_llm_sdk.checks import FLAG, Kind, listed
 from steer_llm_sdk.errors import ConfigurationError
-from steer_llm_sdk.models.events import StreamCompleteEvent, StreamErrorEvent, StreamEvent
+from steer_llm_sdk.models.events import AnyEvent, StreamCompleteEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.ports import Transformer
 from steer_llm_sdk.models.streaming import refuse_no_transformer
 from steer_llm_sdk.pipeline.background import BackgroundQueue
@@ -152,15 +152,14 @@ class EventProcessor:
                 self._hand_made.pop(event.stream_id, None)
                 await stream.close()
 
-    async def process_stream(
-        self, events: AsyncIterable[StreamEvent]
-    ) -> AsyncIterator[StreamEvent]:
+    async def process_stream(self, events: AsyncIterable[StreamEvent]) -> AsyncIterator[AnyEvent]:
         """Process the events of one stream.
 
         Args:
             events: The events; closed too when this iteration is left early.
         """
         stream = self.open_stream()
+        one: Any  # a pipeline gives events of the same kinds
         try:
             async for event in events:
                 for one in await stream.process_in_order(event):
@@ -286,7 +285,7 @@ class BatchedEventProcessor(EventProcessor):
 def create_event_processor(
     event_types: Iterable[EventType] | None = None,
     providers: Iterable[str] | None = None,
-    predicate: Callable[[StreamEvent], object] | None = None,
+    predicate: Callable[[AnyEvent], object] | None = None,
     add_correlation: bool = True,
     add_timestamp: bool = True,
     add_metrics: bool = False,

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from steer_llm_sdk.checks import with_hints
 from steer_llm_sdk.errors import SteerError, StreamCancelledError
 from steer_llm_sdk.journal.attached import Attached
-from steer_llm_sdk.models.events import AnyEvent, StreamEvent
+from steer_llm_sdk.models.events import AnyEvent
 from steer_llm_sdk.models.responses import STREAM_HINTS, StreamingResponse
 from steer_llm_sdk.models.shapes import Answer, Item
 from steer_llm_sdk.stored import Live
@@ -167,7 +167,7 @@ class SyncItemsStream(SyncStream[Item]):
     """
 
 
-class SyncAttached(SyncIterator[StreamEvent]):
+class SyncAttached(SyncIterator[AnyEvent]):
     """The events of a stream that a journal holds, for a plain ``for`` loop.
 
     Leaving it stops nothing.
@@ -189,10 +189,10 @@ class _Followed:
         self._attached = attached
         self._cut: StreamCancelledError | None = None
 
-    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+    def __aiter__(self) -> AsyncIterator[AnyEvent]:
         return self
 
-    async def __anext__(self) -> StreamEvent:
+    async def __anext__(self) -> AnyEvent:
         try:
             return await anext(self._attached)
         except StopAsyncIteration:
