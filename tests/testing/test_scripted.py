@@ -29,10 +29,12 @@ from steer_llm_sdk.testing import (
     Drip,
     EndEarly,
     EndlessLine,
+    ErrorInStream,
     Fault,
     GarbageStatus,
     Gzip,
     HTTPError,
+    LoopbackServer,
     ManualClock,
     Pace,
     RecordedRequest,
@@ -40,6 +42,7 @@ from steer_llm_sdk.testing import (
     Script,
     ScriptedProvider,
     ScriptedResponse,
+    ScriptedToolCall,
     Stall,
 )
 from steer_llm_sdk.transport.base import Transport
@@ -357,6 +360,43 @@ async def test_a_stalled_stream_runs_into_its_limit_when_the_clock_is_moved() ->
     assert isinstance(error, SteerError)
     assert getattr(error, "limit", None) == "idle_timeout"
     assert scripted.responses[0].was_aborted
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "told"),
+    [
+        (Script, {"deltas": ["a", 5]}, r"deltas: expected a list of strings, found \['a', 5\]"),
+        (Script, {"reasoning": None}, "reasoning: expected a list of strings, found None"),
+        (Script, {"tool_calls": [{"name": "f"}]}, r"a list of ScriptedToolCall\(…\), found \["),
+        (Script, {"tool_calls": ScriptedToolCall("f")}, "expected a list of ScriptedToolCall"),
+        (Script, {"usage": 5}, r"usage: expected \(prompt tokens, completion tokens\)"),
+        (Script, {"usage": {"prompt_tokens": 5}}, "usage: expected"),
+        (Script, {"usage": (1, 2, 3)}, "usage: expected"),
+        (Script, {"faults": Reset(after=1)}, "faults: expected a list of faults, found Reset"),
+        (Script, {"faults": [Reset]}, "faults: expected a list of faults, found .*class"),
+        (ScriptedToolCall, {"name": "f", "arguments": 5}, "arguments: expected JSON text, pieces"),
+        (HTTPError, {"status": "404"}, "status: expected a whole number, found '404'"),
+        (HTTPError, {"kind": "busy"}, "kind: expected one of authentication, .*'busy'"),
+        (HTTPError, {"body": "xml"}, "body: expected 'json', 'html', 'empty' or bytes"),
+        (ErrorInStream, {"kind": "busy"}, "kind: expected one of authentication, .*'busy'"),
+        (ScriptedProvider, {"then": "cut"}, "then: expected an error of the library"),
+        (ScriptedProvider, {"then": ValueError()}, "found ValueError"),
+        (LoopbackServer, {"answers": "Hello"}, r"found 'Hello': write Script\(\['Hello'\]\)"),
+    ],
+)
+def test_what_cannot_be_scripted_is_refused_when_it_is_written(
+    kind: Any, given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        kind(**given)
+
+
+@pytest.mark.parametrize("after", ["begin", -1, None])
+async def test_a_point_that_is_none_is_refused(after: Any) -> None:
+    provider = ScriptedProvider(Script(["a"], faults=[Reset(after=after)]))
+
+    with pytest.raises(TypeError, match="after: expected 'request', 'headers' or a number"):
+        await opened(provider)
 
 
 def test_a_list_of_scripts_is_told_how_they_are_given() -> None:

@@ -49,7 +49,9 @@ class ScriptPicker:
         """
         self._next = 0
         self._respond = None
-        if isinstance(answers, Sequence):
+        if isinstance(answers, str):  # which is a sequence, too
+            self._scripts = [as_script(answers)]
+        elif isinstance(answers, Sequence):
             self._scripts = [as_script(answer) for answer in answers]
         elif answers is None or isinstance(answers, Script) or hasattr(answers, "apply"):
             self._scripts = [Script() if answers is None else as_script(answers)]

@@ -150,9 +150,16 @@ class Plan:
 
         Args:
             after: The point.
+
+        Raises:
+            TypeError: It is none.
         """
-        if isinstance(after, str):
+        if after in ("request", "headers"):
             return 0
+        if not isinstance(after, int) or after < 0:
+            raise TypeError(
+                f"after: expected 'request', 'headers' or a number of deltas, found {after!r}"
+            )
         ends = [at + 1 for at, piece in enumerate(self.pieces) if piece.is_delta]
         if after > 0 and ends:
             return ends[min(after, len(ends)) - 1]

@@ -68,6 +68,16 @@ class Report:
     message: str
 
 
+def check_kind(kind: ErrorKind | None) -> None:
+    """Refuse a kind of error that no provider reports.
+
+    Raises:
+        TypeError: It is none of `ErrorKind`.
+    """
+    if kind is not None and kind not in STATUS_OF:
+        raise TypeError(f"kind: expected one of {', '.join(STATUS_OF)}; found {kind!r}")
+
+
 def make_report(
     kind: ErrorKind | None = None, status: int | None = None, message: str | None = None
 ) -> Report:

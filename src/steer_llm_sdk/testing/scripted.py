@@ -221,6 +221,10 @@ def _failure(then: SteerError | Fault | int, after: int) -> Fault:
     if isinstance(then, SteerError):
         return Raise(then, after or "request")
     if not isinstance(then, int):
+        if not callable(getattr(then, "apply", None)):
+            raise TypeError(
+                f"then: expected an error of the library, a status or a fault, found {then!r}"
+            )
         return then
     if after == 0:
         return HTTPError(then)

@@ -25,6 +25,13 @@ class ScriptedToolCall:
     arguments: str | Sequence[str] | Mapping[str, Any] = "{}"
     id: str | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.arguments, str | Mapping) and not _are_strings(self.arguments):
+            raise TypeError(
+                "arguments: expected JSON text, pieces of it or a mapping, "
+                f"found {self.arguments!r}"
+            )
+
     @property
     def pieces(self) -> tuple[str, ...]:
         """The arguments as they are streamed."""
@@ -85,8 +92,25 @@ class Script:
 
     def __post_init__(self) -> None:
         for name in ("deltas", "reasoning", "refusal"):
-            if isinstance(getattr(self, name), str):
+            found = getattr(self, name)
+            if isinstance(found, str):
                 raise TypeError(f"{name}: expected a list of strings, found one string")
+            if not _are_strings(found):
+                raise TypeError(f"{name}: expected a list of strings, found {found!r}")
+        if not _is_list_of(self.tool_calls, lambda call: isinstance(call, ScriptedToolCall)):
+            raise TypeError(
+                f"tool_calls: expected a list of ScriptedToolCall(…), found {self.tool_calls!r}"
+            )
+        if not _is_list_of(self.faults, _is_fault):
+            raise TypeError(f"faults: expected a list of faults, found {self.faults!r}")
+        counts: object = self.usage
+        if counts is not None and not (
+            _is_list_of(counts, lambda count: isinstance(count, int)) and len(self.usage or ()) == 2
+        ):
+            raise TypeError(
+                "usage: expected (prompt tokens, completion tokens), or None for no report, "
+                f"found {counts!r}"
+            )
 
     @property
     def text(self) -> str:
@@ -133,6 +157,21 @@ def as_script(answer: ScriptLike) -> Script:
             "several answers to ScriptedProvider one by one, ScriptedProvider(first, second)"
         )
     for fault in faults:
-        if not callable(getattr(fault, "apply", None)) or isinstance(fault, type):
-            raise TypeError(f"expected a Script or a fault, found {fault!r}")
+        if not _is_fault(fault):
+            hint = f": write Script([{fault!r}])" if isinstance(fault, str) else ""
+            raise TypeError(f"expected a Script or a fault, found {fault!r}{hint}")
     return Script(faults=faults)
+
+
+def _is_fault(given: object) -> bool:
+    return callable(getattr(given, "apply", None)) and not isinstance(given, type)
+
+
+def _are_strings(given: object) -> bool:
+    return _is_list_of(given, lambda piece: isinstance(piece, str))
+
+
+def _is_list_of(given: object, accepts: Callable[[object], bool]) -> bool:
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        return False
+    return all(map(accepts, given))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from steer_llm_sdk.testing.faults.statuses import HTTPError
 from steer_llm_sdk.testing.plan import Ending, Exchange, Piece, Plan
-from steer_llm_sdk.testing.reports import ErrorKind, make_report
+from steer_llm_sdk.testing.reports import ErrorKind, check_kind, make_report
 
 _BLOCK = 64 * 1024
 
@@ -22,6 +22,9 @@ class ErrorInStream:
     after: int = 0
     kind: ErrorKind = "overloaded"
     message: str | None = None
+
+    def __post_init__(self) -> None:
+        check_kind(self.kind)
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
         """Cut the answer at the point, and append the error."""

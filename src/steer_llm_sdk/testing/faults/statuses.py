@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from steer_llm_sdk.testing.plan import Ending, Exchange, Piece, Plan
-from steer_llm_sdk.testing.reports import ErrorKind, make_report
+from steer_llm_sdk.testing.reports import ErrorKind, check_kind, make_report
 
 _HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
@@ -32,6 +32,13 @@ class HTTPError:
     message: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Literal["json", "html", "empty"] | bytes = "json"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.status, int):
+            raise TypeError(f"status: expected a whole number, found {self.status!r}")
+        check_kind(self.kind)
+        if not isinstance(self.body, bytes) and self.body not in ("json", "html", "empty"):
+            raise TypeError(f"body: expected 'json', 'html', 'empty' or bytes, found {self.body!r}")
 
     def apply(self, plan: Plan, exchange: Exchange, /) -> Plan:
         """Replace the answer by the error."""
