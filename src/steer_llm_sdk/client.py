@@ -20,7 +20,7 @@ from steer_llm_sdk.calls import (
 )
 from steer_llm_sdk.catalog import ModelLists
 from steer_llm_sdk.checks import NUMBER, POSITIVE, with_advice, with_hints
-from steer_llm_sdk.clock import Clock, SystemClock
+from steer_llm_sdk.clock import CLOCK, Clock, SystemClock
 from steer_llm_sdk.config import ProviderSettings
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.engine.stats import ClientStats
@@ -98,6 +98,7 @@ class SteerLLMClient(Shared, ManyPrompts, ModelLists, ToolRuns):
     ) -> None:
         POSITIVE.check("max_generations", max_generations)
         POSITIVE.check_given("max_streams", max_streams)
+        CLOCK.check_given("clock", clock)
         keys = {"openai": openai_api_key, "anthropic": anthropic_api_key, "xai": xai_api_key}
         self.stats = ClientStats()
         self._planner = Planner(keys, {} if providers is None else providers)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from steer_llm_sdk.checks import having
+
 
 class Timer(Protocol):
     """A callback that is due later."""
@@ -38,6 +40,12 @@ class Clock(Protocol):
     async def sleep(self, delay: float) -> None:
         """Wait; 0 lets other tasks run once."""
         ...
+
+
+CLOCK = having(
+    "a clock (methods monotonic, time, call_later and sleep), such as ManualClock()",
+    *("monotonic", "time", "call_later", "sleep"),
+)
 
 
 class SystemClock:

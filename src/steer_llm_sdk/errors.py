@@ -33,6 +33,7 @@ Errors can be copied, pickled (so they come out of process pools as they went in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Protocol
 
 from steer_llm_sdk.rates import RateLimit
@@ -136,10 +137,12 @@ class SteerError(Exception):
         """Make an error of what `to_dict` gave, or `to_json` when it was parsed.
 
         It is of the class that ``type`` names; where that is not known, a `SteerError` with the
-        same fields, whose `to_dict` still names it. Fields that are missing have their defaults.
+        same fields, whose `to_dict` still names it. Fields that are missing have their defaults;
+        what is no mapping is a `TypeError`.
         """
-        from copy import deepcopy
+        from steer_llm_sdk.stored import as_stored
 
+        data = as_stored(data)
         name = str(data.get("type", "SteerError"))
         known = _class_named(name)
         found = known or SteerError

@@ -25,6 +25,21 @@ VERSION = 1
 VERSION_KEY = "version"
 
 
+def as_stored(data: object) -> Mapping[str, Any]:
+    """Take what `to_dict` gave; or a row of a database, which knows its keys.
+
+    Raises:
+        TypeError: It is something else, such as the JSON that is still to be parsed.
+    """
+    if isinstance(data, Mapping):
+        return data
+    if callable(getattr(data, "keys", None)):
+        row: Any = data
+        return dict(row)
+    hint = ": json.loads(…) parses it" if isinstance(data, str | bytes | bytearray) else ""
+    raise TypeError(f"expected a mapping, as to_dict gives it, found {type(data).__name__}{hint}")
+
+
 class Live:
     """What reads from elsewhere while it lives: a copy would be a second holder of the same.
 

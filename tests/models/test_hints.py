@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from steer_llm_sdk import (
     StreamingOptions,
     StreamingResponse,
     SyncSteerLLMClient,
+    Tool,
 )
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.streaming.processor import (
@@ -23,6 +25,7 @@ from steer_llm_sdk.streaming.processor import (
     RedactTransformer,
     SamplingFilter,
 )
+from steer_llm_sdk.testing import ManualClock
 
 
 @pytest.mark.parametrize(
@@ -76,6 +79,27 @@ def test_an_argument_without_its_name_is_told_which_names_there_are() -> None:
         StreamingOptions(5)  # type: ignore[call-arg, arg-type]
     with pytest.raises(TypeError, match=r"SteerLLMClient: .* \(providers=, transport=, clock="):
         SteerLLMClient("a", "b", "c", {})  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("client", [SteerLLMClient, SyncSteerLLMClient])
+@pytest.mark.parametrize("clock", [5, time, ManualClock])
+def test_what_is_no_clock_is_refused(client: type, clock: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"clock: expected a clock .* ManualClock"):
+        client(clock=clock)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("func", "function"),
+        ("args_schema", "parameters"),
+        ("requires_approval", "needs_approval"),
+        ("descripton", "description"),
+    ],
+)
+def test_an_argument_of_a_tool_is_told_what_it_is_called(name: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"'{name}': did you mean '{meant}'"):
+        Tool(len, **{name: None})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("client", [SteerLLMClient, SyncSteerLLMClient])

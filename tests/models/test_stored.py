@@ -16,6 +16,7 @@ import multiprocessing
 import numbers
 import operator
 import pickle
+import sqlite3
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -47,6 +48,7 @@ from steer_llm_sdk.models.events import (
     StreamStartEvent,
     StreamUsageEvent,
 )
+from steer_llm_sdk.models.records import StreamRecord
 from steer_llm_sdk.models.responses import StreamingResponse, set_json
 from steer_llm_sdk.models.shapes import TokenUsage
 from steer_llm_sdk.models.streaming import StreamingOptions
@@ -202,6 +204,33 @@ def test_what_was_stored_without_a_field_has_its_default_and_what_is_unknown_is_
     back = kind.from_dict({"type": kind.type, "stream_id": "s", "version": 99, "new": 1})
 
     assert back == kind(stream_id="s")
+
+
+@pytest.mark.parametrize(
+    "kind", [StreamEvent, StreamDeltaEvent, StreamingResponse, SteerError, StreamRecord]
+)
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{}", r"found str: json.loads\(…\) parses it"),
+        (b"{}", "found bytes: json"),
+        (None, "found NoneType$"),
+        ([], "found list$"),
+    ],
+)
+def test_what_is_not_yet_parsed_is_told_so(kind: Any, given: object, told: str) -> None:
+    with pytest.raises(TypeError, match=f"expected a mapping, as to_dict gives it, {told}"):
+        kind.from_dict(given)
+
+
+def test_a_row_of_a_database_may_be_what_was_stored() -> None:
+    database = sqlite3.connect(":memory:")
+    database.row_factory = sqlite3.Row
+
+    row = database.execute("SELECT 'delta' AS type, 'Hello' AS delta").fetchone()
+
+    assert StreamEvent.from_dict(row) == StreamDeltaEvent(delta="Hello")
+    database.close()
 
 
 def test_a_stored_event_comes_back_as_its_class_and_no_other() -> None:

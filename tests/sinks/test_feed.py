@@ -13,7 +13,7 @@ import pytest
 
 from steer_llm_sdk import ConfigurationError, SteerError, SteerLLMClient, SyncSteerLLMClient
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamEvent
-from steer_llm_sdk.models.records import StreamRecord
+from steer_llm_sdk.models.records import StreamRecord, ToolRecord
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.sinks import Sink
 from steer_llm_sdk.streaming.processor import EventFilter, EventProcessor, EventTransformer
@@ -583,6 +583,32 @@ def test_a_sink_with_coroutine_functions_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="expected stream_ended to be a plain method"):
         SteerLLMClient(sinks=[Asynchronous()])
+
+
+@pytest.mark.parametrize("name", ["run_started", "tool_started", "tool_ended", "run_ended"])
+def test_no_method_of_a_sink_is_a_coroutine_function(name: str) -> None:
+    async def told(_self: Sink, _record: object) -> None:
+        pass
+
+    with pytest.raises(ConfigurationError, match=f"expected {name} to be a plain method"):
+        SteerLLMClient(sinks=[type("Asynchronous", (Remembering,), {name: told})()])
+
+
+def test_a_sink_that_does_nothing_is_told_what_it_could_do() -> None:
+    class Misspelled(Sink):
+        def stream_end(self, record: StreamRecord) -> None:
+            pass
+
+    with pytest.raises(ConfigurationError, match=r"stream_ended, event, .*; Misspelled has none"):
+        SteerLLMClient(sinks=[Misspelled()])
+
+
+def test_a_sink_may_be_told_of_functions_alone() -> None:
+    class Tools(Sink):
+        def tool_ended(self, record: ToolRecord) -> None:
+            pass
+
+    SteerLLMClient("key", sinks=[Tools(), Sink()])
 
 
 def test_a_sink_need_not_be_derived() -> None:

@@ -7,14 +7,14 @@ pickled, stored as dicts and as JSON, and be the fields of pydantic models.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_type_hints
 
 from steer_llm_sdk.errors import AnyError, SteerError, error_as_dict
 from steer_llm_sdk.models.shapes import FinishReason, TokenUsage, plain_hints
-from steer_llm_sdk.stored import plain, pydantic_schema, to_json
+from steer_llm_sdk.stored import as_stored, plain, pydantic_schema, to_json
 
 __all__ = [
     "StreamCompleteEvent",
@@ -106,15 +106,17 @@ class StreamEvent(_Hidden):
         return to_json(self.to_dict())
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Make an event of what `to_dict` gave, or `to_json` when it was parsed.
 
         Its class is that of its ``type``; without one, it is this class. Fields that are missing
         have their defaults, and unknown ones are passed over.
 
         Raises:
+            TypeError: It is no mapping.
             ValueError: The ``type`` is none of this class.
         """
+        data = as_stored(data)
         kind = data.get("type", cls.type)
         found: Any = cls if kind == cls.type else _CLASSES.get(kind)
         if found is None or not issubclass(found, cls):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
-from steer_llm_sdk.stored import plain, to_json
+from steer_llm_sdk.stored import as_stored, plain, to_json
 
 Outcome = Literal["running", "completed", "failed", "cancelled"]
 
@@ -115,7 +115,11 @@ class StreamRecord:
         """Make a record of what `to_dict` gave, or `to_json` when it was parsed.
 
         Fields that are missing have their defaults, and unknown ones are passed over.
+
+        Raises:
+            TypeError: It is no mapping.
         """
+        data = as_stored(data)
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         for name in ("retries", "gaps"):
             if name in known:

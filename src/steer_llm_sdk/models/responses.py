@@ -38,7 +38,7 @@ from steer_llm_sdk.models.strict_json import strict_loads
 from steer_llm_sdk.models.text import TextPieces
 from steer_llm_sdk.models.turns import assistant_message
 from steer_llm_sdk.rates import RateLimit
-from steer_llm_sdk.stored import PydanticAlias, plain, pydantic_schema, to_json
+from steer_llm_sdk.stored import PydanticAlias, as_stored, plain, pydantic_schema, to_json
 
 _UNSET: Any = object()
 _FUNCTION = "function"
@@ -241,8 +241,11 @@ class StreamingResponse(_Hidden, Generic[Answer]):
         """Make a response of what `to_dict` gave, or `to_json` when it was parsed.
 
         Fields that are missing have their defaults, and unknown ones are passed over.
+
+        Raises:
+            TypeError: It is no mapping.
         """
-        stored = deepcopy(dict(data))
+        stored = deepcopy(dict(as_stored(data)))
         error = stored.get("error")
         if isinstance(error, dict):
             stored["error"] = error = SteerError.from_dict(error)

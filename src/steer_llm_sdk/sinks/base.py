@@ -90,11 +90,21 @@ def check_sinks(given: object) -> tuple[Sink, ...]:
                 f"found {type_found(sink)}"
             )
         _refuse_coroutines(f"sinks[{at}]", sink)
+        if type(sink) is not Sink and all(_does_nothing(sink, name) for name in _METHODS):
+            raise ConfigurationError(
+                f"sinks[{at}]: expected one of the methods {', '.join(_METHODS)}; "
+                f"{type_found(sink)} has none of its own"
+            )
     return tuple(given)
 
 
+def _does_nothing(sink: object, name: str) -> bool:
+    method = getattr(sink, name, None)
+    return method is None or getattr(method, "__func__", None) is getattr(Sink, name)
+
+
 def _refuse_coroutines(where: str, sink: object) -> None:
-    for name in (*_NEEDED, "event", "flush", "close"):
+    for name in _METHODS:
         refuse_yielding(f"{where}.{name}", getattr(sink, name, None))
         if is_asynchronous(getattr(sink, name, None)):
             raise ConfigurationError(
@@ -104,3 +114,6 @@ def _refuse_coroutines(where: str, sink: object) -> None:
 
 
 _NEEDED = ("stream_started", "stream_ended")
+_METHODS = (
+    *_NEEDED, "event", "run_started", "tool_started", "tool_ended", "run_ended", "flush", "close",
+)  # fmt: skip

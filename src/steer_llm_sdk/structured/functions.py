@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from steer_llm_sdk.checks import FLAG, MAPPING, SECONDS, TEXT, unwrapped, yields
+from steer_llm_sdk.checks import (
+    FLAG,
+    MAPPING,
+    SECONDS,
+    TEXT,
+    did_you_mean,
+    unwrapped,
+    with_advice,
+    yields,
+)
 from steer_llm_sdk.errors import ConfigurationError, SchemaError
 from steer_llm_sdk.models import requests
 from steer_llm_sdk.models.plain_json import plain_mapping
@@ -19,7 +28,25 @@ from steer_llm_sdk.structured.tools import ToolArguments, parse_arguments
 # What OpenAI, Anthropic and Gemini all take.
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}")
 
+# What other libraries call an argument of ours.
+_OTHER_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("callable", "coroutine", "fn", "func", "handler"), "function"),
+    **dict.fromkeys(
+        (
+            "args_schema", "inputSchema", "input_schema", "json_schema", "parameters_json_schema",
+            "params_json_schema", "schema",
+        ),
+        "parameters",
+    ),
+    **dict.fromkeys(("require_approval", "requires_approval"), "needs_approval"),
+}  # fmt: skip
 
+
+def _place_of(name: str) -> str | None:
+    return did_you_mean(_OTHER_NAMES[name]) if name in _OTHER_NAMES else None
+
+
+@with_advice(_place_of)
 class Tool:
     """A Python function that the model may call.
 
