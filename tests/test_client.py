@@ -754,6 +754,37 @@ def test_a_copy_of_a_client_is_the_client(make: Any) -> None:
         pickle.dumps(client)
 
 
+async def test_any_text_of_a_call_may_be_a_member_of_an_enum() -> None:
+    """Such a member has other words where it is formatted: ``Told.TENANT``."""
+
+    class Told(str, enum.Enum):  # noqa: UP042 - its `str` is another than that of a `StrEnum`
+        MINE = "mine"
+        TENANT = "acme"
+        SECOND = "mine:second"
+        KIND = "vllm"
+
+    async with LoopbackServer([HTTPError(400), Script(["Hello"])]) as server:
+        settings = ProviderSettings(
+            kind=Told.KIND,
+            base_url=server.base_url("openai"),
+            headers={"x-setting": Told.TENANT},
+        )
+        async with SteerLLMClient(providers={Told.MINE: settings}) as client:
+            response = await client.generate(
+                "Hi",
+                "first",
+                provider=Told.MINE,
+                request_id=Told.TENANT,
+                extra_headers={"x-call": Told.TENANT},
+                streaming_options=StreamingOptions(fallback_models=[Told.SECOND]),
+            )
+
+    told = [response.provider, response.model, response.request_id]
+    assert [f"{each}" for each in told] == ["mine", "second", "acme"]
+    for request in server.requests:
+        assert request.headers["x-setting"] == request.headers["x-call"] == "acme"
+
+
 async def test_a_model_may_be_a_member_of_an_enum() -> None:
     class Model(str, enum.Enum):  # noqa: UP042 - its `str` is another than that of a `StrEnum`
         SMALL = "gpt-4o-mini"

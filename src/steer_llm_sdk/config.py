@@ -233,6 +233,12 @@ def check_headers(where: str, headers: object) -> None:
             )
 
 
+def plain_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Headers that were checked, as plain texts: a member of an enum has other words for people."""
+    given = (headers or {}).items()
+    return {str.__str__(name): str.__str__(value) for name, value in given}
+
+
 _HEADER_HINTS: Mapping[type, str] = {
     bool: ": write what the server expects, such as 'true'",
     bytes: ": decode it first",

@@ -21,6 +21,7 @@ from steer_llm_sdk.config import (
     clean_base_url,
     clean_proxy,
     first_set,
+    plain_headers,
     split_credentials,
 )
 from steer_llm_sdk.engine.plan import Limits, Plan, Target
@@ -129,7 +130,7 @@ class Planner:
         return Plan(
             targets=[first, *fallbacks],
             options=options,
-            request_id=arguments.request_id or _new_id(),
+            request_id=str.__str__(arguments.request_id or _new_id()),
             stream_id=_new_id(),
             metadata=dict(arguments.metadata or {}),
             is_json=is_json,
@@ -174,7 +175,7 @@ class Planner:
     def _fallback(self, model: str, chat: ChatRequest, given: _Given) -> Target:
         """A target that is asked later: all that can be wrong with its request is found now."""
         try:
-            provider, name = resolve_model(model, None, self._names)
+            provider, name = resolve_model(str.__str__(model), None, self._names)
             target = self._target(provider, name, chat, given, is_later=True)
             self._check(target)
         except ConfigurationError as error:
@@ -276,7 +277,9 @@ class Planner:
         is_told = asked is None or isinstance(asked, str)
         source = None if asked is None or isinstance(asked, str) else KeySource(asked, provider)
         key = self._key(provider, row, settings) if is_told else None
-        endpoint = Endpoint(provider, base_url, key, {**row.headers, **(settings.headers or {})})
+        endpoint = Endpoint(
+            provider, base_url, key, {**row.headers, **plain_headers(settings.headers)}
+        )
         needs_key = row.needs_key and base_url == row.base_url
         return _Service(
             wire, endpoint, proxy, verify, login=login, needs_key=needs_key, source=source
@@ -308,7 +311,7 @@ class Planner:
             row.base_url or "",
             None if given is None else clean_base_url(given, provider),
             self._key(provider, row, settings),
-            {**row.headers, **(settings.headers or {})},
+            {**row.headers, **plain_headers(settings.headers)},
             self._environment,
         )
 
@@ -408,7 +411,7 @@ def _read_settings(settings: object) -> dict[str, ProviderSettings]:
             raise new_provider_error(name)
         TEXT.check(f"providers: the name {name!r}", name)
         provider_row(setting.kind or name)
-    return dict(settings)
+    return {str.__str__(name): setting for name, setting in settings.items()}
 
 
 _SETTINGS_HINTS: Mapping[type, str] = {
@@ -463,7 +466,7 @@ def _read_chat(
         parallel_tool_calls=arguments.parallel_tool_calls,
         include_usage=options.include_usage,
         extra_body=plain_mapping(arguments.extra_body or {}, "extra_body"),
-        extra_headers=dict(arguments.extra_headers or {}),
+        extra_headers=plain_headers(arguments.extra_headers),
     )
 
 
