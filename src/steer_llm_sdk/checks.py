@@ -271,7 +271,15 @@ def unwrapped(function: object) -> object:
     """Find what is called in the end: within a `functools.partial`, its function."""
     while isinstance(function, functools.partial):
         function = function.func
-    return function
+    return given_function(function)
+
+
+def given_function(given: Any) -> Any:
+    """The function that an object gives as the property ``__call__``; what is given, without one.
+
+    The tools of Anthropic's SDK are such; `inspect` takes the property itself for what is called.
+    """
+    return given.__call__ if isinstance(_call_of(given), property) else given
 
 
 def refuse_unknown(

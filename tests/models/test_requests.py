@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from google.genai import types as google
+from openai.types.responses import FunctionTool
+from pydantic import BaseModel
 
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.requests import (
@@ -85,6 +88,71 @@ def test_a_tool_of_the_providers_own_passes_unchanged(given: Any) -> None:
     assert read_tools([given]) == (RawTool(given),)
 
 
+class ToolOfMCP(BaseModel):
+    """As the client of MCP gives them."""
+
+    name: str
+    description: str | None = None
+    inputSchema: dict[str, Any]  # noqa: N815 - its own spelling
+    annotations: dict[str, Any] | None = None
+
+
+class Argument(BaseModel):
+    city: str = "Rome"
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (
+            FunctionTool(type="function", name="add", parameters=dict(SCHEMA), strict=True),
+            Tool("add", None, SCHEMA, strict=True),
+        ),
+        (ToolOfMCP(name="add", inputSchema=dict(SCHEMA)), Tool("add", None, SCHEMA)),
+        (
+            google.FunctionDeclaration(name="add", parameters_json_schema=dict(SCHEMA)),
+            Tool("add", None, SCHEMA),
+        ),
+        (google.Tool(google_search=google.GoogleSearch()), RawTool({"googleSearch": {}})),
+    ],
+)
+def test_a_tool_may_be_an_object_of_an_sdk(given: Any, read: Tool | RawTool) -> None:
+    assert read_tools([given]) == (read,)
+
+
+def test_a_schema_in_googles_letters_is_one_of_json_schema() -> None:
+    text = google.Schema(type=google.Type.STRING, nullable=True, default="STRING")
+    schema = google.Schema(
+        type=google.Type.OBJECT,
+        properties={
+            "nullable": google.Schema(type=google.Type.ARRAY, items=text),
+            "type": google.Schema(any_of=[text, google.Schema(type=google.Type.INTEGER)]),
+        },
+        required=["type"],
+    )
+
+    (tool,) = read_tools([google.FunctionDeclaration(name="add", parameters=schema)])
+
+    read = {"type": ["string", "null"], "default": "STRING"}
+    assert isinstance(tool, Tool)
+    assert tool.parameters == {
+        "type": "object",
+        "properties": {
+            "nullable": {"type": "array", "items": read},
+            "type": {"anyOf": [read, {"type": "integer"}]},
+        },
+        "required": ["type"],
+    }
+
+
+def test_a_schema_in_googles_letters_may_have_nonsense_for_its_properties() -> None:
+    given = {"name": "add", "parameters": {"type": "OBJECT", "properties": 5, "items": "x"}}
+
+    assert read_tools([given]) == (
+        Tool("add", None, {"type": "object", "properties": 5, "items": "x"}),
+    )
+
+
 def test_the_marks_of_a_tool_are_kept() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
     nested = {"type": "function", "function": {"name": "add", "examples": [1]}, **mark}
@@ -104,6 +172,7 @@ def test_no_tools_are_none(tools: Any) -> None:
     ("given", "complaint"),
     [
         ("add", r"tools\[0\]: expected a function, a Tool or a mapping, found str"),
+        (Argument(), r"tools\[0\]: expected a function, a Tool or a mapping, found Argument"),
         ({"type": "function", "function": {}}, r"tools\[0\]: a function needs a name, found None"),
         ({"type": "function", "name": ""}, "found ''"),
         ({"description": "Adds."}, "found None"),

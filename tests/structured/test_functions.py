@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypedDict
 
 import annotated_types
+import anthropic
 import jsonschema_rs
 import msgspec
 import pydantic
 import pytest
 
+from steer_llm_sdk.checks import is_asynchronous
 from steer_llm_sdk.errors import ConfigurationError, InvalidJSONError, SchemaError
 from steer_llm_sdk.models import requests
 from steer_llm_sdk.structured import Tool, Toolbox, read_toolbox
@@ -228,6 +230,29 @@ def test_a_parameter_may_be_called_self_where_it_has_a_type() -> None:
             return self
 
     assert list(Tool(Shop.buy).parameters["properties"]) == ["self"]
+
+
+def test_the_tools_of_anthropics_sdk_are_functions() -> None:
+    @anthropic.beta_tool
+    def weather(city: str) -> str:
+        """The weather in a city."""
+        return f"sunny in {city}"
+
+    @anthropic.beta_async_tool
+    async def forecast(city: str) -> str:
+        """The weather to come."""
+        return city
+
+    for given, name, words in (
+        (weather, "weather", "The weather in a city."),
+        (forecast, "forecast", "The weather to come."),
+    ):
+        tool = Tool(given)
+        assert (tool.name, tool.description) == (name, words)
+        assert tool.parameters["properties"] == {"city": {"type": "string"}}
+        assert tool.function is not None
+    assert is_asynchronous(forecast)
+    assert not is_asynchronous(weather)
 
 
 def test_methods_partials_and_objects_that_can_be_called_are_functions() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from steer_llm_sdk.checks import TEXT
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.models.messages import Message
-from steer_llm_sdk.models.plain_json import plain_mapping
+from steer_llm_sdk.models.plain_json import plain_json, plain_mapping
 
 
 def _no_parameters() -> dict[str, Any]:
@@ -125,11 +125,7 @@ def _read_tool(given: object, where: str) -> Tool | RawTool:
         return RawTool(plain_mapping(given.value, where))
     if isinstance(given, Tool):
         return replace(given, parameters=_read_parameters(given.parameters, where))
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(
-            f"{where}: expected a function, a Tool or a mapping, found {type(given).__name__}"
-        )
-    tool = plain_mapping(given, where)
+    tool = _mapping_of(given, where)
     if not _FUNCTION_KEYS & tool.keys():
         return RawTool(tool)  # Gemini's own: {"googleSearch": {}}
     kind = str(tool.get("type", "function"))
@@ -154,13 +150,73 @@ def _read_tool(given: object, where: str) -> Tool | RawTool:
     )
 
 
+def _mapping_of(given: object, where: str) -> dict[str, Any]:
+    """A tool as a mapping: what a caller has written, or an object of an SDK's.
+
+    Such objects (of OpenAI's, Google's, of MCP) are pydantic's; one that describes no tool, but
+    holds the arguments of one, say, is refused.
+    """
+    if isinstance(given, Mapping):
+        return plain_mapping(given, where)
+    has_fields = callable(getattr(given, "model_dump", None)) and not isinstance(given, type)
+    tool = plain_json(given, where) if has_fields else None
+    if isinstance(tool, dict) and (
+        "name" in tool
+        or "type" in tool
+        or all(isinstance(each, dict | list) for each in tool.values())
+    ):
+        return tool
+    raise ConfigurationError(
+        f"{where}: expected a function, a Tool or a mapping, found {type(given).__name__}"
+    )
+
+
 def _read_parameters(parameters: object, where: str) -> dict[str, Any]:
     if not isinstance(parameters, Mapping):
         raise ConfigurationError(
             f"{where}: expected its parameters to be a JSON Schema as a mapping, "
             f"found {type(parameters).__name__}"
         )
-    return plain_mapping(parameters, where)
+    schema = plain_mapping(parameters, where)
+    is_googles = str(schema.get("type")).isupper()
+    return _as_json_schema(schema) if is_googles else schema
+
+
+def _as_json_schema(schema: Any) -> Any:
+    """A schema of Google's as JSON Schema has it: types in small letters, and null one of them.
+
+    https://ai.google.dev/api/caching#Schema
+    """
+    if isinstance(schema, list):
+        return [_as_json_schema(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    read = {key: _READ_WITHIN.get(key, _as_it_is)(each) for key, each in schema.items()}
+    if isinstance(kind := read.get("type"), str):
+        read["type"] = kind.lower()
+        if read.pop("nullable", None) is True:
+            read["type"] = [read["type"], "null"]
+    return read
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _each_by_name(schemas: Any) -> Any:
+    if not isinstance(schemas, dict):
+        return schemas
+    return {name: _as_json_schema(each) for name, each in schemas.items()}
+
+
+# Where a schema of Google's has others.
+_READ_WITHIN: Mapping[str, Callable[[Any], Any]] = {
+    "additionalProperties": _as_json_schema,
+    "anyOf": _as_json_schema,
+    "items": _as_json_schema,
+    "prefixItems": _as_json_schema,
+    "properties": _each_by_name,
+}
 
 
 def read_tool_choice(choice: object) -> ToolChoice | RawTool | None:

@@ -15,7 +15,7 @@ from functools import partial
 from math import isfinite
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
 
-from steer_llm_sdk.checks import unwrapped
+from steer_llm_sdk.checks import given_function, unwrapped
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.providers.schemas import Schema, with_object_at_root
 from steer_llm_sdk.structured.response_format import (
@@ -141,7 +141,7 @@ def _read_parameters(function: Callable[..., Any], said: Mapping[str, str]) -> l
     hints = _read_hints(function)
     bound = function.keywords if isinstance(function, partial) else {}
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = inspect.signature(given_function(function)).parameters.values()
     except (TypeError, ValueError) as error:
         fault = str(error)
     else:
