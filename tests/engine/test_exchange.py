@@ -277,16 +277,20 @@ def test_as_much_of_the_trimmed_white_space_as_comes_is_taken_away(
 
 
 async def refusal(
-    path: str, *faults: Any, options: StreamingOptions | None = None, **settings: Any
+    path: str,
+    *faults: Any,
+    options: StreamingOptions | None = None,
+    model: str = "openai:gpt-4o",
+    **settings: Any,
 ) -> SteerError:
     """The error that a call ends in, at a server that refuses it."""
     async with LoopbackServer(*faults) as server:
         address = f"{server.url}{path}"
         found = ProviderSettings(base_url=address, api_key="sk-12345678", **settings)
-        async with SteerLLMClient(providers={"openai": found}) as client:
+        async with SteerLLMClient(providers={model.partition(":")[0]: found}) as client:
             with pytest.raises(SteerError) as caught:
                 await client.generate(
-                    "Hi", "gpt-4o", streaming_options=options or StreamingOptions(max_retries=0)
+                    "Hi", model, streaming_options=options or StreamingOptions(max_retries=0)
                 )
     return caught.value
 
@@ -304,6 +308,34 @@ async def test_a_base_url_without_its_version_is_told_where_most_servers_are() -
 
     assert "most servers have it under /v1: does the base URL end in it?" in str(error)
     assert "most servers" not in str(await refusal("/v1", HTTPError(404)))
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "added"),
+    [
+        ("/v1/chat/completions", "openai:m", "/chat/completions"),
+        ("/v1", "anthropic:m", "/v1/messages"),
+        ("/v1/messages", "anthropic:m", "/v1/messages"),
+        ("/v1beta", "gemini:m", "/v1beta/models/m:streamGenerateContent"),
+        ("/v1", "ollama:m", "/api/chat"),
+        ("/api/", "ollama:m", "/api/chat"),
+        ("/v1", "cohere:m", "/v2/chat"),
+    ],
+)
+async def test_a_base_url_with_what_is_added_to_it_is_told_so(
+    path: str, model: str, added: str
+) -> None:
+    error = await refusal(path, HTTPError(404), model=model)
+
+    assert f"; {added} was added to the base URL: does that end in too much?)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [("/v1", "openai:m"), ("/gateway", "anthropic:m"), ("", "ollama:m"), ("/api", "cohere:m")],
+)
+async def test_a_base_url_that_may_be_right_is_not_doubted(path: str, model: str) -> None:
+    assert "too much" not in str(await refusal(path, HTTPError(404), model=model))
 
 
 async def test_other_refusals_do_not_speak_of_the_address() -> None:

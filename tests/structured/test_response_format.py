@@ -276,6 +276,25 @@ def test_where_pydantic_is_missing_such_a_type_is_refused(monkeypatch: pytest.Mo
         read_response_format(Shelf)
 
 
+@pytest.mark.filterwarnings("ignore:Mixing V1 models")
+def test_a_model_of_pydantics_first_version_is_told_so() -> None:
+    from pydantic import v1
+
+    class Old(v1.BaseModel):
+        days: int
+
+    with pytest.raises(ConfigurationError, match="found Old: a model of pydantic's version 1"):
+        read_response_format(Old)
+
+
+@pytest.mark.parametrize("given", [Point(1, 2), Person(name="Ada", age=1), City("Ulm", 1)])
+def test_an_object_in_the_place_of_its_class_is_told_so(given: Any) -> None:
+    name = type(given).__name__
+
+    with pytest.raises(ConfigurationError, match=f"an instance; pass its class, {name}$"):
+        read_response_format(given)
+
+
 def _function(name: str) -> None: ...
 
 

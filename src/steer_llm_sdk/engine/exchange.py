@@ -85,22 +85,36 @@ async def _send(
             note_head(target, head)
         if response.status not in STREAMING_STATUSES:
             error = await _refusal(response, target, options, clock)
-            raise _with_address(error, request.url)
+            base_url = "" if target.endpoint is None else target.endpoint.base_url
+            raise _with_address(error, request.url, base_url)
     except SteerError as error:
         secrets.conceal_in(error)
         raise
     return Body(response, target, options, secrets, head, resumption)
 
 
-def _with_address(error: SteerError, url: str) -> SteerError:
+def _with_address(error: SteerError, url: str, base_url: str) -> SteerError:
     """The error; one of a place that does not exist names the address that was asked."""
     if isinstance(error, NotFoundError):
         shown = shown_url(url)
-        is_bare = urlsplit(shown).path in _BARE_PATHS
-        hint = "; most servers have it under /v1: does the base URL end in it?" if is_bare else ""
+        base, path = urlsplit(base_url).path.rstrip("/"), urlsplit(shown).path
+        hint = ""
+        if path in _BARE_PATHS:
+            hint = "; most servers have it under /v1: does the base URL end in it?"
+        elif base and path.startswith(base) and _is_too_long(base, path[len(base) :]):
+            hint = f"; {path[len(base) :]} was added to the base URL: does that end in too much?"
         error.args = (f"{error} (asked was {shown}{hint})",)
     return error
 
+
+def _is_too_long(base: str, added: str) -> bool:
+    """Whether the path of a base URL ends in what is added to it, or in a version before one."""
+    last, (_, first, *rest) = base.rpartition("/")[2], added.split("/")
+    is_rooted = first == "api" or _VERSION.fullmatch(first) is not None
+    return last in {first, *rest} or (is_rooted and _VERSION.fullmatch(last) is not None)
+
+
+_VERSION = re.compile(r"v\d\w*")
 
 # What is asked where a base URL names a server and no path.
 _BARE_PATHS = frozenset({"/chat/completions", "/responses"})

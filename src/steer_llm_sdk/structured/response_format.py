@@ -179,10 +179,20 @@ def describe_type(wanted: Any, where: str) -> tuple[dict[str, Any], Validator]:
     if fault:
         raise ConfigurationError(
             f"{where}: expected a type that msgspec or pydantic knows, "
-            f"found {_name_of(wanted)}: {fault}"
+            f"found {_name_of(wanted)}: {_slip_of_type(wanted) or fault}"
         )
     validator = PydanticValidator(wanted) if is_pydantics else TypeValidator(wanted)
     return with_object_at_root(schema), validator
+
+
+def _slip_of_type(wanted: Any) -> str:
+    """What is said of an object in the place of its class, and of a class of another time."""
+    former = sys.modules.get("pydantic.v1")  # not loaded, unless something has used it
+    if former is not None and isinstance(wanted, type) and issubclass(wanted, former.BaseModel):
+        return "a model of pydantic's version 1; derive it from pydantic.BaseModel, version 2"
+    kind = type(wanted)
+    is_object = not isinstance(wanted, type) and not _read_schema(kind)[1]
+    return f"an instance; pass its class, {_name_of(kind)}" if is_object else ""
 
 
 def is_for_pydantic(wanted: Any) -> bool:
