@@ -41,6 +41,9 @@ def test_what_is_no_pair_is_refused_with_what_was_found(pair: str) -> None:
         ("model=gpt-4o", "'model' is said by -m"),
         ("response_format=json", "'response_format' is said by --schema"),
         ("api_key=sk-x", "'api_key' is said by the provider's variable"),
+        ("base_url=http://x", "'base_url' is said by the provider's variable, such as OPENAI_BASE"),
+        ("total_timeout=5", "'total_timeout' is no option of a model; only programs can say it"),
+        ("max_retries=0", "'max_retries' is no option of a model"),
     ],
 )
 def test_a_slip_of_the_pen_does_not_go_to_the_provider(pair: str, words: str) -> None:

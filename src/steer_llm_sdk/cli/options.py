@@ -6,11 +6,13 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from steer_llm_sdk.cli.streams import decode
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.streaming import StreamingOptions
 
 # The fields of the library's calls that are a number, a word or a list; whatever else is said with
 # `-o` only the provider knows.
@@ -31,6 +33,7 @@ _OURS = frozenset(
 # What a call takes too, and how a shell says it.
 _ELSEWHERE: Mapping[str, str] = {
     "api_key": "the provider's variable: `steer providers` lists them",
+    "base_url": "the provider's variable, such as OPENAI_BASE_URL or OLLAMA_HOST",
     "messages": "the prompt",
     "model": "-m",
     "prompt": "the prompt",
@@ -39,6 +42,9 @@ _ELSEWHERE: Mapping[str, str] = {
     "system": "-s",
     "tools": "--tools",
 }
+
+# What programs say of a stream, and a shell does not: to a provider it would mean nothing.
+_OF_STREAMS = frozenset(field.name for field in fields(StreamingOptions))
 
 # How alike a key must be to be taken for a slip of the pen: "top_k" is not meant to be "top_p".
 _NEAR = 0.85
@@ -77,6 +83,8 @@ def _refuse_what_is_meant_elsewhere(key: str) -> None:
     """Refuse what is said in another way, and a slip of the pen: the provider would get it."""
     if key in _ELSEWHERE:
         raise ConfigurationError(f"-o: {key!r} is said by {_ELSEWHERE[key]}")
+    if key in _OF_STREAMS:
+        raise ConfigurationError(f"-o: {key!r} is no option of a model; only programs can say it")
     near = difflib.get_close_matches(key, _OURS, n=1, cutoff=_NEAR)
     if key not in _OURS and near:
         raise ConfigurationError(f"-o: {key!r} is no option: did you mean {near[0]!r}?")
