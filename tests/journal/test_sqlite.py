@@ -586,6 +586,15 @@ def test_what_is_written_here_is_news_to_who_is_behind(file: File, other: File) 
     assert _sequences(file.news(followed, ()).pages["stream-0"]) == [1]
 
 
+def test_who_comes_to_a_stream_later_than_others_is_not_told_yet(file: File) -> None:
+    _claim(file, 0)
+    assert all(_write(file, [_word(0, sequence) for sequence in range(3)]))
+    file.news({"stream-0": 2}, ())
+
+    assert file.follows({"stream-0": 2})
+    assert not file.follows({"stream-0": 0})
+
+
 def test_what_is_written_here_is_not_read_again_for_who_follows_others(
     file: File, other: File
 ) -> None:

@@ -98,6 +98,12 @@ def test_anything_else_is_left_to_whoever_reads_it_whole(other: bytes) -> None:
     assert learned((event("a"), "a")).take(other) is None
 
 
+def test_an_event_may_be_as_long_as_is_allowed() -> None:
+    words = "x" * (LIMIT - len(event("")))
+
+    assert learned((event("a"), "a")).take(event(words)) == words
+
+
 def test_after_anything_else_nothing_fits_until_it_is_learned_again() -> None:
     mould = learned((event("a"), "a"))
     assert mould.take(b": ping\n\n") is None

@@ -26,7 +26,7 @@ def said_once(text: str) -> str | None:
 def _behind_nothing(text: str) -> str | None:
     """The object behind an empty one, which only began the call."""
     rest = text.removeprefix("{}").lstrip()
-    return rest if rest != text and _is_object(rest, 0) else None
+    return rest if _is_object(rest, 0) else None
 
 
 def _without_repeats(text: str) -> str | None:

@@ -102,7 +102,7 @@ class SSEFraming:
     def _without_bom(self, chunk: bytes) -> bytes:
         head = bytes(self._waiting) + chunk
         self._waiting.clear()
-        if len(head) < len(_BOM) and _BOM.startswith(head):
+        if _BOM.startswith(head):
             self._waiting += head
             return b""
         self._at_start = False
@@ -209,7 +209,7 @@ def _read_fields(block: bytes) -> Frame | None:
         elif name == b"error":
             error = value
     payload = b"\n".join(data)
-    if error and not data:
+    if not data:
         payload, event = error, b"error"
     if not payload.strip():
         return None

@@ -429,6 +429,14 @@ class TestCalls:
 
         assert found == [Extras({"output_items": [call]}), Finish("stop", "completed"), End()]
 
+    def test_it_may_be_told_by_the_final_response_alone(self) -> None:
+        search = {"type": "web_search_call", "id": "ws_1"}
+
+        found = said(text("Sunny."), completed(search, message(words("Sunny."))))
+
+        assert found[0] == "Sunny."
+        assert Extras({"output_items": [search]}) in found
+
 
 class TestWithoutNumbers:
     """llama.cpp numbers neither items nor parts: deltas name their item by its id."""

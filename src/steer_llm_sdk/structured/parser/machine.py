@@ -35,7 +35,7 @@ class Machine:
         reported: How many of them went out as string pieces.
         literal: The value of the open literal.
         rest: What is missing of the open literal; what has come of an open escape.
-        leaf_start: Where the open leaf began, from the start of the text.
+        number_start: Where the open number began, from the start of the text.
     """
 
     __slots__ = (
@@ -48,10 +48,10 @@ class Machine:
         "is_placed",
         "key",
         "keys",
-        "leaf_start",
         "link",
         "literal",
         "max_depth",
+        "number_start",
         "offset",
         "parts",
         "reported",
@@ -81,7 +81,7 @@ class Machine:
         self.reported = 0
         self.literal: bool | None = None
         self.rest = ""
-        self.leaf_start = 0
+        self.number_start = 0
 
     def place(self, value: Any) -> str | int:
         """Put a value where the next one belongs, and give its key there."""

@@ -50,7 +50,6 @@ def before_value(m: Machine, text: str, at: int) -> int:
     if char == '"':
         m.state = in_string
         m.is_key = False
-        m.leaf_start = m.offset + at
         return at + 1
     if char in WHITE_SPACE:
         return _skip(text, at)
@@ -73,7 +72,6 @@ def before_key(m: Machine, text: str, at: int) -> int:
     if char == '"':
         m.state = in_string
         m.is_key = True
-        m.leaf_start = m.offset + at
         return at + 1
     return _skip(text, at) if char in WHITE_SPACE else _unexpected(m, text, at)
 
@@ -263,7 +261,7 @@ def end_number(m: Machine, after: str) -> None:
         value = read_number(token)
     except LeafError as found:
         char = token[found.offset] if found.offset < len(token) else after
-        raise fault(m.leaf_start + found.offset, found.expected, char) from None
+        raise fault(m.number_start + found.offset, found.expected, char) from None
     _end_leaf(m, value)
 
 
@@ -282,14 +280,13 @@ def in_literal(m: Machine, text: str, at: int) -> int:
 
 def _open_number(m: Machine, text: str, at: int) -> int:
     m.state = in_number
-    m.leaf_start = m.offset + at
+    m.number_start = m.offset + at
     return in_number(m, text, at)
 
 
 def _open_literal(m: Machine, text: str, at: int) -> int:
     m.state = in_literal
     m.rest, m.literal = LITERALS[text[at]]
-    m.leaf_start = m.offset + at
     return in_literal(m, text, at)
 
 
