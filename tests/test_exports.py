@@ -147,6 +147,20 @@ def test_the_package_lists_its_names_to_those_who_explore() -> None:
     assert set(dir(steer_llm_sdk)) >= PUBLIC["steer_llm_sdk"]
 
 
+@pytest.mark.parametrize(
+    "module", ["steer_llm_sdk", "steer_llm_sdk.recording", "steer_llm_sdk.sinks"]
+)
+def test_a_name_that_is_imported_when_it_is_asked_for_is_there_the_first_time(module: str) -> None:
+    program = (
+        f"import {module} as found; "
+        "print([name for name in found.__all__ if getattr(found, name) is None])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert done.stdout.strip() == b"[]"
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'SteerClient'"):
         _ = steer_llm_sdk.SteerClient

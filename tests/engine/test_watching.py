@@ -250,6 +250,19 @@ async def test_usage_is_told_as_it_grows() -> None:
     assert sum(event.type == "usage" for event in events) == 1
 
 
+async def test_usage_is_told_while_nothing_more_comes() -> None:
+    clock = ManualClock()
+    client = client_of(Script(["one", "two"], faults=[Delay(45, after=1)]), clock=clock)
+    options = StreamingOptions(notices=True, live_usage=3.0, stall_notice_after=None)
+    stream = client.stream_events("Hi", MODEL, streaming_options=options)
+
+    events = await advance_until_done(clock, events_of(stream))
+
+    kinds = check_stream(events).kinds
+    assert kinds == ("start", "text", "notice", "text", "usage", "complete")
+    assert events[2].timestamp - events[0].timestamp < 10
+
+
 def test_live_usage_without_notices_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="add notices=True"):
         StreamingOptions(live_usage=1.0)

@@ -62,6 +62,12 @@ def test_each_pass_is_priced_by_its_own_model() -> None:
     assert both == pytest.approx(sum(price or 0 for price in singly))
 
 
+def test_passes_that_took_nothing_cost_nothing() -> None:
+    passes = {"iterations": [{"model": "claude-opus-4-6"}, {"model": "claude-haiku-4-5"}]}
+
+    assert price_usd("anthropic", None, "claude-opus-4-6", COUNTS, passes) == 0
+
+
 def test_passes_of_one_model_are_priced_together() -> None:
     passes = {"iterations": [opus(model="claude-opus-4-6"), opus(model="claude-opus-4-6")]}
 

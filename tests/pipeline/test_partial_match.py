@@ -54,6 +54,7 @@ def known_of(pattern: str, text: str) -> Known:
         (r"ab$", "ab\n", 0),
         (r"ab\Z", "abx", None),
         (r"(?m)ab$", "ab\n", (0, 2)),
+        (r"(?m:ab$)", "ab\n", (0, 2)),
         (r"^ab", "xa", None),
     ],
 )

@@ -148,6 +148,14 @@ def test_other_endings_are_named(path: Path, last: str, said: str) -> None:
     assert f"200 {said}" in timeline(path)
 
 
+@pytest.mark.parametrize(("status", "said"), [(299, "ended"), (300, "failed: by its status")])
+def test_an_answer_that_is_no_success_has_failed(path: Path, status: int, said: str) -> None:
+    told = [each.replace('"status":200', f'"status":{status}') for each in lines()]
+    path.write_text("".join(told), encoding="utf-8")
+
+    assert f"{status} {said}" in timeline(path)
+
+
 def test_an_answer_that_never_came_has_one_bar(path: Path) -> None:
     path.write_text("".join([*lines()[:2], line("left", exchange=0, at=3.0)]), encoding="utf-8")
 

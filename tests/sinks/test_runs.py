@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from steer_llm_sdk import BudgetExceededError, SteerError, SteerLLMClient, SyncSteerLLMClient
+from steer_llm_sdk import (
+    BudgetExceededError,
+    SteerError,
+    SteerLLMClient,
+    StreamCancelledError,
+    SyncSteerLLMClient,
+)
 from steer_llm_sdk.models.records import RunRecord, ToolRecord
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.sinks import OpenTelemetrySink, Sink, SQLiteSink
@@ -111,9 +118,59 @@ async def test_a_run_that_does_not_come_to_its_end_is_told_once(way: str) -> Non
                         break
 
     (_, ended) = sink.runs
-    assert ended.outcome != "running"
-    assert ended.turns == (2 if way == "failed" else 1)
-    assert ended.error_type == ("InvalidRequestError" if way == "failed" else ended.error_type)
+    assert (ended.outcome, ended.error_type, ended.turns) == (
+        ("failed", "InvalidRequestError", 2)
+        if way == "failed"
+        else ("cancelled", "StreamCancelledError", 1)
+    )
+
+
+@pytest.mark.parametrize(("turn", "outcome"), [(1, "cancelled"), (2, "completed")])
+async def test_a_run_that_is_left_behind_a_turn_is_whole_where_none_was_to_follow(
+    turn: int, outcome: str
+) -> None:
+    sink = Runs()
+    async with (
+        client_of(CALLS, ANSWER, sinks=[sink]) as client,
+        client.run_events("Rain?", MODEL, tools=TOOLS) as run,
+    ):
+        async for event in run:
+            if event.type == "complete" and event.metadata["turn"] == turn:
+                break
+
+    assert [told.outcome for told in sink.runs] == ["running", outcome]
+    assert run.result.ok is (outcome == "completed")
+    assert len(run.result.messages) == 5 if turn == 2 else 4
+
+
+def test_a_run_that_waits_for_its_functions_ends_with_the_loop() -> None:
+    """A bare ``anext`` owns nothing: no task ends with which the run would end."""
+    sink = Runs()
+    client = client_of(Script(tool_calls=[ScriptedToolCall("wait")]), sinks=[sink])
+    has_begun = asyncio.Event()
+
+    async def wait() -> None:
+        """Wait for ever."""
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    run = client.run_events("Rain?", MODEL, tools=[wait])
+
+    async def read() -> None:
+        while True:
+            await anext(run)
+
+    async def read_until_it_waits() -> None:
+        reading = asyncio.ensure_future(read())
+        await has_begun.wait()
+        reading.cancel()
+
+    asyncio.run(read_until_it_waits())
+    with pytest.raises(StreamCancelledError, match="event loop ended"):
+        asyncio.run(anext(run))  # type: ignore[arg-type]
+    asyncio.run(client.close())
+
+    assert [told.outcome for told in sink.runs] == ["running", "cancelled"]
 
 
 def test_the_blocking_client_tells_of_its_runs_too() -> None:

@@ -156,6 +156,17 @@ async def test_one_who_subscribes_after_the_end_gets_nothing(client: SteerLLMCli
         assert await read_all(stream.subscribe()) == []
 
 
+def test_who_subscribes_after_the_end_gets_nothing_in_another_loop_too() -> None:
+    client = SteerLLMClient("key", transport=ScriptedProvider(*WORDS))
+    stream = client.stream_events("Hi", "gpt-4o")
+    asyncio.run(read_all(stream))
+
+    async def read_late() -> list[StreamEvent]:
+        return await read_all(stream.subscribe())
+
+    assert asyncio.run(read_late()) == []
+
+
 @pytest.mark.parametrize(("maxsize", "overflow"), [(0, "block"), (5, "spill")])
 def test_impossible_queues_are_refused(maxsize: int, overflow: Overflow) -> None:
     with pytest.raises(ConfigurationError, match="expected"):
@@ -233,3 +244,16 @@ def test_what_was_joined_and_read_does_not_grow_any_more() -> None:
     assert second.metadata == {"b": 1, "c": 1, "d": 1}
     observer.offer(StreamDeltaEvent(delta="e"))
     assert second.delta == "bcd"
+
+
+def test_what_stands_in_the_place_of_words_is_joined_as_it_is() -> None:
+    observer = Observer(1, "coalesce")
+    for piece in (5, "a", "b"):
+        observer.offer(StreamDeltaEvent(delta={"type": "reasoning", "text": piece}))
+    observer.end()
+    joined = asyncio.run(read_all(observer))
+
+    assert [event.get_text() for event in joined if isinstance(event, StreamDeltaEvent)] == [""]
+    assert [getattr(event, "delta", None) for event in joined] == [
+        {"type": "reasoning", "text": "ab"}
+    ]

@@ -454,6 +454,13 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
         call(function, '{"a": 1.5, "b": [2.0], "c": 4.0}')
 
 
+def test_a_whole_number_may_be_written_so_behind_a_number_for_a_name() -> None:
+    def function(by_number: dict[int, int]) -> dict[int, int]:
+        return by_number
+
+    assert call(function, '{"by_number": {"1": 2.0}}') == {1: 2}
+
+
 def test_parameters_of_pydantic_may_be_called_like_the_methods_of_a_model() -> None:
     def function(json: Person, copy: Annotated[int, pydantic.Field(ge=0)] = 7) -> Any:
         return json.name, copy

@@ -139,6 +139,21 @@ async def test_an_error_that_is_no_event_of_the_stream_moves_no_reader_on(
     assert parse(raw, "sse")[-1]["sequence"] == (-1 if heartbeats else 1)
 
 
+@pytest.mark.parametrize("protocol", ["sse", "ndjson"])
+async def test_it_has_the_names_of_the_stream_nevertheless(protocol: Protocol) -> None:
+    events = turn("Hel")[:2]
+    for event in events:
+        event.request_id, event.timestamp = "r1", 1_700_000_000.0
+    source = Listed(events, raises=ConnectionLostError("the journal is away"))
+
+    values = parse(b"".join([piece async for piece in encode(source, protocol)]), protocol)
+
+    names = ("provider", "model", "request_id", "stream_id", "timestamp")
+    said, failed = ([value[name] for name in names] for value in values[-2:])
+    assert failed == said
+    assert values[-1]["is_retryable"]
+
+
 @every_protocol
 async def test_what_is_said_of_an_error_can_be_chosen(protocol: Protocol) -> None:
     events = turn("Hel", end=RateLimitError("quota of account 7"))

@@ -201,6 +201,7 @@ class Observer(Live):
     def end(self, error: Exception | None = None) -> None:
         """No event follows; `error` is raised to the reader after those that wait."""
         self._has_last = True
+        self._begin = None  # there is nothing to pull: what waits can be read in any loop
         self._error = error
         self._changed.set()
 

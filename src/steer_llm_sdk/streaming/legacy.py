@@ -169,7 +169,7 @@ def _first_annotation(callback: Callback) -> Any:
 
     # A `partial` is a routine from Python 3.14 on: it binds like a method.
     is_python = inspect.isfunction(callback) or isinstance(callback, MethodType | partial)
-    if (inspect.isroutine(callback) and not is_python) or _is_mock(callback):
+    if inspect.isroutine(callback) and not is_python:
         return object
     signature = _signature(callback)
     first = next(iter(signature.parameters.values()), None) if signature is not None else None
@@ -273,7 +273,3 @@ def _is_event(member: Any) -> bool:
 
 def _is_subclass(one: Any, base: type) -> bool:
     return isinstance(one, type) and issubclass(one, base)
-
-
-def _is_mock(callback: Callback) -> bool:
-    return any(base.__module__ == "unittest.mock" for base in type(callback).__mro__)

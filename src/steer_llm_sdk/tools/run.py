@@ -185,10 +185,12 @@ class Run:
         Args:
             grace: How many seconds to wait at most.
         """
-        self._is_over = True
+        was_over, self._is_over = self._is_over, True
         await self._calls.end(grace)
         calls, self._calls = self._calls, self._make_calls()
         self._take_answers(calls.answered())  # what has been done is not to be done again
+        if not was_over and (error := self._cut_by_leaving()) is not None:
+            self._end_in(error)
 
     # --- its calls ----------------------------------------------------------------------------
 
@@ -296,6 +298,14 @@ class Run:
         self.result.error = error
         error.run = self.result
         return error
+
+    def _cut_by_leaving(self) -> SteerError | None:
+        """What a run has ended in that is left here; None where it had come to its end."""
+        if self._has_failed:
+            return self.result.responses[-1].error
+        goes_on = self._told or self._is_paused or any(map(self._may_run, self._owed))
+        left = StreamCancelledError("the run was left before its end") if goes_on else None
+        return self._cancelled or left
 
     def _too_many_turns(self) -> ToolError:
         names = sorted({call["name"] for call in self.result.pending_calls})

@@ -56,6 +56,7 @@ def test_a_step_of_the_providers_search_is_no_call(tools: tuple[Event, ...]) -> 
     streamed = answer(created(*tools), *pieces())
 
     assert not streamed.tool_calls
+    assert not streamed.incomplete_tool_calls
     assert streamed.finish_reason == "stop"
     assert ran(streamed) == [CALL]
 
