@@ -141,6 +141,20 @@ async def test_a_minute_has_no_more_requests_than_allowed() -> None:
     assert waiting[1].done()
 
 
+async def test_the_last_moment_of_a_minute_is_waited_for_too() -> None:
+    clock = ManualClock()
+    here = lane(clock, requests_per_minute=1)
+    await here.enter(Asking(), None)
+    await clock.advance(59.5)
+    waiting = begun(here.enter(Asking(), None))
+    await settled()
+
+    assert not waiting.done()
+    await clock.advance(0.5)
+    await settled()
+    assert waiting.done()
+
+
 async def test_tokens_are_counted_before_and_settled_after() -> None:
     clock = ManualClock()
     here = lane(clock, tokens_per_minute=100)

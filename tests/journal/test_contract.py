@@ -42,6 +42,21 @@ async def test_a_stream_is_followed_from_its_beginning_to_its_end(journal: Journ
     assert [event.type for event in events] == ["start", "delta", "delta", "complete"]
 
 
+async def test_whoever_waits_for_each_event_gets_each(journal: Journal) -> None:
+    async with Producing(journal) as producing:
+        following = journal.attach(STREAM)
+        producing.source.say("0")
+        seen = [(await anext(following)).sequence for _ in range(2)]
+        for number in range(1, 6):
+            waiting = asyncio.ensure_future(anext(following))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            producing.source.say(str(number))
+            seen.append((await asyncio.wait_for(waiting, 10)).sequence)
+
+    assert seen == [*range(7)]
+
+
 async def test_half_a_character_is_held_as_it_is(place: Place) -> None:
     journal, elsewhere = place.open(), place.open()
     async with Producing(journal) as producing:

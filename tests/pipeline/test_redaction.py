@@ -275,6 +275,16 @@ def other(kind: str, text: str, **more: Any) -> StreamDeltaEvent:
     return StreamDeltaEvent(delta={"type": kind, "text": text} | more)
 
 
+def test_what_stands_in_a_list_beside_the_text_is_redacted_too() -> None:
+    one = RedactTransformer("secret").for_stream()
+    seals = {"seals": ["a secret", {"name": ["secret"]}, 3]}
+
+    passed = one.transform(other("reasoning", "it is ", **seals))
+
+    assert isinstance(passed, StreamDeltaEvent)
+    assert passed.delta["seals"] == ["a [REDACTED]", {"name": ["[REDACTED]"]}, 3]  # type: ignore[index]
+
+
 def test_each_kind_and_each_call_has_a_text_of_its_own() -> None:
     one = RedactTransformer("secret").for_stream()
     fed = [

@@ -114,6 +114,24 @@ def test_after_anything_else_nothing_fits_until_it_is_learned_again() -> None:
     assert mould.take(event("c")) == "c"
 
 
+def test_what_was_proved_once_is_proved_no_second_time() -> None:
+    trials: list[Frame] = []
+
+    def counted(frame: Frame) -> Words | None:
+        trials.append(frame)
+        return words_of(frame)
+
+    mould = Mould(partial(SSEFraming, LIMIT), counted, LIMIT)
+    mould.learn(event("a"), "a")
+    made = len(trials)
+    assert mould.take(b": ping\n\n") is None
+
+    mould.learn(event("b"), "b")
+
+    assert mould.take(event("c")) == "c"
+    assert len(trials) == made > 0
+
+
 def test_it_is_not_learned_again_where_the_same_bytes_mean_something_else() -> None:
     mould = learned((event("a"), "a"))
     assert mould.take(b": ping\n\n") is None

@@ -13,6 +13,7 @@ from steer_llm_sdk.providers.reading import (
     as_objects,
     as_string,
     frames_in,
+    is_end,
     json_text,
     object_at,
     objects_at,
@@ -139,3 +140,12 @@ def test_payloads_without_a_line_end_between_them_are_frames_of_their_own(
     line: bytes, payloads: list[bytes]
 ) -> None:
     assert list(frames_in(Frame(line, "e"))) == [Frame(payload, "e") for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    ("data", "is_one"), [(b"{}", True), (b"null", True), (b'""', True), (b'{"text": "Hi"}', False)]
+)
+def test_an_event_that_is_called_done_is_the_end_where_it_says_nothing(
+    data: bytes, *, is_one: bool
+) -> None:
+    assert is_end(Frame(data, "done")) is is_one

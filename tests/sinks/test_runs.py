@@ -167,7 +167,7 @@ def test_a_run_that_waits_for_its_functions_ends_with_the_loop() -> None:
 
     asyncio.run(read_until_it_waits())
     with pytest.raises(StreamCancelledError, match="event loop ended"):
-        asyncio.run(anext(run))  # type: ignore[arg-type]
+        asyncio.run(anext(run))
     asyncio.run(client.close())
 
     assert [told.outcome for told in sink.runs] == ["running", "cancelled"]

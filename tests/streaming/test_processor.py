@@ -377,6 +377,12 @@ def test_figures_of_nothing_are_zero() -> None:
     assert metrics.events_per_second == metrics.average_processing_time_ms == 0.0
 
 
+def test_of_events_in_one_moment_no_rate_is_known() -> None:
+    metrics = ProcessorMetrics(events_processed=2, _began_at=1.0, _ended_at=1.0)
+
+    assert metrics.events_per_second == 0.0
+
+
 # --- what cannot be ---------------------------------------------------------------------------
 
 

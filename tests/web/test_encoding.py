@@ -139,6 +139,17 @@ async def test_an_error_that_is_no_event_of_the_stream_moves_no_reader_on(
     assert parse(raw, "sse")[-1]["sequence"] == (-1 if heartbeats else 1)
 
 
+@pytest.mark.parametrize("protocol", ["ag-ui", "vercel"])
+async def test_a_delta_without_words_writes_nothing(protocol: Protocol) -> None:
+    """AG-UI's own readers refuse one."""
+
+    async def written(*deltas: str) -> list[Any]:
+        pieces = encode(Listed(turn(*deltas)), protocol)
+        return parse(b"".join([piece async for piece in pieces]), protocol)
+
+    assert len(await written("", "Hel", "", "lo", "")) == len(await written("Hel", "lo"))
+
+
 @pytest.mark.parametrize("protocol", ["sse", "ndjson"])
 async def test_it_has_the_names_of_the_stream_nevertheless(protocol: Protocol) -> None:
     events = turn("Hel")[:2]

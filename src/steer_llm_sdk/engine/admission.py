@@ -7,7 +7,6 @@ Each attempt passes the lane of its provider, and then that of its client (`engi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -103,7 +102,6 @@ class Admission:
             places.add(await provider.enter(asking, seconds))
             if self._max_streams is not None:
                 client = self._lane("", Limits(self._max_streams), clock)
-                asking = replace(asking, tokens=0)
                 left = None if seconds is None else seconds - (clock.monotonic() - begun)
                 places.add(await client.enter(asking, left))
         except BaseException:

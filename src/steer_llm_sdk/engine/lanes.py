@@ -196,7 +196,6 @@ class Lane:
     def take_back(self, slot: Slot) -> None:
         """Free a place from which nothing was sent: it counts for nothing."""
         self._inside.discard(slot)
-        self._forget(self._clock.monotonic())
         if slot.at in self._sent:
             self._sent.remove(slot.at)
         if (slot.at, slot.tokens) in self._spent:

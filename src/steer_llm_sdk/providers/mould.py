@@ -145,7 +145,7 @@ class Mould:
         other = _OTHER_WORDS if part is None else Reasoning(_OTHER_WORDS, part)
         if not self._is_read(head, tail, other):
             return
-        known = self._tail if self._head == head else tail
+        known = self._tail
         self._head, self._tail, self._padding, self._part = head, tail, None, part
         if known != tail:
             self._find_padding(known, tail, other)

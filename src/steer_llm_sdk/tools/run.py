@@ -213,7 +213,7 @@ class Run:
         if isinstance(delta, str) or delta.get("type") != "tool_call":
             return False
         before, self._index = self._index, delta.get("index")
-        return before is not None and before != self._index
+        return before != self._index
 
     def _begin_early(self, response: StreamingResponse) -> None:
         self._seen = len(response.tool_calls)
@@ -234,7 +234,7 @@ class Run:
                 self._calls.begin(call)
                 continue
             self.result.pending_calls.append(dict(call))
-            self._is_cut_short = self._is_cut_short or (may_run and is_last)
+            self._is_cut_short = self._is_cut_short or may_run
 
     def _take_answers(self, answers: list[Answer]) -> None:
         for answer in answers:
@@ -249,7 +249,6 @@ class Run:
     def _plan_turn(self) -> Plan:
         self._turn += 1
         self._seen = 0
-        self._index = None
         plan, self._first = self._first, None
         if plan is None or self._told:
             try:

@@ -29,6 +29,7 @@ from steer_llm_sdk.models.fragments import (
     Finish,
     Fragment,
     Identity,
+    PartEnd,
     Reasoning,
     ToolCallPiece,
     Usage,
@@ -100,6 +101,15 @@ def test_a_text_delta_is_its_words_and_nothing_else() -> None:
     found = decoder.decode(frame(grown({"type": "text_delta", "text": "Hi"})))
 
     assert found == ("Hi",)
+
+
+def test_a_block_of_text_ends_when_it_is_closed() -> None:
+    decoder = WIRE.decoder("anthropic")
+    begun = [opened({"type": "text", "text": ""}), grown({"type": "text_delta", "text": "Hi"})]
+    for each in begun:
+        decoder.decode(frame(each))
+
+    assert list(decoder.decode(frame(closed()))) == [PartEnd("text")]
 
 
 def test_an_empty_delta_says_nothing() -> None:

@@ -256,6 +256,14 @@ def test_an_image_whose_bytes_come_in_pieces_is_put_together() -> None:
     assert found[0] == File("image/png", whole)
 
 
+def test_an_image_that_nobody_announced_is_put_together_too() -> None:
+    data = base64.b64encode(b"12345").decode()
+
+    found = read(delta(0, image={"source": {"bytes": data}}), stop(0))
+
+    assert blocks_of(found) == [{"image": {"source": {"bytes": data}}}]
+
+
 @pytest.mark.parametrize(
     "piece",
     [

@@ -226,6 +226,16 @@ def test_a_tool_call_in_pieces() -> None:
     ]
 
 
+def test_words_and_a_call_may_come_in_one_chunk() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+
+    found = decode(
+        choice({"content": "I look."}), choice({"content": " Wait.", "tool_calls": [call]})
+    )
+
+    assert found == ["I look.", " Wait.", ToolCallPiece(0, "a", "f", "{}")]
+
+
 def test_a_piece_that_only_repeats_says_nothing() -> None:
     call = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
 
