@@ -345,6 +345,34 @@ def refuse_nameless(what: str, known: Sequence[str], count: int) -> NoReturn:
     raise TypeError(f"{what}: expected arguments by their names ({names}, …), found one without")
 
 
+class _Absent:
+    """An attribute that a class does not have, and what is there instead."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        self._name = name
+        self._hint = hint
+
+    def __get__(self, given: object, kind: type | None = None) -> NoReturn:
+        owner = type(given) if kind is None else kind
+        told = f"{owner.__name__!r} object has no attribute {self._name!r}: {self._hint}"
+        raise AttributeError(told, name=self._name, obj=given)
+
+
+def with_absent(hints: Mapping[str, str]) -> Callable[[type[_T]], type[_T]]:
+    """Decorate a class as `with_hints` does; it costs the attributes that there are nothing.
+
+    Where a class has a ``__getattr__``, each of its attributes takes longer to be read.
+    """
+
+    def decorate(cls: type[_T]) -> type[_T]:
+        for name, hint in hints.items():
+            if not hasattr(cls, name):  # what it has stays
+                setattr(cls, name, _Absent(name, hint))
+        return cls
+
+    return decorate
+
+
 def with_hints(hints: Mapping[str, str]) -> Callable[[type[_T]], type[_T]]:
     """Decorate a class: of attributes that it does not have the error says what is there instead.
 

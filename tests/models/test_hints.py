@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import copy
 import pickle
+import pydoc
 import time
+from dataclasses import dataclass
 
 import pytest
 
 from steer_llm_sdk import (
     ProviderSettings,
+    RunResult,
     SteerLLMClient,
+    StreamDeltaEvent,
     StreamingOptions,
     StreamingResponse,
+    StreamStartEvent,
+    StreamUsageEvent,
     SyncSteerLLMClient,
     Tool,
 )
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.models.bulk import PromptResult
 from steer_llm_sdk.streaming.processor import (
     CoalesceTransformer,
     CompositeFilter,
@@ -43,6 +50,51 @@ def test_a_response_says_what_another_librarys_name_is_here(name: str, words: st
         AttributeError, match=f"'StreamingResponse' object has no attribute '{name}': .*{words}"
     ):
         getattr(StreamingResponse(), name)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "words"),
+    [
+        (StreamStartEvent(), "get_text", "'StreamStartEvent' .* look at event.type first"),
+        (StreamDeltaEvent(delta="a"), "text", "'StreamDeltaEvent' .* are event.get_text()"),
+        (StreamUsageEvent(), "content", "a delta's words are event.get_text()"),
+        (PromptResult(0), "text", "'PromptResult' .* result.unwrap()"),
+        (RunResult(), "final_output", "'RunResult' .* the words are result.text"),
+        (RunResult(), "all_messages", "result.messages is the whole history"),
+    ],
+)
+def test_what_events_and_results_do_not_have_is_told_where_it_is(
+    given: object, name: str, words: str
+) -> None:
+    with pytest.raises(AttributeError, match=words) as caught:
+        getattr(given, name)
+
+    assert (caught.value.name, caught.value.obj) == (name, given)
+    assert getattr(given, name, None) is None
+    assert copy.deepcopy(given) == pickle.loads(pickle.dumps(given)) == given
+    assert "has no attribute" not in pydoc.render_doc(given)
+
+
+def test_a_class_of_ones_own_may_have_what_events_have_not() -> None:
+    @dataclass(slots=True, eq=False)
+    class Quoted(StreamDeltaEvent):
+        text: str = "a"
+        content: str = ""
+
+    assert (Quoted().text, Quoted(content="b").content) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (RunResult(messages=[]), "found RunResult: pass its messages"),
+        (StreamingResponse(), r"found StreamingResponse: pass \[….to_message\(\)\]"),
+        (5, "found int$"),
+    ],
+)
+async def test_a_result_in_the_place_of_its_messages_is_told_so(given: object, hint: str) -> None:
+    with pytest.raises(ConfigurationError, match=hint):
+        await SteerLLMClient("k").generate(given, "gpt-4o")
 
 
 def test_a_name_that_nobody_has_is_told_plainly_and_asked_for_politely() -> None:

@@ -6,12 +6,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias
 
+from steer_llm_sdk.checks import with_absent
 from steer_llm_sdk.errors import SteerError
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.usage import COMPLETION, PROMPT
 
 
+@with_absent(
+    dict.fromkeys(
+        ("content", "cost_usd", "get_json", "get_text", "metrics", "parsed", "text", "usage"),
+        "result.response has it, where there is an answer; result.unwrap() gives that or raises",
+    )
+)
 @dataclass(frozen=True, slots=True)
 class PromptResult(Generic[Answer]):
     """What became of one prompt of many.

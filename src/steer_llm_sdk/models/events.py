@@ -12,6 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias, get_type_hints
 
+from steer_llm_sdk.checks import with_absent
 from steer_llm_sdk.errors import AnyError, SteerError, error_as_dict
 from steer_llm_sdk.models.shapes import FinishReason, TokenUsage, plain_hints
 from steer_llm_sdk.stored import as_stored, plain, pydantic_schema, to_json
@@ -57,6 +58,16 @@ class _Hidden:
 _set_arguments = _Hidden.__dict__["_arguments"].__set__
 
 
+# What other libraries call the words of a delta, and what only deltas have.
+_ABSENT = {
+    **dict.fromkeys(
+        ("choices", "content", "text", "token"), "a delta's words are event.get_text()"
+    ),
+    "get_text": "only a delta has words: look at event.type first",
+}
+
+
+@with_absent(_ABSENT)
 @dataclass(slots=True, eq=False)
 class StreamEvent(_Hidden):
     """What all events have in common. Two are equal when their dicts are.

@@ -119,7 +119,8 @@ def read_messages(messages: object) -> tuple[Message, ...]:
         return (Message("user", (InputText(messages),)),)
     if isinstance(messages, Mapping) or not isinstance(messages, Iterable):
         raise ConfigurationError(
-            f"messages: expected a string or a list of messages, found {type(messages).__name__}"
+            "messages: expected a string or a list of messages, "
+            f"found {type(messages).__name__}{_history_in(messages)}"
         )
     read = tuple(
         message
@@ -129,6 +130,15 @@ def read_messages(messages: object) -> tuple[Message, ...]:
     if not read:
         raise ConfigurationError("messages: expected at least one message, found none")
     return read
+
+
+def _history_in(given: object) -> str:
+    """What is said of a run or an answer in the place of its messages."""
+    if isinstance(getattr(given, "messages", None), list):
+        return ": pass its messages"
+    if callable(getattr(given, "to_message", None)):
+        return ": pass [….to_message()]"
+    return ""
 
 
 def _plain_items(messages: Iterable[object]) -> Iterator[tuple[str, object]]:

@@ -5,12 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
+from steer_llm_sdk.checks import with_absent
 from steer_llm_sdk.errors import ConfigurationError, SteerError
 from steer_llm_sdk.models.responses import StreamingResponse
 from steer_llm_sdk.models.shapes import Answer
 from steer_llm_sdk.models.usage import added
 
+# What other libraries call what a run has come to.
+_ABSENT = {
+    **dict.fromkeys(
+        ("content", "data", "final_output", "get_text", "output"),
+        "the words are result.text, with a response_format result.response.parsed",
+    ),
+    **dict.fromkeys(
+        ("all_messages", "history", "new_messages", "to_input_list", "to_message"),
+        "result.messages is the whole history, for the next call",
+    ),
+    **dict.fromkeys(("get_json", "parsed"), "result.response has it"),
+    "tool_calls": "those that wait are result.pending_calls; result.responses has all",
+    **dict.fromkeys(
+        ("model_dump", "to_dict", "to_json"),
+        "result.messages is JSON, and each of result.responses has a to_dict()",
+    ),
+}
 
+
+@with_absent(_ABSENT)
 @dataclass(slots=True)
 class RunResult(Generic[Answer]):
     """What a run has come to, or has come to so far.
