@@ -105,6 +105,19 @@ def test_bytes_show_what_they_are(data: Any, part: InputPart) -> None:
     assert part_of({"type": "file", "data": data}) == part
 
 
+class Array:
+    """As NumPy's, of which nobody may ask whether it is true."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("The truth value of an array is ambiguous.")
+
+
+def test_an_array_is_no_data_that_is_read() -> None:
+    given = {"type": "image", "data": Array(), "media_type": "image/png"}
+
+    assert part_of(given) == InputRaw(given)
+
+
 @pytest.mark.parametrize("content", [b"\x00\x01", {"type": "file", "data": b"\x00\x01"}])
 def test_bytes_that_show_nothing_are_refused(content: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"messages\[0\]: nothing says what these bytes"):

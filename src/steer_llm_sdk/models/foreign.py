@@ -107,7 +107,7 @@ def _gather(turn: _Turn, item: Mapping[str, Any]) -> None:
     kind = item["type"]
     if kind == "message":
         content = item.get("content")
-        turn.content += [content] if isinstance(content, str) else list(content or ())
+        turn.content += _listed(content)
         turn.has_words = True
         if item.get("phase") is not None:
             turn.extra["phase"] = item["phase"]
@@ -121,12 +121,20 @@ def _gather(turn: _Turn, item: Mapping[str, Any]) -> None:
         turn.content.append(dict(item))
 
 
+def _listed(content: Any) -> list[Any]:
+    """What may be one thing or a list of them; whether it is of a message is told later."""
+    if content is None:
+        return []
+    return content if isinstance(content, list) else [content]
+
+
 def _as_message(item: Any, calls: _GeminiCalls) -> Any:
     if not isinstance(item, Mapping):
         return item
     if "parts" in item and "content" not in item:
         role = item.get("role") or "user"
-        return {"role": _ROLES.get(role, role), **_of_gemini(item["parts"] or (), calls)}
+        known = _ROLES.get(role, role) if isinstance(role, str) else role
+        return {"role": known, **_of_gemini(_listed(item["parts"]), calls)}
     content = item.get("content")
     if isinstance(content, list) and any(map(_is_gemini_part, content)):
         return {**item, **_of_gemini(content, calls)}
@@ -216,7 +224,7 @@ def _gemini_block(part: Any, calls: _GeminiCalls) -> Any:
         about = {"id": calls.begin(call), "name": call.get("name")}
         return {"type": "tool_use", **about, "input": call.get("args") or {}, **rest}
     if isinstance(answer := part.get("functionResponse"), Mapping):
-        shown = [_gemini_block(_with_camel(each), calls) for each in answer.get("parts") or ()]
+        shown = [_gemini_block(_with_camel(each), calls) for each in _listed(answer.get("parts"))]
         return {
             "type": "tool_result",
             "tool_use_id": calls.end(answer),

@@ -310,9 +310,11 @@ class _Content:
         if not isinstance(source, Mapping):
             return None
         form = source.get("type") if "source" in block else None
-        if form in {"content", "file"}:
+        if not isinstance(form, str | None) or form in {"content", "file"}:
             return None
-        given = source.get("data") or _path_of(source, where)
+        data = source.get("data")
+        is_empty = isinstance(data, str | bytes | bytearray | memoryview) and not data
+        given = _path_of(source, where) if data is None or is_empty else data
         if form == "text":
             if not isinstance(given, str) or "media_type" not in source:
                 return None

@@ -212,7 +212,7 @@ def _words_of(part: InputPart, role: str) -> str:
     text = part.value.get("text") if isinstance(part, InputRaw) else None
     if (
         isinstance(part, InputRaw)
-        and part.value.get("type") in TEXT_KINDS
+        and str(part.value.get("type")) in TEXT_KINDS
         and isinstance(text, str)
     ):
         return text
@@ -235,7 +235,7 @@ def _read_message(item: object, where: str) -> Iterable[Message]:
         del fields["version"]
         if role == "assistant":
             return _read_answer(read_parts(content, where), fields)
-    calls = fields.pop("tool_calls", None) or ()
+    calls = _calls_of(fields.pop("tool_calls", None), where)
     answers: list[Message] = []
     parts: list[InputPart] = []
     blocks: list[ToolCall] = []
@@ -317,6 +317,16 @@ def _fields_of(item: object, where: str) -> dict[str, Any]:
         return plain_mapping(found, where)
     raise ConfigurationError(
         f"{where}: expected a mapping with role and content, found {type(item).__name__}"
+    )
+
+
+def _calls_of(calls: object, where: str) -> Iterable[object]:
+    if isinstance(calls, Iterable) and not isinstance(calls, str | bytes | Mapping):
+        return calls
+    if calls is None:
+        return ()
+    raise ConfigurationError(
+        f"{where}: expected tool_calls to be a list, found {type(calls).__name__}"
     )
 
 

@@ -161,12 +161,29 @@ def part_from_dict(data: Mapping[str, Any]) -> Part:
 
     Raises:
         ValueError: Its ``type`` is not that of a part.
+        TypeError: What has to be text is none.
     """
     kind = data.get("type")
     found = CLASSES.get(kind) if isinstance(kind, str) else None
     if found is None:
         raise ValueError(f"type: expected one of {', '.join(CLASSES)}, found {kind!r}")
-    return found(**{f.name: deepcopy(data[f.name]) for f in fields(found) if f.name in data})
+    given = [f for f in fields(found) if f.name in data]
+    for each in given:
+        _check_field(each, data[each.name], kind)
+    return found(**{f.name: deepcopy(data[f.name]) for f in given})
+
+
+# How the fields of parts are declared that have to be of one kind.
+_DECLARED: Mapping[str, type] = {"str": str, "dict": dict, "list": list}
+
+
+def _check_field(declared: Any, value: object, kind: object) -> None:
+    wanted = _DECLARED.get(str(declared.type).partition("[")[0])
+    if wanted is not None and not isinstance(value, wanted):
+        raise TypeError(
+            f"{declared.name} of a part {kind!r}: expected a {wanted.__name__}, "
+            f"found {type(value).__name__}"
+        )
 
 
 def _default(declared: Any) -> Any:

@@ -146,10 +146,11 @@ def _write_inside(node: Schema, *, may_leave_out: bool) -> None:
 
 
 def _strict_object(node: Schema, *, may_leave_out: bool) -> Schema:
-    properties = node.get("properties")
-    if properties is None or node.get("additionalProperties", False) is not False:
+    properties, required = node.get("properties"), node.get("required", ())
+    if not isinstance(properties, dict) or not isinstance(required, list | tuple):
         raise _NoStrictFormError
-    required = node.get("required", ())
+    if node.get("additionalProperties", False) is not False:
+        raise _NoStrictFormError
     for name, inner in properties.items():
         if name not in required and not _has_default(inner, may_leave_out=may_leave_out):
             raise _NoStrictFormError

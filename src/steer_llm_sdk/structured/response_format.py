@@ -114,7 +114,7 @@ def _read_mapping(given: Mapping[str, Any], *, validate_schema: bool) -> Respons
     if _is_schema_of_object(given):
         request = JSONFormat(with_object_at_root(given))
         return _checked(request, validate_schema=validate_schema)
-    if isinstance(kind, list) or kind in _SCHEMA_TYPES or _is_slip(kind):
+    if isinstance(kind, list | dict) or kind in _SCHEMA_TYPES or _is_slip(kind):
         raise ConfigurationError(f"response_format: {_WANTED}, found {dict(given)!r}")
     return ResponseFormat(RawTool(given))
 

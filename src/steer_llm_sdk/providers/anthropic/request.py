@@ -187,8 +187,8 @@ def _build_message(message: Message, model: str, provider: str) -> list[_Block]:
     ]
     return [
         *_thinking_blocks(message, provider),
-        *(block for block in blocks if block.get("type") in _THINKING),
-        *(block for block in blocks if block.get("type") not in _THINKING),
+        *(block for block in blocks if str(block.get("type")) in _THINKING),
+        *(block for block in blocks if str(block.get("type")) not in _THINKING),
     ]
 
 
@@ -244,7 +244,8 @@ def _text_alone(blocks: Sequence[_Block], joint: str) -> str:
 
 
 def _is_plain(block: _Block) -> bool:
-    return block.get("type") == "text" and block.keys() == {"type", "text"}
+    is_text = block.get("type") == "text" and block.keys() == {"type", "text"}
+    return is_text and isinstance(block["text"], str)
 
 
 # --- tools and formats ------------------------------------------------------------------------

@@ -174,7 +174,7 @@ def _spoken(kind: str, words: list[_Object]) -> Iterator[_Object]:
 
 
 def _is_content(part: InputPart) -> bool:
-    return not isinstance(part, InputRaw) or part.value.get("type") in _CONTENT
+    return not isinstance(part, InputRaw) or str(part.value.get("type")) in _CONTENT
 
 
 def _spell_file(file: InputFile) -> _Object:

@@ -133,7 +133,7 @@ def reasoning_field(delta: dict[str, Any]) -> str | None:
     The field, or ``content:`` and the type of the part of the content.
     """
     for part in objects_at(delta, "content"):
-        if part.get("type") in _THINKING:
+        if str(part.get("type")) in _THINKING:
             return f"content:{part['type']}"
     return next((key for key in _REASONING if delta.get(key)), None)
 

@@ -31,7 +31,7 @@ def with_words_in_results(messages: Iterable[Message]) -> Iterator[Message]:
 
 
 def _is_words(part: InputPart) -> bool:
-    is_text = isinstance(part, InputRaw) and part.value.get("type") in TEXT_KINDS
+    is_text = isinstance(part, InputRaw) and str(part.value.get("type")) in TEXT_KINDS
     return is_text or isinstance(part, InputText)
 
 

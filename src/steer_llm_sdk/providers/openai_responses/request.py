@@ -203,7 +203,7 @@ def _build_message(message: Message) -> Iterator[_Item]:
     content: list[_Item] = []
     for part in message.parts:
         item = _build_part(part, message.role)
-        if item.get("type") in _CONTENT_TYPES:
+        if str(item.get("type")) in _CONTENT_TYPES:
             content.append(item)
             continue
         if content:
@@ -246,7 +246,7 @@ def _build_raw(value: Mapping[str, Any], role: str) -> _Item:
     if kind == "text":
         return {**value, "type": _text_type(role)}
     if kind == "file" and isinstance(file, Mapping):
-        return {"type": "input_file", **file}
+        return {**file, "type": "input_file"}
     return dict(value)
 
 
