@@ -313,3 +313,55 @@ def test_an_event_that_is_named_a_sign_of_life_may_hold_anything(wire: str, name
     body = b"".join(sign + f"data: {text}\n\n".encode() for text in texts)
 
     assert travel(WIRES[wire](), [body]).outcome == "complete"
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+# What a format begins with, so that an error stands in the midst of an answer.
+BEGINNINGS: dict[str, list[Any]] = {
+    "openai-chat": [chat({"content": "Hi"})],
+    "openai-responses": [response_event("created")],
+    "anthropic": [BEGUN],
+    "gemini": [{"candidates": [{"content": {"parts": [{"text": "Hi"}]}}]}],
+    "cohere": [{"type": "message-start", "id": "m"}],
+    "ollama": [{"model": "m", "message": {"content": "Hi"}, "done": False}],
+    "gemini-interactions": [{"event_type": "interaction.created", "interaction": {"id": "i"}}],
+}
+FOREIGN_ERRORS: list[dict[str, Any]] = [
+    {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+    {"message": "insufficient balance", "code": 402},
+    {"detail": "insufficient balance"},
+    {"detail": [{"msg": "insufficient balance"}]},
+    {"msg": "insufficient balance", "success": False},
+    {"errors": [{"message": "insufficient balance", "code": 7}]},
+    {"object": "error", "message": "insufficient balance", "type": "Billing"},
+    {"error_code": "NO_MONEY", "message": "insufficient balance"},
+    {"error": {"error": {"message": "insufficient balance"}}},
+]
+
+
+@pytest.mark.parametrize("wire", BEGINNINGS)
+@pytest.mark.parametrize("error", FOREIGN_ERRORS)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_error_in_the_form_of_another_is_told(
+    wire: str, error: dict[str, Any], is_first: bool
+) -> None:
+    travelled = read(wire, *([] if is_first else BEGINNINGS[wire]), error)
+
+    assert travelled.outcome == "QuotaExceededError"
+    assert "insufficient balance" in str(travelled.response.error)
+
+
+@pytest.mark.parametrize("wire", BEGINNINGS)
+def test_an_event_of_the_future_that_has_words_is_no_error(wire: str) -> None:
+    name = "event_type" if wire == "gemini-interactions" else "type"
+    event = {name: "of.tomorrow", "message": "the weather", "usage": {"input_tokens": 1}}
+    known = {
+        "openai-chat": {"choices": []},
+        "ollama": {"done": False},
+        "gemini": {"candidates": []},
+    }
+
+    travelled = read(wire, *BEGINNINGS[wire], event | known.get(wire, {}))
+
+    assert travelled.outcome in {"IncompleteStreamError", "complete"}

@@ -50,6 +50,7 @@ from steer_llm_sdk.providers.endings import is_reason, meaning
 from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.mould import Words
+from steer_llm_sdk.providers.openai_chat.errors import read_stray_error
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
@@ -239,7 +240,7 @@ class AnthropicDecoder:
         kind = _kind(event, frame.event)
         read = self._readers.get(kind)
         if read is None:
-            return NOTHING
+            return read_stray_error(self._provider, event, kind)
         if kind in {"error", "message"}:
             return read(self, event)
         fragments = [*_unread(event, _READ_OF_FRAMES), *read(self, event)]

@@ -40,6 +40,7 @@ from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.mould import Words
 from steer_llm_sdk.providers.open_calls import OpenCalls
+from steer_llm_sdk.providers.openai_chat.errors import read_stray_error
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
@@ -189,7 +190,7 @@ class CohereDecoder:
             return (failure_in_stream(self._provider, event),)
         read = self._readers.get(kind)
         if read is None:
-            return NOTHING
+            return read_stray_error(self._provider, event, kind)
         message = object_at(object_at(event, "delta"), "message")
         return [*_beside(event, message), *read(self, event, message)]
 

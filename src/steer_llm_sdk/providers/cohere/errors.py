@@ -19,7 +19,14 @@ from steer_llm_sdk.providers.failures import (
     make_error,
     read_json_body,
 )
-from steer_llm_sdk.providers.reading import JSONObject, as_int, as_object, as_string, text_at
+from steer_llm_sdk.providers.reading import (
+    JSONObject,
+    as_int,
+    as_object,
+    as_string,
+    text_at,
+    unpacked,
+)
 
 # Inside a stream: the kind of an error, or the finish reason that is one. A response has only its
 # status and words: https://docs.cohere.com/reference/errors.
@@ -59,7 +66,7 @@ def read_cohere_error(answer: ErrorAnswer) -> ProviderError:
 def failure_in_stream(provider: str, said: JSONObject) -> Failure:
     """The error that a stream ends in: in its last event, or in one of its own."""
     word = as_string(said.get("error_type")) or as_string(said.get("finish_reason"))
-    inner = said.get("error")
+    inner = unpacked(said.get("error"))
     if isinstance(inner, dict):
         said = inner
         word = word or as_string(inner.get("code")) or as_string(inner.get("type"))

@@ -45,6 +45,7 @@ from steer_llm_sdk.providers.gemini.parts import PartReader
 from steer_llm_sdk.providers.gemini.request import build_count_request, build_request
 from steer_llm_sdk.providers.gemini.spelling import in_one_spelling
 from steer_llm_sdk.providers.halves import Halves
+from steer_llm_sdk.providers.openai_chat.errors import read_stray_error
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     as_int,
@@ -104,6 +105,8 @@ _READ_OF_RESPONSES = frozenset(
         "modelVersion",
     }
 )
+# A response with one of these is of an answer.
+_ANSWERS = frozenset({"candidates", "usageMetadata", "promptFeedback"})
 _READ_OF_CANDIDATES = frozenset({"content", "index", "finishReason"})
 _READ_OF_CONTENTS = frozenset({"parts", "role"})
 
@@ -264,9 +267,11 @@ class GeminiDecoder:
         if isinstance(inner := payload.get("response"), dict) and "candidates" not in payload:
             payload = {**payload, **inner}  # Code Assist wraps it, and so do gateways
             del payload["response"]
-        if error := payload.get("error") or _bare_error(payload):
+        if error := payload.get("error"):
             yield failure_in_stream(self._provider, error)
             return
+        if _ANSWERS.isdisjoint(payload):
+            yield from read_stray_error(self._provider, payload)
         yield from self._identify(payload)
         yield from self._read_beside(payload)
         self._see_usage(object_at(payload, "usageMetadata"))
@@ -399,12 +404,6 @@ def _unread(holder: JSONObject, read: frozenset[str]) -> JSONObject:
 
 def _total(usage: JSONObject) -> int:
     return count_at(usage, "totalTokenCount") or 0
-
-
-def _bare_error(payload: JSONObject) -> JSONObject | None:
-    """An error that stands in a frame by itself, as gateways of RPCs write it."""
-    is_answer = {"candidates", "usageMetadata", "promptFeedback"} & payload.keys()
-    return payload if not is_answer and as_string(payload.get("message")) else None
 
 
 def _finish_word(given: object) -> str:

@@ -40,6 +40,7 @@ from steer_llm_sdk.providers.gemini.errors import failure_in_stream, read_gemini
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.interactions.request import build_request
 from steer_llm_sdk.providers.open_calls import OpenCalls
+from steer_llm_sdk.providers.openai_chat.errors import read_stray_error
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     arguments_text,
@@ -188,7 +189,7 @@ class InteractionsDecoder:
             return (failure_in_stream(self._provider, event.get("error")),)
         read = self._readers.get(kind)
         if read is None:
-            return NOTHING
+            return read_stray_error(self._provider, event, kind)
         return [*_unread(event, _READ_OF_EVENTS), *read(self, event)]
 
     def _start(self, event: JSONObject) -> Sequence[Fragment]:

@@ -42,6 +42,7 @@ from steer_llm_sdk.providers.endings import failure, is_reason, meaning
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.ollama.request import build_request
+from steer_llm_sdk.providers.openai_chat.errors import read_stray_error
 from steer_llm_sdk.providers.reading import (
     JSONObject,
     arguments_text,
@@ -75,6 +76,8 @@ _READ_OF_LINES = frozenset(
     {"model", "created_at", "message", "done", "done_reason", "error", "logprobs"}
     | {"response", "thinking", "content", "tool_calls", *_FIGURES}
 )
+# A line with one of these, or with a message, is of an answer.
+_ANSWERS = frozenset({"done", "model", "response", "thinking", "content", "tool_calls"})
 # How a line begins that is meant to be one, and no line of a page.
 _MEANT = (b"{", b"data:")
 _THINKING = ("thinking", "reasoning", "reasoning_content")
@@ -213,6 +216,8 @@ class OllamaDecoder:
             told = unpacked(line["error"])
             status = _status_in(line) or _status_in(as_object(told))
             return (_failure(self._provider, told, status),)
+        if _ANSWERS.isdisjoint(line) and not isinstance(line.get("message"), dict):
+            return read_stray_error(self._provider, line)
         return [
             *((before,) if before else ()),
             *self._identify(line),

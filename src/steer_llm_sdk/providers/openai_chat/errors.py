@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from steer_llm_sdk.errors import ProviderError, ServerError
+from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
 from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GOOGLE_CODES
@@ -98,6 +99,22 @@ def error_in_chunk(chunk: Mapping[str, Any]) -> dict[str, Any] | None:
             code = str(status["status_code"])
             return {"code": f"minimax_{code}", "message": text_at(status, "status_msg") or code}
     return None if "choices" in chunk else _bare_error(chunk)
+
+
+def read_stray_error(
+    provider: str, frame: Mapping[str, Any], kind: str = ""
+) -> tuple[Failure, ...]:
+    """The failure in a frame that is none of its format: an error as gateways and copies write it.
+
+    Args:
+        provider: The name that errors carry.
+        frame: The frame.
+        kind: What it calls itself: an event with a name of its own is none, unless it says so.
+    """
+    if kind and frame.get("object") != "error":
+        return ()
+    error = error_in_chunk(frame)
+    return () if error is None else (Failure(read_failure(provider, error, None)),)
 
 
 def _bare_error(chunk: Mapping[str, Any]) -> dict[str, Any] | None:

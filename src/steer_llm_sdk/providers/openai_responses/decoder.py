@@ -41,10 +41,10 @@ from steer_llm_sdk.providers.base import (
 )
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.openai_chat.errors import (
-    error_in_chunk,
     error_object,
     read_answer,
     read_failure,
+    read_stray_error,
 )
 from steer_llm_sdk.providers.openai_responses.end import (
     read_failed,
@@ -260,7 +260,10 @@ class ResponsesDecoder:
 
     def _other_event(self, kind: str, event: _Event) -> Iterator[Fragment]:
         """An event that is nobody's: an error in another shape, progress, or of the future."""
-        if (error := error_in_chunk(event) if not kind else event.get("error")) is not None:
+        stray = read_stray_error(self._provider, event, kind)
+        if stray:
+            yield from stray
+        elif (error := event.get("error")) is not None:
             found = error if isinstance(error, dict) else {"message": str(error)}
             yield Failure(read_failure(self._provider, found, None))
         elif kind in PASSING:
