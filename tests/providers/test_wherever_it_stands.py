@@ -133,6 +133,42 @@ def test_responses_arguments_may_name_their_call_by_the_id_of_its_answer(
     }
 
 
+OPENED = {"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": ""}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"type": "response.output_item.added", "item": OPENED | {"arguments": '{"n":1}'}}],
+        [
+            {"type": "response.output_item.added", "item": OPENED | {"arguments": '{"n":1}'}},
+            call_event("delta", 0, item_id="fc", delta='{"n":1}'),
+            call_event("done", 0, item_id="fc", arguments='{"n":1}'),
+        ],
+        [call_event("done", 0, arguments='{"n":1}', name="f")],
+        [
+            call_event("delta", 0, delta='{"n":'),
+            call_event("done", 0, arguments='{"n":1}', name="f"),
+        ],
+        [
+            {"type": "response.output_item.added", "item": OPENED},
+            call_event("done", 0, item_id="fc", arguments='{"n":1}', name="f"),
+        ],
+    ],
+)
+def test_responses_a_call_is_whole_whichever_event_has_its_name_and_arguments(
+    events: list[Any],
+) -> None:
+    end = response_event("completed", status="completed", output=[])
+
+    response = read("openai-responses", *events, end).response
+
+    (call,) = response.tool_calls
+    assert (call["name"], call["arguments"]) == ("f", '{"n":1}')
+    assert call["id"] in {"c", "call_0"}
+    assert response.finish_reason == "tool_calls"
+
+
 @pytest.mark.parametrize("content", ["Hi", [{"type": "text", "text": "Hi"}]])
 @pytest.mark.parametrize("place", ["item", "response"])
 def test_responses_a_message_may_have_its_words_in_the_form_of_a_request(

@@ -136,6 +136,27 @@ def test_a_block_of_thinking_gets_its_words_beside_its_signature() -> None:
     }
 
 
+@pytest.mark.parametrize("key", ["thoughtSignature", "thought_signature", "signature"])
+def test_words_that_are_signed_go_back_with_their_signature(key: str) -> None:
+    signed = {"type": "text", "text": " there", key: "c2ln"}
+
+    found = sent({"reasoning_content": "Hm"}, {"content": "Hi"}, {"content": [signed]})
+
+    words = {"type": "text", "text": "Hi there", key: "c2ln"}
+    assert found == {"content": [words], "reasoning_content": "Hm"}
+
+
+def test_a_signature_may_come_on_no_words_and_among_thoughts() -> None:
+    alone = {"type": "text", "text": "", "signature": "c2ln"}
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+
+    assert sent({"content": [alone]}, {"tool_calls": [CALL]})["content"] == [alone]
+    assert sent({"content": [thought, {**alone, "text": "Hi"}]})["content"] == [
+        thought,
+        {**alone, "text": "Hi"},
+    ]
+
+
 def test_other_seals_go_back_under_their_own_names() -> None:
     found = sent({"reasoning_text": "Hm"}, {"reasoning_opaque": "b3BhcXVl"}, {"content": "Hi"})
 

@@ -29,6 +29,7 @@ from steer_llm_sdk.providers.openai_chat.content import (
     reasoning_field,
     sealed,
     seals_block,
+    seals_of_words,
     thought_apart,
     without_closing_tag,
 )
@@ -129,6 +130,8 @@ class ChoiceReader:
             found += words
         if others:
             extras["content_parts"] = others
+        if seals := seals_of_words(delta):
+            found.append(PartData("text", seals))
         if "audio" in delta and (spoken := self._sound.read(as_object(delta["audio"]))):
             found.append(spoken)
         if refusal := text_at(delta, "refusal"):

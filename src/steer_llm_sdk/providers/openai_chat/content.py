@@ -63,6 +63,15 @@ def read_content(content: object) -> tuple[list[str | Reasoning], list[Any]]:
     return words, others
 
 
+def seals_of_words(delta: dict[str, Any]) -> dict[str, Any]:
+    """What seals words: Databricks writes Gemini's signature into a part of the content."""
+    parts = objects_at(delta, "content")
+    words = (part for part in parts if part.get("type", "text") in _WORDS)
+    return {
+        key: value for part in words for key, value in part.items() if value and _SEAL.search(key)
+    }
+
+
 def _read_part(part: object) -> str | Reasoning | None:
     if isinstance(part, str):
         return part

@@ -3,8 +3,8 @@
 Reasoning goes back in the field in which it came: ``reasoning_content`` (DeepSeek refuses a turn
 with calls without it: https://api-docs.deepseek.com/guides/thinking_mode), ``reasoning_details``
 whole and in their order (https://openrouter.ai/docs/use-cases/reasoning-tokens), LiteLLM's
-``thinking_blocks``, or as parts of the content (Mistral, Databricks). Of an answer that came by
-another wire format, words and calls.
+``thinking_blocks``, or as parts of the content (Mistral, Databricks); words that are sealed are
+such parts, too. Of an answer that came by another wire format, words and calls.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def answer_fields(message: Message, wire: str) -> _Object:
     if any(str(data.get(FIELD, "")).startswith(CONTENT) for _, data in thoughts):
         return {"content": list(_content(message.answer, wire))}
     beside = _beside(message.answer, thoughts, wire)
+    if sealed := _sealed_words(message.answer, wire):
+        return {"content": sealed, **beside}
     words = message.text
     # What was spoken is known by its identifier, words and all.
     has_words = (words or not message.tool_calls) and "audio" not in beside
@@ -149,7 +151,15 @@ def _content(parts: Sequence[Part], wire: str) -> Iterator[_Object]:
         if isinstance(part, ReasoningPart) and data is not None:
             yield _thinking(part.text, data)
         elif isinstance(part, TextPart) and part.text:
-            yield {"type": "text", "text": part.text}
+            yield {"type": "text", "text": part.text, **(data or {})}
+
+
+def _sealed_words(parts: Sequence[Part], wire: str) -> list[_Object]:
+    """Words as parts of the content, where something seals them; none where nothing does."""
+    texts = [(part.text, part.data_for(wire)) for part in parts if isinstance(part, TextPart)]
+    if not any(data for _, data in texts):
+        return []
+    return [{"type": "text", "text": text, **(data or {})} for text, data in texts if text or data]
 
 
 def _thinking(words: str, data: Mapping[str, Any]) -> _Object:

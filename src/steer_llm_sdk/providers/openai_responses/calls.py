@@ -51,6 +51,7 @@ class _Call(msgspec.Struct):
     name: str | None = None
     said: list[str] = []  # of the arguments
     held: str = ""  # what may be no part of them
+    given: str = ""  # what the item said of them at first: deltas may say it once more
     has_all_arguments: bool = False
     has_extra: bool = False
     is_closed: bool = False
@@ -73,7 +74,7 @@ class _Call(msgspec.Struct):
 
     def take_all(self, arguments: str) -> str:
         """What the whole arguments add to what was given out."""
-        whole = arguments or "".join(self.said) + self.held
+        whole = arguments or "".join(self.said) + self.held or self.given
         self.held = ""
         return add_rest(self.said, whole)
 
@@ -159,6 +160,7 @@ class OpenCalls:
             call = self._by_item[item_key] = _Call(-1, kind.type, is_hosted=True)
         else:
             call = self._begin(item_key, kind.type)
+        call.given = _arguments_of(kind, item)
         self._by_id |= {item[key]: call for key in ("id", "call_id") if text_at(item, key)}
         if not is_hosted:
             yield self._piece(call, item)
@@ -181,8 +183,9 @@ class OpenCalls:
         item_id: str | None,
         text: str,
         type: ToolCallType,  # noqa: A002
+        event: Mapping[str, Any],
     ) -> Iterator[ToolCallPiece]:
-        """The whole arguments: a piece with what no delta has brought."""
+        """The whole arguments: a piece with what nothing has brought yet; `event` may name them."""
         call = self._find(item_key, item_id)
         if call is None:
             if not text:
@@ -191,8 +194,10 @@ class OpenCalls:
         if call.is_hosted:
             return
         call.has_all_arguments = True
-        if rest := call.take_all(text):
-            yield ToolCallPiece(call.index, arguments=rest, type=call.type)
+        piece = self._piece(call, event)
+        piece.arguments = call.take_all(text)
+        if piece.arguments or piece.id or piece.name:
+            yield piece
 
     def close(self, item_key: ItemKey, item: Mapping[str, Any]) -> Iterator[_Piece]:
         """A call's item is closed: its last piece, with whatever of it has not been said."""
@@ -218,9 +223,11 @@ class OpenCalls:
             if (item := found.get(call.id)) is not None:
                 yield from self._last_piece(call, CALL_ITEMS[item["type"]], item)
             elif is_whole:
-                call.is_withdrawn = bool(items) or not call.has_all_arguments
+                rest = "" if items or call.said else call.given
+                call.is_withdrawn = bool(items) or not (call.has_all_arguments or rest)
                 yield ToolCallPiece(
                     call.index,
+                    arguments=rest,
                     type=call.type,
                     is_whole=not call.is_withdrawn,
                     is_withdrawn=call.is_withdrawn,

@@ -334,7 +334,7 @@ class ResponsesDecoder:
         type: ToolCallType,  # noqa: A002
     ) -> Iterator[Fragment]:
         place = _key_of(event), _id_of(event)
-        return self._items.calls.arguments(*place, text_at(event, field), type)
+        return self._items.calls.arguments(*place, text_at(event, field), type, event)
 
     def _text_done(self, event: _Event) -> Iterator[Fragment]:
         part = {"type": "output_text", "text": event.get("text"), "logprobs": event.get("logprobs")}
