@@ -391,8 +391,12 @@ def test_an_error_in_the_form_of_another_is_told(
 @pytest.mark.parametrize("wire", BEGINNINGS)
 def test_an_event_of_the_future_that_has_words_is_no_error(wire: str) -> None:
     name = "event_type" if wire == "gemini-interactions" else "type"
-    event = {name: "of.tomorrow", "message": "the weather", "usage": {"input_tokens": 1}}
-    known = {
+    event: dict[str, Any] = {
+        name: "of.tomorrow",
+        "message": "the weather",
+        "usage": {"input_tokens": 1},
+    }
+    known: dict[str, dict[str, Any]] = {
         "openai-chat": {"choices": []},
         "ollama": {"done": False},
         "gemini": {"candidates": []},

@@ -10,8 +10,8 @@ from steer_llm_sdk.providers.anthropic.errors import ERROR_CODES as ANTHROPIC
 from steer_llm_sdk.providers.bedrock.errors import ERROR_CODES as BEDROCK
 from steer_llm_sdk.providers.cohere.errors import ERROR_CODES as COHERE
 from steer_llm_sdk.providers.failures import BY_STATUS
-from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GEMINI
 from steer_llm_sdk.providers.gemini.errors import FAILED_FINISHES, REASONS
+from steer_llm_sdk.providers.google_errors import ERROR_CODES as GEMINI
 from steer_llm_sdk.providers.openai_chat.codes import OPENAI_CODES
 
 _WORDS: Mapping[str, Mapping[str, type[ProviderError]]] = {

@@ -8,16 +8,13 @@ precise where it is known.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from steer_llm_sdk.errors import (
     AuthenticationError,
     ContentFilterError,
     InvalidRequestError,
-    NotFoundError,
-    OverloadedError,
     PermissionDeniedError,
     ProviderError,
     QuotaExceededError,
@@ -32,28 +29,8 @@ from steer_llm_sdk.providers.failures import (
     make_error,
     read_json_body,
 )
+from steer_llm_sdk.providers.google_errors import ERROR_CODES, delay_in, kind_of_limit
 from steer_llm_sdk.providers.reading import as_int, as_object, as_string, objects_at, unpacked
-
-ERROR_CODES: Mapping[str, type[ProviderError]] = {
-    "INVALID_ARGUMENT": InvalidRequestError,
-    "FAILED_PRECONDITION": InvalidRequestError,
-    "OUT_OF_RANGE": InvalidRequestError,
-    "ALREADY_EXISTS": InvalidRequestError,
-    "UNIMPLEMENTED": InvalidRequestError,
-    "UNAUTHENTICATED": AuthenticationError,
-    "API_KEY_INVALID": AuthenticationError,
-    "API_KEY_EXPIRED": AuthenticationError,
-    "PERMISSION_DENIED": PermissionDeniedError,
-    "NOT_FOUND": NotFoundError,
-    "RESOURCE_EXHAUSTED": RateLimitError,
-    "UNAVAILABLE": OverloadedError,
-    "INTERNAL": ServerError,
-    "UNKNOWN": ServerError,
-    "DATA_LOSS": ServerError,
-    "ABORTED": ServerError,
-    "CANCELLED": ServerError,
-    "DEADLINE_EXCEEDED": ServerError,
-}
 
 # What Google's APIs give as ``reason`` among the details, of an account or a key:
 # https://cloud.google.com/apis/design/errors#error_info.
@@ -91,8 +68,6 @@ FAILED_FINISHES: Mapping[str, tuple[type[ProviderError], str]] = {
 
 _LIMITS = frozenset({"RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED"})
 _CODES = {**ERROR_CODES, **REASONS}
-
-_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 
 def read_gemini_error(answer: ErrorAnswer) -> ProviderError:
@@ -162,29 +137,6 @@ def _make(
         kind=kind_of_limit(details) if code in _LIMITS else None,
         retry_after=delay_in(details),
     )
-
-
-def kind_of_limit(details: list[dict[str, Any]]) -> type[ProviderError] | None:
-    """Which limit ran out, as the details say; the prose is the same for each ("check your plan").
-
-    A limit a day does not come back while anyone waits, whatever delay is proposed with it.
-    """
-    if any("PerDay" in str(violation.get("quotaId")) for violation in _violations(details)):
-        return QuotaExceededError
-    return RateLimitError if delay_in(details) is not None else None
-
-
-def _violations(details: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for detail in details:
-        yield from objects_at(detail, "violations")
-
-
-def delay_in(details: list[dict[str, Any]]) -> float | None:
-    """What a ``RetryInfo`` proposes, in seconds: ``{"retryDelay": "34.07s"}``."""
-    for detail in details:
-        if match := _SECONDS.fullmatch(str(detail.get("retryDelay"))):
-            return float(match[1])
-    return None
 
 
 def _code(error: Mapping[str, Any], details: list[dict[str, Any]]) -> str | None:

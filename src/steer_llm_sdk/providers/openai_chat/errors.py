@@ -27,8 +27,8 @@ from steer_llm_sdk.errors import ProviderError, ServerError
 from steer_llm_sdk.models.fragments import Failure
 from steer_llm_sdk.providers.base import ErrorAnswer
 from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
-from steer_llm_sdk.providers.gemini.errors import ERROR_CODES as GOOGLE_CODES
-from steer_llm_sdk.providers.gemini.errors import delay_in, kind_of_limit
+from steer_llm_sdk.providers.google_errors import ERROR_CODES as GOOGLE_CODES
+from steer_llm_sdk.providers.google_errors import delay_in, kind_of_limit
 from steer_llm_sdk.providers.openai_chat.codes import OPENAI_CODES
 from steer_llm_sdk.providers.reading import as_string, object_at, objects_at, text_at, unpacked
 
