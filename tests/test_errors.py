@@ -151,6 +151,13 @@ def test_errors_are_equal_when_their_dicts_are() -> None:
     assert len({error, ProviderError("no", status=500)}) == 1
 
 
+def test_errors_of_two_classes_with_one_name_differ() -> None:
+    one, other = (type("OwnError", (SteerError,), {})("no") for _ in range(2))
+
+    assert one.to_dict() == other.to_dict()
+    assert one != other
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_what_had_arrived_is_copied_with_the_error(way: Callable[[Any], Any]) -> None:
     error = ConnectionLostError("gone")

@@ -20,6 +20,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from steer_llm_sdk import ConfigurationError, ConnectError, ProviderSettings, SteerLLMClient
+from steer_llm_sdk.config import clean_proxy
 from steer_llm_sdk.models.streaming import StreamingOptions
 from steer_llm_sdk.testing import LoopbackServer, Script
 
@@ -391,6 +392,11 @@ async def test_a_socks_proxy_may_want_a_password() -> None:
 
     assert "wrong-password" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_socks_4_takes_a_user_alone() -> None:
+    """It has no passwords: https://www.openssh.com/txt/socks4.protocol."""
+    assert clean_proxy("socks4://me@127.0.0.1:9", "p") == "socks4://me@127.0.0.1:9"
 
 
 @pytest.mark.parametrize("login", ["me", "me:", ":secret", "m%C3%A9:secret", f"me:{'x' * 256}"])

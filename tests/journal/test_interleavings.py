@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from steer_llm_sdk.journal import Attached, Journal, MemoryJournal, RedisJournal, SQLiteJournal
 from steer_llm_sdk.models.events import StreamErrorEvent, StreamEvent
-from support.journals import STREAM, Producing
+from support.journals import STREAM, Producing, said
 from support.valkey import Valkey
 
 _WHO = st.integers(0, 3)
@@ -148,3 +148,24 @@ async def test_a_stop_at_every_moment_of_the_beginning(turns: int) -> None:
     steps = [("attach", 0), ("turn", turns), ("say", 2), ("give up", 0), ("turn", turns)]
 
     await play(steps, [MemoryJournal()], stops=True)
+
+
+async def test_who_follows_in_another_loop_is_told_as_it_comes() -> None:
+    journal, here = MemoryJournal(), asyncio.get_running_loop()
+    told: asyncio.Queue[StreamEvent] = asyncio.Queue()
+
+    async def follow() -> None:
+        async for event in journal.attach(STREAM):
+            here.call_soon_threadsafe(told.put_nowait, event)
+
+    async with Producing(journal) as producing:
+        producing.source.say("0")
+        following = asyncio.create_task(asyncio.to_thread(asyncio.run, follow()))
+        seen = [await asyncio.wait_for(told.get(), 10) for _ in range(2)]
+        for number in range(1, 4):
+            producing.source.say(str(number))
+            seen.append(await asyncio.wait_for(told.get(), 10))
+        producing.source.complete()
+        await following
+
+    assert said(seen) == "0123"

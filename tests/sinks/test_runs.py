@@ -125,6 +125,19 @@ async def test_a_run_that_does_not_come_to_its_end_is_told_once(way: str) -> Non
     )
 
 
+async def test_a_run_that_is_cancelled_between_two_turns_is_told_at_once() -> None:
+    sink = Runs()
+    async with client_of(CALLS, ANSWER, sinks=[sink]) as client:
+        run = client.run_events("Rain?", MODEL, tools=TOOLS)
+        while (await anext(run)).type != "complete":
+            pass
+        run.cancel()
+        with pytest.raises(StopAsyncIteration):
+            await anext(run)
+
+    assert [told.outcome for told in sink.runs] == ["running", "cancelled"]
+
+
 @pytest.mark.parametrize(("turn", "outcome"), [(1, "cancelled"), (2, "completed")])
 async def test_a_run_that_is_left_behind_a_turn_is_whole_where_none_was_to_follow(
     turn: int, outcome: str

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from steer_llm_sdk import ConfigurationError, ProviderSettings, SteerLLMClient
-from steer_llm_sdk.errors import StreamCancelledError, StreamInUseError
+from steer_llm_sdk.errors import InvalidJSONError, StreamCancelledError, StreamInUseError
 from steer_llm_sdk.models.events import (
     StreamDeltaEvent,
     StreamErrorEvent,
@@ -467,3 +467,23 @@ async def test_a_transformer_cannot_break_the_order(
     assert [event.type for event in events] == ["start", "delta", "delta", "usage", "complete"]
     assert [event.sequence for event in events] == [0, 1, 2, 3, 4]
     assert "may follow" in caplog.text
+
+
+async def test_what_its_consumer_has_found_is_raised_behind_the_error_event() -> None:
+    client, _ = scripted(Script(["a", "b", "c"]))
+    found = InvalidJSONError("no number")
+    seen: list[str] = []
+    stream = client.stream_events("Hi", "gpt-4o")
+
+    async def read() -> None:
+        async for event in stream:
+            seen.append(event.type)
+            if event.type == "delta":
+                stream.fail(found)
+
+    with pytest.raises(InvalidJSONError, match="no number"):
+        await read()
+    await client.close()
+
+    assert seen == ["start", "delta", "usage", "error"]
+    assert stream.response.error is found

@@ -522,7 +522,7 @@ def test_one_type_may_be_a_parameter_and_a_part_of_what_pydantic_alone_knows() -
 def test_a_field_of_pydantic_may_stand_for_the_default() -> None:
     def function(
         city: str = pydantic.Field(..., description="Where.", max_length=5),
-        days: int = pydantic.Field(default=3, ge=1),
+        days: int = pydantic.Field(default=3, ge=1, examples=[2], json_schema_extra={"unit": "d"}),
         tags: list[str] = pydantic.Field(default_factory=list),  # noqa: B008 - so it is written
         note: str | None = pydantic.Field(None),
     ) -> tuple[Any, ...]:
@@ -535,7 +535,13 @@ def test_a_field_of_pydantic_may_stand_for_the_default() -> None:
         "description": "Where.",
         "maxLength": 5,
     }
-    assert told["properties"]["days"] == {"type": "integer", "minimum": 1, "default": 3}
+    assert told["properties"]["days"] == {
+        "type": "integer",
+        "minimum": 1,
+        "default": 3,
+        "examples": [2],
+        "unit": "d",
+    }
     assert call(function, '{"city": "Ulm"}') == ("Ulm", 3, [], None)
     assert call(function, '{"city": "Ulm", "days": 1, "tags": ["a"], "note": null}') == (
         ("Ulm", 1, ["a"], None)

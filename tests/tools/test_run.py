@@ -36,6 +36,7 @@ from steer_llm_sdk import (
 from steer_llm_sdk.errors import StreamInUseError
 from steer_llm_sdk.models.events import StreamDeltaEvent, StreamErrorEvent, StreamEvent
 from steer_llm_sdk.models.streaming import StreamingOptions
+from steer_llm_sdk.streaming.ownership import GRACE
 from steer_llm_sdk.streaming.processor import RedactTransformer, create_event_processor
 from steer_llm_sdk.testing import (
     ErrorInStream,
@@ -1297,3 +1298,23 @@ async def test_where_nobody_wants_reasoning_back_it_may_be_changed() -> None:
         result = await client.run("?", "ollama:m", tools=[add], streaming_options=options)
 
     assert result.text == "It is 3."
+
+
+async def test_in_a_block_a_run_may_be_read_by_one_task_after_another() -> None:
+    provider = ScriptedProvider(Script(["Hello", " world"]))
+
+    async def read_one(run: Any) -> str:
+        async for event in run:
+            return str(event.type)
+        return "none"
+
+    async with (
+        SteerLLMClient("key", transport=provider) as client,
+        client.run_events("Hi", MODEL) as run,
+    ):
+        first = await asyncio.create_task(read_one(run))
+        await asyncio.sleep(2 * GRACE)  # what was to end with that task has ended
+        rest = [event.type async for event in run]
+
+    assert [first, *rest] == ["start", "delta", "delta", "usage", "complete"]
+    assert run.result.text == "Hello world"

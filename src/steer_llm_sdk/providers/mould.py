@@ -139,8 +139,8 @@ class Mould:
         except UnicodeEncodeError:  # half a character
             return
         head, quote, tail = chunk.partition(written)
-        if not quote or written in tail:
-            return  # it is written otherwise, or something else may be meant
+        if not quote:
+            return  # it is written otherwise
         head, tail = head + b'"', b'"' + tail
         other = _OTHER_WORDS if part is None else Reasoning(_OTHER_WORDS, part)
         if not self._is_read(head, tail, other):

@@ -662,6 +662,12 @@ def test_names_with_underscores_are_the_same_names() -> None:
     ]
 
 
+def test_a_file_whose_kind_is_not_told_is_given_all_the_same() -> None:
+    found = decode(chunk({"inlineData": {"data": "aW1n"}}))
+
+    assert [each.media_type for each in found if isinstance(each, File)] == [""]
+
+
 def test_a_blocked_prompt_with_underscores_is_one() -> None:
     (failure,) = decode({"prompt_feedback": {"block_reason": "SAFETY"}})
 
