@@ -6,7 +6,7 @@ import pickle
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import pytest
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from steer_llm_sdk import RateLimitError, RunResult, StreamingResponse
 from steer_llm_sdk.models.bulk import PromptResult
@@ -66,6 +66,14 @@ def test_an_answer_is_written_alike_with_a_parameter_and_without() -> None:
 
     assert generic.dump_python(ANSWER) == plain.dump_python(ANSWER) == ANSWER.to_dict()
     assert generic.json_schema() == plain.json_schema()
+
+
+@pytest.mark.parametrize(
+    "part", ["x", None, {"type": "text", "text": 5}, {"type": "text", "citations": {}}, {}]
+)
+def test_what_is_no_part_of_an_answer_is_refused_as_pydantic_refuses(part: Any) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(StreamingResponse).validate_python({"text": "a", "parts": [part]})
 
 
 def test_the_parameter_can_be_read_as_of_any_generic_class() -> None:

@@ -160,9 +160,10 @@ def part_from_dict(data: Mapping[str, Any]) -> Part:
     """Make a part of what `to_dict` gave. Missing fields have their defaults; others are not read.
 
     Raises:
-        ValueError: Its ``type`` is not that of a part.
-        TypeError: What has to be text is none.
+        ValueError: Its ``type`` is not that of a part, or a field is not what it has to be.
     """
+    if not isinstance(data, Mapping):
+        raise ValueError(f"a part: expected a mapping, found {type(data).__name__}")  # noqa: TRY004 - pydantic knows
     kind = data.get("type")
     found = CLASSES.get(kind) if isinstance(kind, str) else None
     if found is None:
@@ -180,7 +181,7 @@ _DECLARED: Mapping[str, type] = {"str": str, "dict": dict, "list": list}
 def _check_field(declared: Any, value: object, kind: object) -> None:
     wanted = _DECLARED.get(str(declared.type).partition("[")[0])
     if wanted is not None and not isinstance(value, wanted):
-        raise TypeError(
+        raise ValueError(
             f"{declared.name} of a part {kind!r}: expected a {wanted.__name__}, "
             f"found {type(value).__name__}"
         )
