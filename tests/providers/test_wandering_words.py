@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk.errors import ProtocolError
+from steer_llm_sdk.errors import (
+    OverloadedError,
+    ProtocolError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+)
 from steer_llm_sdk.providers.anthropic.decoder import AnthropicMessages
 from steer_llm_sdk.providers.base import WireFormat
 from steer_llm_sdk.providers.bedrock.decoder import Converse
@@ -23,6 +29,7 @@ from steer_llm_sdk.providers.endings import (
     is_reason,
     meaning,
 )
+from steer_llm_sdk.providers.failures import kind_of_ending
 from steer_llm_sdk.providers.gemini.decoder import Gemini
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.interactions.decoder import Interactions
@@ -213,8 +220,18 @@ def test_a_word_for_a_failure_is_one_in_every_format(name: str, word: str) -> No
     for spelled in (word, word.upper()):
         travelled = read(name, end=format_of(name)[3](spelled))
 
-        assert travelled.outcome in {"ServerError", "OverloadedError"}
+        kind = kind_of_ending(word)
+        assert kind is not None
+        assert travelled.outcome == kind.__name__
         assert travelled.response.get_text() == "Hi"
+
+
+def test_a_reason_that_is_the_type_of_an_error_is_that_error() -> None:
+    assert kind_of_ending("rate_limit_error") is RateLimitError
+    assert kind_of_ending("billing_error") is QuotaExceededError
+    assert kind_of_ending("overloaded_error") is OverloadedError
+    assert kind_of_ending("network_error") is ServerError
+    assert kind_of_ending("stop") is None
 
 
 @pytest.mark.parametrize("name", ["openai-chat", "gemini", "anthropic", "ollama", "cohere"])

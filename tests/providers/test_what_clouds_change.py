@@ -246,6 +246,17 @@ def test_interactions_a_status_may_be_a_failure(word: str) -> None:
     assert read("gemini-interactions", completed(word)).outcome == "ServerError"
 
 
+MONEY = {"code": 400, "message": "insufficient balance"}
+
+
+@pytest.mark.parametrize("told", [{"error": MONEY}, {"errors": [MONEY]}])
+def test_interactions_an_interaction_may_tell_its_error(told: dict[str, Any]) -> None:
+    interaction = {"id": "i", "status": "failed", **told}
+    event = {"event_type": "interaction.completed", "interaction": interaction}
+
+    assert read("gemini-interactions", event).outcome == "QuotaExceededError"
+
+
 # --- fields of the future, where a thing is put together of pieces ------------------------------
 
 

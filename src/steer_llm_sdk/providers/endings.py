@@ -55,6 +55,15 @@ _FAILURES: Mapping[str, str] = {
         "overloaded overloaded_error model_overloaded engine_overloaded server_busy "
         "unavailable service_unavailable insufficient_system_resource"
     ),
+    "rate_limit_error": "rate_limit_error rate_limit rate_limited rate_limit_exceeded",
+    # Portkey gives the type of an error of Anthropic's as the reason.
+    **{
+        word: word
+        for word in (
+            *("authentication_error", "billing_error", "invalid_request_error"),
+            *("not_found_error", "permission_error"),
+        )
+    },
 }
 
 FAILED_REASONS: Mapping[str, str] = {

@@ -170,10 +170,21 @@ def _may_narrow(coarse: type[ProviderError], narrower: type[ProviderError]) -> b
     return True
 
 
+_ENDINGS: Mapping[str, type[ProviderError]] = {
+    "overloaded_error": OverloadedError,
+    "rate_limit_error": RateLimitError,
+    "authentication_error": AuthenticationError,
+    "billing_error": QuotaExceededError,
+    "invalid_request_error": InvalidRequestError,
+    "not_found_error": NotFoundError,
+    "permission_error": PermissionDeniedError,
+}
+
+
 def kind_of_ending(word: str) -> type[ProviderError] | None:
     """The class of the error that a reason to stop is; None where an answer may end so."""
     said = failure(word)
-    return None if said is None else OverloadedError if "overload" in said else ServerError
+    return None if said is None else _ENDINGS.get(said, ServerError)
 
 
 def class_of_status(status: int | None) -> type[ProviderError]:

@@ -20,6 +20,7 @@ from steer_llm_sdk.errors import ProviderError
 from steer_llm_sdk.models.fragments import (
     End,
     Extras,
+    Failure,
     File,
     Finish,
     FinishReason,
@@ -35,7 +36,7 @@ from steer_llm_sdk.models.requests import ChatRequest, HTTPRequest
 from steer_llm_sdk.models.usage import count_at, usage_counts, with_total
 from steer_llm_sdk.providers.base import Endpoint, ErrorAnswer, TerminalMarkers, WireFormat
 from steer_llm_sdk.providers.endings import meaning
-from steer_llm_sdk.providers.failures import kind_of_ending
+from steer_llm_sdk.providers.failures import kind_of_ending, make_error
 from steer_llm_sdk.providers.gemini.errors import failure_in_stream, read_gemini_error
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.interactions.request import build_request
@@ -50,6 +51,7 @@ from steer_llm_sdk.providers.reading import (
     is_end,
     is_keep_alive,
     json_text,
+    listed,
     object_at,
     objects_at,
     parse_object,
@@ -85,7 +87,7 @@ _READ_OF_EVENTS = frozenset(
     }
 )
 _READ_OF_INTERACTIONS = frozenset(
-    {"id", "model", "object", "status", "usage", "created", "updated", "errors", "steps"}
+    {"id", "model", "object", "status", "usage", "created", "updated", "error", "errors", "steps"}
 )
 _READ_OF_WORDS = frozenset({"type", "content"})
 _READ_OF_ARGUMENTS = frozenset({"type", "arguments", "partial_arguments"})
@@ -206,8 +208,7 @@ class InteractionsDecoder:
         return (Usage(_counts(usage), usage),) if usage else NOTHING
 
     def _cancel(self, event: JSONObject) -> Sequence[Fragment]:
-        failed = failure_in_stream(self._provider, _unexplained("cancelled"))
-        return [*self._usage_in(event), failed]
+        return [*self._usage_in(event), self._unexplained("cancelled")]
 
     def _open_step(self, event: JSONObject) -> Sequence[Fragment]:
         index, step = _index(event), object_at(event, "step")
@@ -281,10 +282,19 @@ class InteractionsDecoder:
         said = NOTHING if self._has_steps else self._whole_steps(interaction)
         told = [*said, *self._start(event), *self._usage_in(interaction)]
         if kind_of_ending(status):
-            errors = objects_at(interaction, "errors") or [_unexplained(status)]
+            errors = objects_at(interaction, "errors") or listed(interaction.get("error"))
+            if not errors:
+                return [*told, self._unexplained(status)]
             return [*told, failure_in_stream(self._provider, errors[0])]
         held = self._release(is_cut=status in _CUT_SHORT)
         return [*held, *told, *([self._finish_of(status)] if status else NOTHING), End()]
+
+    def _unexplained(self, status: str) -> Failure:
+        """The failure that a status is, of which nothing more is said."""
+        message, kind = f"the interaction ended with {status!r}", kind_of_ending(status)
+        return Failure(
+            make_error(self._provider, "UNKNOWN", message, status=200, codes={}, kind=kind)
+        )
 
     def _whole_steps(self, interaction: JSONObject) -> list[Fragment]:
         """The steps of an answer of which nothing has come before its end."""
@@ -359,10 +369,6 @@ def _other_content(part: JSONObject) -> list[Fragment]:
 def _unread(holder: JSONObject, read: frozenset[str]) -> list[Fragment]:
     found: dict[str, Any] = {k: v for k, v in holder.items() if v and k not in read}
     return [Extras(found)] if found else []
-
-
-def _unexplained(status: str) -> JSONObject:
-    return {"message": f"the interaction ended with {status!r}", "status": "UNKNOWN"}
 
 
 def _counts(raw: JSONObject) -> dict[str, int]:

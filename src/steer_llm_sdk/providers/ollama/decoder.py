@@ -38,8 +38,13 @@ from steer_llm_sdk.providers.base import (
     TerminalMarkers,
     WireFormat,
 )
-from steer_llm_sdk.providers.endings import failure, is_reason, meaning
-from steer_llm_sdk.providers.failures import describe_body, make_error, read_json_body
+from steer_llm_sdk.providers.endings import is_reason, meaning
+from steer_llm_sdk.providers.failures import (
+    describe_body,
+    kind_of_ending,
+    make_error,
+    read_json_body,
+)
 from steer_llm_sdk.providers.halves import Halves
 from steer_llm_sdk.providers.ollama.request import build_request
 from steer_llm_sdk.providers.openai_chat.errors import read_stray_error
@@ -275,8 +280,8 @@ class OllamaDecoder:
         if counts := _counts(raw):
             yield Usage(counts, raw)
         if (word := as_string(line.get("done_reason"))) and is_reason(word):
-            if failure(word):
-                yield _failure(self._provider, f"the answer ended with {word!r}")
+            if (kind := kind_of_ending(word)) is not None:
+                yield _failure(self._provider, f"the answer ended with {word!r}", kind=kind)
                 return
             reason = meaning(word)  # `load` and `unload` answer a request without messages
             yield Finish("tool_calls" if self._calls and reason == "stop" else reason, word)
@@ -303,10 +308,18 @@ def _counts(raw: JSONObject) -> dict[str, int]:
     )
 
 
-def _failure(provider: str, error: object, status: int | None = None) -> Failure:
+def _failure(
+    provider: str,
+    error: object,
+    status: int | None = None,
+    *,
+    kind: type[ProviderError] | None = None,
+) -> Failure:
     """An error in mid-stream: the model's process failed, unless it says something else."""
     message, status = _error_text(error), status or 500
-    return Failure(make_error(provider, None, message, status=200, codes={}, body_status=status))
+    return Failure(
+        make_error(provider, None, message, status=200, codes={}, body_status=status, kind=kind)
+    )
 
 
 def _status_in(line: JSONObject) -> int | None:
