@@ -136,6 +136,38 @@ def test_a_block_of_thinking_gets_its_words_beside_its_signature() -> None:
     }
 
 
+def copied(index: int, **delta: str) -> dict[str, Any]:
+    return {"content_blocks": [{"index": index, "delta": delta}]}
+
+
+def test_portkeys_copies_of_blocks_are_reasoning_and_go_back_as_blocks() -> None:
+    deltas = [
+        copied(0, thinking="", signature=""),
+        copied(0, thinking="H"),
+        copied(0, thinking="m"),
+        copied(0, signature="c2ln"),
+        copied(1, thinking="So"),
+        copied(1, signature="b3Bh"),
+        copied(2, data="eHh4"),
+        copied(3, text="Hi") | {"content": "Hi"},
+    ]
+
+    assert answer(*deltas).reasoning == "HmSo"
+    assert sent(*deltas) == {
+        "content": "Hi",
+        "content_blocks": [
+            {"type": "thinking", "thinking": "Hm", "signature": "c2ln"},
+            {"type": "thinking", "thinking": "So", "signature": "b3Bh"},
+            {"type": "redacted_thinking", "thinking": "", "data": "eHh4"},
+            {"type": "text", "text": "Hi"},
+        ],
+    }
+
+
+def test_copies_of_blocks_that_are_no_thoughts_go_nowhere() -> None:
+    assert sent(copied(0, text="Hi") | {"content": "Hi"}) == {"content": "Hi"}
+
+
 @pytest.mark.parametrize("key", ["thoughtSignature", "thought_signature", "signature"])
 def test_words_that_are_signed_go_back_with_their_signature(key: str) -> None:
     signed = {"type": "text", "text": " there", key: "c2ln"}

@@ -28,7 +28,7 @@ _SEAL = re.compile(r"signature|encrypted|opaque|thinking_block", re.IGNORECASE)
 # What of a delta is reasoning, however it is spelled.
 REASONING_FIELDS = frozenset({*_REASONING, *_OPAQUE, "reasoning_details", "thinking_blocks"})
 # A delta without any of these has no reasoning, nor what seals some.
-_WITH_REASONING = REASONING_FIELDS | {*_MIXED}
+_WITH_REASONING = REASONING_FIELDS | {*_MIXED, "content_blocks"}
 _SEALS = ("signature", "data", "encrypted_content")
 
 # What Gemini's copy writes around thoughts, which stand in the place of words.
@@ -147,14 +147,31 @@ def reasoning_field(delta: dict[str, Any]) -> str | None:
     return next((key for key in _REASONING if delta.get(key)), None)
 
 
+def _thoughts_of_blocks(delta: dict[str, Any]) -> list[dict[str, Any]]:
+    """What thinks in Portkey's copies of Anthropic's blocks, as blocks of LiteLLM's.
+
+    https://portkey.ai/docs/product/ai-gateway/multimodal-capabilities/thinking-mode: each is a
+    delta, without its type, or a block; what is no thought repeats the content.
+    """
+    blocks = objects_at(delta, "content_blocks")
+    pieces = [object_at(block, "delta") or block for block in blocks]
+    return [
+        {"type": "redacted_thinking" if "data" in piece else "thinking", "thinking": "", **piece}
+        for piece in pieces
+        if any(piece.get(key) for key in ("thinking", "signature", "data"))
+    ]
+
+
 def has_thought(delta: dict[str, Any]) -> bool:
     """Whether a delta has words of reasoning, or a block of it."""
-    return reasoning_field(delta) is not None or bool(objects_at(delta, "thinking_blocks"))
+    has_block = objects_at(delta, "thinking_blocks") or _thoughts_of_blocks(delta)
+    return reasoning_field(delta) is not None or bool(has_block)
 
 
 def seals_block(delta: dict[str, Any]) -> bool:
-    """Whether a delta has the signature of a block of LiteLLM's: it is whole."""
-    return any(block.get("signature") for block in objects_at(delta, "thinking_blocks"))
+    """Whether a delta has the signature of a gateway's block: it is whole."""
+    blocks = [*objects_at(delta, "thinking_blocks"), *_thoughts_of_blocks(delta)]
+    return any(block.get("signature") for block in blocks)
 
 
 def plain_detail(delta: dict[str, Any]) -> dict[str, Any] | None:
@@ -212,13 +229,14 @@ def read_reasoning(delta: dict[str, Any]) -> list[Reasoning]:
     details = objects_at(delta, "reasoning_details")
     if not text:
         text = "".join(_text_of(d.get("text") or d.get("summary")) for d in details)
-    blocks = objects_at(delta, "thinking_blocks")
+    blocks, copies = objects_at(delta, "thinking_blocks"), _thoughts_of_blocks(delta)
     if not text and not has_words:
-        text = "".join(_text_of(block.get("thinking")) for block in blocks)
+        text = "".join(_text_of(block.get("thinking")) for block in blocks or copies)
     kept: dict[str, Any] = {
         "reasoning_details": [detail for detail in details if not _is_plain(detail)],
         # A block without its signature only repeats the words.
         "thinking_blocks": [b for b in blocks if any(b.get(key) for key in _SEALS)],
+        "content_blocks": [b for b in copies if any(b.get(key) for key in _SEALS)],
         **{key: delta.get(key) for key in _OPAQUE},
         **sealed(delta),
         # Words in a form of their own are kept in it, too.

@@ -3,8 +3,9 @@
 Reasoning goes back in the field in which it came: ``reasoning_content`` (DeepSeek refuses a turn
 with calls without it: https://api-docs.deepseek.com/guides/thinking_mode), ``reasoning_details``
 whole and in their order (https://openrouter.ai/docs/use-cases/reasoning-tokens), LiteLLM's
-``thinking_blocks``, or as parts of the content (Mistral, Databricks); words that are sealed are
-such parts, too. Of an answer that came by another wire format, words and calls.
+``thinking_blocks``, Portkey's ``content_blocks``, or as parts of the content (Mistral, Databricks);
+words that are sealed are such parts, too. Of an answer that came by another wire format, words and
+calls.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ CONTENT = "content:"
 
 _DETAILS = "reasoning_details"
 _BLOCKS = "thinking_blocks"
+_COPIES = "content_blocks"
 _WORDS = frozenset({"text", "summary"})
-_NAMES = frozenset({FIELD, DETAIL, _DETAILS, _BLOCKS})
+_NAMES = frozenset({FIELD, DETAIL, _DETAILS, _BLOCKS, _COPIES})
 
 
 def answer_fields(message: Message, wire: str) -> _Object:
@@ -66,8 +68,11 @@ def _beside(parts: Sequence[Part], thoughts: Sequence[_Thought], wire: str) -> _
     if details := [detail for part, data in thoughts for detail in _details(part, data)]:
         fields[_DETAILS] = details
         fields.pop("reasoning", None)  # the details say it
-    if blocks := [block for part, data in thoughts for block in _blocks(part, data)]:
+    if blocks := [block for part, data in thoughts for block in _blocks(part, data, _BLOCKS)]:
         fields[_BLOCKS] = blocks
+    if copies := [block for part, data in thoughts for block in _blocks(part, data, _COPIES)]:
+        words = (part.text for part in parts if isinstance(part, TextPart) and part.text)
+        fields[_COPIES] = [*copies, *({"type": "text", "text": each} for each in words)]
     if images := list(_images(parts, wire)):
         fields["images"] = images
     if spoken := list(_spoken(parts, wire)):
@@ -117,10 +122,10 @@ def _place_of(detail: Mapping[str, Any]) -> tuple[object, object]:
     return detail.get("type"), detail.get("index")
 
 
-def _blocks(part: ReasoningPart, data: Mapping[str, Any]) -> Iterator[_Object]:
-    """LiteLLM's blocks: the one with the signature comes without the words."""
+def _blocks(part: ReasoningPart, data: Mapping[str, Any], name: str) -> Iterator[_Object]:
+    """LiteLLM's blocks, or Portkey's: the one with the signature comes without the words."""
     words = part.text
-    for block in data.get(_BLOCKS, ()):
+    for block in data.get(name, ()):
         if block.get("type") != "thinking" or block.get("thinking"):
             yield dict(block)
             continue
