@@ -358,6 +358,14 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+async def test_what_a_plain_proxy_passes_on_is_the_servers_answer() -> None:
+    """Without TLS a proxy is sent the whole address: whoever answers is taken for the server."""
+    async with LoopbackServer(HELLO) as proxy:
+        found = await ask(proxy, base_url="http://127.0.0.9:9/v1", proxy=proxy.url)
+
+    assert found == "Hello"
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 async def test_streams_go_through_a_socks_proxy(scheme: str) -> None:
     async with LoopbackServer([HELLO, HELLO]) as server, SocksServer().running() as socks:

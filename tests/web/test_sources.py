@@ -54,7 +54,10 @@ async def test_a_source_that_every_chunk_names_is_told_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("metadata", [{"citations": URL}, {"citations": 5}, {"annotations": None}])
+@pytest.mark.parametrize(
+    "metadata",
+    [{"citations": URL}, {"citations": 5}, {"annotations": None}, {"citations": [{"url": 5}]}],
+)
 async def test_what_names_no_source_is_passed_by(metadata: dict[str, Any]) -> None:
     assert await sources_of(metadata) == []
 

@@ -56,7 +56,7 @@ class Way:
 
     def owner(self, host: object, port: object) -> str:
         """Whose address it is: the proxy's, or the server's."""
-        is_proxy = self.proxy != "" and (host, port) == (self.proxy, self.proxy_port)
+        is_proxy = (host, port) == (self.proxy, self.proxy_port)
         return f"{self.place} before {self.host}" if is_proxy else self.host
 
 
