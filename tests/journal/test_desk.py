@@ -94,6 +94,36 @@ async def test_a_store_that_stays_away_is_not_asked_without_a_pause() -> None:
     await desk.close()
 
 
+class _Cut(MemoryStore):
+    """A store that waits for long, and then cannot be reached for once."""
+
+    was_cut = False
+
+    async def news(self, followed: Mapping[str, int], produced: Collection[str]) -> News:
+        if self.was_cut:
+            return await super().news(followed, produced)
+        await asyncio.sleep(0.2)
+        self.was_cut = True
+        raise StoreUnreachableError("the connection was reset")
+
+
+async def test_patience_begins_when_a_store_cannot_be_reached_and_not_when_it_was_asked() -> None:
+    shelf = MemoryShelf(Keeping(60, 1000, 60))
+    store, elsewhere = _Cut(shelf), MemoryStore(shelf)
+    desk = Desk(store, heartbeat=60, patience=0.15)
+    await desk.claim(Claim("s", None, ""))
+    tail = desk.follow("s", Page(0, ()))
+    waiter = tail.grown()
+    await until(lambda: store.was_cut)
+
+    elsewhere.write_at_once(Append("s", 0, (StreamDeltaEvent(delta="Hi"),)))
+
+    async with asyncio.timeout(5):
+        assert len(await waiter) == 1
+    assert tail.error is None
+    await desk.close()
+
+
 class _Counted(MemoryStore):
     """A store that counts how often it is to look anew of what it has to tell."""
 

@@ -332,15 +332,16 @@ class Desk:
             beats.cancel()
 
     async def _read_news(self) -> None:
-        pause = Pauses(self._patience)
+        pause: Pauses | None = None  # since when it cannot be reached
         # What a store raises can stand in the place of a cancellation: so it is asked, too.
         while not self._is_closed and ((followed := self._find_followed()) or self._producers):
             try:
                 news = await self._store.news(followed, tuple(self._producers))
             except StoreUnreachableError as error:
+                pause = pause or Pauses(self._patience)
                 await self._wait_or_fail(pause, error)
                 continue
-            pause = Pauses(self._patience)
+            pause = None
             for stream_id, page in news.pages.items():
                 if (tail := self._tails.get(stream_id)) is not None:
                     tail.grow(page)
