@@ -19,6 +19,7 @@ from steer_llm_sdk.errors import (
     JournalGapError,
     ProducerLostError,
 )
+from steer_llm_sdk.journal.pauses import LONGEST_PAUSE, Pauses
 from steer_llm_sdk.journal.reads import Reads
 from steer_llm_sdk.journal.store import (
     Append,
@@ -51,10 +52,6 @@ _BATCH = 512
 
 # Streams that begin within so many seconds are told to the store together.
 _GATHERING = 0.05
-
-# The pauses between two attempts to reach the store, in seconds: doubled from the first on.
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 1.0
 
 
 class Producer(Protocol):
@@ -371,7 +368,7 @@ class Desk:
             if stream_id not in self._producers:
                 tail.fail(given_up(error))
                 del self._tails[stream_id]
-        await asyncio.sleep(_LONGEST_PAUSE)  # what is produced here goes on
+        await asyncio.sleep(LONGEST_PAUSE)  # what is produced here goes on
 
     async def _send_beats(self) -> None:
         while not self._is_closed:
@@ -437,27 +434,6 @@ class Desk:
     def _check_open(self) -> None:
         if self._is_closed:
             raise _closed()
-
-
-class Pauses:
-    """The pauses between attempts to reach a store.
-
-    Args:
-        patience: For how many seconds it is asked again.
-    """
-
-    def __init__(self, patience: float) -> None:
-        self._until = time.monotonic() + patience
-        self._next = _FIRST_PAUSE
-
-    async def wait(self) -> bool:
-        """Wait before the next attempt; False where there is to be none."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            return False
-        await asyncio.sleep(min(self._next, left))
-        self._next = min(2 * self._next, _LONGEST_PAUSE)
-        return True
 
 
 def _joined(appends: Sequence[Append]) -> tuple[Sequence[Append], Sequence[int]]:
