@@ -19,12 +19,6 @@ async def test_a_key_that_no_store_can_hold_is_refused(journal: Journal) -> None
             await client.start("Hi", "gpt-4o", journal=journal, key="message \ud83d")
 
 
-async def test_an_empty_key_is_none_that_messages_could_share(journal: Journal) -> None:
-    async with SteerLLMClient("key", transport=ScriptedProvider("Hello")) as client:
-        with pytest.raises(ConfigurationError, match="key: expected a str that is not empty, or"):
-            await client.start("Hi", "gpt-4o", journal=journal, key="")
-
-
 @pytest.mark.parametrize(("given", "told"), [("cut \ud83d", "cut ?"), ("", ""), ("a\0b", "a\0b")])
 async def test_a_reason_is_told_whatever_it_is(journal: Journal, given: str, told: str) -> None:
     async with Producing(journal) as producing:

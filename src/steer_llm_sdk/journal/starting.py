@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from steer_llm_sdk.checks import WHOLE_TEXT, Kind
+from steer_llm_sdk.checks import TEXT, WHOLE_TEXT
 from steer_llm_sdk.engine.plan import Plan
 from steer_llm_sdk.errors import ConfigurationError
 from steer_llm_sdk.journal.base import Journal, check_journal
@@ -17,9 +17,6 @@ from steer_llm_sdk.journal.store import Claim
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.ports import Producer
 from steer_llm_sdk.stored import plain
-
-# An empty one is what a message has whose identifier is missing: all of those would be one.
-_KEY = Kind("a str that is not empty", lambda value: isinstance(value, str) and value != "")
 
 
 class Host(Protocol):
@@ -65,7 +62,7 @@ async def start(
         ConnectionLostError: The journal cannot be reached.
     """
     check_journal(journal)
-    _KEY.check_given("key", key)
+    TEXT.check_given("key", key)
     WHOLE_TEXT.check_given("key", key)
     desk = journal.here()
     claim = Claim(plan.stream_id, key, "" if key is None else _digest(plan))
