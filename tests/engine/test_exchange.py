@@ -66,6 +66,8 @@ def test_a_success_without_a_stream_says_what_came_instead(
     assert type(error) is ProviderError
     assert str(error) == f"test ({status}): expected a stream, found {found}; check the base URL"
     assert (error.status, error.provider, error.request_id) == (status, "test", "r1")
+    assert error.body == format_of(name).read_error(answer(body, status)).body
+    assert bool(error.body) is bool(body)
     assert not error.is_retryable
 
 
