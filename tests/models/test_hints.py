@@ -88,7 +88,9 @@ def test_a_class_of_ones_own_may_have_what_events_have_not() -> None:
     ("given", "hint"),
     [
         (RunResult(messages=[]), "found RunResult: pass its messages"),
-        (StreamingResponse(), r"found StreamingResponse: pass \[….to_message\(\)\]"),
+        (StreamingResponse(), r"found StreamingResponse: its to_message\(\) is one"),
+        ([StreamingResponse()], r"messages\[0\]: .* found StreamingResponse: its to_message\(\)"),
+        ([RunResult(messages=[])], r"messages\[0\]: .* found RunResult: pass its messages"),
         (5, "found int$"),
     ],
 )

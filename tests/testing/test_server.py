@@ -4,11 +4,14 @@ import asyncio
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Self
 
 import anthropic
 import openai
 import pytest
 
+from steer_llm_sdk import ProviderSettings, SteerError, StreamingOptions, SyncSteerLLMClient
 from steer_llm_sdk.testing import (
     CloseIdle,
     HTTPError,
@@ -310,6 +313,31 @@ async def test_an_idle_connection_can_vanish_under_the_next_request() -> None:
 
     assert b"again" in body
     assert [request.is_dropped for request in server.requests] == [False, True, False]
+
+
+def test_in_a_thread_too_an_error_of_the_answering_function_is_raised_at_the_end() -> None:
+    def answer(_: RecordedRequest) -> Script:
+        raise ZeroDivisionError("a mistake in a test")
+
+    def serve() -> None:
+        with LoopbackServer(answer).in_thread() as server:
+            settings = {"openai": ProviderSettings(base_url=server.base_url())}
+            with SyncSteerLLMClient(providers=settings) as client, suppress(SteerError):
+                client.generate("Hi", "gpt-4o", streaming_options=StreamingOptions(max_retries=0))
+
+    with pytest.raises(ZeroDivisionError, match="a mistake in a test"):
+        serve()
+
+
+def test_why_a_server_did_not_start_is_told() -> None:
+    class Broken(LoopbackServer):
+        async def start(self) -> Self:
+            raise OSError("no port is free")
+
+    with pytest.raises(RuntimeError, match="did not start") as caught, Broken().in_thread():
+        raise AssertionError("it serves")
+
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 def test_in_a_thread_it_serves_a_blocking_client() -> None:

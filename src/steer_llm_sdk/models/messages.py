@@ -137,7 +137,7 @@ def _history_in(given: object) -> str:
     if isinstance(getattr(given, "messages", None), list):
         return ": pass its messages"
     if callable(getattr(given, "to_message", None)):
-        return ": pass [….to_message()]"
+        return ": its to_message() is one"
     return ""
 
 
@@ -316,7 +316,8 @@ def _fields_of(item: object, where: str) -> dict[str, Any]:
         found = {key: getattr(item, key) for key in _KNOWN if getattr(item, key, None) is not None}
         return plain_mapping(found, where)
     raise ConfigurationError(
-        f"{where}: expected a mapping with role and content, found {type(item).__name__}"
+        f"{where}: expected a mapping with role and content, "
+        f"found {type(item).__name__}{_history_in(item)}"
     )
 
 

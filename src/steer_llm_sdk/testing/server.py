@@ -192,9 +192,14 @@ class LoopbackServer:
 
         Yields:
             The server, listening; read its `requests` and `connections`, wait by `wait_until`.
+
+        Raises:
+            RuntimeError: It could not be started.
+            Exception: What a function of yours raised that answers: at the end, as `close` does.
         """
         started = threading.Event()
         stop: list[Callable[[], object]] = []
+        failures: list[BaseException] = []
 
         async def serve() -> None:
             loop, until = asyncio.get_running_loop(), asyncio.Event()
@@ -206,17 +211,26 @@ class LoopbackServer:
             finally:
                 started.set()
 
-        thread = threading.Thread(target=asyncio.run, args=(serve(),), name="loopback-server")
+        def run() -> None:
+            try:
+                asyncio.run(serve())
+            except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+                failures.append(error)
+
+        thread = threading.Thread(target=run, name="loopback-server")
         thread.start()
         started.wait()
         try:
-            if not stop:
-                raise RuntimeError("the server did not start; its thread shows why")
-            yield self
+            if stop:
+                yield self
         finally:
             for call in stop:
                 call()
             thread.join()
+            if stop and failures:
+                raise failures.pop()
+        if not stop:
+            raise RuntimeError("the server did not start") from failures.pop()
 
     # --- for its connections ------------------------------------------------------------------
 
