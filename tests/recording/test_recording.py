@@ -325,16 +325,17 @@ async def test_each_attempt_is_an_exchange(path: Path) -> None:
     assert response.metadata["attempt"] == 2
 
 
-async def test_a_folder_gets_a_file_for_each_stream(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "new/", "new/deep/"])
+async def test_a_folder_gets_a_file_for_each_stream(tmp_path: Path, name: str) -> None:
     client = SteerLLMClient("key", transport=ScriptedProvider(HELLO, HELLO))
     async with client:
-        options = QUIET.replace(record=tmp_path)
+        options = QUIET.replace(record=f"{tmp_path}/{name}")
         names = [
             (await client.generate("Hi", MODEL, streaming_options=options)).stream_id
             for _ in range(2)
         ]
 
-    assert set(os.listdir(tmp_path)) == {f"{name}.jsonl" for name in names}  # noqa: PTH208
+    assert set(os.listdir(tmp_path / name)) == {f"{name}.jsonl" for name in names}  # noqa: PTH208
 
 
 async def test_a_file_is_its_owners_alone_and_has_a_version(

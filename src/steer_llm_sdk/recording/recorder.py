@@ -232,9 +232,13 @@ class _RecordedResponse:
 
 
 def record_to(path: str | os.PathLike[str], stream_id: str) -> Path:
-    """Where a stream is recorded: into a folder, it gets a file of its own."""
+    """Where a stream is recorded: into a folder, it gets a file of its own.
+
+    What ends in a slash is a folder that may still have to be made.
+    """
     chosen = Path(path)
-    return chosen / f"{stream_id}.jsonl" if chosen.is_dir() else chosen
+    is_folder = chosen.is_dir() or os.fspath(path).endswith(("/", os.sep))
+    return chosen / f"{stream_id}.jsonl" if is_folder else chosen
 
 
 def recorded(transport: Transport, clock: Clock, options: Any, stream_id: str) -> Transport:
