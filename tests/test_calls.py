@@ -556,8 +556,10 @@ async def test_settings_count_before_the_environment_and_the_default_comes_last(
     ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="openai: expected base_url to be an http"):
+    with pytest.raises(ConfigurationError, match="openai: expected OPENAI_BASE_URL to be an http"):
         plan_of("gpt-4o", planner({"OPENAI_BASE_URL": url}))
+    with pytest.raises(ConfigurationError, match="openai: expected base_url to be an http"):
+        plan_of("gpt-4o", planner(openai=ProviderSettings(base_url=url)))
 
 
 def test_a_provider_without_an_address_of_its_own_needs_one() -> None:

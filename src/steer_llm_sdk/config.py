@@ -296,7 +296,9 @@ def first_set(environment: Mapping[str, str], names: tuple[str, ...]) -> str | N
     return next((value for value in values if value), None)
 
 
-def clean_base_url(base_url: str, provider: str, default: str | None = None) -> str:
+def clean_base_url(
+    base_url: str, provider: str, default: str | None = None, said_by: str = "base_url"
+) -> str:
     """A base URL without its trailing slash, checked.
 
     A host without a scheme (``127.0.0.1:11434``, as ``OLLAMA_HOST`` is often written) gets
@@ -305,7 +307,7 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
     the URL, and plain http to a host other than this machine, are warned of.
 
     Raises:
-        ConfigurationError: It is no http or https URL.
+        ConfigurationError: It is no http or https URL; says by whom it was said.
     """
     url = base_url.strip().rstrip("/")
     if "://" not in url and not _HALF_SCHEME.match(url):
@@ -314,7 +316,7 @@ def clean_base_url(base_url: str, provider: str, default: str | None = None) -> 
     host = parts.hostname if parts is not None else None
     if parts is None or not host or parts.scheme not in {"http", "https"}:
         raise ConfigurationError(
-            f"{provider}: expected base_url to be an http or https URL, found {shown_url(url)!r}"
+            f"{provider}: expected {said_by} to be an http or https URL, found {shown_url(url)!r}"
         )
     if parts.username or parts.password:
         warnings.warn(

@@ -321,7 +321,8 @@ class Planner:
         if given is None:
             hint = f" (or set {' or '.join(variables)})" if variables else ""
             raise ConfigurationError(f"{provider}: a base_url is needed{hint}")
-        url = clean_base_url(given, provider, row.base_url)
+        said_by = "base_url" if settings.base_url else " or ".join(variables)
+        url = clean_base_url(given, provider, row.base_url, said_by)
         return url if self._is_new(provider) else self._with_query(url, row)
 
     def _with_query(self, url: str, row: ProviderRow) -> str:
