@@ -453,6 +453,22 @@ def test_whoever_leaves_a_stream_is_not_told_of_it(
         assert list(view) == []
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_what_was_read_ahead_of_a_stream_that_is_left_is_dropped(
+    is_over: bool, server: LoopbackServer
+) -> None:
+    server.answer_with(Script(["word "] * 20, faults=[] if is_over else [Stall(10)]))
+    with client_of(server) as client:
+        stream = client.stream("Hi", MODEL)
+        assert next(stream) == "word "
+        said = 100 if is_over else 50
+        server.wait_until(lambda: len(stream.response.get_text()) == said)
+
+        stream.close()
+
+        assert list(stream) == []
+
+
 def test_a_stream_may_be_closed_after_its_client(server: LoopbackServer) -> None:
     server.answer_with(Script(["x"] * 5000))
     with client_of(server) as client:

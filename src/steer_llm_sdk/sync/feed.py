@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from steer_llm_sdk.errors import ConfigurationError, StreamCancelledError
@@ -131,11 +132,20 @@ class Feed(Generic[_Item]):
             waits: Until it has ended; never in the loop's own thread.
         """
         self._is_left = True
-        if not self.is_running or self._runtime is None or self._pulling is None:
+        if self._pulling is None:
             return
-        self._runtime.call(self._stop, reason)
+        if self.is_running and self._runtime is not None:
+            self._runtime.call(self._stop, reason)
         if waits and not self._thread.is_own_thread:
-            wait((self._pulling,))
+            if self.is_running:
+                wait((self._pulling,))
+            self._drop_what_was_read_ahead()
+
+    def _drop_what_was_read_ahead(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._items.get_nowait()
+        self._items.put(_END)
 
     def _begin(self) -> bool:
         with self._lock:

@@ -50,7 +50,7 @@ class SyncIterator(Live, Generic[_Item]):
         self._feed = Feed(source, thread, reads_ahead=reads_ahead)
 
     def close(self) -> None:
-        """Leave the stream; its last events are dropped when it had not ended."""
+        """Leave the stream: nothing more is taken of it, and what was read ahead is dropped."""
         self._feed.leave("the stream was left before its end")
 
     def __enter__(self) -> Self:
