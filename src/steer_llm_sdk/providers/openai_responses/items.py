@@ -372,4 +372,4 @@ def _content(message: _Object) -> list[dict[str, Any]]:
 
 
 def _text_of(part: _Object) -> str:
-    return text_at(part, "text") if part.get("type") in _TEXT_TYPES else ""
+    return text_at(part, "text") if text_at(part, "type") in _TEXT_TYPES else ""
