@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from steer_llm_sdk import ProviderSettings, SteerLLMClient, StreamingOptions
 from steer_llm_sdk.errors import StreamInUseError
@@ -99,6 +100,27 @@ async def test_whoever_gives_up_loses_nothing(server: LoopbackServer) -> None:
             pouring.cancel()
             await asyncio.wait([pouring])
         await rest_of(stream, events)
+
+
+async def test_what_had_come_too_fast_is_handed_on_in_its_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = [f"{number:07d} " * 512 for number in range(2_000)]  # 8 MB
+    pauses: list[bool] = []
+    pause = ResponseHandler.pause_reading
+
+    def counted(self: ResponseHandler) -> None:
+        pauses.append(True)
+        pause(self)
+
+    monkeypatch.setattr(ResponseHandler, "pause_reading", counted)
+    async with LoopbackServer(Script(words)) as server, client_of(server) as client:
+        stream, events = await begun(client)
+        await until(lambda: bool(pauses))  # nobody reads: all that fits is there
+        await stream.pour(keeping(events, most=10_000))
+        events.extend([event async for event in stream])
+
+    assert check_stream(events).text == "".join(words)
 
 
 async def test_nobody_else_pulls_meanwhile() -> None:

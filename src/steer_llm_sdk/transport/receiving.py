@@ -158,7 +158,9 @@ class QuickBody(aiohttp.StreamReader):
             buffer.clear()
         self._size = 0
         if self._protocol._reading_paused:  # noqa: SLF001 - as aiohttp's own reader does
-            self._protocol.resume_reading()
+            # Soon, and not now: it parses what is left there, and whoever listens would be called
+            # for that before these bytes are used, which came first.
+            self._loop.call_soon(self._protocol.resume_reading)
         return data
 
     async def readany(self) -> bytes:
