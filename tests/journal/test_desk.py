@@ -379,3 +379,50 @@ async def test_what_is_queued_when_a_journal_is_closed_is_told_of_it(tmp_path: P
     assert all(isinstance(written, ConfigurationError) for written in told.values())
     with pytest.raises(ConfigurationError, match="was closed"):
         desk.write_soon(Append("a", 1, ()), tell)
+
+
+async def test_whoever_is_behind_has_what_is_between_before_what_comes() -> None:
+    store = MemoryStore(MemoryShelf(Keeping(60, 1000, 60)))
+    desk = Desk(store, heartbeat=60, patience=60)
+    await desk.claim(Claim("s", None, ""))
+    generation = _generation(desk)
+    desk.produce("s", generation)
+    events = [StreamDeltaEvent(delta=word, sequence=at) for at, word in enumerate("abc")]
+    store.write_at_once(Append("s", 0, events[:2]))
+    generation.written = 2
+    tail = desk.follow("s", Page(0, ()))  # as it was read before that
+    waiter = tail.grown()
+
+    write = desk.writer("s")
+    assert write is not None
+    assert write(2, events[2:])
+
+    async with asyncio.timeout(5):
+        assert await waiter == events
+    await desk.close()
+
+
+class _Slow(MemoryStore):
+    """A store that takes long to say whose producer is lost; meanwhile something comes of it."""
+
+    async def silent(self, stream_ids: Collection[str]) -> list[str]:
+        if not stream_ids:
+            return []
+        elsewhere = MemoryStore(self._shelf)
+        elsewhere.write_at_once(Append("s", 0, (StreamDeltaEvent(delta="Hi"),)))
+        await asyncio.sleep(0.05)
+        return [*stream_ids]
+
+
+async def test_whoever_was_heard_while_it_was_asked_is_not_taken_for_lost() -> None:
+    store = _Slow(MemoryShelf(Keeping(60, 1000, 60)))
+    desk = Desk(store, heartbeat=0.01, patience=60)
+    await store.claim(Claim("s", None, ""))
+    tail = desk.follow("s", Page(0, ()))
+
+    events = await tail.grown()
+    await asyncio.sleep(0.06)  # until that is answered, and before it is asked again
+
+    assert [event.type for event in events] == ["delta"]
+    assert tail.next == 1
+    await desk.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from steer_llm_sdk import ProviderSettings, SteerLLMClient, StreamingOptions
+from steer_llm_sdk import ProviderSettings, SteerError, SteerLLMClient, StreamingOptions
 from steer_llm_sdk.journal import Journal, MemoryJournal, SQLiteJournal, generation
 from steer_llm_sdk.journal.generation import Generation
 from steer_llm_sdk.journal.store import Append, Claim
@@ -200,6 +200,22 @@ async def test_whoever_was_taken_for_lost_stops(
 
     assert [event.sequence for event in events] == list(range(len(events)))
     assert events[-1] is end
+    assert watched.poured < len(WORDS * 100)
+
+
+async def test_whose_journal_is_closed_stops(
+    watched: Watched, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = Script(WORDS * 200, faults=[PACED])
+    async with LoopbackServer(script) as server, client_of(server) as client:
+        await client.start("Hi", MODEL, journal=journal)
+        await until(lambda: watched.poured >= 4)
+
+        await journal.close()
+        await until(lambda: "has failed apart from its caller" in caplog.text)
+
+    assert "the journal was closed" in caplog.text
+    assert watched.poured < len(WORDS * 100)
 
 
 async def test_whose_stream_is_not_kept_any_more_stops(
@@ -220,7 +236,46 @@ async def test_whose_stream_is_not_kept_any_more_stops(
             await until(lambda: "taken for lost" in caplog.text)
         await until(lambda: not journal.here()._producers)
 
-        assert watched.poured < len(WORDS * 200)
+        assert watched.poured < len(WORDS * 100)
+
+
+class Relapsing:
+    """A source that goes on after it has told of an error, and then fails without a word."""
+
+    def __init__(self) -> None:
+        self._left: list[StreamEvent] = [StreamErrorEvent(sequence=0, error=SteerError("first"))]
+        self._poured = False
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        if self._left:
+            return self._left.pop()
+        raise SteerError("second")
+
+    async def pour(self, sink: Callable[[list[StreamEvent]], bool]) -> None:
+        if not self._poured:
+            self._poured = True
+            sink([StreamDeltaEvent(delta="Hello", sequence=1)])
+
+    def cancel(self, reason: str = "") -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+async def test_an_error_before_what_was_poured_is_not_the_one_behind_it(journal: Journal) -> None:
+    desk = journal.here()
+    await desk.claim(Claim("s", None, ""))
+
+    await Generation(desk, Relapsing(), StreamEvent(stream_id="s"), turns=True).run()
+
+    events = await read(journal, "s")
+    assert [event.type for event in events] == ["error", "delta", "error"]
+    assert [str(event.error) for event in events if isinstance(event, StreamErrorEvent)] == [
+        "first",
+        "second",
+    ]
 
 
 class Flood:

@@ -16,8 +16,8 @@ async def test_who_waits_is_given_what_is_next_and_what_comes_later_is_held() ->
     tail = Tail(Page(0, _words("a")))
     first = tail.grown()
 
-    tail.add(_words("b", "c"), is_last=False)
-    tail.add(_words("d"), is_last=True)
+    tail.add(_words("b", "c"))
+    tail.grow(Page(3, _words("d"), is_last=True))
 
     assert await first == _words("b", "c")
     assert tail.events_after(2) == _words("d")
@@ -51,7 +51,7 @@ async def test_an_end_without_events_and_a_failure_wake_who_waits() -> None:
     ended, failed = Tail(Page(0, ())), Tail(Page(0, ()))
     waiters = ended.grown(), failed.grown()
 
-    ended.add((), is_last=True)
+    ended.grow(Page(0, (), is_last=True))
     failed.fail(ConnectionLostError("gone"))
 
     assert [await waiter for waiter in waiters] == [(), ()]
@@ -65,7 +65,7 @@ async def test_a_wait_that_was_given_up_is_told_nothing() -> None:
     given_up, waiter = tail.grown(), tail.grown()
     given_up.cancel()
 
-    tail.add(_words("a"), is_last=False)
+    tail.add(_words("a"))
 
     assert await waiter == _words("a")
     assert given_up.cancelled()

@@ -265,6 +265,26 @@ def test_heartbeats_lose_no_event_whenever_they_come(gaps: list[int], heartbeat:
     assert [value["sequence"] for value in values] == list(range(len(gaps) + 2))
 
 
+@every_protocol
+async def test_what_is_left_of_a_source_that_has_failed_is_not_said(protocol: Protocol) -> None:
+    class Breaking(Fed):
+        has_begun = False
+
+        async def __anext__(self) -> StreamEvent:
+            if self.has_begun:
+                self.say("left over")
+                raise ConnectionLostError("gone")
+            self.has_begun = True
+            return await super().__anext__()
+
+    source = Breaking(STREAM)
+    source.say()
+    raw = b"".join([piece async for piece in encode(source, protocol)])
+
+    assert b"gone" in raw
+    assert b"left over" not in raw
+
+
 # --- with a client ------------------------------------------------------------------------------
 
 

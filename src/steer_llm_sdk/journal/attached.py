@@ -62,7 +62,8 @@ class Attached(Live):
         self._desk: Desk | None = None
         self._tail: Tail | None = None
         self._is_over = False
-        self._is_read = False  # somebody waits for the next event
+        self._is_read = False  # somebody waits for the next event, in `__anext__`
+        self._coming: asyncio.Future[Sequence[StreamEvent]] | None = None  # … or for this
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -107,6 +108,37 @@ class Attached(Live):
         """Take the next event if that needs no waiting; None otherwise."""
         return self._ready.popleft() if self._ready else None
 
+    def coming(self) -> asyncio.Future[Sequence[StreamEvent]] | None:
+        """What gives the next events when they have come, for `accept`: without a coroutine.
+
+        None where there is something else to do than to wait: `anext` does it, or says what is
+        wrong. Whoever waits may cancel it; nothing is lost then.
+        """
+        tail, coming = self._tail, self._coming
+        if (
+            tail is None
+            or tail.next != self._read_to + 1
+            or not tail.goes_on
+            or self._ready
+            or self._is_read
+            or (coming is not None and not coming.done())
+            or self._loop is not asyncio.get_running_loop()
+        ):
+            return None
+        self._coming = coming = tail.grown()
+        return coming
+
+    def accept(self, events: Sequence[StreamEvent]) -> AnyEvent | None:
+        """Take what `coming` gave: the first of it, or None where `anext` is to look."""
+        first: Any = None  # or one of the five events: nobody writes another
+        if len(events) == 1:  # as they come while a model writes
+            self._read_to += 1
+            first = events[0]
+        elif events:
+            self._take(events)
+            first = self._ready.popleft()
+        return first  # type: ignore[no-any-return]
+
     async def aclose(self) -> None:
         """Follow the stream no more."""
         self.leave()
@@ -140,7 +172,7 @@ class Attached(Live):
         if ready:
             return ready.popleft()  # type: ignore[no-any-return]
         check_loop(self._loop, "the stream of the journal")
-        if self._is_read:
+        if self._is_read or (self._coming is not None and not self._coming.done()):
             raise StreamInUseError(
                 "another task waits for the next event: attach once more for each further reader"
             )
@@ -150,12 +182,8 @@ class Attached(Live):
                 tail = self._tail
                 if tail is None or tail.next != self._read_to + 1 or not tail.goes_on:
                     await self._fill()
-                else:  # it has read all that there is
-                    events: Any = await tail.grown()
-                    if len(events) == 1:  # as they come while a model writes
-                        self._read_to += 1
-                        return events[0]  # type: ignore[no-any-return]
-                    self._take(events)
+                elif (event := self.accept(await tail.grown())) is not None:
+                    return event
                 if ready:
                     return ready.popleft()  # type: ignore[no-any-return]
         finally:

@@ -28,6 +28,7 @@ from steer_llm_sdk.journal.store import (
     Page,
     Store,
     StoreUnreachableError,
+    WriteNext,
     fallen_back,
     given_up,
 )
@@ -78,7 +79,7 @@ class Desk:
 
     def __init__(self, store: Store, heartbeat: float, patience: float) -> None:
         self._store = store
-        self._writes_at_once = store.write_at_once if isinstance(store, Immediate) else None
+        self._immediate = store if isinstance(store, Immediate) else None
         self._heartbeat = heartbeat
         self._patience = patience
         self._tails: dict[str, Tail] = {}
@@ -144,12 +145,31 @@ class Desk:
     def write_at_once(self, append: Append) -> bool | None:
         """Write events as `write` does; None where the store has to be waited for."""
         self._check_open()
-        if self._writes_at_once is None:
+        if self._immediate is None:
             return None
-        if not self._writes_at_once(append):
+        if not self._immediate.write_at_once(append):
             return False
         self._hand_on(append)
         return True
+
+    def writer(self, stream_id: str) -> WriteNext | None:
+        """How a stream goes on at once; None where the store has to be waited for."""
+        if self._immediate is None:
+            return None
+        write, tails = self._immediate.writer(stream_id), self._tails
+
+        def write_next(first: int, events: Sequence[StreamEvent]) -> bool:
+            self._check_open()
+            if not write(first, events):
+                return False
+            tail = tails.get(stream_id)
+            if tail is not None and tail.next == first:  # nearly always, where it is followed
+                tail.add(events)
+            else:
+                self._hand_on(Append(stream_id, first, events))
+            return True
+
+        return write_next
 
     def write_soon(self, append: Append, tell: Tell) -> None:
         """Write events as `write` does, after those of earlier calls, and wait for nothing.
@@ -169,9 +189,7 @@ class Desk:
         tail = self._tails.get(stream_id)
         if tail is None:
             self._hold_beginning(append)
-        elif tail.next == first:
-            tail.add(events, ends)
-        elif tail.next > first:
+        elif tail.next >= first:
             tail.grow(Page(first, events, ends))
         else:  # the news bring it, after what is missing
             self._store.interrupt()
@@ -248,7 +266,7 @@ class Desk:
 
     async def read(self, stream_id: str, after: int) -> Page:
         """Read what the store has."""
-        if self._writes_at_once is not None:  # it need not be waited for
+        if self._immediate is not None:  # it need not be waited for
             return await self._read_now(stream_id, after)
         return await self._reads.read(stream_id, after)
 

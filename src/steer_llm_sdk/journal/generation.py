@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from steer_llm_sdk.errors import SteerError, StreamCancelledError
 from steer_llm_sdk.journal.desk import Desk
@@ -92,6 +92,7 @@ class Generation:
     async def _write_all(self) -> None:
         source, take, desk = self._source, self._take, self._desk
         pour = pourer(source)
+        write_deltas = self._writer_of_deltas()
         while True:  # its end is asked for, too: it costs less than to leave what has not told it
             try:
                 events = [await source.__anext__()]
@@ -109,26 +110,38 @@ class Generation:
             self._note_written(is_written)
             self._note_begun(None)
             if pour is not None and len(events) < _BATCH and not self._is_ended:
-                await pour(self._write_deltas)
+                await pour(write_deltas)
                 await self._wait_for_queued()
 
-    def _write_deltas(self, events: list[StreamEvent]) -> bool:
-        """Write what has come, or queue it; False where much of that is not written yet."""
+    def _writer_of_deltas(self) -> Callable[[list[StreamEvent]], bool]:
+        """What writes deltas as they come, and says False when it wants no more of them so."""
+        write = self._desk.writer(self._stream_id)
+        if write is None:
+            return self._queue_deltas
+
+        def write_deltas(events: list[StreamEvent]) -> bool:
+            first = self._next
+            self._next = following = first + len(events)
+            self._last = events[-1]  # as `_append`, for what ends nothing
+            if not write(first, events):
+                raise _LostError
+            self.written = following
+            return True
+
+        return write_deltas
+
+    def _queue_deltas(self, events: list[StreamEvent]) -> bool:
+        """Queue what has come; False where much of that is not written yet."""
         if self._refused is not None:
             return False
         while len(events) > _BATCH:
-            self._write_deltas(events[:_BATCH])
+            self._queue_deltas(events[:_BATCH])
             events = events[_BATCH:]
         first = self._next
         self._next = first + len(events)
         self._last = events[-1]  # as `_append`, for what ends nothing
-        append = Append(self._stream_id, first, events)
-        is_written = self._desk.write_at_once(append)
-        if is_written is None:
-            self._desk.write_soon(append, self._note_queued)
-            return self._next - self.written < _BATCH
-        self._note_written(is_written)
-        return True
+        self._desk.write_soon(Append(self._stream_id, first, events), self._note_queued)
+        return self._next - self.written < _BATCH
 
     def _note_queued(self, append: Append, written: bool | Exception) -> None:
         """Note what has become of events that were queued."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from steer_llm_sdk.journal.store import (
     PAGE_EVENTS,
@@ -16,6 +17,7 @@ from steer_llm_sdk.journal.store import (
     Keeping,
     News,
     Page,
+    WriteNext,
     trimmed,
     unknown_stream,
 )
@@ -108,7 +110,8 @@ class MemoryShelf:
                 self.forget(kept)
 
     def forget(self, kept: _Kept) -> None:
-        """Keep a stream no more."""
+        """Keep a stream no more; nor does its producer write to it, if that still runs."""
+        kept.is_ended = True
         del self.streams[kept.claim.stream_id]
         self.free(kept.claim)
 
@@ -162,14 +165,28 @@ class MemoryStore:
 
     def write_at_once(self, append: Append) -> bool:
         """Write events: see `Immediate`."""
-        stream_id, first, added, ends, frees_key = append
+        stream_id, first, events, ends, frees_key = append
+        kept = self._shelf.streams.get(stream_id)  # that nobody has found to be expired
+        return kept is not None and self._add(stream_id, kept, first, events, ends, frees_key)
+
+    def writer(self, stream_id: str) -> WriteNext:
+        """How a stream goes on: see `Immediate`."""
+        kept = self._shelf.streams.get(stream_id)
+        return _refuse if kept is None else partial(self._add, stream_id, kept)
+
+    def _add(
+        self,
+        stream_id: str,
+        kept: _Kept,
+        first: int,
+        added: Sequence[StreamEvent],
+        ends: bool = False,
+        frees_key: bool = False,
+    ) -> bool:
         shelf = self._shelf
         with shelf.lock:
-            kept = shelf.streams.get(stream_id)  # that nobody has found to be expired
-            if kept is None or kept.is_ended:
-                return False
             events = kept.events
-            if kept.first + len(events) != first:
+            if kept.is_ended or kept.first + len(events) != first:
                 return False
             events += added
             kept.heard = time.monotonic()
@@ -295,3 +312,8 @@ class MemoryStore:
     def give_up(self) -> None:
         """Watch no more: see `Store`."""
         self._watch(frozenset())
+
+
+def _refuse(_first: int, _events: Sequence[StreamEvent]) -> bool:
+    """Write nothing: the stream has expired already."""
+    return False

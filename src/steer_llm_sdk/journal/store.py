@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from steer_llm_sdk.errors import ConnectionLostError, JournalGapError
 from steer_llm_sdk.models.events import StreamEvent
@@ -180,12 +180,21 @@ class Store(Protocol):
         ...
 
 
+# Writes the next events of one stream, from this sequence on: one at least, and not the last ones.
+# False where others stand in their place, or the end was written before.
+WriteNext: TypeAlias = Callable[[int, Sequence[StreamEvent]], bool]
+
+
 @runtime_checkable
 class Immediate(Protocol):
     """A store that writes without waiting, for it need not leave the process."""
 
     def write_at_once(self, append: Append) -> bool:
         """Write events; False where others stand in their place, or the end was written before."""
+        ...
+
+    def writer(self, stream_id: str) -> WriteNext:
+        """How a stream that was begun goes on: what each write needs is looked up once."""
         ...
 
 

@@ -50,26 +50,25 @@ class Tail:
             self._held = []
             self.next = page.first
             self.wake()  # what comes now is not what they wait for
-        is_last = page.is_last and page.first + len(page.events) >= self.next
-        self.add(page.events[self.next - page.first :], is_last)
+        if page.is_last and page.first + len(page.events) >= self.next:
+            self.is_over = True
+            self.goes_on = False
+        if (events := page.events[self.next - page.first :]) or self.is_over:
+            self.add(events)
 
-    def add(self, events: Sequence[StreamEvent], is_last: bool) -> None:
+    def add(self, events: Sequence[StreamEvent]) -> None:
         """Add the events that are next, and give them to those who wait."""
         held = self._held
         held += events
         self.next += len(events)
-        if is_last:
-            self.is_over = True
-            self.goes_on = False
+        self.is_quiet = False
         if len(held) > _MOST_HELD:
             del held[:-_HELD_EVENTS]
-        if events or self.is_over:
-            self.is_quiet = False
-            if waiters := self._waiters:
-                self._waiters = []
-                for waiter in waiters:
-                    if not waiter.done():  # who has given up is told nothing
-                        waiter.set_result(events)
+        if waiters := self._waiters:
+            self._waiters = []
+            for waiter in waiters:
+                if not waiter.done():  # who has given up is told nothing
+                    waiter.set_result(events)
 
     def fail(self, error: Exception) -> None:
         """Tell those who wait that nothing more can be read."""

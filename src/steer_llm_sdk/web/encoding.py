@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from types import AsyncGeneratorType
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from steer_llm_sdk.checks import SECONDS, TEXT, Kind, one_of
 from steer_llm_sdk.errors import ConfigurationError
+from steer_llm_sdk.journal.attached import Attached
 from steer_llm_sdk.models.events import StreamEvent
 from steer_llm_sdk.models.ports import EventSource, ready_events
 from steer_llm_sdk.streaming.stream import EventStream
@@ -124,37 +125,39 @@ async def _write(
     is_silent = True  # nothing is written: whoever asked can still be answered in another way
     pull, feed = source.__anext__, encoder.feed
     take = ready_events(source) or _nothing
-    ending: bytes | None = None
+    attached = source if isinstance(source, Attached) else None
     loop, current_task = asyncio.get_running_loop(), asyncio.current_task
+    goes_on = True
     try:
         heart.look()
-        while ending is None:
-            written = b""
-            heart.waiting = current_task(loop)  # told of its loop, it need not look for it
+        while goes_on:
+            event = None
             try:
-                last = await pull()
+                if attached is not None and (coming := attached.coming()) is not None:
+                    heart.waiting = coming
+                    event = attached.accept(await coming)
+                if event is None:
+                    heart.waiting = current_task(loop)  # told of its loop, it need not look for it
+                    event = await pull()
             except StopAsyncIteration:
-                ending = _end(encoder, source, last)
+                written, goes_on = _end(encoder, source, last), False
             except asyncio.CancelledError:
                 if not heart.has_given_up():
                     raise
                 written = encoder.heartbeat
                 is_silent = False
             except Exception as error:  # noqa: BLE001 - the source's; a reader is told of it
-                ending = _ending(encoder, last, error, is_silent=is_silent)
+                written, goes_on = _ending(encoder, last, error, is_silent=is_silent), False
             else:
-                written = feed(last)
+                last, written = event, feed(event)
             finally:
                 heart.waiting = None
                 heart.gives_up = heart.is_quiet = False
-            if ending is None:
-                while len(written) < _WRITE_BYTES and (event := take()) is not None:
-                    last = event
-                    written += feed(event)
-                if written:
-                    yield written
-        if ending:
-            yield ending
+            while goes_on and len(written) < _WRITE_BYTES and (event := take()) is not None:
+                last = event
+                written += feed(event)
+            if written:
+                yield written
     finally:
         heart.stop()
         await source.aclose()
@@ -198,13 +201,13 @@ class Heart:
         interval: After how many seconds without an event a wait is given up; None: never.
 
     Attributes:
-        waiting: The task that waits for the next event.
+        waiting: The task that waits for the next event, or what it waits for.
         is_quiet: Whether no event has come since the last look.
         gives_up: Whether the wait is cancelled for its silence, and not by anybody else.
     """
 
     def __init__(self, interval: float | None) -> None:
-        self.waiting: asyncio.Task[object] | None = None
+        self.waiting: asyncio.Future[Any] | None = None
         self.is_quiet = False
         self.gives_up = False
         self._interval = interval
@@ -222,8 +225,10 @@ class Heart:
 
     def has_given_up(self) -> bool:
         """Whether the wait was cancelled for its silence alone: then the task goes on."""
-        task = self.waiting
-        return self.gives_up and task is not None and task.uncancel() == 0
+        task = asyncio.current_task()
+        if not self.gives_up or task is None:
+            return False
+        return (task.uncancel() if self.waiting is task else task.cancelling()) == 0
 
     def stop(self) -> None:
         """Look no more."""
