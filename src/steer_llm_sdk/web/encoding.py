@@ -131,7 +131,7 @@ async def _write(
     try:
         heart.look()
         while goes_on:
-            event = None
+            event: StreamEvent | None = None
             try:
                 if attached is not None and (coming := attached.coming()) is not None:
                     heart.waiting = coming
